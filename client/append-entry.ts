@@ -1,0 +1,87 @@
+/**
+ * One append on its way: what an `AppendSession` knows of it from the call to its settlement.
+ */
+import type { BatchRef } from "../src/record/batch.ts";
+import type { Offset } from "../src/record/offset.ts";
+import type { AppendedResult } from "../src/wire/command.ts";
+import type { Deadline } from "./deadline.ts";
+import { withOutcome, type TidemarkError } from "./error.ts";
+
+/** An append without its tag and stream. */
+export type AppendRequest = {
+  readonly batch?: BatchRef;
+  readonly close: boolean;
+  readonly expectedOffset?: Offset;
+  readonly contentType?: string;
+};
+
+/**
+ * How the newest attempt ended, if it did not settle the entry. `again`: no answer, or "later". `gap`: refused
+ * because an earlier sequence is missing. `rejected`: refused for good.
+ */
+export type Verdict = "again" | "gap" | "rejected";
+
+/** The first sequence of a session follows no other: a duplicate there means that someone else used the tag. */
+export type Tag = { readonly epoch: number; readonly sequence: number };
+
+export class AppendEntry {
+  readonly request: AppendRequest;
+  readonly bytes: number;
+  readonly deadline: Deadline;
+  /** Set at the first attempt and kept over retries, which makes them harmless (I8). */
+  tag: Tag | undefined;
+  attempts = 0;
+  /** Some attempt may have taken effect: it ended without an answer. */
+  uncertain = false;
+  verdict: Verdict | undefined;
+  lastError: TidemarkError | undefined;
+  #settled = false;
+  readonly #resolve: (result: AppendedResult) => void;
+  readonly #reject: (error: TidemarkError) => void;
+
+  constructor(request: AppendRequest, deadline: Deadline, resolve: (result: AppendedResult) => void, reject: (error: TidemarkError) => void) {
+    this.request = request;
+    this.bytes = request.batch?.length ?? 0;
+    this.deadline = deadline;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  /** Its caller has been answered, or has given up: it is retried only as far as the order of others needs it. */
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  accept(result: AppendedResult): void {
+    if (this.#settle()) this.#resolve(result);
+  }
+
+  /** Fails it with what is known of its effect. */
+  fail(error: TidemarkError): void {
+    if (this.#settle()) this.#reject(this.uncertain ? withOutcome(error, uncertainOutcome(error)) : error);
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.deadline.release();
+    return true;
+  }
+}
+
+/**
+ * These are decided after duplication (I8): had an earlier attempt been applied, the answer would have been that one's.
+ * Any other refusal says nothing about an earlier attempt that was not answered.
+ */
+function uncertainOutcome(error: TidemarkError): "not-applied" | "unknown" {
+  switch (error.code) {
+    case "stream-closed":
+    case "content-type-mismatch":
+    case "offset-mismatch":
+    case "stream-sequence-conflict":
+    case "sequence-gap":
+      return "not-applied";
+    default:
+      return "unknown";
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * When a caller stops waiting: its `AbortSignal` and its time-out as one signal whose reason is a `TidemarkError`.
+ */
+import type { Clock, Timer } from "../src/ports/clock.ts";
+import { TidemarkError } from "./error.ts";
+
+/** What every call takes. */
+export type CallOptions = {
+  /** Gives the call up. What was already sent may still take effect; the error's `outcome` says so. */
+  readonly signal?: AbortSignal;
+  /** Milliseconds for the whole call, its retries included. */
+  readonly timeout?: number;
+};
+
+export class Deadline {
+  readonly #controller = new AbortController();
+  readonly #outer: AbortSignal | undefined;
+  #timer: Timer | undefined;
+
+  /** Without `timeoutMs` (or with an infinite one) only the signal ends it. */
+  constructor(clock: Clock, outer: AbortSignal | undefined, timeoutMs: number) {
+    this.#outer = outer;
+    if (outer?.aborted === true) {
+      this.#onAbort();
+      return;
+    }
+    outer?.addEventListener("abort", this.#onAbort, { once: true });
+    if (Number.isFinite(timeoutMs)) {
+      this.#timer = clock.schedule(timeoutMs, () => {
+        this.#end(new TidemarkError("timeout", `not finished within ${timeoutMs} ms`));
+      });
+    }
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Why it is over, once it is. */
+  get error(): TidemarkError | undefined {
+    return this.signal.aborted ? (this.signal.reason as TidemarkError) : undefined;
+  }
+
+  /** Stops watching; the signal stays as it is. */
+  release(): void {
+    this.#timer?.cancel();
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+  }
+
+  readonly #onAbort = (): void => {
+    this.#end(abortedBy(this.#outer));
+  };
+
+  #end(error: TidemarkError): void {
+    this.release();
+    this.#controller.abort(error);
+  }
+}
+
+/** The error for a caller's own abort; an SDK error used as the reason is passed on as it is. */
+export function abortedBy(signal: AbortSignal | undefined): TidemarkError {
+  const reason: unknown = signal?.reason;
+  return reason instanceof TidemarkError ? reason : new TidemarkError("aborted", undefined, { cause: reason });
+}
+
+/** Waits; rejects with the deadline's error if that comes first. */
+export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      timer.cancel();
+      reject(abortedBy(signal));
+    };
+    const timer = clock.schedule(delayMs, () => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

@@ -1,0 +1,52 @@
+/**
+ * Every bound and default of the SDK, in one place (I15). Options override the defaults; the caps are fixed.
+ */
+
+export const CLIENT_LIMITS = {
+  /** How long one call may take with all its retries. */
+  callTimeoutMs: 30_000,
+  /** How long one attempt may wait for its answer before it is given up and made again. */
+  attemptTimeoutMs: 10_000,
+  /** How long the server may hold a read at the tail until something arrives. */
+  longPollMs: 25_000,
+
+  backoffFirstMs: 50,
+  backoffMaxMs: 2_000,
+
+  /** One POST of commands: as many frames as fit. A larger single command travels alone. */
+  postBytesMax: 4 * 1024 * 1024,
+  postFramesMax: 1_024,
+  /** Commands that wait for their POST; beyond these a call fails with `overloaded`. */
+  queuedCommandsMax: 16_384,
+  queuedBytesMax: 64 * 1024 * 1024,
+  /** Reads and long-polls in flight; beyond these a read fails with `overloaded`. */
+  readsInFlightMax: 1_024,
+  /** One frame of an answer: a read's bytes, and a batch that was larger than asked for. */
+  responseFrameBytesMax: 96 * 1024 * 1024,
+  /** What is read of an error's body. */
+  problemBytesMax: 64 * 1024,
+
+  /** One command's answer is kept for a producer's newest 1,024 sequences (I8); stay well below. */
+  commandsInFlightMax: 256,
+  /** Sessions of single appends kept open, one a stream; the idle one used longest ago makes room. */
+  appendSessionsMax: 1_024,
+
+  /** A batch: sealed when it has this much, whatever the linger. */
+  batchBytesMax: 256 * 1024,
+  batchRecordsMax: 8_192,
+  /** A batch whose records decode to more than this is refused, whatever it claims. */
+  decodedBatchBytesMax: 64 * 1024 * 1024,
+  /** One record with its key and headers, as the server takes it. */
+  recordBytesMax: 8 * 1024 * 1024,
+  /** What a producer or an append session holds unacknowledged. */
+  unacknowledgedBytesMax: 16 * 1024 * 1024,
+  /** Each held record costs memory beyond its bytes. */
+  unacknowledgedRecordsMax: 262_144,
+
+  /** What a reader fetches ahead of its consumer: two chunks of half of it. */
+  prefetchBytes: 4 * 1024 * 1024,
+  prefetchBytesMin: 8 * 1024,
+} as const;
+
+/** A batch's own header and a record's framing are small; count them so that empty records are not free. */
+export const RECORD_OVERHEAD_BYTES = 16;

@@ -1,0 +1,157 @@
+/**
+ * The `Kv` port over LMDB. The only file that loads the native module.
+ *
+ * LMDB's pages have no checksums, so nothing is kept here that cannot be rebuilt from the log; `image.ts` hashes
+ * what it stores. A damaged page may even end the process while it is read: `openLmdbKv` therefore walks all rows
+ * once under a mark on the file system. Where it finds a mark left behind, by that or by a failed transaction, it
+ * starts with an empty store.
+ */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { open, type RootDatabase } from "lmdb";
+import { assert } from "../../src/lib/assert.ts";
+import { DiskError } from "../../src/ports/disk.ts";
+import type { Kv, KvWrite } from "../../src/ports/kv.ts";
+import { mayBeStore } from "./lmdb-header.ts";
+import { KV_LIMITS } from "./storage-limits.ts";
+
+const DATA_FILE = "data.mdb";
+const MARK_FILE = "doubtful";
+
+/** Opens the store in the folder `path` of the real file system, making it if need be. Local disks only, never NFS. */
+export function openLmdbKv(path: string): Kv {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const mark = join(path, MARK_FILE);
+  if (existsSync(mark) || !mayBeStore(join(path, DATA_FILE))) eraseStore(path);
+  writeFileSync(mark, "");
+  let database: RootDatabase<Uint8Array, Uint8Array>;
+  try {
+    database = openAndWalk(path);
+  } catch {
+    // Not even readable: what it held is rebuilt from the log.
+    eraseStore(path);
+    database = openAndWalk(path);
+  }
+  rmSync(mark);
+  return new LmdbKv(database, path);
+}
+
+function openAndWalk(path: string): RootDatabase<Uint8Array, Uint8Array> {
+  const database = open<Uint8Array, Uint8Array>(path, {
+    noSubdir: false,
+    keyEncoding: "binary",
+    encoding: "binary",
+    // A commit is then synced before its promise resolves: durability is not a matter of modes.
+    overlappingSync: false,
+    noSync: false,
+    noMetaSync: false,
+    // Without this a path that is open already, in this thread, would be shared.
+    cache: false,
+    compression: false,
+  });
+  for (const _ of database.getRange()) {
+    // Touching each row is the point.
+  }
+  return database;
+}
+
+function eraseStore(path: string): void {
+  for (const name of [DATA_FILE, "lock.mdb"]) rmSync(join(path, name), { force: true });
+}
+
+class LmdbKv implements Kv {
+  readonly #database: RootDatabase<Uint8Array, Uint8Array>;
+  readonly #path: string;
+  #state: "open" | "poisoned" | "closed" = "open";
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(database: RootDatabase<Uint8Array, Uint8Array>, path: string) {
+    this.#database = database;
+    this.#path = path;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#requireOpen();
+    const value = this.#database.getBinary(key);
+    return value === undefined ? undefined : new Uint8Array(value);
+  }
+
+  *range(
+    from: Uint8Array,
+    to: Uint8Array,
+    options: { readonly reverse?: boolean; readonly limit?: number } = {},
+  ): Iterable<readonly [Uint8Array, Uint8Array]> {
+    this.#requireOpen();
+    const { reverse = false, limit = Number.MAX_SAFE_INTEGER } = options;
+    // `from` is in the range and `to` is not, whichever end the walk begins at.
+    const rows = reverse
+      ? this.#database.getRange({ start: to, exclusiveStart: true, end: from, inclusiveEnd: true, reverse, limit })
+      : this.#database.getRange({ start: from, end: to, limit });
+    // The store's buffers are reused: what leaves here is a copy.
+    for (const { key, value } of rows) yield [new Uint8Array(key), new Uint8Array(value)];
+  }
+
+  write(writes: readonly KvWrite[]): Promise<void> {
+    for (const { key } of writes) {
+      assert(key.length > 0 && key.length <= KV_LIMITS.keyBytesMax, "a key has 1 to 1,000 bytes");
+    }
+    return this.#transaction(() =>
+      this.#database.batch(() => {
+        for (const write of writes) {
+          if (write.kind === "delete") void this.#database.remove(write.key);
+          // LMDB's thread reads the value later: it gets its own copy.
+          else void this.#database.put(write.key, Buffer.from(write.value));
+        }
+      }),
+    );
+  }
+
+  clear(): Promise<void> {
+    return this.#transaction(() => this.#database.clearAsync());
+  }
+
+  async close(): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    await this.#last.catch(() => undefined);
+    await this.#database.close();
+  }
+
+  async #transaction(run: () => Promise<unknown>): Promise<void> {
+    this.#requireOpen();
+    if (this.#state === "poisoned") throw new DiskError("io", this.#path, "an earlier transaction failed; nothing more is written");
+    const done = run();
+    this.#last = done;
+    try {
+      await done;
+    } catch (error) {
+      // As with a file: what a failed sync left behind is not known, so this was the last one (P30).
+      if (this.#state === "open") this.#state = "poisoned";
+      const reason = await this.#explain(error);
+      if (reason.code !== "no-space") this.#markDoubtful();
+      throw reason;
+    }
+  }
+
+  /** The store rejects at once and tells why on a second promise, which must not stay unhandled. */
+  async #explain(error: unknown): Promise<DiskError> {
+    const { commitError } = error as { commitError?: Promise<unknown> };
+    const nextTurn = new Promise((resolve) => setImmediate(resolve, error));
+    const cause = commitError === undefined ? error : await Promise.race([commitError.catch((reason: unknown) => reason), nextTurn]);
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return new DiskError(/no space/i.test(message) ? "no-space" : "io", this.#path, `the transaction failed: ${message}`, { cause });
+  }
+
+  /** A damaged free list fails every transaction while all rows still read well: begin anew next time. */
+  #markDoubtful(): void {
+    try {
+      writeFileSync(join(this.#path, MARK_FILE), "");
+    } catch {
+      // The transaction's own error says more.
+    }
+  }
+
+  #requireOpen(): void {
+    if (this.#state === "closed") throw new DiskError("closed", this.#path, "the store is closed");
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * Keeps what can be rebuilt close behind the log: the image (every few seconds or megabytes, only changed rows) and,
+ * less often, a snapshot, written from the image so that applying never waits for it. Neither is ever needed to
+ * keep an acknowledged record; both bound how much of the log a restart re-applies.
+ */
+import type { LogIndex } from "../../src/wire/entry.ts";
+import type { RowChange } from "../streams/rows.ts";
+import type { NodeParts } from "./log-node.ts";
+
+export class Checkpointer {
+  readonly #parts: NodeParts;
+  /** Drained from the machine, not yet in the image: kept when a save fails, and saved with the next. */
+  #unsaved: RowChange[] = [];
+  #bytesSinceImage = 0;
+  #bytesSinceSnapshot = 0;
+  #imageAt: number;
+  #imagePosition: LogIndex;
+  #snapshotPosition: LogIndex;
+  #work: Promise<void> | undefined;
+  #stopped = false;
+
+  constructor(parts: NodeParts) {
+    this.#parts = parts;
+    this.#imageAt = parts.clock.monotonic();
+    this.#imagePosition = parts.imagePosition;
+    this.#snapshotPosition = parts.snapshotPosition;
+  }
+
+  /** Everything to here is in a verified snapshot: what retention may drop the log below. */
+  get snapshotPosition(): LogIndex {
+    return this.#snapshotPosition;
+  }
+
+  applied(bytes: number): void {
+    this.#bytesSinceImage += bytes;
+    this.#bytesSinceSnapshot += bytes;
+    if (this.#bytesSinceImage >= this.#parts.limits.imageEveryBytes) this.#start();
+  }
+
+  /** Called now and then: saves what has been waiting for long. */
+  due(): void {
+    if (this.#parts.clock.monotonic() - this.#imageAt >= this.#parts.limits.imageEveryMs) this.#start();
+  }
+
+  /** Finishes what runs and, on a clean stop, saves once more, so that the next start re-applies nothing. */
+  async stop(save: boolean): Promise<void> {
+    await this.#work;
+    this.#stopped = true;
+    if (save) await this.#saveImage();
+  }
+
+  /** Asks for a snapshot now, whatever was written since the last. */
+  async snapshot(): Promise<void> {
+    await this.#work;
+    this.#work = this.#run(true);
+    await this.#work;
+  }
+
+  #start(): void {
+    if (this.#stopped || this.#work !== undefined || this.#imagePosition === this.#parts.machine.position) return;
+    this.#work = this.#run(this.#bytesSinceSnapshot >= this.#parts.limits.snapshotEveryBytes);
+  }
+
+  async #run(snapshot: boolean): Promise<void> {
+    try {
+      await this.#saveImage();
+      if (snapshot) await this.#writeSnapshot();
+    } catch (error) {
+      this.#parts.observer.event("checkpoint-failed", { error: String(error) });
+    } finally {
+      this.#imageAt = this.#parts.clock.monotonic();
+      this.#work = undefined;
+    }
+  }
+
+  async #saveImage(): Promise<void> {
+    const { machine, log } = this.#parts;
+    const position = machine.position;
+    if (position === this.#imagePosition) return;
+    const changes = machine.drainChanges();
+    const writes = this.#unsaved.length === 0 ? changes : [...this.#unsaved, ...changes];
+    this.#unsaved = writes;
+    this.#bytesSinceImage = 0;
+    await log.saveImage(writes, position, machine.digest());
+    this.#unsaved = [];
+    this.#imagePosition = position;
+  }
+
+  /** No image is saved meanwhile (`#work`), so its rows stand still at `#imagePosition` while they are copied. */
+  async #writeSnapshot(): Promise<void> {
+    const startedAt = this.#parts.clock.monotonic();
+    this.#bytesSinceSnapshot = 0;
+    await this.#parts.log.snapshotImage();
+    this.#snapshotPosition = this.#imagePosition;
+    const milliseconds = this.#parts.clock.monotonic() - startedAt;
+    this.#parts.observer.event("snapshot", { position: this.#snapshotPosition, milliseconds });
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Commands on their way into the log: a bounded queue of what waits to be encoded, and what was proposed and waits
+ * to be applied. Appends from all connections in one turn of the loop join in as few entries as possible.
+ */
+import type { Command, CommandResult } from "../../src/wire/command.ts";
+import type { LogIndex, Term } from "../../src/wire/entry.ts";
+import { NodeError } from "./node-error.ts";
+import type { NodeLimits } from "./limits.ts";
+
+export type Pending = {
+  readonly command: Command;
+  readonly bytes: number;
+  /** Monotonic milliseconds. */
+  readonly proposedAt: number;
+  readonly resolve: (result: CommandResult) => void;
+  readonly reject: (error: NodeError) => void;
+};
+
+/** The commands of one entry, with who waits for each. */
+export type Group = { readonly term: Term; readonly members: readonly Pending[] };
+
+export class Proposals {
+  readonly #limits: NodeLimits;
+  #waiting: Pending[] = [];
+  #head = 0;
+  #waitingBytes = 0;
+  readonly #proposed = new Map<LogIndex, Group>();
+
+  constructor(limits: NodeLimits) {
+    this.#limits = limits;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  get inFlight(): number {
+    return this.#proposed.size;
+  }
+
+  /** Throws `overloaded` when the queue is full. */
+  add(pending: Pending): void {
+    if (this.waiting >= this.#limits.proposalsMax || this.#waitingBytes + pending.bytes > this.#limits.proposalBytesMax) {
+      throw new NodeError("overloaded", "too many commands are waiting to be written");
+    }
+    this.#waiting.push(pending);
+    this.#waitingBytes += pending.bytes;
+  }
+
+  /** Takes the commands of the next entry off the queue; empty when none waits. */
+  take(): Pending[] {
+    const members: Pending[] = [];
+    let bytes = 0;
+    while (this.#head < this.#waiting.length && members.length < this.#limits.entryCommandsMax) {
+      const next = this.#waiting[this.#head] as Pending;
+      if (members.length > 0 && bytes + next.bytes > this.#limits.entryBytesMax) break;
+      members.push(next);
+      bytes += next.bytes;
+      this.#head += 1;
+    }
+    this.#waitingBytes -= bytes;
+    if (this.#head === this.#waiting.length) {
+      this.#waiting = [];
+      this.#head = 0;
+    }
+    return members;
+  }
+
+  proposed(index: LogIndex, group: Group): void {
+    this.#proposed.set(index, group);
+  }
+
+  /** The group proposed at this place, if the entry applied there is really it (same term). */
+  settle(index: LogIndex, term: Term): Group | undefined {
+    const group = this.#proposed.get(index);
+    if (group === undefined) return undefined;
+    this.#proposed.delete(index);
+    if (group.term === term) return group;
+    for (const member of group.members) {
+      member.reject(new NodeError("outcome-unknown", "another leader's entry took this place"));
+    }
+    return undefined;
+  }
+
+  /** Gives up: what waits was not proposed; what was proposed may or may not survive. */
+  fail(waiting: NodeError, proposed: NodeError): void {
+    const unsent = this.#waiting.slice(this.#head);
+    this.#waiting = [];
+    this.#head = 0;
+    this.#waitingBytes = 0;
+    const sent = [...this.#proposed.values()];
+    this.#proposed.clear();
+    for (const member of unsent) member.reject(waiting);
+    for (const group of sent) for (const member of group.members) member.reject(proposed);
+  }
+}
+
+/** Roughly what a command takes in an entry: its batches, and a little for the rest. */
+export function commandBytes(command: Command): number {
+  switch (command.kind) {
+    case "create":
+    case "append":
+    case "subscription-wake":
+      return OVERHEAD_BYTES + (command.batch?.length ?? 0);
+    case "transaction": {
+      let bytes = OVERHEAD_BYTES;
+      for (const operation of command.operations) bytes += commandBytes(operation);
+      return bytes;
+    }
+    case "cursor":
+      return OVERHEAD_BYTES + (command.value?.length ?? 0);
+    case "touch":
+      return OVERHEAD_BYTES * (1 + command.streams.length);
+    default:
+      return OVERHEAD_BYTES;
+  }
+}
+
+const OVERHEAD_BYTES = 96;

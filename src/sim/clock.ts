@@ -1,0 +1,86 @@
+/**
+ * A clock that stands still until it is told to move. Timers due at the same moment run in the order in which they
+ * were set, so a run depends on nothing but its calls.
+ */
+import { assert } from "../lib/assert.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+
+type Alarm = { readonly dueMs: number; readonly ordinal: number; readonly run: () => void };
+
+export class SimClock implements Clock {
+  #monotonicMs = 0;
+  #wallMs: number;
+  #ordinal = 0;
+  /** Sorted by (dueMs, ordinal). */
+  readonly #alarms: Alarm[] = [];
+
+  constructor(nowMs = Date.UTC(2026, 0, 1)) {
+    this.#wallMs = nowMs;
+  }
+
+  now(): number {
+    return this.#wallMs;
+  }
+
+  monotonic(): number {
+    return this.#monotonicMs;
+  }
+
+  schedule(delayMs: number, run: () => void): Timer {
+    const alarm: Alarm = { dueMs: this.#monotonicMs + Math.max(0, delayMs), ordinal: this.#ordinal, run };
+    this.#ordinal += 1;
+    // Binary search for the first one due later: it comes behind all that are due at its moment.
+    let low = 0;
+    let high = this.#alarms.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#alarms[middle] as Alarm).dueMs <= alarm.dueMs) low = middle + 1;
+      else high = middle;
+    }
+    this.#alarms.splice(low, 0, alarm);
+    return {
+      cancel: () => {
+        const at = this.#alarms.indexOf(alarm);
+        if (at >= 0) this.#alarms.splice(at, 1);
+      },
+    };
+  }
+
+  /** When the next timer is due, by `monotonic()`. */
+  get nextDueMs(): number | undefined {
+    return this.#alarms[0]?.dueMs;
+  }
+
+  /** Moves time on and runs what falls due on the way, timers set by timers included. */
+  advance(durationMs: number): void {
+    assert(durationMs >= 0, "time does not go back");
+    const end = this.#monotonicMs + durationMs;
+    for (let next = this.#alarms[0]; next !== undefined && next.dueMs <= end; next = this.#alarms[0]) {
+      this.#alarms.shift();
+      this.#moveTo(next.dueMs);
+      next.run();
+    }
+    this.#moveTo(Math.max(end, this.#monotonicMs));
+  }
+
+  /** Moves to the next timer and runs it. False if there is none. */
+  advanceToNext(): boolean {
+    const next = this.#alarms.shift();
+    if (next === undefined) return false;
+    this.#moveTo(next.dueMs);
+    next.run();
+    return true;
+  }
+
+  /** Sets the wall clock forward or back, as an administrator or NTP would; `monotonic` and timers do not notice. */
+  jump(byMs: number): void {
+    this.#wallMs += byMs;
+  }
+
+  #moveTo(monotonicMs: number): void {
+    // A timer's own run may have moved time on already.
+    const byMs = Math.max(0, monotonicMs - this.#monotonicMs);
+    this.#monotonicMs += byMs;
+    this.#wallMs += byMs;
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * The `Kv` port in memory. A transaction is durable when `write` resolves; one that was running at a crash happened
+ * whole or not at all, as chosen. Reads see only what is durable.
+ */
+import { assert } from "../lib/assert.ts";
+import { DiskError } from "../ports/disk.ts";
+import type { Kv, KvWrite } from "../ports/kv.ts";
+
+export type SimKvOptions = {
+  /** Called around every transaction; may pull the plug. */
+  readonly onMutation?: (phase: "before" | "after", ordinal: number) => void;
+  /** Awaited inside every transaction: how a scheduler makes it slow. */
+  readonly pace?: () => Promise<void>;
+};
+
+const KEY_LENGTH_MAX = 1_000;
+
+/** Keys as text, one character per byte: then the order of strings is the order of unsigned bytes. */
+function nameOf(key: Uint8Array): string {
+  let name = "";
+  for (const byte of key) name += String.fromCharCode(byte);
+  return name;
+}
+
+function keyOf(name: string): Uint8Array {
+  return Uint8Array.from(name, (character) => character.charCodeAt(0));
+}
+
+export class SimKv implements Kv {
+  #rows: Map<string, Uint8Array>;
+  /** The keys of `#rows` in order; absent once one came or went. */
+  #sorted: string[] | undefined;
+  #running: readonly KvWrite[] | "clear" | undefined;
+  #queue: Promise<void> = Promise.resolve();
+  readonly #options: SimKvOptions;
+  #mutations = 0;
+  #off = false;
+  #failures = 0;
+
+  constructor(options: SimKvOptions = {}) {
+    this.#options = options;
+    this.#rows = new Map();
+  }
+
+  /* Power and faults. */
+
+  pullPlug(): void {
+    this.#off = true;
+  }
+
+  get mutations(): number {
+    return this.#mutations;
+  }
+
+  /** The store after a power cut now; `keepRunning`: whether the transaction that was running, if any, happened. */
+  crash(keepRunning = false, options: SimKvOptions = {}): SimKv {
+    this.#off = true;
+    const after = new SimKv(options);
+    after.#rows = new Map(this.#rows);
+    if (keepRunning && this.#running !== undefined) after.#apply(this.#running);
+    return after;
+  }
+
+  /** The next transactions fail, as on a full or broken disk, and change nothing. */
+  failNext(times = 1): void {
+    this.#failures += times;
+  }
+
+  /** Changes a stored value, unnoticed. */
+  damage(key: Uint8Array, change: (value: Uint8Array) => void): void {
+    const value = this.#rows.get(nameOf(key));
+    assert(value !== undefined, "a stored key");
+    const damaged = value.slice();
+    change(damaged);
+    this.#rows.set(nameOf(key), damaged);
+  }
+
+  /* The port. */
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    this.#requirePower();
+    return this.#rows.get(nameOf(key))?.slice();
+  }
+
+  *range(
+    from: Uint8Array,
+    to: Uint8Array,
+    options: { readonly reverse?: boolean; readonly limit?: number } = {},
+  ): Iterable<readonly [Uint8Array, Uint8Array]> {
+    this.#requirePower();
+    this.#sorted ??= [...this.#rows.keys()].sort();
+    const names = this.#sorted;
+    const rows = this.#rows;
+    const start = firstAtLeast(names, nameOf(from));
+    const end = firstAtLeast(names, nameOf(to));
+    const count = Math.min(Math.max(0, end - start), options.limit ?? Number.MAX_SAFE_INTEGER);
+    for (let step = 0; step < count; step += 1) {
+      const name = names[options.reverse === true ? end - 1 - step : start + step] as string;
+      const value = rows.get(name);
+      if (value !== undefined) yield [keyOf(name), value.slice()];
+    }
+  }
+
+  write(writes: readonly KvWrite[]): Promise<void> {
+    for (const { key } of writes) assert(key.length > 0 && key.length <= KEY_LENGTH_MAX, "a key has 1 to 1,000 bytes");
+    // As one would hand them to another thread: later changes to the caller's arrays do not matter.
+    const copied = writes.map((write): KvWrite =>
+      write.kind === "put" ? { kind: "put", key: write.key.slice(), value: write.value.slice() } : { kind: "delete", key: write.key.slice() },
+    );
+    return this.#enqueue(copied);
+  }
+
+  clear(): Promise<void> {
+    return this.#enqueue("clear");
+  }
+
+  async close(): Promise<void> {
+    await this.#queue;
+    this.#off = true;
+  }
+
+  #enqueue(work: readonly KvWrite[] | "clear"): Promise<void> {
+    const done = this.#queue.then(() => this.#run(work));
+    this.#queue = done.catch(() => undefined);
+    return done;
+  }
+
+  async #run(work: readonly KvWrite[] | "clear"): Promise<void> {
+    this.#requirePower();
+    this.#mutations += 1;
+    const ordinal = this.#mutations;
+    this.#options.onMutation?.("before", ordinal);
+    this.#requirePower();
+    if (this.#failures > 0) {
+      this.#failures -= 1;
+      throw new DiskError("io", "kv", "the transaction failed");
+    }
+    this.#running = work;
+    if (this.#options.pace !== undefined) {
+      await this.#options.pace();
+      this.#requirePower();
+    }
+    this.#apply(work);
+    this.#running = undefined;
+    this.#options.onMutation?.("after", ordinal);
+    this.#requirePower();
+  }
+
+  #apply(work: readonly KvWrite[] | "clear"): void {
+    // A range that is being walked keeps the rows it began with.
+    this.#rows = work === "clear" ? new Map() : new Map(this.#rows);
+    this.#sorted = undefined;
+    if (work === "clear") return;
+    for (const write of work) {
+      if (write.kind === "put") this.#rows.set(nameOf(write.key), write.value);
+      else this.#rows.delete(nameOf(write.key));
+    }
+  }
+
+  #requirePower(): void {
+    if (this.#off) throw new DiskError("closed", "kv", "the store is closed");
+  }
+}
+
+function firstAtLeast(names: readonly string[], name: string): number {
+  let low = 0;
+  let high = names.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((names[middle] as string) < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

@@ -1,0 +1,78 @@
+/**
+ * The one table of error codes: what each means, its HTTP status, and whether a client may try again. Answers are
+ * RFC 9457 problem documents that carry `code` and `retryable`; SDK errors carry the same code.
+ */
+
+export type ErrorInfo = {
+  readonly status: number;
+  readonly title: string;
+  /** The same request may succeed later, unchanged. */
+  readonly retryable: boolean;
+  /** What is known of the command: most errors leave nothing applied. */
+  readonly outcome: "not-applied" | "unknown";
+};
+
+function refused(status: number, title: string): ErrorInfo {
+  return { status, title, retryable: false, outcome: "not-applied" };
+}
+
+function later(status: number, title: string): ErrorInfo {
+  return { status, title, retryable: true, outcome: "not-applied" };
+}
+
+export const ERRORS = {
+  "malformed-request": refused(400, "The request cannot be understood"),
+  "malformed-url": refused(400, "The URL cannot be understood"),
+  "malformed-name": refused(400, "The stream name is not allowed"),
+  "malformed-header": refused(400, "A header cannot be understood"),
+  "malformed-offset": refused(400, "The offset is not one this server made"),
+  "malformed-json": refused(400, "The body is not valid JSON"),
+  "malformed-batch": refused(400, "The batch cannot be decoded"),
+  "malformed-frame": refused(400, "The frame cannot be decoded"),
+  "malformed-command": refused(400, "The command cannot be decoded"),
+  "checksum-mismatch": refused(400, "The batch does not match its checksum"),
+  "unsupported-version": refused(400, "The version is not supported"),
+  "unsupported-compression": refused(400, "The compression is not supported here"),
+  "empty-body": refused(400, "An append needs a body"),
+  "invalid-producer": refused(400, "The producer's epoch or sequence is not valid"),
+  "invalid-fork": refused(400, "The fork point is not valid"),
+  "invalid-subscription": refused(400, "The subscription is not valid"),
+  "webhook-forbidden": refused(400, "The webhook's address is not allowed"),
+  "unauthorized": refused(401, "A valid token is needed"),
+  "producer-fenced": refused(403, "A newer epoch of this producer exists"),
+  "stream-not-found": refused(404, "There is no such stream"),
+  "subscription-not-found": refused(404, "There is no such subscription"),
+  "route-not-found": refused(404, "There is no such route"),
+  "method-not-allowed": refused(405, "The method is not allowed here"),
+  "request-timeout": later(408, "The request took too long to arrive"),
+  "stream-exists": refused(409, "The stream exists with another configuration"),
+  "stream-closed": refused(409, "The stream is closed"),
+  "content-type-mismatch": refused(409, "The content type is not the stream's"),
+  "sequence-gap": refused(409, "A sequence number of the producer is missing"),
+  "stream-sequence-conflict": refused(409, "The stream sequence does not increase"),
+  "stream-has-forks": refused(409, "The stream is deleted but forks still need it"),
+  "fork-too-deep": refused(409, "The chain of forks is too long"),
+  "subscription-exists": refused(409, "The subscription exists with another configuration"),
+  "already-claimed": refused(409, "Another worker holds the lease"),
+  "fenced": refused(409, "The generation or wake is no longer current"),
+  "condition-failed": refused(409, "A condition of the transaction does not hold"),
+  "cluster-changed": refused(409, "The session token is from another cluster"),
+  "stream-gone": refused(410, "The stream is deleted"),
+  "offset-trimmed": refused(410, "The offset is before the first retained record"),
+  "offset-mismatch": refused(412, "The stream's next offset is not the expected one"),
+  "body-too-large": refused(413, "The body is too large"),
+  "record-too-large": refused(413, "A record is too large"),
+  "batch-too-large": refused(413, "The batch is too large"),
+  "url-too-long": refused(414, "The URL is too long"),
+  "unsupported-media-type": refused(415, "The content type is not one this route takes"),
+  "too-many": refused(422, "The request has too many parts"),
+  "headers-too-large": refused(431, "The headers are too large"),
+  "overloaded": later(429, "Too much is waiting; try again shortly"),
+  "internal": { status: 500, title: "A fault in the server", retryable: false, outcome: "unknown" },
+  "damaged": refused(500, "The data is damaged on this node's disk and is not served"),
+  "unavailable": later(503, "The node is starting, stopping or has no leader"),
+  "outcome-unknown": { status: 504, title: "It is not known whether the command took effect", retryable: true, outcome: "unknown" },
+  "disk-full": later(507, "The disk is too full to accept more"),
+} as const satisfies Readonly<Record<string, ErrorInfo>>;
+
+export type ErrorCode = keyof typeof ERRORS;

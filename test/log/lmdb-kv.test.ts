@@ -1,0 +1,57 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { openLmdbKv } from "../../log-server/log/lmdb-kv.ts";
+import { describeKv } from "./kv-contract.ts";
+
+describeKv("LMDB", async () => {
+  const root = await mkdtemp(join(tmpdir(), "tidemark-kv-"));
+  const path = join(root, "kv.d");
+  let kv = openLmdbKv(path);
+  return {
+    kv,
+    reopen: async () => {
+      await kv.close();
+      kv = openLmdbKv(path);
+      return kv;
+    },
+    dispose: async () => {
+      await kv.close();
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+});
+
+describe("LMDB, damaged", () => {
+  const key = Uint8Array.of(1);
+
+  async function written(): Promise<string> {
+    const path = await mkdtemp(join(tmpdir(), "tidemark-kv-"));
+    onTestFinished(() => rm(path, { recursive: true, force: true }));
+    const kv = openLmdbKv(path);
+    await kv.write([{ kind: "put", key, value: key }]);
+    await kv.close();
+    return path;
+  }
+
+  it("begins empty where opening it ended a process", async () => {
+    const path = await written();
+    await writeFile(join(path, "doubtful"), "");
+    const kv = openLmdbKv(path);
+    expect(kv.get(key)).toBeUndefined();
+    await kv.write([{ kind: "put", key, value: key }]);
+    await kv.close();
+    const again = openLmdbKv(path);
+    expect(again.get(key)).toEqual(key);
+    await again.close();
+  });
+
+  it("begins empty where the file is not a store", async () => {
+    const path = await written();
+    await writeFile(join(path, "data.mdb"), new Uint8Array(16_384).fill(0x5a));
+    const kv = openLmdbKv(path);
+    expect(kv.get(key)).toBeUndefined();
+    await kv.close();
+  });
+});
