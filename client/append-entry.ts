@@ -5,7 +5,7 @@ import type { BatchRef } from "../src/record/batch.ts";
 import type { Offset } from "../src/record/offset.ts";
 import type { AppendedResult } from "../src/wire/command.ts";
 import type { Deadline } from "./deadline.ts";
-import { withOutcome, type TidemarkError } from "./error.ts";
+import { withOutcome, type Outcome, type TidemarkError } from "./error.ts";
 
 /** An append without its tag and stream. */
 export type AppendRequest = {
@@ -21,7 +21,6 @@ export type AppendRequest = {
  */
 export type Verdict = "again" | "gap" | "rejected";
 
-/** The first sequence of a session follows no other: a duplicate there means that someone else used the tag. */
 export type Tag = { readonly epoch: number; readonly sequence: number };
 
 export class AppendEntry {
@@ -31,7 +30,7 @@ export class AppendEntry {
   /** Set at the first attempt and kept over retries, which makes them harmless (I8). */
   tag: Tag | undefined;
   attempts = 0;
-  /** Some attempt may have taken effect: it ended without an answer. */
+  /** Some attempt may have taken effect, or may yet: it ended without an answer. */
   uncertain = false;
   verdict: Verdict | undefined;
   lastError: TidemarkError | undefined;
@@ -39,7 +38,12 @@ export class AppendEntry {
   readonly #resolve: (result: AppendedResult) => void;
   readonly #reject: (error: TidemarkError) => void;
 
-  constructor(request: AppendRequest, deadline: Deadline, resolve: (result: AppendedResult) => void, reject: (error: TidemarkError) => void) {
+  constructor(
+    request: AppendRequest,
+    deadline: Deadline,
+    resolve: (result: AppendedResult) => void,
+    reject: (error: TidemarkError) => void,
+  ) {
     this.request = request;
     this.bytes = request.batch?.length ?? 0;
     this.deadline = deadline;
@@ -56,9 +60,9 @@ export class AppendEntry {
     if (this.#settle()) this.#resolve(result);
   }
 
-  /** Fails it with what is known of its effect. */
+  /** Fails it with what is known of its own effect; the error may be another's. */
   fail(error: TidemarkError): void {
-    if (this.#settle()) this.#reject(this.uncertain ? withOutcome(error, uncertainOutcome(error)) : error);
+    if (this.#settle()) this.#reject(withOutcome(error, outcomeOf(error, this.uncertain)));
   }
 
   #settle(): boolean {
@@ -70,16 +74,17 @@ export class AppendEntry {
 }
 
 /**
- * These are decided after duplication (I8): had an earlier attempt been applied, the answer would have been that one's.
- * Any other refusal says nothing about an earlier attempt that was not answered.
+ * Some refusals are decided after duplication (I8): had an earlier attempt been applied, the answer would have been
+ * that one's. Any other says nothing about an earlier attempt that was not answered.
  */
-function uncertainOutcome(error: TidemarkError): "not-applied" | "unknown" {
+export function outcomeOf(error: TidemarkError, uncertain: boolean): Outcome {
+  if (error.outcome === "applied") return "applied";
+  if (!uncertain) return "not-applied";
   switch (error.code) {
     case "stream-closed":
     case "content-type-mismatch":
     case "offset-mismatch":
     case "stream-sequence-conflict":
-    case "sequence-gap":
       return "not-applied";
     default:
       return "unknown";

@@ -9,13 +9,14 @@
  * (`continue`: appends that are independent of each other). It never gives a new tag to a command that may have been
  * applied under its old one.
  */
-import type { Incarnation, Offset } from "../src/record/offset.ts";
+import { assert } from "../src/lib/assert.ts";
+import type { Incarnation } from "../src/record/offset.ts";
 import type { AppendCommand, AppendedResult, CommandResult, Rejection } from "../src/wire/command.ts";
-import { AppendEntry, type AppendRequest } from "./append-entry.ts";
+import { AppendEntry, outcomeOf, type AppendRequest } from "./append-entry.ts";
 import { Backoff } from "./backoff.ts";
 import { Deadline, type CallOptions } from "./deadline.ts";
 import type { Environment } from "./environment.ts";
-import { asTidemarkError, TidemarkError } from "./error.ts";
+import { after, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import { rejectionError } from "./rejection.ts";
 
@@ -32,25 +33,27 @@ export type AppendSessionOptions = {
   readonly timeoutMs: number;
 };
 
+/** `flowing` sends; `draining` waits for the attempts in flight; `resting` waits before it sends again. */
+type Mode = "flowing" | "draining" | "resting" | "stopped";
+
 export class AppendSession {
   readonly #environment: Environment;
   readonly #send: SendCommand;
   readonly #options: AppendSessionOptions;
   readonly #backoff: Backoff;
+  #mode: Mode = "flowing";
   #epoch: number;
   #nextSequence = 0;
   #incarnation: Incarnation | undefined;
-  /** Not sent, or to be sent again, in order. Bounded by `unacknowledgedBytesMax` and the count beside it. */
-  readonly #waiting: AppendEntry[] = [];
-  /** Sent and not settled, in order of their sequence. */
+  /** Not sent, or to be sent again, in order: those with a tag come first. Bounded as what is unacknowledged is. */
+  #waiting: AppendEntry[] = [];
+  /** Sent and not accepted, in order of their sequence. */
   #inFlight: AppendEntry[] = [];
   /** Attempts under way. */
   #attempts = 0;
-  #unacknowledgedBytes = 0;
   #unacknowledged = 0;
-  /** `flowing` sends; `draining` waits for the attempts in flight; `resting` waits out the backoff. */
-  #mode: "flowing" | "draining" | "resting" | "stopped" = "flowing";
-  /** A tag was used up by a command that will not be applied under it. */
+  #unacknowledgedBytes = 0;
+  /** A tag of this epoch was taken by a command that is not applied under it. */
   #holed = false;
   #stopError: TidemarkError | undefined;
   readonly #stopping = new AbortController();
@@ -68,25 +71,19 @@ export class AppendSession {
     return this.#unacknowledged === 0;
   }
 
-  /** Why it takes no more, once it does not. */
-  get failure(): TidemarkError | undefined {
-    return this.#stopError;
-  }
-
   /**
    * Resolves when the append is durable. Rejects with a `TidemarkError` whose outcome is what is known of its effect;
    * with `buffer-full`, at once, if too much is unacknowledged.
    */
   append(request: AppendRequest, call: CallOptions = {}): Promise<AppendedResult> {
-    if (this.#stopError !== undefined) return Promise.reject(this.#stopError);
-    const bytes = request.batch?.length ?? 0;
-    if (!this.#hasRoom(bytes)) return Promise.reject(new TidemarkError("buffer-full"));
+    if (this.#stopError !== undefined) return Promise.reject(withOutcome(this.#stopError, "not-applied"));
+    if (!this.#hasRoom(request.batch?.length ?? 0)) return Promise.reject(new TidemarkError("buffer-full"));
     const deadline = new Deadline(this.#environment.clock, call.signal, call.timeout ?? this.#options.timeoutMs);
     if (deadline.error !== undefined) return Promise.reject(deadline.error);
     return new Promise((resolve, reject) => {
       const entry = new AppendEntry(request, deadline, resolve, reject);
       this.#unacknowledged += 1;
-      this.#unacknowledgedBytes += bytes;
+      this.#unacknowledgedBytes += entry.bytes;
       deadline.signal.addEventListener("abort", () => this.#onGivenUp(entry), { once: true });
       this.#waiting.push(entry);
       this.#pump();
@@ -98,25 +95,39 @@ export class AppendSession {
     if (this.#stopError !== undefined) return;
     this.#stopError = error;
     this.#mode = "stopped";
-    // Entries in flight end through their attempts, which the abort ends: only the transport knows what was sent.
-    this.#stopping.abort(error);
     for (const entry of this.#waiting.splice(0)) this.#drop(entry, error);
+    // Attempts in flight end through their signals: only the transport knows what was sent.
+    for (const entry of this.#inFlight) if (!entry.settled) entry.deadline.cancel(error);
+    this.#stopping.abort(error);
   }
 
   #hasRoom(bytes: number): boolean {
     if (this.#unacknowledged === 0) return true;
     return (
       this.#unacknowledgedBytes + bytes <= this.#options.unacknowledgedBytesMax &&
-      this.#unacknowledged < CLIENT_LIMITS.unacknowledgedRecordsMax
+      this.#unacknowledged < CLIENT_LIMITS.unacknowledgedCommandsMax
     );
   }
 
   #pump(): void {
     while (this.#mode === "flowing" && this.#inFlight.length < CLIENT_LIMITS.commandsInFlightMax) {
-      const entry = this.#waiting.shift();
+      const entry = this.#waiting[0];
       if (entry === undefined) return;
+      if (entry.tag === undefined && this.#holed) {
+        // The new epoch fences the old one, so the old one must have ended.
+        if (this.#inFlight.length > 0) return;
+        this.#beginEpoch();
+      }
+      this.#waiting.shift();
       this.#attempt(entry);
     }
+  }
+
+  #beginEpoch(): void {
+    assert(this.#options.onRejected === "continue", "I8: a session that stops at a broken sequence begins no other");
+    this.#epoch += 1;
+    this.#nextSequence = 0;
+    this.#holed = false;
   }
 
   #attempt(entry: AppendEntry): void {
@@ -128,30 +139,35 @@ export class AppendSession {
     entry.verdict = undefined;
     this.#inFlight.push(entry);
     this.#attempts += 1;
-    // One whose caller gave up goes on for the order's sake alone, and no longer listens to its caller.
-    const signal = entry.settled ? this.#stopping.signal : AbortSignal.any([entry.deadline.signal, this.#stopping.signal]);
-    void this.#send(this.#command(entry), signal).then(
-      (result) => this.#onResult(entry, result),
-      (thrown: unknown) => this.#onFailure(entry, asTidemarkError(thrown)),
+    // One whose caller gave up is sent for the order's sake, and no longer listens to its caller.
+    const signal = entry.settled ? this.#stopping.signal : entry.deadline.signal;
+    void this.#send(this.#command(entry, entry.tag), signal).then(
+      (result) => {
+        this.#onResult(entry, result);
+        this.#afterAttempt();
+      },
+      (thrown: unknown) => {
+        this.#onFailure(entry, asTidemarkError(thrown));
+        this.#afterAttempt();
+      },
     );
   }
 
-  #command(entry: AppendEntry): AppendCommand {
-    const { request, tag } = entry;
+  #command(entry: AppendEntry, tag: { readonly epoch: number; readonly sequence: number }): AppendCommand {
+    const { batch, close, contentType, expectedOffset } = entry.request;
     return {
       kind: "append",
       stream: this.#options.stream,
-      close: request.close,
+      close,
+      producer: { id: this.#options.producer.id, epoch: tag.epoch, sequence: tag.sequence },
       ...(this.#incarnation !== undefined && { incarnation: this.#incarnation }),
-      ...(request.contentType !== undefined && { contentType: request.contentType }),
-      ...(request.batch !== undefined && { batch: request.batch }),
-      ...(request.expectedOffset !== undefined && { expectedOffset: request.expectedOffset }),
-      ...(tag !== undefined && { producer: { id: this.#options.producer.id, ...tag } }),
+      ...(contentType !== undefined && { contentType }),
+      ...(batch !== undefined && { batch }),
+      ...(expectedOffset !== undefined && { expectedOffset }),
     };
   }
 
   #onResult(entry: AppendEntry, result: CommandResult): void {
-    this.#attempts -= 1;
     switch (result.kind) {
       case "appended":
         this.#onAppended(entry, result);
@@ -160,64 +176,63 @@ export class AppendSession {
         this.#onRejected(entry, result);
         break;
       default:
-        this.#reject(entry, new TidemarkError("protocol-error", `an append was answered with "${result.kind}"`));
+        this.#onFailure(entry, new TidemarkError("protocol-error", `an append was answered with "${result.kind}"`));
     }
-    this.#afterAttempt();
   }
 
   #onAppended(entry: AppendEntry, result: AppendedResult): void {
     if (result.duplicate && this.#options.sharedId && entry.attempts === 1 && entry.tag?.sequence === 0) {
-      this.#reject(entry, new TidemarkError("producer-conflict", `producer "${this.#options.producer.id}" has used epoch ${entry.tag.epoch} before`));
+      const message = `producer "${this.#options.producer.id}" has appended in epoch ${entry.tag.epoch} before`;
+      this.#end(entry, "rejected", new TidemarkError("producer-conflict", message));
       return;
     }
     this.#incarnation = result.incarnation;
     this.#backoff.reset();
     this.#inFlight.splice(this.#inFlight.indexOf(entry), 1);
     this.#release(entry);
-    if (entry.request.batch !== undefined && result.firstOffset === undefined) entry.fail(new TidemarkError("offset-forgotten"));
+    if (entry.request.batch !== undefined && result.firstOffset === undefined)
+      entry.fail(new TidemarkError("offset-forgotten"));
     else entry.accept(result);
   }
 
   #onRejected(entry: AppendEntry, rejection: Rejection): void {
-    if (rejection.code !== "sequence-gap") {
-      if (rejection.epoch !== undefined) this.#epoch = Math.max(this.#epoch, this.#options.onRejected === "continue" ? rejection.epoch : 0);
-      this.#onFailed(entry, rejectionError(rejection));
+    const error = rejectionError(rejection);
+    if (rejection.code === "sequence-gap") {
+      // Judged when all attempts have ended: it may follow from another's failure. It says nothing of earlier attempts.
+      this.#end(entry, "gap", error);
       return;
     }
-    // Decided when all attempts have ended: it may follow from another's failure. Not applied, that much is certain.
-    entry.verdict = "gap";
-    entry.lastError = rejectionError(rejection);
-    entry.uncertain = false;
-    this.#mode = this.#mode === "stopped" ? "stopped" : "draining";
+    if (rejection.epoch !== undefined) this.#epoch = Math.max(this.#epoch, rejection.epoch);
+    this.#onFailure(entry, error);
   }
 
   #onFailure(entry: AppendEntry, error: TidemarkError): void {
-    this.#attempts -= 1;
     if (error.outcome === "unknown") entry.uncertain = true;
-    this.#onFailed(entry, error);
-    this.#afterAttempt();
-  }
-
-  #onFailed(entry: AppendEntry, error: TidemarkError): void {
     const givenUp = entry.deadline.error;
-    if (givenUp !== undefined) entry.fail(givenUp);
-    if (!error.retryable && givenUp === undefined) {
-      this.#reject(entry, error);
-      return;
-    }
-    entry.verdict = "again";
-    entry.lastError = error;
-    this.#mode = this.#mode === "stopped" ? "stopped" : "draining";
+    if (givenUp !== undefined) entry.fail(after(givenUp, entry.lastError));
+    this.#end(entry, error.retryable || givenUp !== undefined ? "again" : "rejected", error);
   }
 
-  /** Refused for good. */
-  #reject(entry: AppendEntry, error: TidemarkError): void {
-    entry.verdict = "rejected";
+  #end(entry: AppendEntry, verdict: "again" | "gap" | "rejected", error: TidemarkError): void {
+    entry.verdict = verdict;
     entry.lastError = error;
-    this.#mode = this.#mode === "stopped" ? "stopped" : "draining";
+    if (this.#mode === "flowing") this.#mode = "draining";
   }
 
-  /** The caller's signal or time-out. An attempt in flight hears it too, and tells by its end what was sent. */
+  #afterAttempt(): void {
+    this.#attempts -= 1;
+    if (this.#mode === "flowing") this.#pump();
+    else if (this.#attempts > 0) return;
+    else if (this.#mode === "draining") this.#recover();
+    else if (this.#mode === "stopped") this.#finishStop(this.#stopError as TidemarkError);
+  }
+
+  #finishStop(error: TidemarkError): void {
+    for (const entry of this.#inFlight.splice(0))
+      this.#drop(entry, entry.verdict === "rejected" ? (entry.lastError ?? error) : error);
+  }
+
+  /** The caller's signal or time-out. An attempt in flight hears it too, and its end tells what was sent. */
   #onGivenUp(entry: AppendEntry): void {
     const at = this.#waiting.indexOf(entry);
     const error = entry.deadline.error;
@@ -227,94 +242,87 @@ export class AppendSession {
       this.#drop(entry, error);
       return;
     }
-    // It holds a sequence: the next recovery sees to that.
-    entry.fail(error);
-    if (this.#options.onRejected === "stop") this.stop(error);
+    const failure = after(error, entry.lastError);
+    entry.fail(failure);
+    if (this.#options.onRejected === "stop") this.stop(failure);
+    else this.#tidy();
   }
 
-  #afterAttempt(): void {
-    if (this.#attempts === 0 && this.#mode === "draining") this.#recover();
-    else if (this.#attempts === 0 && this.#mode === "stopped") this.#finishStop();
-    else this.#pump();
-  }
-
-  #finishStop(): void {
-    const error = this.#stopError as TidemarkError;
-    for (const entry of this.#inFlight.splice(0)) this.#drop(entry, entry.verdict === "rejected" ? (entry.lastError ?? error) : error);
-  }
-
-  /** All attempts have ended and not all went well: settle what is certain, and put the rest back in its order. */
+  /** All attempts have ended and not all went well: settles what is certain, and puts the rest back in its order. */
   #recover(): void {
-    const ended = this.#inFlight;
+    const { kept, refused } = this.#judge(this.#inFlight);
     this.#inFlight = [];
-    const refused = this.#takeRefused(ended);
-    if (this.#options.onRejected === "stop") {
-      const givenUp = ended.find((entry) => entry.settled)?.deadline.error;
-      const reason = refused ?? givenUp;
-      if (reason !== undefined) {
-        this.#waiting.unshift(...ended);
-        this.stop(reason);
-        return;
-      }
-    }
-    const retry = this.#retag(ended);
-    this.#waiting.unshift(...retry);
-    const patient = retry.find((entry) => entry.verdict === "again");
-    if (patient === undefined) {
-      this.#mode = "flowing";
-      this.#pump();
+    this.#waiting.unshift(...kept);
+    const broken = refused ?? givenUpIn(kept);
+    if (this.#options.onRejected === "stop" && broken !== undefined) {
+      this.stop(broken);
       return;
     }
     this.#mode = "resting";
-    const delayMs = this.#backoff.next(patient.lastError?.retryAfterMs);
-    const timer = this.#environment.clock.schedule(delayMs, () => {
+    this.#tidy();
+    const patient = this.#waiting.find((entry) => entry.verdict === "again");
+    if (patient === undefined) {
+      this.#resume();
+      return;
+    }
+    const timer = this.#environment.clock.schedule(this.#backoff.next(patient.lastError?.retryAfterMs), () => {
       this.#stopping.signal.removeEventListener("abort", cancel);
-      if (this.#mode !== "resting") return;
-      this.#mode = "flowing";
-      this.#pump();
+      this.#resume();
     });
     const cancel = (): void => timer.cancel();
     this.#stopping.signal.addEventListener("abort", cancel, { once: true });
   }
 
-  /** Fails and removes what was refused for good. A gap is final if nothing before it can explain it. */
-  #takeRefused(ended: AppendEntry[]): TidemarkError | undefined {
-    let first: TidemarkError | undefined;
-    for (let at = 0; at < ended.length; ) {
-      const entry = ended[at] as AppendEntry;
-      const final = entry.verdict === "rejected" || (entry.verdict === "gap" && at === 0 && !this.#holed);
-      if (!final) {
-        at += 1;
+  /** Fails what was refused for good, in order. */
+  #judge(ended: readonly AppendEntry[]): {
+    readonly kept: readonly AppendEntry[];
+    readonly refused: TidemarkError | undefined;
+  } {
+    const kept: AppendEntry[] = [];
+    let refused: TidemarkError | undefined;
+    for (const [place, entry] of ended.entries()) {
+      const gapsFirst = entry.verdict === "gap" && kept.length === 0;
+      // Where nothing before it can explain it, a gap is the server's last word.
+      if (entry.verdict !== "rejected" && !(gapsFirst && !this.#holed)) {
+        if (gapsFirst) clearDoubt(ended, place);
+        kept.push(entry);
         continue;
       }
       const error = entry.lastError as TidemarkError;
-      first ??= error;
-      ended.splice(at, 1);
-      this.#drop(entry, error);
+      refused ??= error;
       this.#holed = true;
+      if (outcomeOf(error, entry.uncertain) === "not-applied") clearDoubt(ended, place + 1);
+      this.#drop(entry, error);
     }
-    return first;
+    return { kept, refused };
+  }
+
+  #resume(): void {
+    if (this.#mode !== "resting") return;
+    this.#mode = "flowing";
+    this.#pump();
   }
 
   /**
-   * What to send again, with which tags. While one that someone waits for may have been applied, every tag stays, and
-   * those given up stay in line before it. After that they are dropped, and a broken sequence ends with its epoch.
+   * Decides what holds on to its tag. One given up that was certainly not applied is dropped: it never will be, nor
+   * anything behind it under its present tag. Of the rest, up to the last that may have been applied and that someone
+   * waits for, all keep their tags, those given up included: without them it could not be settled. What follows a
+   * break in the sequence takes its tag from the next epoch.
    */
-  #retag(ended: readonly AppendEntry[]): readonly AppendEntry[] {
-    if (ended.some((entry) => entry.uncertain && !entry.settled)) return ended;
-    const live = ended.filter((entry) => !entry.settled);
-    for (const entry of ended) {
-      if (!entry.settled) continue;
-      this.#release(entry);
-      this.#holed = true;
+  #tidy(): void {
+    for (const [place, entry] of this.#waiting.entries()) {
+      if (entry.settled && !entry.uncertain) clearDoubt(this.#waiting, place + 1);
     }
-    if (!this.#holed) return live;
-    this.#holed = false;
-    this.#epoch += 1;
-    this.#nextSequence = 0;
-    for (const entry of live) entry.tag = undefined;
-    for (const entry of this.#waiting) entry.tag = undefined;
-    return live;
+    const needed = this.#waiting.findLastIndex((entry) => entry.uncertain && !entry.settled);
+    this.#waiting = this.#waiting.filter((entry, place) => {
+      if (entry.settled && (place > needed || !entry.uncertain)) {
+        this.#release(entry);
+        this.#holed = true;
+        return false;
+      }
+      if (this.#holed && place > needed) entry.tag = undefined;
+      return true;
+    });
   }
 
   #drop(entry: AppendEntry, error: TidemarkError): void {
@@ -328,8 +336,16 @@ export class AppendSession {
   }
 }
 
-/** The offset of an append that had records. */
-export function firstOffsetOf(result: AppendedResult): Offset {
-  if (result.firstOffset === undefined) throw new TidemarkError("protocol-error", "an append was answered without its offset");
-  return result.firstOffset;
+/**
+ * From `place` on nothing was or will be applied under its present tag: the sequence is dense, and what stood before
+ * is not applied. That holds for attempts that are still on their way, too.
+ */
+function clearDoubt(entries: readonly AppendEntry[], place: number): void {
+  for (const entry of entries.slice(place)) entry.uncertain = false;
+}
+
+/** Why the first entry that its caller gave up was given up. */
+function givenUpIn(entries: readonly AppendEntry[]): TidemarkError | undefined {
+  const entry = entries.find((each) => each.settled);
+  return entry?.deadline.error === undefined ? undefined : after(entry.deadline.error, entry.lastError);
 }

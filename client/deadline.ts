@@ -15,7 +15,7 @@ export type CallOptions = {
 export class Deadline {
   readonly #controller = new AbortController();
   readonly #outer: AbortSignal | undefined;
-  #timer: Timer | undefined;
+  readonly #timer: Timer | undefined;
 
   /** Without `timeoutMs` (or with an infinite one) only the signal ends it. */
   constructor(clock: Clock, outer: AbortSignal | undefined, timeoutMs: number) {
@@ -39,6 +39,11 @@ export class Deadline {
   /** Why it is over, once it is. */
   get error(): TidemarkError | undefined {
     return this.signal.aborted ? (this.signal.reason as TidemarkError) : undefined;
+  }
+
+  /** Ends it now, for a reason of the callee's. */
+  cancel(error: TidemarkError): void {
+    this.#end(error);
   }
 
   /** Stops watching; the signal stays as it is. */

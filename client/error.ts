@@ -18,7 +18,11 @@ export const CLIENT_ERRORS = {
   "producer-closed": { title: "The producer is closed", retryable: false },
   "buffer-full": { title: "Too much is unacknowledged; wait for room", retryable: true },
   "producer-conflict": { title: "Another producer uses this id and epoch", retryable: false },
-  "offset-forgotten": { title: "The append was applied before, too long ago for its offset to be known", retryable: false },
+  "not-text": { title: "The bytes are not UTF-8 text", retryable: false },
+  "offset-forgotten": {
+    title: "The append was applied before, too long ago for its offset to be known",
+    retryable: false,
+  },
 } as const satisfies Readonly<Record<string, ClientErrorInfo>>;
 
 export type ClientErrorCode = keyof typeof CLIENT_ERRORS;
@@ -90,15 +94,27 @@ export function asErrorCode(code: unknown): ErrorCode | undefined {
 
 /** The same failure, for a caller of whose command something else is known. */
 export function withOutcome(error: TidemarkError, outcome: Outcome): TidemarkError {
-  if (error.outcome === outcome) return error;
-  return new TidemarkError(error.code, error.message, {
+  return error.outcome === outcome
+    ? error
+    : new TidemarkError(error.code, error.message, { ...detailsOf(error), outcome });
+}
+
+/** The end of a call's patience, with the failure that used it up. */
+export function after(error: TidemarkError, last: TidemarkError | undefined): TidemarkError {
+  if (last === undefined || error.code !== "timeout") return error;
+  return new TidemarkError(error.code, `${error.message}: ${last.message}`, { ...detailsOf(error), cause: last });
+}
+
+function detailsOf(error: TidemarkError): TidemarkErrorDetails {
+  const { outcome, cause, gap, tail, epoch, retryAfterMs } = error;
+  return {
     outcome,
-    cause: error.cause ?? error,
-    ...(error.gap !== undefined && { gap: error.gap }),
-    ...(error.tail !== undefined && { tail: error.tail }),
-    ...(error.epoch !== undefined && { epoch: error.epoch }),
-    ...(error.retryAfterMs !== undefined && { retryAfterMs: error.retryAfterMs }),
-  });
+    ...(cause !== undefined && { cause }),
+    ...(gap !== undefined && { gap }),
+    ...(tail !== undefined && { tail }),
+    ...(epoch !== undefined && { epoch }),
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
 }
 
 /** Whatever was thrown, as the SDK's error: what is not one already is a fault in an answer or in us. */

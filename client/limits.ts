@@ -21,8 +21,8 @@ export const CLIENT_LIMITS = {
   queuedBytesMax: 64 * 1024 * 1024,
   /** Reads and long-polls in flight; beyond these a read fails with `overloaded`. */
   readsInFlightMax: 1_024,
-  /** One frame of an answer: a read's bytes, and a batch that was larger than asked for. */
-  responseFrameBytesMax: 96 * 1024 * 1024,
+  /** A whole answer: a read's bytes, and a batch that was larger than asked for. */
+  responseBytesMax: 96 * 1024 * 1024,
   /** What is read of an error's body. */
   problemBytesMax: 64 * 1024,
 
@@ -36,10 +36,13 @@ export const CLIENT_LIMITS = {
   batchRecordsMax: 8_192,
   /** A batch whose records decode to more than this is refused, whatever it claims. */
   decodedBatchBytesMax: 64 * 1024 * 1024,
+  /** One sealed batch, as the server takes it. */
+  sealedBatchBytesMax: 16 * 1024 * 1024,
   /** One record with its key and headers, as the server takes it. */
   recordBytesMax: 8 * 1024 * 1024,
   /** What a producer or an append session holds unacknowledged. */
   unacknowledgedBytesMax: 16 * 1024 * 1024,
+  unacknowledgedCommandsMax: 65_536,
   /** Each held record costs memory beyond its bytes. */
   unacknowledgedRecordsMax: 262_144,
 

@@ -33,7 +33,11 @@ const VERSION = 1;
 /** What elections change. */
 export type TermAndVote = { readonly term: number; readonly vote: string | undefined };
 
-export type HardStateRecord = TermAndVote & { readonly logId: number; readonly clusterId: string; readonly nodeId: string };
+export type HardStateRecord = TermAndVote & {
+  readonly logId: number;
+  readonly clusterId: string;
+  readonly nodeId: string;
+};
 
 export type HardStateFault =
   | { readonly kind: "missing" }
@@ -106,7 +110,10 @@ export class HardStateFile {
   /** Durable, in both slots, when it resolves. After a failure nothing more is written: what the disk holds is not known. */
   async write(change: TermAndVote): Promise<void> {
     const { term, vote } = this.#state;
-    assert(change.term > term || (change.term === term && (vote === undefined || vote === change.vote)), "I1: one vote per term, and terms only grow");
+    assert(
+      change.term > term || (change.term === term && (vote === undefined || vote === change.vote)),
+      "I1: one vote per term, and terms only grow",
+    );
     const state = { ...this.#state, term: change.term, vote: change.vote };
     await this.#writeSlots(this.#generation + 1, state);
     this.#state = state;
@@ -118,7 +125,8 @@ export class HardStateFile {
 
   async #writeSlots(generation: number, state: HardStateRecord): Promise<void> {
     assert(!this.#writing, "one change of the hard state at a time");
-    if (this.#poisoned) throw new DiskError("io", this.#file.path, "an earlier write failed; the hard state is not written again");
+    if (this.#poisoned)
+      throw new DiskError("io", this.#file.path, "an earlier write failed; the hard state is not written again");
     this.#writing = true;
     try {
       for (const slot of SLOTS) {
@@ -141,7 +149,11 @@ function encodeSlot(slot: number, generation: number, state: HardStateRecord): U
   }
   const writer = new ByteWriter(SLOT_LENGTH);
   writer.u64(0n).u32(MARK).u16(VERSION).int(generation).int(state.term).u32(state.logId);
-  writer.u8(state.vote === undefined ? 0 : 1).string(state.vote ?? "").string(state.clusterId).string(state.nodeId);
+  writer
+    .u8(state.vote === undefined ? 0 : 1)
+    .string(state.vote ?? "")
+    .string(state.clusterId)
+    .string(state.nodeId);
   writer.bytes(new Uint8Array(SLOT_LENGTH - writer.length));
   writer.patchU64(0, xxh64(writer.view().subarray(8), BigInt(slot)));
   return writer.finish();

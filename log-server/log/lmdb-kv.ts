@@ -6,7 +6,7 @@
  * once under a mark on the file system. Where it finds a mark left behind, by that or by a failed transaction, it
  * starts with an empty store.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { open, type RootDatabase } from "lmdb";
 import { assert } from "../../src/lib/assert.ts";
@@ -45,6 +45,8 @@ function openAndWalk(path: string): RootDatabase<Uint8Array, Uint8Array> {
     overlappingSync: false,
     noSync: false,
     noMetaSync: false,
+    // Each `batch` is a transaction by itself. With it on, a failed one also rejects a promise that nobody can reach.
+    eventTurnBatching: false,
     // Without this a path that is open already, in this thread, would be shared.
     cache: false,
     compression: false,
@@ -119,16 +121,20 @@ class LmdbKv implements Kv {
 
   async #transaction(run: () => Promise<unknown>): Promise<void> {
     this.#requireOpen();
-    if (this.#state === "poisoned") throw new DiskError("io", this.#path, "an earlier transaction failed; nothing more is written");
+    if (this.#state === "poisoned")
+      throw new DiskError("io", this.#path, "an earlier transaction failed; nothing more is written");
     const done = run();
     this.#last = done;
     try {
       await done;
     } catch (error) {
-      // As with a file: what a failed sync left behind is not known, so this was the last one (P30).
-      if (this.#state === "open") this.#state = "poisoned";
       const reason = await this.#explain(error);
-      if (reason.code !== "no-space") this.#markDoubtful();
+      // On a full disk the old pages are as they were (they are never overwritten), and trimming the log, which needs
+      // this store, must go on once there is room. After anything else it is as with a file: the last write (P30).
+      if (reason.code !== "no-space") {
+        if (this.#state === "open") this.#state = "poisoned";
+        this.#markDoubtful();
+      }
       throw reason;
     }
   }
@@ -137,9 +143,24 @@ class LmdbKv implements Kv {
   async #explain(error: unknown): Promise<DiskError> {
     const { commitError } = error as { commitError?: Promise<unknown> };
     const nextTurn = new Promise((resolve) => setImmediate(resolve, error));
-    const cause = commitError === undefined ? error : await Promise.race([commitError.catch((reason: unknown) => reason), nextTurn]);
+    const cause =
+      commitError === undefined
+        ? error
+        : await Promise.race([commitError.catch((reason: unknown) => reason), nextTurn]);
     const message = cause instanceof Error ? cause.message : String(cause);
-    return new DiskError(/no space/i.test(message) ? "no-space" : "io", this.#path, `the transaction failed: ${message}`, { cause });
+    return new DiskError(this.#diskIsFull() ? "no-space" : "io", this.#path, `the transaction failed: ${message}`, {
+      cause,
+    });
+  }
+
+  /** LMDB reports a full disk as an input/output error, like any other short write. */
+  #diskIsFull(): boolean {
+    try {
+      const { bavail, bsize } = statfsSync(this.#path);
+      return bavail * bsize < KV_LIMITS.fullBelowBytes;
+    } catch {
+      return false;
+    }
   }
 
   /** A damaged free list fails every transaction while all rows still read well: begin anew next time. */

@@ -14,9 +14,9 @@ export function openRealDisk(root: string): Disk {
 }
 
 const FLAGS: Readonly<Record<OpenMode, number>> = {
-  read: fs.constants.O_RDONLY,
+  "read": fs.constants.O_RDONLY,
   "read-write": fs.constants.O_RDWR,
-  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
+  "create": fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL,
 };
 
 /** What is stored is nobody else's to read. */
@@ -44,7 +44,9 @@ class RealDisk implements Disk {
 
   async createDirectory(directory: string): Promise<void> {
     const folder = this.#resolve(directory);
-    await call<string | undefined>(directory, (done) => fs.mkdir(folder, { recursive: true, mode: DIRECTORY_MODE }, done));
+    await call<string | undefined>(directory, (done) =>
+      fs.mkdir(folder, { recursive: true, mode: DIRECTORY_MODE }, done),
+    );
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -61,7 +63,9 @@ class RealDisk implements Disk {
 
   async syncDirectory(directory: string): Promise<void> {
     const folder = this.#resolve(directory);
-    const descriptor = await call<number>(directory, (done) => fs.open(folder, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY, done));
+    const descriptor = await call<number>(directory, (done) =>
+      fs.open(folder, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY, done),
+    );
     try {
       await call<void>(directory, (done) => fs.fsync(descriptor, done));
     } finally {
@@ -89,7 +93,8 @@ class RealFile implements DiskFile {
   readonly path: string;
   readonly #descriptor: number;
   #running = 0;
-  #closing: { readonly done: Promise<void>; readonly idle: () => void } | undefined;
+  #closing: Promise<void> | undefined;
+  readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   /** A failed sync is final: the kernel has marked the lost pages clean, so a second one would "succeed" (P30). */
   #poisoned = false;
 
@@ -159,12 +164,10 @@ class RealFile implements DiskFile {
 
   /** Waits for what is running: a descriptor closed under a running call may by then be another file's. */
   async close(): Promise<void> {
-    if (this.#closing !== undefined) return this.#closing.done;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const done = promise.then(() => call<void>(this.path, (close) => fs.close(this.#descriptor, close)));
-    this.#closing = { done, idle: resolve };
-    if (this.#running === 0) resolve();
-    return done;
+    if (this.#closing !== undefined) return this.#closing;
+    this.#closing = this.#idle.promise.then(() => call<void>(this.path, (done) => fs.close(this.#descriptor, done)));
+    if (this.#running === 0) this.#idle.resolve();
+    return this.#closing;
   }
 
   async #run<T>(work: () => Promise<T>): Promise<T> {
@@ -174,12 +177,13 @@ class RealFile implements DiskFile {
       return await work();
     } finally {
       this.#running -= 1;
-      if (this.#running === 0) this.#closing?.idle();
+      if (this.#running === 0 && this.#closing !== undefined) this.#idle.resolve();
     }
   }
 
   #requireHealthy(): void {
-    if (this.#poisoned) throw new DiskError("io", this.path, "an earlier sync failed; nothing more is written to this file");
+    if (this.#poisoned)
+      throw new DiskError("io", this.path, "an earlier sync failed; nothing more is written to this file");
   }
 }
 
@@ -194,7 +198,10 @@ function remainder(chunks: readonly Uint8Array[], written: number): Uint8Array[]
 }
 
 /** One callback-style call as a promise, its failure as a `DiskError`. */
-function call<T>(path: string, start: (done: (error: NodeJS.ErrnoException | null, value?: T) => void) => void): Promise<T> {
+function call<T>(
+  path: string,
+  start: (done: (error: NodeJS.ErrnoException | null, value?: T) => void) => void,
+): Promise<T> {
   return new Promise((resolve, reject) => {
     start((error, value) => {
       if (error === null || error === undefined) resolve(value as T);

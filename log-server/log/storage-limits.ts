@@ -9,9 +9,32 @@ export const DISK_LIMITS = {
 
 export const KV_LIMITS = {
   keyBytesMax: 1_000,
+  /** A transaction that fails with less room than this failed for want of it. */
+  fullBelowBytes: 16_777_216,
 } as const;
 
 export const HARD_STATE_LIMITS = {
   /** Of a node's, a cluster's id in UTF-8: three of them fit a slot. */
   nameBytesMax: 128,
+} as const;
+
+export const SNAPSHOT_LIMITS = {
+  /** Rows are gathered up to this much for one write. A larger row has a block of its own. */
+  blockBytes: 262_144,
+  /** The most that a block may claim to hold, and so the most that reading one allocates. */
+  blockBytesMax: 268_435_456,
+  /** Intact ones kept: one, and one in case it rots. */
+  kept: 2,
+  /** Damaged ones set aside and kept, as evidence. */
+  keptDamaged: 2,
+} as const;
+
+export const IDENTITY_LIMITS = {
+  /** Far more than the file ever has. */
+  fileBytesMax: 4_096,
+} as const;
+
+export const LOCK_LIMITS = {
+  /** Two that ask at the same moment may each see the other half-way; both losing is as bad as both winning. */
+  waitMsMax: 250,
 } as const;

@@ -21,7 +21,7 @@ export class ByteReader {
     this.#data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#position = position;
     this.#end = Math.min(end, bytes.length);
-    if (position > this.#end) this.#failed = true;
+    if (!(position >= 0 && position <= this.#end)) this.#failed = true;
   }
 
   get position(): number {
@@ -102,6 +102,11 @@ export class ByteReader {
     return fromZigzag(this.varint());
   }
 
+  /** Passes over bytes. */
+  skip(length: number): void {
+    this.#take(length);
+  }
+
   /** The next bytes, not copied. */
   bytes(length: number): Uint8Array {
     const place = this.#take(length);
@@ -130,7 +135,8 @@ export class ByteReader {
 
   #take(length: number): number {
     const place = this.#position;
-    if (this.#failed || length > this.#end - place) {
+    // Written so that NaN and negative lengths fail, too: decoders compute some.
+    if (this.#failed || !(length >= 0 && length <= this.#end - place)) {
       this.#failed = true;
       return -1;
     }

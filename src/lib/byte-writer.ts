@@ -7,6 +7,8 @@ import { toZigzag } from "./varint.ts";
 
 const ENCODER = new TextEncoder();
 const HIGH = 0x1_0000_0000;
+/** Up to here a loop over ASCII beats the platform's encoder, whose every call has a price. Below 128. */
+const SHORT_TEXT_LENGTH = 48;
 
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -23,23 +25,27 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
+    assert((value & 0xff) === value, "a u8 holds 0 to 255");
     const place = this.#grow(1);
     this.#bytes[place] = value;
     return this;
   }
 
   u16(value: number): this {
+    assert((value & 0xffff) === value, "a u16 holds 0 to 65,535");
     const place = this.#grow(2);
     this.#data.setUint16(place, value, true);
     return this;
   }
 
   u32(value: number): this {
+    assert(value >>> 0 === value, "a u32 holds 0 to 4,294,967,295");
     const place = this.#grow(4);
     this.#data.setUint32(place, value, true);
     return this;
   }
 
+  /** The low 64 bits. */
   u64(value: bigint): this {
     const place = this.#grow(8);
     this.#data.setBigUint64(place, value, true);
@@ -91,15 +97,30 @@ export class ByteWriter {
 
   /** Length in UTF-8, then the text. */
   string(value: string): this {
-    return this.blob(ENCODER.encode(value));
+    return value.length <= SHORT_TEXT_LENGTH && this.#asciiString(value) ? this : this.blob(ENCODER.encode(value));
   }
 
-  /** Overwrites four bytes that were written before. */
+  /** Room for bytes that are patched later; they are zero until then. */
+  skip(length: number): this {
+    const place = this.#grow(length);
+    this.#bytes.fill(0, place, place + length);
+    return this;
+  }
+
+  /* Patches overwrite what was written before, or skipped. */
+
+  patchU8(place: number, value: number): void {
+    assert((value & 0xff) === value && place < this.#length, "a patch fits what was written");
+    this.#bytes[place] = value;
+  }
+
   patchU32(place: number, value: number): void {
+    assert(value >>> 0 === value && place + 4 <= this.#length, "a patch fits what was written");
     this.#data.setUint32(place, value, true);
   }
 
   patchU64(place: number, value: bigint): void {
+    assert(place + 8 <= this.#length, "a patch fits what was written");
     this.#data.setBigUint64(place, value, true);
   }
 
@@ -114,6 +135,30 @@ export class ByteWriter {
 
   reset(): void {
     this.#length = 0;
+  }
+
+  /** Forgets what was written behind the first `length` bytes. */
+  truncate(length: number): this {
+    assert(length <= this.#length, "a writer is cut, not stretched");
+    this.#length = length;
+    return this;
+  }
+
+  /** False, and nothing written, where the text is not ASCII. */
+  #asciiString(value: string): boolean {
+    const start = this.#length;
+    // Short enough that its length takes one byte.
+    const place = this.#grow(1 + value.length) + 1;
+    this.#bytes[start] = value.length;
+    for (let index = 0; index < value.length; index += 1) {
+      const unit = value.charCodeAt(index);
+      if (unit >= 0x80) {
+        this.#length = start;
+        return false;
+      }
+      this.#bytes[place + index] = unit;
+    }
+    return true;
   }
 
   #grow(by: number): number {

@@ -35,13 +35,30 @@ export function utf8(text: string): Uint8Array {
   return ENCODER.encode(text);
 }
 
+/** Up to here a loop over ASCII beats the platform's decoder, whose every call has a price. */
+const SHORT_TEXT_BYTES = 32;
+
 /** The text, or undefined where the bytes are not UTF-8. */
 export function text(bytes: Uint8Array): string | undefined {
+  if (bytes.length <= SHORT_TEXT_BYTES) {
+    const short = asciiText(bytes);
+    if (short !== undefined) return short;
+  }
   try {
     return STRICT_DECODER.decode(bytes);
   } catch {
     return undefined;
   }
+}
+
+function asciiText(bytes: Uint8Array): string | undefined {
+  let characters = "";
+  for (let place = 0; place < bytes.length; place += 1) {
+    const byte = bytes[place] as number;
+    if (byte >= 0x80) return undefined;
+    characters += String.fromCharCode(byte);
+  }
+  return characters;
 }
 
 export function hex(bytes: Uint8Array): string {

@@ -54,7 +54,8 @@ export class Prng {
   /** An independent generator whose run depends on the label and on what was drawn so far. */
   fork(label: string): Prng {
     let hash = this.u32();
-    for (let place = 0; place < label.length; place += 1) hash = Math.imul(hash ^ label.charCodeAt(place), 0x0100_0193) >>> 0;
+    for (let place = 0; place < label.length; place += 1)
+      hash = Math.imul(hash ^ label.charCodeAt(place), 0x0100_0193) >>> 0;
     return new Prng(hash);
   }
 }

@@ -1,12 +1,16 @@
 /**
  * The one checksum: xxh64. The WebAssembly module loads asynchronously; that is confined to this file's top-level
  * await, so that everything that imports it hashes synchronously.
+ *
+ * The module has one memory, shared by all calls. Each call copies its input to the start of it and runs to its end,
+ * so calls cannot mix: nothing here can be entered twice. The memory grows to the largest input ever hashed and never
+ * shrinks; that is bounded by the largest batch, so hash nothing whole that is larger (files are hashed in parts).
  */
 import xxhash from "xxhash-wasm";
 
-const { h64Raw } = await xxhash();
+const hasher = await xxhash();
 
 /** xxHash64 (https://xxhash.com, XXH64) of the bytes. */
 export function xxh64(bytes: Uint8Array, seed?: bigint): bigint {
-  return h64Raw(bytes, seed);
+  return hasher.h64Raw(bytes, seed);
 }

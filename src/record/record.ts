@@ -14,3 +14,6 @@ export type StreamRecord = {
   /** Event time, the client's, milliseconds since the Unix epoch. Absent: the log time of its entry. */
   readonly timestamp?: number;
 };
+
+/** Timestamps lie within this of the epoch: far past any date, near enough that the difference of two is exact. */
+export const TIMESTAMP_MAX_MS: number = 2 ** 51 - 1;

@@ -14,7 +14,7 @@ export class SimClock implements Clock {
   /** Sorted by (dueMs, ordinal). */
   readonly #alarms: Alarm[] = [];
 
-  constructor(nowMs = Date.UTC(2026, 0, 1)) {
+  constructor(nowMs: number = Date.UTC(2026, 0, 1)) {
     this.#wallMs = nowMs;
   }
 
@@ -44,6 +44,11 @@ export class SimClock implements Clock {
         if (at >= 0) this.#alarms.splice(at, 1);
       },
     };
+  }
+
+  /** Input comes in microtasks here: the end of the turn is behind those already queued. Time does not move. */
+  defer(run: () => void): void {
+    void Promise.resolve().then(run);
   }
 
   /** When the next timer is due, by `monotonic()`. */

@@ -64,6 +64,21 @@ export function cutIntoSectors(operations: readonly Pending[]): Pending[] {
   });
 }
 
+/** How many writes a crash kept in part: some of their sectors, not all. `kept` are sectors cut from `operations`. */
+export function tornWrites(operations: readonly Pending[], kept: readonly Pending[]): number {
+  const keptBytes = new Map<ArrayBufferLike, number>();
+  for (const operation of kept) {
+    // All sectors of one write are views of its one image.
+    if (operation.kind === "write")
+      keptBytes.set(operation.image.buffer, (keptBytes.get(operation.image.buffer) ?? 0) + operation.image.length);
+  }
+  return operations.filter(
+    (operation) =>
+      operation.kind === "write" &&
+      (keptBytes.get(operation.image.buffer) ?? operation.image.length) < operation.image.length,
+  ).length;
+}
+
 /** Puts operations on the medium, in order. */
 export function makeDurable(operations: readonly Pending[]): void {
   // Before any of them: what a sector held before one sync is one content, however often it was written since.
@@ -131,7 +146,12 @@ export function survivors(root: DirectoryNode, kept: readonly Pending[]): Direct
   const copyFile = (node: FileNode): FileNode => {
     const known = copies.get(node);
     if (known?.kind === "file") return known;
-    const copy: FileNode = { kind: "file", now: new PagedBytes(), durable: node.durable.clone(), previous: node.previous.clone() };
+    const copy: FileNode = {
+      kind: "file",
+      now: new PagedBytes(),
+      durable: node.durable.clone(),
+      previous: node.previous.clone(),
+    };
     copies.set(node, copy);
     return copy;
   };
@@ -155,7 +175,12 @@ export function survivors(root: DirectoryNode, kept: readonly Pending[]): Direct
       case "unlink":
         return { ...operation, directory: copyDirectory(operation.directory) };
       case "rename":
-        return { ...operation, from: copyDirectory(operation.from), to: copyDirectory(operation.to), node: copyNode(operation.node) };
+        return {
+          ...operation,
+          from: copyDirectory(operation.from),
+          to: copyDirectory(operation.to),
+          node: copyNode(operation.node),
+        };
       default:
         return unreachable(operation);
     }

@@ -7,6 +7,7 @@ import { assert, unreachable } from "../lib/assert.ts";
 import type { Prng } from "../lib/prng.ts";
 import { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenMode } from "../ports/disk.ts";
 import { type DiskFault, type DiskFaultKind, DiskFaults, type DiskOperation } from "./disk-faults.ts";
+import { type FileAccess, SimFile } from "./disk-file.ts";
 import {
   coveredByDirectorySync,
   cutIntoSectors,
@@ -17,6 +18,7 @@ import {
   newFile,
   type Node,
   type Pending,
+  tornWrites,
   SECTOR_LENGTH,
   survivors,
 } from "./disk-state.ts";
@@ -44,7 +46,10 @@ export type CrashChoice =
   | { readonly kind: "random"; readonly prng: Prng; readonly keep?: number };
 
 /** Every subset of up to `enumerateMax` pending operations; beyond, none, all and `samples` drawn ones. */
-export function* crashChoices(pending: number, options: { prng: Prng; samples: number; enumerateMax?: number }): Iterable<CrashChoice> {
+export function* crashChoices(
+  pending: number,
+  options: { prng: Prng; samples: number; enumerateMax?: number },
+): Iterable<CrashChoice> {
   if (pending <= (options.enumerateMax ?? 8)) {
     for (let kept = 0n; kept < 1n << BigInt(pending); kept += 1n) yield { kind: "subset", kept };
     return;
@@ -52,6 +57,29 @@ export function* crashChoices(pending: number, options: { prng: Prng; samples: n
   yield { kind: "none" };
   yield { kind: "all" };
   for (let sample = 0; sample < options.samples; sample += 1) yield { kind: "random", prng: options.prng };
+}
+
+function chosen(operations: readonly Pending[], choice: CrashChoice): Pending[] {
+  switch (choice.kind) {
+    case "none":
+      return [];
+    case "all":
+      return [...operations];
+    case "subset":
+      return operations.filter((_, ordinal) => ((choice.kept >> BigInt(ordinal)) & 1n) === 1n);
+    case "random": {
+      const { prng } = choice;
+      const keep = choice.keep ?? prng.float();
+      return operations.flatMap((operation) => {
+        if (!prng.chance(keep)) return [];
+        if (operation.kind !== "size" || operation.to < operation.from || prng.chance(0.5)) return [operation];
+        const sectors = Math.floor((operation.to - operation.from) / SECTOR_LENGTH);
+        return [{ ...operation, to: operation.from + prng.below(sectors + 1) * SECTOR_LENGTH }];
+      });
+    }
+    default:
+      return unreachable(choice);
+  }
 }
 
 export class SimDisk implements Disk {
@@ -91,36 +119,14 @@ export class SimDisk implements Disk {
   crash(choice: CrashChoice, options: SimDiskOptions = {}): SimDisk {
     this.#off = true;
     const operations = cutIntoSectors(this.#pending);
-    const kept = this.#choose(operations, choice);
+    const kept = chosen(operations, choice);
     const after = new SimDisk(options);
     after.#root = survivors(this.#root, kept);
     after.#faults = new DiskFaults(this.#faults.counts);
     this.#faults.count("crash");
     this.#faults.count("lost-operation", operations.length - kept.length);
+    this.#faults.count("torn-write", tornWrites(this.#pending, kept));
     return after;
-  }
-
-  #choose(operations: readonly Pending[], choice: CrashChoice): Pending[] {
-    switch (choice.kind) {
-      case "none":
-        return [];
-      case "all":
-        return [...operations];
-      case "subset":
-        return operations.filter((_, ordinal) => ((choice.kept >> BigInt(ordinal)) & 1n) === 1n);
-      case "random": {
-        const { prng } = choice;
-        const keep = choice.keep ?? prng.float();
-        return operations.flatMap((operation) => {
-          if (!prng.chance(keep)) return [];
-          if (operation.kind !== "size" || operation.to < operation.from || prng.chance(0.5)) return [operation];
-          const sectors = Math.floor((operation.to - operation.from) / SECTOR_LENGTH);
-          return [{ ...operation, to: operation.from + prng.below(sectors + 1) * SECTOR_LENGTH }];
-        });
-      }
-      default:
-        return unreachable(choice);
-    }
   }
 
   /* Faults. */
@@ -137,9 +143,14 @@ export class SimDisk implements Disk {
   /** Flips one bit of a file on the medium. */
   flip(path: string, position: number, bit = 0): void {
     this.#faults.count("bit-flip");
-    this.#damage(path, position, (bytes) => {
-      bytes[0] = (bytes[0] as number) ^ (1 << bit);
-    }, 1);
+    this.#damage(
+      path,
+      position,
+      (bytes) => {
+        bytes[0] = (bytes[0] as number) ^ (1 << bit);
+      },
+      1,
+    );
   }
 
   /** Zeroes a sector. Answers whether that changed anything. */
@@ -190,7 +201,9 @@ export class SimDisk implements Disk {
   /** The paths of all files, sorted. */
   files(): string[] {
     const walk = (directory: DirectoryNode, prefix: string): string[] =>
-      [...directory.now].flatMap(([name, node]) => (node.kind === "file" ? [prefix + name] : walk(node, `${prefix}${name}/`)));
+      [...directory.now].flatMap(([name, node]) =>
+        node.kind === "file" ? [prefix + name] : walk(node, `${prefix}${name}/`),
+      );
     return walk(this.#root, "").sort();
   }
 
@@ -275,7 +288,14 @@ export class SimDisk implements Disk {
       if (replaced?.kind === "directory") throw new DiskError("exists", to, "a folder has this name");
       source.directory.now.delete(source.name);
       target.directory.now.set(target.name, node);
-      this.#pending.push({ kind: "rename", from: source.directory, fromName: source.name, to: target.directory, toName: target.name, node });
+      this.#pending.push({
+        kind: "rename",
+        from: source.directory,
+        fromName: source.name,
+        to: target.directory,
+        toName: target.name,
+        node,
+      });
       return nothing;
     });
   }
@@ -285,7 +305,8 @@ export class SimDisk implements Disk {
       const { directory, name } = this.#parent(path);
       const node = directory.now.get(name);
       if (node === undefined) throw new DiskError("not-found", path, "no such name");
-      if (node.kind === "directory" && node.now.size > 0) throw new DiskError("exists", path, "the folder is not empty");
+      if (node.kind === "directory" && node.now.size > 0)
+        throw new DiskError("exists", path, "the folder is not empty");
       directory.now.delete(name);
       this.#pending.push({ kind: "unlink", directory, name });
       return nothing;
@@ -305,7 +326,9 @@ export class SimDisk implements Disk {
   }
 
   #free(): number {
-    return this.#options.capacityBytes === undefined ? Number.MAX_SAFE_INTEGER : Math.max(0, this.#options.capacityBytes - this.usedBytes);
+    return this.#options.capacityBytes === undefined
+      ? Number.MAX_SAFE_INTEGER
+      : Math.max(0, this.#options.capacityBytes - this.usedBytes);
   }
 
   /** Ends a sync: what it covers is durable, or after a fault never will be (P30). */
@@ -322,7 +345,14 @@ export class SimDisk implements Disk {
   #call(operation: DiskOperation, path: string): DiskFault | undefined {
     this.#requirePower(path);
     const fault = this.#faults.take(operation, path);
-    if (fault === undefined || operation === "write" || operation === "allocate" || operation === "sync" || operation === "sync-directory") return fault;
+    if (
+      fault === undefined ||
+      operation === "write" ||
+      operation === "allocate" ||
+      operation === "sync" ||
+      operation === "sync-directory"
+    )
+      return fault;
     throw new DiskError(codeOf(fault), path, `the ${operation} failed`);
   }
 
@@ -332,34 +362,46 @@ export class SimDisk implements Disk {
     this.#mutations += 1;
     const ordinal = this.#mutations;
     this.#options.onMutation?.(kind, path, "before", ordinal);
-    const fault = this.#call(kind, path);
-    const end = start(fault);
-    if (this.#options.pace !== undefined) {
-      await this.#options.pace(kind, path);
+    this.#requirePower(path);
+    try {
+      const end = start(this.#call(kind, path));
+      if (this.#options.pace !== undefined) {
+        await this.#options.pace(kind, path);
+        this.#requirePower(path);
+      }
+      return end();
+    } finally {
+      // A call that failed ends too. Its caller never hears of it if the power goes here.
+      if (!this.#off) this.#options.onMutation?.(kind, path, "after", ordinal);
       this.#requirePower(path);
     }
-    const result = end();
-    this.#options.onMutation?.(kind, path, "after", ordinal);
-    this.#requirePower(path);
-    return result;
   }
 
   /** What the disk's files may do with it. */
   readonly #access: FileAccess = {
     read: (path) => void this.#call("read", path),
     requirePower: (path) => this.#requirePower(path),
-    write: (file, path, position, chunks) => this.#mutate("write", path, (fault) => this.#write(file, path, position, chunks, fault)),
+    write: (file, path, position, chunks) =>
+      this.#mutate("write", path, (fault) => this.#write(file, path, position, chunks, fault)),
     allocate: (file, path, size) => this.#mutate("allocate", path, (fault) => this.#allocate(file, path, size, fault)),
     sync: (file, path) =>
       this.#mutate("sync", path, (fault) => {
         const covered = new Set(
-          this.#pending.filter((operation) => (operation.kind === "write" || operation.kind === "size") && operation.file === file),
+          this.#pending.filter(
+            (operation) => (operation.kind === "write" || operation.kind === "size") && operation.file === file,
+          ),
         );
         return () => this.#complete(covered, path, fault);
       }),
   };
 
-  #write(file: FileNode, path: string, position: number, chunks: readonly Uint8Array[], fault: DiskFault | undefined): () => void {
+  #write(
+    file: FileNode,
+    path: string,
+    position: number,
+    chunks: readonly Uint8Array[],
+    fault: DiskFault | undefined,
+  ): () => void {
     const bytes = gather(chunks);
     switch (fault?.effect) {
       case undefined:
@@ -410,65 +452,6 @@ export class SimDisk implements Disk {
       throw new DiskError("no-space", path, "no space left on the disk");
     }
     return nothing;
-  }
-}
-
-type FileAccess = {
-  readonly read: (path: string) => void;
-  readonly requirePower: (path: string) => void;
-  readonly write: (file: FileNode, path: string, position: number, chunks: readonly Uint8Array[]) => Promise<void>;
-  readonly allocate: (file: FileNode, path: string, size: number) => Promise<void>;
-  readonly sync: (file: FileNode, path: string) => Promise<void>;
-};
-
-class SimFile implements DiskFile {
-  readonly path: string;
-  readonly #access: FileAccess;
-  readonly #node: FileNode;
-  readonly #writable: boolean;
-  #closed = false;
-
-  constructor(access: FileAccess, path: string, node: FileNode, mode: OpenMode) {
-    this.path = path;
-    this.#access = access;
-    this.#node = node;
-    this.#writable = mode !== "read";
-  }
-
-  async size(): Promise<number> {
-    this.#requireOpen();
-    return this.#node.now.size;
-  }
-
-  async read(position: number, target: Uint8Array): Promise<number> {
-    this.#requireOpen();
-    this.#access.read(this.path);
-    return this.#node.now.read(position, target);
-  }
-
-  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    this.#requireOpen(true);
-    return this.#access.write(this.#node, this.path, position, chunks);
-  }
-
-  async sync(): Promise<void> {
-    this.#requireOpen();
-    return this.#access.sync(this.#node, this.path);
-  }
-
-  async allocate(size: number): Promise<void> {
-    this.#requireOpen(true);
-    return this.#access.allocate(this.#node, this.path, size);
-  }
-
-  async close(): Promise<void> {
-    this.#closed = true;
-  }
-
-  #requireOpen(toWrite = false): void {
-    this.#access.requirePower(this.path);
-    if (this.#closed) throw new DiskError("closed", this.path, "the file is closed");
-    if (toWrite && !this.#writable) throw new DiskError("io", this.path, "the file is open for reading only");
   }
 }
 

@@ -89,23 +89,21 @@ export class SimKv implements Kv {
   ): Iterable<readonly [Uint8Array, Uint8Array]> {
     this.#requirePower();
     this.#sorted ??= [...this.#rows.keys()].sort();
-    const names = this.#sorted;
-    const rows = this.#rows;
-    const start = firstAtLeast(names, nameOf(from));
-    const end = firstAtLeast(names, nameOf(to));
-    const count = Math.min(Math.max(0, end - start), options.limit ?? Number.MAX_SAFE_INTEGER);
-    for (let step = 0; step < count; step += 1) {
-      const name = names[options.reverse === true ? end - 1 - step : start + step] as string;
-      const value = rows.get(name);
-      if (value !== undefined) yield [keyOf(name), value.slice()];
-    }
+    const start = firstAtLeast(this.#sorted, nameOf(from));
+    const names = this.#sorted.slice(start, firstAtLeast(this.#sorted, nameOf(to)));
+    if (options.reverse === true) names.reverse();
+    // Taken now: a walk stands still whatever is written meanwhile. Values are replaced, never changed.
+    const rows = names.slice(0, options.limit).map((name) => [name, this.#rows.get(name) as Uint8Array] as const);
+    for (const [name, value] of rows) yield [keyOf(name), value.slice()];
   }
 
   write(writes: readonly KvWrite[]): Promise<void> {
     for (const { key } of writes) assert(key.length > 0 && key.length <= KEY_LENGTH_MAX, "a key has 1 to 1,000 bytes");
     // As one would hand them to another thread: later changes to the caller's arrays do not matter.
     const copied = writes.map((write): KvWrite =>
-      write.kind === "put" ? { kind: "put", key: write.key.slice(), value: write.value.slice() } : { kind: "delete", key: write.key.slice() },
+      write.kind === "put"
+        ? { kind: "put", key: write.key.slice(), value: write.value.slice() }
+        : { kind: "delete", key: write.key.slice() },
     );
     return this.#enqueue(copied);
   }
@@ -147,13 +145,17 @@ export class SimKv implements Kv {
   }
 
   #apply(work: readonly KvWrite[] | "clear"): void {
-    // A range that is being walked keeps the rows it began with.
-    this.#rows = work === "clear" ? new Map() : new Map(this.#rows);
-    this.#sorted = undefined;
-    if (work === "clear") return;
+    if (work === "clear") {
+      this.#rows.clear();
+      this.#sorted = undefined;
+      return;
+    }
     for (const write of work) {
-      if (write.kind === "put") this.#rows.set(nameOf(write.key), write.value);
-      else this.#rows.delete(nameOf(write.key));
+      const name = nameOf(write.key);
+      const had = this.#rows.has(name);
+      if (write.kind === "put") this.#rows.set(name, write.value);
+      else this.#rows.delete(name);
+      if (had !== (write.kind === "put")) this.#sorted = undefined;
     }
   }
 

@@ -41,7 +41,7 @@ export class PagedBytes {
   /** Copies into `target` from `position` on; short only at the end. Returns how many. */
   read(position: number, target: Uint8Array): number {
     const length = Math.max(0, Math.min(target.length, this.#size - position));
-    for (let done = 0; done < length; ) {
+    for (let done = 0; done < length;) {
       const at = position + done;
       const index = Math.floor(at / PAGE_LENGTH);
       const start = at - index * PAGE_LENGTH;
@@ -64,7 +64,7 @@ export class PagedBytes {
   /** Overwrites, growing as needed. */
   write(position: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const at = position + done;
       const index = Math.floor(at / PAGE_LENGTH);
       const start = at - index * PAGE_LENGTH;

@@ -22,7 +22,8 @@ async function contents(disk: Disk, path: string): Promise<Uint8Array> {
   return bytes;
 }
 
-const pattern = (length: number, seed = 1): Uint8Array => Uint8Array.from({ length }, (_, index) => (index * 31 + seed * 17) & 0xff);
+const pattern = (length: number, seed = 1): Uint8Array =>
+  Uint8Array.from({ length }, (_, index) => (index * 31 + seed * 17) & 0xff);
 
 export function describeDisk(name: string, open: () => Promise<DiskFixture>): void {
   describe(`Disk: ${name}`, () => {
@@ -108,7 +109,13 @@ export function describeDisk(name: string, open: () => Promise<DiskFixture>): vo
       const file = await disk.open("a", "create");
       await file.close();
       await file.close();
-      for (const attempt of [file.size(), file.read(0, new Uint8Array(1)), file.write(0, [pattern(1)]), file.sync(), file.allocate(1)]) {
+      for (const attempt of [
+        file.size(),
+        file.read(0, new Uint8Array(1)),
+        file.write(0, [pattern(1)]),
+        file.sync(),
+        file.allocate(1),
+      ]) {
         expect(await codeOf(attempt)).toBe("closed");
       }
       const reader = await disk.open("a", "read");

@@ -55,7 +55,9 @@ export function describeKv(name: string, open: () => Promise<KvFixture>): void {
     });
 
     it("takes transactions that were not waited for, in order", async () => {
-      const running = Array.from({ length: 20 }, (_, index) => kv.write([put(bytes(1), bytes(index)), put(bytes(2, index), bytes(index))]));
+      const running = Array.from({ length: 20 }, (_, index) =>
+        kv.write([put(bytes(1), bytes(index)), put(bytes(2, index), bytes(index))]),
+      );
       await Promise.all(running);
       expect(kv.get(bytes(1))).toEqual(bytes(19));
       expect(all(kv).length).toBe(21);
@@ -88,18 +90,25 @@ export function describeKv(name: string, open: () => Promise<KvFixture>): void {
     });
 
     it("walks ranges in the order of unsigned bytes, either way, to a limit", async () => {
-      const key = fc.uint8Array({ minLength: 1, maxLength: 4 }).map((array) => Uint8Array.from(array, (byte) => [0, 1, 127, 128, 255][byte % 5] as number));
+      const key = fc
+        .uint8Array({ minLength: 1, maxLength: 4 })
+        .map((array) => Uint8Array.from(array, (byte) => [0, 1, 127, 128, 255][byte % 5] as number));
       await fc.assert(
         fc.asyncProperty(
           fc.array(key, { maxLength: 40 }),
-          fc.array(fc.record({ from: key, to: key, reverse: fc.boolean(), limit: fc.nat(10) }), { minLength: 5, maxLength: 5 }),
+          fc.array(fc.record({ from: key, to: key, reverse: fc.boolean(), limit: fc.nat(10) }), {
+            minLength: 5,
+            maxLength: 5,
+          }),
           async (keys, queries) => {
             await kv.clear();
             await kv.write(keys.map((each) => put(each, each)));
             const sorted = keys.map((each) => Buffer.from(each).toString("hex")).sort();
             const distinct = sorted.filter((each, index) => each !== sorted[index - 1]);
             for (const { from, to, reverse, limit } of queries) {
-              const within = distinct.filter((each) => Buffer.from(from).toString("hex") <= each && each < Buffer.from(to).toString("hex"));
+              const within = distinct.filter(
+                (each) => Buffer.from(from).toString("hex") <= each && each < Buffer.from(to).toString("hex"),
+              );
               if (reverse) within.reverse();
               const rows = [...kv.range(from, to, { reverse, limit })];
               expect(rows.map(([found]) => Buffer.from(found).toString("hex"))).toEqual(within.slice(0, limit));

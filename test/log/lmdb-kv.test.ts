@@ -1,3 +1,4 @@
+/** The `Kv` contract on LMDB, and what it does where its file is damaged. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

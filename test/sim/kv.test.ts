@@ -1,3 +1,4 @@
+/** The `Kv` contract on the simulated store. */
 import { SimKv } from "../../src/sim/kv.ts";
 import { describeKv } from "../log/kv-contract.ts";
 

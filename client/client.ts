@@ -1,0 +1,100 @@
+/**
+ * `connect` and the client: what is configured once and shared by all streams of one server or cluster.
+ */
+import type { Zstd } from "../src/ports/zstd.ts";
+import { checkStreamName } from "../src/wire/stream-name.ts";
+import { Connection } from "./connection.ts";
+import { SYSTEM_ENVIRONMENT, type Environment } from "./environment.ts";
+import { TidemarkError } from "./error.ts";
+import type { TokenSource } from "./http-exchange.ts";
+import { HttpTransport } from "./http-transport.ts";
+import { CLIENT_LIMITS } from "./limits.ts";
+import { Stream } from "./stream.ts";
+import type { Transport } from "./transport.ts";
+
+export type ConnectOptions = {
+  /** The bearer token, or what gives it for each request (so that it can be renewed). */
+  readonly token?: TokenSource;
+  /** Milliseconds for each call with its retries, unless the call says otherwise. Default 30,000. */
+  readonly timeout?: number;
+  /** Compresses what is appended, and reads what others compressed. Browsers and Node 22.14 and older have none. */
+  readonly zstd?: Zstd;
+  /** Instead of the platform's own: for proxies, or tests. */
+  readonly fetch?: typeof fetch;
+  /** Instead of HTTP; `url` is then only a label. */
+  readonly transport?: Transport;
+  /** Instead of the platform's clock and randomness: for simulations. */
+  readonly environment?: Environment;
+};
+
+/**
+ * A client for the server or cluster at `url`, say `http://127.0.0.1:4437`. Nothing is sent before the first call.
+ *
+ * ```ts
+ * await using client = connect("http://127.0.0.1:4437");
+ * const orders = client.stream("orders");
+ * await orders.create({ contentType: "application/json" });
+ * await orders.append({ json: { id: 1 } });
+ * for await (const record of orders.read()) console.log(record.offset, record.json());
+ * ```
+ */
+export function connect(url: string | URL, options: ConnectOptions = {}): Client {
+  return new Client(url, options);
+}
+
+export class Client {
+  readonly url: string;
+  readonly #connection: Connection;
+  readonly #zstd: Zstd | undefined;
+
+  constructor(url: string | URL, options: ConnectOptions) {
+    const base = parseUrl(url);
+    const environment = options.environment ?? SYSTEM_ENVIRONMENT;
+    const transport =
+      options.transport ??
+      new HttpTransport({
+        baseUrl: base,
+        token: options.token,
+        fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
+        clock: environment.clock,
+      });
+    this.url = base.href;
+    this.#zstd = options.zstd;
+    this.#connection = new Connection(environment, transport, options.timeout ?? CLIENT_LIMITS.callTimeoutMs);
+  }
+
+  /** A handle for a stream, which need not exist. The name is the path below `/v1/stream/`, decoded: `orders/eu`. */
+  stream(name: string): Stream {
+    const checked = checkStreamName(name);
+    if (!checked.ok) throw new TidemarkError(checked.error.code, checked.error.message);
+    return new Stream(this.#connection, name, this.#zstd);
+  }
+
+  /** The highest position of the log that this client has seen: a later read elsewhere can be asked to be no older. */
+  get sessionPosition(): number {
+    return this.#connection.sessionPosition;
+  }
+
+  /** Ends everything under way. Close producers first: what they hold is given up. */
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function parseUrl(url: string | URL): URL {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch (cause) {
+    throw new TidemarkError("invalid-argument", `"${String(url)}" is not a URL`, { cause });
+  }
+  if (parsed.protocol === "http:" || parsed.protocol === "https:") return parsed;
+  throw new TidemarkError(
+    "invalid-argument",
+    `a server's URL begins with http:// or https://, not "${parsed.protocol}//"`,
+  );
+}

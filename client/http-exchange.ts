@@ -1,0 +1,151 @@
+/**
+ * One POST of frames and its whole answer, with every way in which that can fail made a `TidemarkError` that says whether
+ * the server may have seen it. Order, queues and frames are `http-transport.ts`'s.
+ */
+import type { Clock } from "../src/ports/clock.ts";
+import { concat } from "../src/lib/bytes.ts";
+import { asErrorCode, TidemarkError } from "./error.ts";
+import { CLIENT_LIMITS } from "./limits.ts";
+
+/** A bearer token, or what gives it for each request. */
+export type TokenSource = string | (() => string | Promise<string>);
+
+export type HttpOptions = {
+  readonly baseUrl: URL;
+  readonly token: TokenSource | undefined;
+  readonly fetch: typeof fetch;
+  readonly clock: Clock;
+};
+
+const FRAMES_CONTENT_TYPE = "application/x-tidemark-frames";
+const FRAMES_PATH = "v1/frames";
+const MS_PER_SECOND = 1_000;
+
+/** System errors before any byte was sent. Only Node tells them; elsewhere a failed fetch may have been sent. */
+const NEVER_SENT = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EADDRNOTAVAIL",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
+/** Sends `body` and resolves to the answer's bytes. `signal` must end with a `TidemarkError` as its reason. */
+export async function exchange(
+  options: HttpOptions,
+  body: Uint8Array,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const controller = new AbortController();
+  const timer = options.clock.schedule(timeoutMs, () => {
+    controller.abort(new TidemarkError("connection-lost", `the server did not answer within ${timeoutMs} ms`));
+  });
+  const onAbort = (): void => controller.abort(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    const headers = await requestHeaders(options.token);
+    if (signal.aborted) throw signal.reason;
+    // A redirect could turn the POST into a GET.
+    const init: RequestInit = {
+      method: "POST",
+      headers,
+      body: body as Uint8Array<ArrayBuffer>,
+      signal: controller.signal,
+      redirect: "error",
+    };
+    const response = await options.fetch(endpoint(options.baseUrl), init);
+    if (response.status !== 200) throw await refusal(response);
+    return await readBody(response, CLIENT_LIMITS.responseBytesMax);
+  } catch (thrown) {
+    if (thrown instanceof TidemarkError) throw thrown;
+    if (controller.signal.aborted) throw controller.signal.reason;
+    throw connectionError(thrown, options.baseUrl);
+  } finally {
+    timer.cancel();
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+function endpoint(baseUrl: URL): string {
+  return new URL(FRAMES_PATH, baseUrl.href.endsWith("/") ? baseUrl : `${baseUrl.href}/`).href;
+}
+
+async function requestHeaders(token: TokenSource | undefined): Promise<Record<string, string>> {
+  const headers = { "content-type": FRAMES_CONTENT_TYPE, "accept": FRAMES_CONTENT_TYPE };
+  if (token === undefined) return headers;
+  const value = typeof token === "string" ? token : await token();
+  return { ...headers, authorization: `Bearer ${value}` };
+}
+
+async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {
+  if (response.body === null) return new Uint8Array();
+  const reader = response.body.getReader();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.length;
+    if (length > bytesMax) {
+      await reader.cancel();
+      throw new TidemarkError("protocol-error", `the answer has more than ${bytesMax} bytes`);
+    }
+    chunks.push(value);
+  }
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : concat(chunks);
+}
+
+/** An answer that is not frames: the server's problem document, or what some proxy on the way had to say. */
+async function refusal(response: Response): Promise<TidemarkError> {
+  const retryAfterSeconds = Number(response.headers.get("retry-after"));
+  const details = retryAfterSeconds > 0 ? { retryAfterMs: retryAfterSeconds * MS_PER_SECOND } : {};
+  const problem = await readProblem(response);
+  const code = asErrorCode(problem?.["code"]);
+  if (code !== undefined)
+    return new TidemarkError(code, typeof problem?.["detail"] === "string" ? problem["detail"] : undefined, details);
+  const message = `the server answered with status ${response.status} and no reason that this client knows`;
+  switch (response.status) {
+    case 401:
+      return new TidemarkError("unauthorized", message, details);
+    case 429:
+      return new TidemarkError("overloaded", message, { ...details, outcome: "unknown" });
+    case 502:
+    case 503:
+    case 504:
+      return new TidemarkError("unavailable", message, { ...details, outcome: "unknown" });
+    default:
+      return new TidemarkError("protocol-error", message, details);
+  }
+}
+
+async function readProblem(response: Response): Promise<Record<string, unknown> | undefined> {
+  try {
+    const parsed: unknown = JSON.parse(
+      new TextDecoder().decode(await readBody(response, CLIENT_LIMITS.problemBytesMax)),
+    );
+    return typeof parsed === "object" && parsed !== null ? (parsed as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function connectionError(thrown: unknown, baseUrl: URL): TidemarkError {
+  const cause: unknown = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
+  const code = systemCode(cause);
+  const reason = code ?? (thrown instanceof Error ? thrown.message : String(thrown));
+  if (code !== undefined && NEVER_SENT.has(code)) {
+    return new TidemarkError("connection-failed", `cannot connect to ${baseUrl.origin}: ${reason}`, { cause: thrown });
+  }
+  return new TidemarkError("connection-lost", `the connection to ${baseUrl.origin} failed: ${reason}`, {
+    cause: thrown,
+  });
+}
+
+function systemCode(cause: unknown): string | undefined {
+  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
+    ? cause.code
+    : undefined;
+}

@@ -1,0 +1,31 @@
+/**
+ * The SDK's public surface, and all of it: what is not named here may change. Runs in Node 22 and newer and in browsers.
+ *
+ * Three layers: single calls (`stream.append`, which may overlap), a producer that batches (`stream.producer`), and readers
+ * (`stream.read`, `stream.subscribe`). Every call takes a `signal` and a `timeout`, retries what is worth retrying, and fails
+ * with a `TidemarkError` that tells whether it took effect.
+ */
+export { connect, type Client, type ConnectOptions } from "./client.ts";
+export type { TokenSource } from "./http-exchange.ts";
+export type {
+  Appended,
+  AppendOptions,
+  Created,
+  CreateOptions,
+  Description,
+  Place,
+  ProducerOptions,
+  ReadOptions,
+  Stream,
+  SubscribeOptions,
+} from "./stream.ts";
+export type { Producer } from "./producer.ts";
+export type { RecordStream, ReadStatus } from "./record-stream.ts";
+export type { ReceivedRecord } from "./received-record.ts";
+export type { BytesInput, RecordInput } from "./record-input.ts";
+export type { CallOptions } from "./deadline.ts";
+export { TidemarkError, type Gap, type Outcome, type TidemarkErrorCode } from "./error.ts";
+export type { Transport } from "./transport.ts";
+export type { Environment } from "./environment.ts";
+export type { Zstd } from "../src/ports/zstd.ts";
+export type { RecordHeader } from "../src/record/record.ts";

@@ -1,0 +1,79 @@
+/**
+ * One answer to a read, checked and decoded: runs of records, and the gaps between them. Nothing in it is trusted: every
+ * batch's checksum is verified here, and so is the order of offsets (I7).
+ */
+import type { Zstd } from "../src/ports/zstd.ts";
+import { decodeBatch } from "../src/record/batch-codec.ts";
+import type { Incarnation, Offset } from "../src/record/offset.ts";
+import { TidemarkError, type Gap } from "./error.ts";
+import { CLIENT_LIMITS } from "./limits.ts";
+import { ReceivedRecord } from "./received-record.ts";
+
+/** What a read asks for. */
+export type ReadQuery = {
+  readonly stream: string;
+  readonly incarnation: Incarnation | undefined;
+  readonly from: "offset" | "start" | "now";
+  /** Only for `from: "offset"`. */
+  readonly offset: Offset;
+  readonly maxBytes: number;
+  /** How long the server may wait at the tail for something to arrive. */
+  readonly waitMs: number;
+};
+
+export type ReadAnswer = {
+  readonly incarnation: Incarnation;
+  readonly contentType: string;
+  /** After the batches. */
+  readonly nextOffset: Offset;
+  readonly tail: Offset;
+  readonly closed: boolean;
+  readonly upToDate: boolean;
+  /** The first may begin before the offset that was asked for. */
+  readonly batches: readonly { readonly firstOffset: Offset; readonly logTime: number; readonly bytes: Uint8Array }[];
+};
+
+/** Records next to each other, after a gap if there is one. */
+export type Run = { readonly gap: Gap | undefined; readonly records: readonly ReceivedRecord[] };
+
+/** The records from `from` on, in runs. */
+export function decodeAnswer(answer: ReadAnswer, from: Offset, zstd: Zstd | undefined): readonly Run[] {
+  const runs: Run[] = [];
+  let records: ReceivedRecord[] = [];
+  let gap: Gap | undefined;
+  let next = from;
+  const breakAt = (offset: Offset): void => {
+    if (records.length > 0 || gap !== undefined) runs.push({ gap, records });
+    records = [];
+    gap = { from: next, to: offset };
+    next = offset;
+  };
+  for (const batch of answer.batches) {
+    if (batch.firstOffset > next) throw misordered(next, batch.firstOffset);
+    const decoded = decodeBatch(batch.bytes, {
+      rawBytesMax: CLIENT_LIMITS.decodedBatchBytesMax,
+      ...(zstd !== undefined && { zstd }),
+    });
+    if (!decoded.ok)
+      throw new TidemarkError(decoded.error.code, `the batch at offset ${batch.firstOffset}: ${decoded.error.message}`);
+    for (const { offsetDelta, record } of decoded.value.records) {
+      const offset = batch.firstOffset + offsetDelta;
+      if (offset < next) continue;
+      if (offset > next) breakAt(offset);
+      records.push(new ReceivedRecord(record, offset, batch.logTime, answer.incarnation));
+      next = offset + 1;
+    }
+    const end = batch.firstOffset + decoded.value.span;
+    if (end > next) breakAt(end);
+  }
+  if (answer.nextOffset !== next) throw misordered(next, answer.nextOffset);
+  if (records.length > 0 || gap !== undefined) runs.push({ gap, records });
+  return runs;
+}
+
+function misordered(expected: Offset, found: Offset): TidemarkError {
+  return new TidemarkError(
+    "protocol-error",
+    `I7: offset ${expected} should follow, but the server went on at ${found}`,
+  );
+}

@@ -1,0 +1,306 @@
+/**
+ * Reading a stream, to its tail or for ever: an async iterator over its records, each once and in order (I7).
+ *
+ * It fetches one chunk ahead of its consumer, so it holds two chunks of half the prefetch bound at most (plus what a single
+ * larger batch takes). Its place is an offset, so whatever breaks — connection, server — it goes on exactly where it
+ * was. It starts with the first `next`, `ready` or loop, and ends with `close`, the end of the loop, or the stream's closure.
+ */
+import type { Zstd } from "../src/ports/zstd.ts";
+import { formatOffset, type Incarnation, type Offset } from "../src/record/offset.ts";
+import { Backoff } from "./backoff.ts";
+import { Deadline, sleep } from "./deadline.ts";
+import type { Environment } from "./environment.ts";
+import { asTidemarkError, TidemarkError, type Gap } from "./error.ts";
+import { decodeAnswer, type ReadAnswer, type ReadQuery, type Run } from "./read-answer.ts";
+import type { ReceivedRecord } from "./received-record.ts";
+
+export type SendRead = (query: ReadQuery, signal: AbortSignal) => Promise<ReadAnswer>;
+
+/** What a subscription tells of its connection. */
+export type ReadStatus =
+  | { readonly kind: "connected" }
+  | {
+      readonly kind: "disconnected";
+      readonly error: TidemarkError;
+      readonly attempts: number;
+      readonly retryInMs: number;
+    };
+
+/** A complete configuration; `stream.ts` fills it from what the caller gave. */
+export type RecordStreamConfig = {
+  readonly stream: string;
+  readonly from: "start" | "now" | { readonly offset: Offset; readonly incarnation: Incarnation | undefined };
+  /** Goes on at the tail. */
+  readonly live: boolean;
+  readonly waitMs: number;
+  readonly prefetchBytes: number;
+  /** Failures in a row for this long end it. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  /** Without it, a gap ends the reading with an error. */
+  readonly onGap: ((gap: Gap) => void) | undefined;
+  readonly onStatus: ((status: ReadStatus) => void) | undefined;
+  readonly zstd: Zstd | undefined;
+};
+
+type Chunk = { readonly runs: readonly Run[]; readonly answer: ReadAnswer; readonly end: boolean };
+
+const NO_RECORDS: readonly ReceivedRecord[] = [];
+const DONE = { done: true, value: undefined } as const;
+
+function ignore(): void {}
+
+export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undefined> {
+  readonly #environment: Environment;
+  readonly #send: SendRead;
+  readonly #config: RecordStreamConfig;
+  readonly #deadline: Deadline;
+  readonly #backoff: Backoff;
+  /** Where the next fetch begins, once that is known. */
+  #place: { readonly incarnation: Incarnation | undefined; readonly offset: Offset } | undefined;
+  #incarnation: Incarnation | undefined;
+  #ahead: Promise<Chunk> | undefined;
+  #failingSinceMs: number | undefined;
+  /** What the consumer is at. */
+  #runs: Run[] = [];
+  #records: readonly ReceivedRecord[] = NO_RECORDS;
+  #at = 0;
+  #delivered: Offset | undefined;
+  #latest: ReadAnswer | undefined;
+  #lastChunk = false;
+  #advancing: Promise<boolean> | undefined;
+  #ended = false;
+
+  constructor(environment: Environment, send: SendRead, config: RecordStreamConfig) {
+    this.#environment = environment;
+    this.#send = send;
+    this.#config = config;
+    this.#deadline = new Deadline(environment.clock, config.signal, Number.POSITIVE_INFINITY);
+    this.#backoff = new Backoff(environment.entropy);
+    if (typeof config.from === "object") this.#place = config.from;
+    // Given up means now, not after what is still held.
+    this.#deadline.signal.addEventListener("abort", () => {
+      this.#records = NO_RECORDS;
+      this.#runs = [];
+    });
+  }
+
+  /** The offset after the last record that was delivered: where to go on later. Known once reading has begun. */
+  get nextOffset(): Offset | undefined {
+    return this.#delivered;
+  }
+
+  /** The same as text, for `from` of a later read. */
+  get nextToken(): string | undefined {
+    if (this.#delivered === undefined || this.#incarnation === undefined) return undefined;
+    return formatOffset(this.#incarnation, this.#delivered);
+  }
+
+  /** The stream's next offset, as of the newest answer that was delivered. */
+  get tail(): Offset | undefined {
+    return this.#latest?.tail;
+  }
+
+  /** Everything the stream held at the newest answer was delivered. */
+  get upToDate(): boolean {
+    return this.#latest !== undefined && this.#latest.upToDate && this.#delivered === this.#latest.nextOffset;
+  }
+
+  get contentType(): string | undefined {
+    return this.#latest?.contentType;
+  }
+
+  /** Resolves when the place to read from is settled: with `from: "now"`, whatever is appended after it will be seen. */
+  async ready(): Promise<this> {
+    if (this.#latest === undefined && !this.#ended) await this.#fetched();
+    return this;
+  }
+
+  next(): Promise<IteratorResult<ReceivedRecord, undefined>> {
+    const record = this.#records[this.#at];
+    if (record !== undefined) return Promise.resolve({ done: false, value: this.#take(record) });
+    return this.#nextAfterAdvance();
+  }
+
+  async #nextAfterAdvance(): Promise<IteratorResult<ReceivedRecord, undefined>> {
+    for (;;) {
+      const record = this.#records[this.#at];
+      if (record !== undefined) return { done: false, value: this.#take(record) };
+      if (!(await this.#advance())) return DONE;
+    }
+  }
+
+  #take(record: ReceivedRecord): ReceivedRecord {
+    this.#at += 1;
+    this.#delivered = record.offset + 1;
+    return record;
+  }
+
+  /** The records in the portions in which they arrive: for bulk work, without a promise for each record. */
+  async *batches(): AsyncGenerator<readonly ReceivedRecord[], void, undefined> {
+    try {
+      for (;;) {
+        const records = this.#at === 0 ? this.#records : this.#records.slice(this.#at);
+        const last = records.at(-1);
+        if (last !== undefined) {
+          this.#at = this.#records.length;
+          this.#delivered = last.offset + 1;
+          yield records;
+        }
+        if (!(await this.#advance())) return;
+      }
+    } finally {
+      this.close();
+    }
+  }
+
+  /** Ends the reading; a pending `next` ends with it. */
+  close(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#deadline.cancel(new TidemarkError("aborted", "the reading was closed"));
+  }
+
+  return(): Promise<IteratorResult<ReceivedRecord, undefined>> {
+    this.close();
+    return Promise.resolve(DONE);
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.#ahead?.catch(ignore);
+  }
+
+  /** Goes on to the next run of records; false at the end. */
+  #advance(): Promise<boolean> {
+    this.#advancing ??= this.#advanceOnce().finally(() => {
+      this.#advancing = undefined;
+    });
+    return this.#advancing;
+  }
+
+  async #advanceOnce(): Promise<boolean> {
+    if (this.#ended) return false;
+    const run = this.#runs.shift();
+    if (run !== undefined) {
+      this.#enter(run);
+      return true;
+    }
+    if (this.#lastChunk && this.#deadline.error === undefined) {
+      this.close();
+      return false;
+    }
+    let chunk: Chunk;
+    try {
+      if (this.#deadline.error !== undefined) throw this.#deadline.error;
+      chunk = await this.#fetched();
+    } catch (error) {
+      const closed = this.#ended;
+      this.close();
+      if (closed) return false;
+      throw error;
+    }
+    if (this.#ended) return false;
+    this.#ahead = undefined;
+    this.#latest = chunk.answer;
+    this.#lastChunk = chunk.end;
+    this.#runs = [...chunk.runs];
+    this.#records = NO_RECORDS;
+    this.#delivered ??= chunk.answer.nextOffset;
+    if (!chunk.end) void this.#fetched();
+    return true;
+  }
+
+  #enter(run: Run): void {
+    this.#records = run.records;
+    this.#at = 0;
+    if (run.gap === undefined) return;
+    this.#delivered = run.gap.to;
+    this.#config.onGap?.(run.gap);
+  }
+
+  /** The chunk after the last one taken; asked for once. */
+  #fetched(): Promise<Chunk> {
+    if (this.#ahead === undefined) {
+      this.#ahead = this.#fetch();
+      // Its failure is the consumer's once it gets there, and nobody's before.
+      this.#ahead.catch(ignore);
+    }
+    return this.#ahead;
+  }
+
+  async #fetch(): Promise<Chunk> {
+    let gap: Gap | undefined;
+    for (;;) {
+      try {
+        const answer = await this.#send(this.#query(), this.#deadline.signal);
+        this.#onConnected();
+        return this.#decode(answer, gap);
+      } catch (thrown) {
+        const error = asTidemarkError(thrown);
+        if (this.#deadline.error !== undefined) throw this.#deadline.error;
+        if (error.code === "offset-trimmed" && error.gap !== undefined && this.#config.onGap !== undefined) {
+          gap = { from: gap?.from ?? error.gap.from, to: error.gap.to };
+          this.#place = { incarnation: this.#place?.incarnation, offset: error.gap.to };
+          continue;
+        }
+        if (!error.retryable) throw error;
+        await sleep(this.#environment.clock, this.#onDisconnected(error), this.#deadline.signal);
+      }
+    }
+  }
+
+  #query(): ReadQuery {
+    const { stream, live, waitMs, prefetchBytes, from } = this.#config;
+    return {
+      stream,
+      incarnation: this.#place?.incarnation,
+      from: this.#place !== undefined || typeof from === "object" ? "offset" : from,
+      offset: this.#place?.offset ?? 0,
+      maxBytes: Math.ceil(prefetchBytes / 2),
+      // The first answer settles the place, and comes at once.
+      waitMs: live && this.#incarnation !== undefined ? waitMs : 0,
+    };
+  }
+
+  #decode(answer: ReadAnswer, gapBefore: Gap | undefined): Chunk {
+    if (this.#incarnation !== undefined && answer.incarnation !== this.#incarnation) {
+      throw new TidemarkError("protocol-error", "the server answered for another stream of this name");
+    }
+    const from = this.#place?.offset ?? answer.batches[0]?.firstOffset ?? answer.nextOffset;
+    const runs = decodeAnswer(answer, from, this.#config.zstd);
+    this.#incarnation = answer.incarnation;
+    this.#delivered ??= from;
+    this.#place = { incarnation: answer.incarnation, offset: answer.nextOffset };
+    return {
+      runs: gapBefore === undefined ? runs : [{ gap: gapBefore, records: [] }, ...runs],
+      answer,
+      end: answer.upToDate && (answer.closed || !this.#config.live),
+    };
+  }
+
+  #onConnected(): void {
+    this.#backoff.reset();
+    if (this.#failingSinceMs === undefined && this.#incarnation !== undefined) return;
+    this.#failingSinceMs = undefined;
+    this.#config.onStatus?.({ kind: "connected" });
+  }
+
+  /** How long to wait before the next attempt; throws when the time is up. */
+  #onDisconnected(error: TidemarkError): number {
+    const nowMs = this.#environment.clock.monotonic();
+    this.#failingSinceMs ??= nowMs;
+    const retryInMs = this.#backoff.next(error.retryAfterMs);
+    if (nowMs + retryInMs - this.#failingSinceMs > this.#config.timeoutMs) {
+      throw new TidemarkError("timeout", `no answer for ${this.#config.timeoutMs} ms: ${error.message}`, {
+        cause: error,
+      });
+    }
+    this.#config.onStatus?.({ kind: "disconnected", error, attempts: this.#backoff.attempts, retryInMs });
+    return retryInMs;
+  }
+}

@@ -1,0 +1,286 @@
+/**
+ * A stream as users handle it: single calls, and the ways into the producer and the readers. Options are completed
+ * here, so that nothing below has defaults of its own.
+ */
+import type { Zstd } from "../src/ports/zstd.ts";
+import { formatOffset, parseOffset, type Incarnation, type Offset } from "../src/record/offset.ts";
+import type { CreatedResult, Expiry, Retention } from "../src/wire/command.ts";
+import type { Connection } from "./connection.ts";
+import type { CallOptions } from "./deadline.ts";
+import { TidemarkError, type Gap } from "./error.ts";
+import { CLIENT_LIMITS } from "./limits.ts";
+import { Producer } from "./producer.ts";
+import { sealBatch, toRecord, type RecordInput } from "./record-input.ts";
+import { RecordStream, type ReadStatus, type RecordStreamConfig } from "./record-stream.ts";
+
+export type CreateOptions = CallOptions & {
+  /** Default `application/octet-stream`. With `application/json` each record is one JSON message. */
+  readonly contentType?: string;
+  /** The stream ends this long after its last read or write … */
+  readonly ttlSeconds?: number;
+  /** … or at this moment of log time. */
+  readonly expiresAt?: Date;
+  /** What it may forget by itself. */
+  readonly retention?: Retention;
+};
+
+export type Created = {
+  /** False: it existed with the same configuration (or a lost answer made us ask twice). */
+  readonly created: boolean;
+  readonly contentType: string;
+  readonly incarnation: Incarnation;
+  readonly nextOffset: Offset;
+  readonly nextToken: string;
+  readonly closed: boolean;
+};
+
+export type AppendOptions = CallOptions & {
+  /** Append only if the first record gets this offset: `offset-mismatch` otherwise. */
+  readonly expectedOffset?: Offset;
+  /** Close the stream with it, in one step. */
+  readonly close?: boolean;
+};
+
+export type Appended = {
+  /** Of the first record. */
+  readonly offset: Offset;
+  readonly nextOffset: Offset;
+  readonly token: string;
+  readonly nextToken: string;
+};
+
+export type Description = {
+  readonly name: string;
+  readonly contentType: string;
+  readonly incarnation: Incarnation;
+  /** Of the oldest record that is retained. */
+  readonly firstOffset: Offset;
+  readonly nextOffset: Offset;
+  readonly nextToken: string;
+  readonly closed: boolean;
+  /** By the log's time. */
+  readonly createdAt: Date;
+};
+
+export type ProducerOptions = {
+  /** Default: a random id. With an id of your own, raise `epoch` whenever a producer starts: the older is then fenced. */
+  readonly id?: string;
+  /** Default 0. */
+  readonly epoch?: number;
+  /** How long a batch may wait for more. Default 0: it gathers only while others are under way. */
+  readonly lingerMs?: number;
+  /** A batch is sent when it is this large. Default 256 KiB. */
+  readonly batchBytes?: number;
+  /** What may be unacknowledged before `ready()` waits. Default 16 MiB. */
+  readonly unacknowledgedBytes?: number;
+  /** Milliseconds until an unacknowledged batch, with all its retries, fails. Default: the client's. */
+  readonly timeout?: number;
+  /** Gives up whatever is unacknowledged. */
+  readonly signal?: AbortSignal;
+};
+
+/** A place in a stream: an offset, or a token as text, which also names the stream's incarnation. */
+export type Place = Offset | string;
+
+export type ReadOptions = CallOptions & {
+  /** The first record to read: a place, `"start"` (the oldest that is retained; the default) or `"now"` (the tail). */
+  readonly from?: Place;
+  /** The last record that was read: begin behind it. */
+  readonly after?: Place;
+  /** What may be fetched ahead of the loop. Default 4 MiB. */
+  readonly prefetchBytes?: number;
+  /** Told of records that are gone, before what follows them. Without it such a gap ends the reading: `offset-trimmed`. */
+  readonly onGap?: (gap: Gap) => void;
+};
+
+export type SubscribeOptions = ReadOptions & {
+  /** Told when the connection breaks and when it is back. */
+  readonly onStatus?: (status: ReadStatus) => void;
+};
+
+export class Stream {
+  readonly name: string;
+  readonly #connection: Connection;
+  readonly #zstd: Zstd | undefined;
+
+  constructor(connection: Connection, name: string, zstd: Zstd | undefined) {
+    this.name = name;
+    this.#connection = connection;
+    this.#zstd = zstd;
+  }
+
+  /** Creates the stream. One that exists with the same configuration is fine, with another it is `stream-exists`. */
+  async create(options: CreateOptions = {}): Promise<Created> {
+    const expiry = toExpiry(options);
+    const result = await this.#connection.execute(
+      {
+        kind: "create",
+        stream: this.name,
+        closed: false,
+        ...(options.contentType !== undefined && { contentType: options.contentType }),
+        ...(expiry !== undefined && { expiry }),
+        ...(options.retention !== undefined && { retention: options.retention }),
+      },
+      options,
+    );
+    if (result.kind !== "created")
+      throw new TidemarkError("protocol-error", `a create was answered with "${result.kind}"`);
+    return toCreated(result);
+  }
+
+  /**
+   * Appends a record, or several as one batch: all or none, next to each other. Resolves when durable. Calls may
+   * overlap: they are applied in the order in which they were made, and each exactly once, however often it is retried.
+   */
+  async append(records: RecordInput | readonly RecordInput[], options: AppendOptions = {}): Promise<Appended> {
+    const inputs = isMany(records) ? records : [records];
+    if (inputs.length === 0) throw new TidemarkError("invalid-argument", "an append has at least one record");
+    const { signal, timeout, expectedOffset, close = false } = options;
+    const result = await this.#connection.appends(this.name).append(
+      {
+        batch: sealBatch(inputs.map(toRecord), this.#zstd),
+        close,
+        ...(expectedOffset !== undefined && { expectedOffset }),
+      },
+      { ...(signal !== undefined && { signal }), ...(timeout !== undefined && { timeout }) },
+    );
+    const offset = result.firstOffset;
+    if (offset === undefined) throw new TidemarkError("protocol-error", "an append was answered without its offset");
+    const nextOffset = offset + inputs.length;
+    return {
+      offset,
+      nextOffset,
+      token: formatOffset(result.incarnation, offset),
+      nextToken: formatOffset(result.incarnation, nextOffset),
+    };
+  }
+
+  /** Closes the stream, after everything this client appended to it by `append`: it takes no more. Idempotent. */
+  async close(options: CallOptions = {}): Promise<{ readonly nextOffset: Offset }> {
+    const result = await this.#connection.appends(this.name).append({ close: true }, options);
+    return { nextOffset: result.tail };
+  }
+
+  /** Deletes the stream. */
+  async delete(options: CallOptions = {}): Promise<void> {
+    await this.#connection.execute({ kind: "delete", stream: this.name }, options);
+  }
+
+  /** What the stream is and how far it reaches; `stream-not-found` if there is none. */
+  async describe(options: CallOptions = {}): Promise<Description> {
+    const { contentType, incarnation, firstOffset, tail, closed, createdAtMs } = await this.#connection.describe(
+      this.name,
+      options,
+    );
+    return {
+      name: this.name,
+      contentType,
+      incarnation,
+      firstOffset,
+      nextOffset: tail,
+      nextToken: formatOffset(incarnation, tail),
+      closed,
+      createdAt: new Date(createdAtMs),
+    };
+  }
+
+  /** A producer: gathers records into batches, each appended exactly once and in order. */
+  producer(options: ProducerOptions = {}): Producer {
+    const { environment } = this.#connection;
+    const epoch = options.epoch ?? 0;
+    if (!Number.isSafeInteger(epoch) || epoch < 0)
+      throw new TidemarkError("invalid-argument", "an epoch is a whole number from 0");
+    return new Producer(environment, this.#connection.sendCommand, {
+      stream: this.name,
+      id: options.id ?? this.#connection.newId(),
+      epoch,
+      sharedId: options.id !== undefined,
+      lingerMs: options.lingerMs ?? 0,
+      batchBytesMax: Math.min(options.batchBytes ?? CLIENT_LIMITS.batchBytesMax, CLIENT_LIMITS.sealedBatchBytesMax / 2),
+      unacknowledgedBytesMax: options.unacknowledgedBytes ?? CLIENT_LIMITS.unacknowledgedBytesMax,
+      timeoutMs: options.timeout ?? this.#connection.timeoutMs,
+      signal: options.signal,
+      zstd: this.#zstd,
+    });
+  }
+
+  /**
+   * Reads what the stream holds, and ends at its tail.
+   * With `timeout`, it fails when the server could not be reached for so long.
+   */
+  read(options: ReadOptions = {}): RecordStream {
+    return this.#reader(options, {
+      live: false,
+      timeoutMs: options.timeout ?? this.#connection.timeoutMs,
+      onStatus: undefined,
+    });
+  }
+
+  /**
+   * Reads what the stream holds and then whatever is appended, until the stream is closed. Goes on by itself, without
+   * gap or repeat, when the connection or the server was gone: for ever, unless `timeout` says for how long.
+   */
+  subscribe(options: SubscribeOptions = {}): RecordStream {
+    return this.#reader(options, {
+      live: true,
+      timeoutMs: options.timeout ?? Number.POSITIVE_INFINITY,
+      onStatus: options.onStatus,
+    });
+  }
+
+  #reader(options: ReadOptions, mode: Pick<RecordStreamConfig, "live" | "timeoutMs" | "onStatus">): RecordStream {
+    return new RecordStream(this.#connection.environment, this.#connection.sendRead, {
+      ...mode,
+      stream: this.name,
+      from: toFrom(options),
+      waitMs: CLIENT_LIMITS.longPollMs,
+      prefetchBytes: Math.max(options.prefetchBytes ?? CLIENT_LIMITS.prefetchBytes, CLIENT_LIMITS.prefetchBytesMin),
+      signal: options.signal,
+      onGap: options.onGap,
+      zstd: this.#zstd,
+    });
+  }
+}
+
+function isMany(records: RecordInput | readonly RecordInput[]): records is readonly RecordInput[] {
+  return Array.isArray(records);
+}
+
+function toExpiry(options: CreateOptions): Expiry | undefined {
+  if (options.ttlSeconds !== undefined && options.expiresAt !== undefined) {
+    throw new TidemarkError("invalid-argument", "give `ttlSeconds` or `expiresAt`, not both");
+  }
+  if (options.ttlSeconds !== undefined) return { kind: "sliding", ttlSeconds: options.ttlSeconds };
+  if (options.expiresAt !== undefined) return { kind: "absolute", atMs: options.expiresAt.getTime() };
+  return undefined;
+}
+
+function toCreated(result: CreatedResult): Created {
+  const { created, contentType, incarnation, nextOffset, closed } = result;
+  return { created, contentType, incarnation, nextOffset, nextToken: formatOffset(incarnation, nextOffset), closed };
+}
+
+function toFrom(options: ReadOptions): RecordStreamConfig["from"] {
+  const { from, after } = options;
+  if (after !== undefined) {
+    if (from !== undefined) throw new TidemarkError("invalid-argument", "give `from` or `after`, not both");
+    const place = toPlace(after);
+    return { ...place, offset: place.offset + 1 };
+  }
+  return from === undefined || from === "start" || from === "now" ? (from ?? "start") : toPlace(from);
+}
+
+function toPlace(place: Place): { readonly offset: Offset; readonly incarnation: Incarnation | undefined } {
+  if (typeof place === "number") {
+    if (!Number.isSafeInteger(place) || place < 0)
+      throw new TidemarkError("malformed-offset", "an offset is a whole number from 0");
+    return { offset: place, incarnation: undefined };
+  }
+  const token = parseOffset(place);
+  if (!token.ok) throw new TidemarkError("malformed-offset", `"${place}" is neither an offset nor a token`);
+  // All zeros means the start, of any stream.
+  return {
+    offset: token.value.offset,
+    incarnation: token.value.incarnation === 0 ? undefined : token.value.incarnation,
+  };
+}

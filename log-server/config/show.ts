@@ -1,0 +1,51 @@
+/** The configuration for people: the list of options in help, and the effective one with secrets masked. */
+import { CONFIG_FLAG, CONFIG_VARIABLE, flagOf, OPTION_NAMES, OPTIONS, type OptionName, variableOf } from "./config.ts";
+import type { LoadedConfig } from "./load.ts";
+import { formatHostPort } from "./values.ts";
+
+const MASK = "(set)";
+
+type Row = readonly [name: string, rest: string];
+
+/** One line for each option, for `serve --help`. */
+export function describeOptions(): string {
+  const rows: Row[] = OPTION_NAMES.map((name) => {
+    const { placeholder, help, secret } = OPTIONS[name];
+    const flag = `--${flagOf(name)}${placeholder === undefined ? "" : ` ${placeholder}`}`;
+    const fallback = defaultText(name);
+    const variable = secret ? `${variableOf(name)}_FILE` : variableOf(name);
+    return [flag, `${help}${fallback === undefined ? "" : ` (default ${fallback})`} [${variable}]`];
+  });
+  rows.push([`${CONFIG_FLAG} FILE`, `a JSON file of settings, such as { "listen": "127.0.0.1:4437" } [${CONFIG_VARIABLE}]`]);
+  return table(rows);
+}
+
+/** What is in effect and where each value came from, for `config print`; as an object for JSON. */
+export function effectiveConfig({ config, origins }: LoadedConfig): {
+  readonly [Name in OptionName]: { readonly value: string | number | boolean | undefined; readonly from: string };
+} {
+  const shown = OPTION_NAMES.map((name) => {
+    const value = OPTIONS[name].secret && config[name] !== undefined ? MASK : plain(config[name]);
+    return [name, { value, from: origins[name] ?? "default" }];
+  });
+  return Object.fromEntries(shown) as ReturnType<typeof effectiveConfig>;
+}
+
+export function formatConfig(loaded: LoadedConfig): string {
+  const shown = Object.entries(effectiveConfig(loaded));
+  return table(shown.map(([name, { value, from }]) => [name, `${value ?? "-"}  (${from})`]));
+}
+
+function plain(value: LoadedConfig["config"][OptionName]): string | number | boolean | undefined {
+  return typeof value === "object" ? formatHostPort(value) : value;
+}
+
+function defaultText(name: OptionName): string | undefined {
+  const value = plain(OPTIONS[name].fallback);
+  return value === undefined || value === false ? undefined : String(value);
+}
+
+function table(rows: readonly Row[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, rest]) => `  ${name.padEnd(width)}  ${rest}\n`).join("");
+}

@@ -1,0 +1,55 @@
+/** How the values of options are written. An error is a phrase that follows the option's name. */
+import { isIPv4, isIPv6 } from "node:net";
+import { err, ok, type Result } from "../../src/lib/result.ts";
+
+export type HostPort = { readonly host: string; readonly port: number };
+
+const PORT_MAX = 65_535;
+const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]\s]+)):(\d{1,5})$/;
+
+/** `127.0.0.1:4437`, `[::1]:4437`, `localhost:0`. */
+export function parseHostPort(text: string): Result<HostPort, string> {
+  const match = HOST_PORT.exec(text);
+  const port = Number(match?.[3]);
+  const host = match?.[1] ?? match?.[2];
+  const bad = host === undefined || port > PORT_MAX || (match?.[1] !== undefined && !isIPv6(host));
+  return bad ? err("must be HOST:PORT, such as 127.0.0.1:4437 or [::1]:4437") : ok({ host, port });
+}
+
+/** As in a URL: IPv6 in brackets. */
+export function formatHostPort({ host, port }: HostPort): string {
+  return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Reached from this machine only. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
+}
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, "KiB": 2 ** 10, "MiB": 2 ** 20, "GiB": 2 ** 30, "TiB": 2 ** 40 };
+
+/** Bytes, or a multiple: `65536`, `256MiB`. */
+export function parseSize(text: string): Result<number, string> {
+  const match = /^(\d{1,15})(|KiB|MiB|GiB|TiB)$/.exec(text);
+  const size = Number(match?.[1]) * (UNITS[match?.[2] ?? ""] as number);
+  return Number.isSafeInteger(size) ? ok(size) : err("must be a number of bytes, or one with KiB, MiB, GiB or TiB");
+}
+
+export function parseBoolean(text: string): Result<boolean, string> {
+  if (text === "true" || text === "1") return ok(true);
+  if (text === "false" || text === "0") return ok(false);
+  return err("must be true or false");
+}
+
+/** What RFC 6750 lets into an Authorization header; long enough not to be guessed. */
+const TOKEN = /^[A-Za-z0-9._~+/-]+=*$/;
+const TOKEN_LENGTH_MIN = 16;
+const TOKEN_LENGTH_MAX = 512;
+
+export function parseToken(text: string): Result<string, string> {
+  const token = text.trim();
+  if (token.length < TOKEN_LENGTH_MIN || token.length > TOKEN_LENGTH_MAX || !TOKEN.test(token)) {
+    return err(`must be ${TOKEN_LENGTH_MIN} to ${TOKEN_LENGTH_MAX} letters, digits or any of - . _ ~ + /`);
+  }
+  return ok(token);
+}

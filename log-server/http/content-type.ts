@@ -1,0 +1,44 @@
+/**
+ * Content types: read once at the edge into a normal form, so that "the same type" is equality of strings from there
+ * on. Type, subtype and parameter names are lower-cased, parameters sorted; `charset` values are lower-cased, too.
+ */
+
+export const JSON_CONTENT_TYPE = "application/json";
+export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
+
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const PARAMETER = /^\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=("(?:[^"\\\r\n]|\\.)*"|[!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*$/;
+
+/** The normal form, or undefined where the text is not a media type. */
+export function normalizeContentType(text: string): string | undefined {
+  if (text === JSON_CONTENT_TYPE || text === DEFAULT_CONTENT_TYPE) return text;
+  const parts = text.split(";");
+  const [type, subtype, ...rest] = (parts[0] as string).trim().split("/");
+  if (type === undefined || subtype === undefined || rest.length > 0 || !TOKEN.test(type) || !TOKEN.test(subtype)) return undefined;
+  const parameters: string[] = [];
+  for (const part of parts.slice(1)) {
+    if (part.trim() === "") continue;
+    const match = PARAMETER.exec(part);
+    if (match === null) return undefined;
+    const name = (match[1] as string).toLowerCase();
+    const value = match[2] as string;
+    parameters.push(`${name}=${name === "charset" ? value.toLowerCase() : value}`);
+  }
+  return [`${type}/${subtype}`.toLowerCase(), ...parameters.sort()].join("; ");
+}
+
+/** Without parameters. */
+export function mediaType(contentType: string): string {
+  const end = contentType.indexOf(";");
+  return end < 0 ? contentType : contentType.slice(0, end);
+}
+
+/** One record per message, and answers are arrays of them (section 9.1). */
+export function isJson(contentType: string): boolean {
+  return mediaType(contentType) === JSON_CONTENT_TYPE;
+}
+
+/** Whether SSE carries the bytes as text; all else is base64 (section 5.8). */
+export function isText(contentType: string): boolean {
+  return contentType.startsWith("text/") || isJson(contentType);
+}

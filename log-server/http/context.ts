@@ -1,0 +1,18 @@
+/** What the routes share. */
+import type { Zstd } from "../../src/ports/zstd.ts";
+import type { LogNode } from "../node/log-node.ts";
+import type { Answers } from "./answers.ts";
+import type { HttpLimits } from "./limits.ts";
+import type { LiveResponses } from "./live-responses.ts";
+import type { HttpObserver } from "./observer.ts";
+
+export type HttpContext = {
+  readonly node: LogNode;
+  readonly limits: HttpLimits;
+  readonly zstd: Zstd | undefined;
+  readonly observer: HttpObserver;
+  readonly answers: Answers;
+  readonly live: LiveResponses;
+  /** Where clients reach this server, without a trailing slash. */
+  readonly publicUrl: () => string;
+};

@@ -1,0 +1,48 @@
+/** `GET`: catch-up reads (section 5.6); live reads go on in `long-poll.ts` and `sse.ts`. */
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { HttpContext } from "../context.ts";
+import { type ReadQuery, readQuery, streamOfUrl } from "../stream-url.ts";
+import { bodyOfValues, readChunk } from "./chunk.ts";
+import { findStream, resolveFrom } from "./find-stream.ts";
+import { longPoll } from "./long-poll.ts";
+import { answerChunk, contentHeaders, positionHeaders } from "./read-answer.ts";
+import { serverSentEvents } from "./sse.ts";
+
+/**
+ * What lies before the tail never changes. What shows the tail is asked for again: it can be kept, but only to be
+ * confirmed by its entity tag, or a reader would not see what it has just written.
+ */
+const CACHE_PAST = "public, max-age=60, stale-while-revalidate=300";
+const CACHE_PAST_PRIVATE = "private, max-age=60, stale-while-revalidate=300";
+const CACHE_TAIL = "no-cache";
+
+export function readRoute(context: HttpContext): (request: FastifyRequest, reply: FastifyReply) => Promise<void> {
+  return async (request, reply) => {
+    const url = request.raw.url ?? "";
+    const name = streamOfUrl(url, context.limits.urlBytesMax);
+    const query = readQuery(url);
+    switch (query.live) {
+      case "long-poll":
+        return longPoll(context, request, reply, name, query);
+      case "sse":
+        return serverSentEvents(context, request, reply, name, query);
+      case undefined:
+        return catchUp(context, request, reply, name, query);
+    }
+  };
+}
+
+async function catchUp(context: HttpContext, request: FastifyRequest, reply: FastifyReply, name: string, query: ReadQuery): Promise<void> {
+  const stream = await findStream(context, request.raw, name);
+  context.node.touch(name);
+  const from = resolveFrom(stream, query.from);
+  if (query.from.kind === "now") {
+    // Always empty, whatever is there: the tail, and where to go on from.
+    const headers = [...positionHeaders(stream, from, true, stream.closed), ...contentHeaders(stream), "Cache-Control", "no-store"];
+    context.answers.bytes(reply, 200, headers, bodyOfValues([], stream.contentType));
+    return;
+  }
+  const chunk = await readChunk(context, stream, from, context.limits.readBytesMax);
+  const past = request.raw.headers.authorization === undefined ? CACHE_PAST : CACHE_PAST_PRIVATE;
+  answerChunk(context, reply, from, chunk, chunk.upToDate ? CACHE_TAIL : past, []);
+}

@@ -1,0 +1,250 @@
+/**
+ * Encodes, checks and decodes batches; the layout is in `batch.ts`. What is decoded may be any bytes: the answer is a
+ * value, and what is allocated is bounded by the input, or by `rawBytesMax` where that is compressed.
+ *
+ * Three depths: `checkBatch` (header and checksum: for batches that were verified once and stored since),
+ * `verifyBatch` (every record, none kept: for batches that come from outside), `decodeBatch` (the records).
+ */
+import { assert } from "../lib/assert.ts";
+import { ByteReader } from "../lib/byte-reader.ts";
+import { ByteWriter } from "../lib/byte-writer.ts";
+import { err, ok, type Err, type Result } from "../lib/result.ts";
+import type { Zstd } from "../ports/zstd.ts";
+import { BATCH_HEADER_LENGTH, type BatchRef } from "./batch.ts";
+import { xxh64 } from "./checksum.ts";
+import { RECORD_LIMITS } from "./limits.ts";
+import {
+  locateRecord,
+  materialiseRecord,
+  newParts,
+  RECORD_BYTES_MIN,
+  type RecordParts,
+  writeRecord,
+} from "./record-codec.ts";
+import { type StreamRecord, TIMESTAMP_MAX_MS } from "./record.ts";
+
+const VERSION = 1;
+const HASH_LENGTH = 8;
+const COMPRESSION_MASK = 0b011;
+const ZSTD = 0b001;
+const SPARSE = 0b100;
+const KNOWN_FLAGS = COMPRESSION_MASK | SPARSE;
+
+export type BatchErrorCode =
+  | "malformed-batch"
+  | "checksum-mismatch"
+  | "unsupported-version"
+  | "unsupported-compression"
+  | "batch-too-large";
+export type BatchError = { readonly code: BatchErrorCode; readonly message: string };
+
+export type CheckedBatch = BatchRef & {
+  readonly bytes: Uint8Array;
+  readonly count: number;
+  /** Compacted: not every offset it covers has a record. */
+  readonly sparse: boolean;
+};
+
+export type DecodedRecord = {
+  /** To the batch's first offset. */
+  readonly offsetDelta: number;
+  readonly record: StreamRecord;
+};
+
+export type DecodedBatch = {
+  readonly count: number;
+  readonly span: number;
+  readonly records: readonly DecodedRecord[];
+};
+
+export type EncodeOptions = {
+  /** Compresses the body, where that makes it smaller. */
+  readonly zstd?: Zstd;
+  /** What timestamps are stored relative to; the first one, unless given. */
+  readonly baseTime?: number;
+};
+
+export type DecodeOptions = {
+  readonly zstd?: Zstd;
+  /** Of the body, uncompressed. */
+  readonly rawBytesMax: number;
+};
+
+/** A batch of these records, offsets dense. At least one record. */
+export function encodeBatch(records: readonly StreamRecord[], options: EncodeOptions = {}): Uint8Array {
+  assert(records.length > 0, "I7: a batch covers at least one offset");
+  writer.reset();
+  writer.skip(BATCH_HEADER_LENGTH);
+  const baseTime = options.baseTime ?? firstTimestamp(records);
+  for (const record of records) writeRecord(writer, scratch, record, undefined, baseTime);
+  return finishBatch({ count: records.length, span: records.length, sparse: false, baseTime, zstd: options.zstd });
+}
+
+/** A compacted batch: the survivors of one that covered `span` offsets, each with its place in it. Perhaps none. */
+export function encodeSparseBatch(
+  survivors: readonly DecodedRecord[],
+  span: number,
+  options: EncodeOptions = {},
+): Uint8Array {
+  writer.reset();
+  writer.skip(BATCH_HEADER_LENGTH);
+  const baseTime = options.baseTime ?? firstTimestamp(survivors.map((survivor) => survivor.record));
+  let previous = -1;
+  for (const { offsetDelta, record } of survivors) {
+    assert(offsetDelta > previous && offsetDelta < span, "I7: survivors are in offset order, inside their batch");
+    writeRecord(writer, scratch, record, offsetDelta, baseTime);
+    previous = offsetDelta;
+  }
+  return finishBatch({ count: survivors.length, span, sparse: true, baseTime, zstd: options.zstd });
+}
+
+/** Checks the header and the checksum without looking at the records. */
+export function checkBatch(
+  bytes: Uint8Array,
+  limits: { readonly batchBytesMax: number },
+): Result<CheckedBatch, BatchError> {
+  if (bytes.length < BATCH_HEADER_LENGTH) return malformed("it is shorter than its header");
+  if (bytes.length > limits.batchBytesMax)
+    return tooLarge(`the batch has ${bytes.length} bytes; at most ${limits.batchBytesMax} are allowed`);
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const version = bytes[12] as number;
+  if (version !== VERSION)
+    return err({ code: "unsupported-version", message: `batch version ${version} is not known here` });
+  if (data.getUint32(8, true) !== bytes.length) return malformed("its length is not the one it claims");
+  const hash = data.getBigUint64(0, true);
+  if (xxh64(bytes.subarray(HASH_LENGTH)) !== hash)
+    return err({ code: "checksum-mismatch", message: "the batch does not match its checksum" });
+  const flags = bytes[13] as number;
+  if ((flags & ~KNOWN_FLAGS) !== 0 || data.getUint16(14, true) !== 0) return malformed("it has unknown flags");
+  const compression = flags & COMPRESSION_MASK;
+  if (compression > ZSTD)
+    return err({ code: "unsupported-compression", message: `compression ${compression} is not known here` });
+  const sparse = (flags & SPARSE) !== 0;
+  const count = data.getUint32(16, true);
+  const span = data.getUint32(20, true);
+  const rawLength = data.getUint32(24, true);
+  if (span === 0) return malformed("it covers no offset");
+  if (sparse ? count > span : count !== span) return malformed("its count does not fit its span");
+  // A few bytes must not claim four billion offsets.
+  if (count * RECORD_BYTES_MIN > rawLength) return malformed("it claims more records than fit");
+  if (compression === 0 && rawLength !== bytes.length - BATCH_HEADER_LENGTH)
+    return malformed("its body is not as long as it claims");
+  return ok({ hash, length: bytes.length, span, bytes, count, sparse });
+}
+
+/** Checks everything of a batch that comes from outside, records included. One made by compaction is refused. */
+export function verifyBatch(
+  bytes: Uint8Array,
+  limits: DecodeOptions & { readonly batchBytesMax: number },
+): Result<CheckedBatch, BatchError> {
+  const checked = checkBatch(bytes, limits);
+  if (!checked.ok) return checked;
+  if (checked.value.sparse) return malformed("only compaction makes sparse batches");
+  const walked = walkRecords(checked.value, limits, ignore);
+  return walked.ok ? checked : walked;
+}
+
+/** Checks everything and returns the records; keys and values are views of `bytes` (or of its decompressed body). */
+export function decodeBatch(bytes: Uint8Array, options: DecodeOptions): Result<DecodedBatch, BatchError> {
+  const checked = checkBatch(bytes, { batchBytesMax: Number.MAX_SAFE_INTEGER });
+  if (!checked.ok) return checked;
+  const { count, span } = checked.value;
+  const records: DecodedRecord[] = [];
+  const walked = walkRecords(checked.value, options, (body, located) => {
+    records.push({ offsetDelta: located.offsetDelta, record: materialiseRecord(body, located) });
+  });
+  return walked.ok ? ok({ count, span, records }) : walked;
+}
+
+function ignore(): void {}
+
+function walkRecords(
+  batch: CheckedBatch,
+  options: DecodeOptions,
+  visit: (body: Uint8Array, located: RecordParts) => void,
+): Result<void, BatchError> {
+  const { bytes, count, span, sparse } = batch;
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const rawLength = data.getUint32(24, true);
+  const baseTime = readInt64(data, 28);
+  if (Math.abs(baseTime) > TIMESTAMP_MAX_MS) return malformed("its base time is out of range");
+  if (rawLength > options.rawBytesMax)
+    return tooLarge(`the batch has ${rawLength} bytes uncompressed; at most ${options.rawBytesMax} are allowed`);
+  let body = bytes.subarray(BATCH_HEADER_LENGTH);
+  if (((bytes[13] as number) & COMPRESSION_MASK) === ZSTD) {
+    if (options.zstd === undefined)
+      return err({ code: "unsupported-compression", message: "zstd is not available here" });
+    const raw = options.zstd.decompress(body, rawLength);
+    if (raw === undefined || raw.length !== rawLength)
+      return malformed("its body does not decompress to what it claims");
+    body = raw;
+  }
+  const reader = new ByteReader(body);
+  let previous = -1;
+  for (let place = 0; place < count; place += 1) {
+    locateRecord(reader, parts, place, sparse, baseTime);
+    if (reader.failed || parts.offsetDelta <= previous || parts.offsetDelta >= span)
+      return malformed(`record ${place} is not valid`);
+    previous = parts.offsetDelta;
+    visit(body, parts);
+  }
+  if (!reader.complete) return malformed("bytes are left behind its records");
+  return ok(undefined);
+}
+
+/** Reused, for encoding and walking are synchronous: one of each serves every batch. They grow to the largest. */
+const writer = new ByteWriter(RECORD_LIMITS.encodeBufferBytes);
+const scratch = new ByteWriter(RECORD_LIMITS.scratchBufferBytes);
+const parts = newParts();
+
+type BatchHeader = {
+  readonly count: number;
+  readonly span: number;
+  readonly sparse: boolean;
+  readonly baseTime: number;
+  readonly zstd: Zstd | undefined;
+};
+
+/** The batch whose body is in the writer, behind room for its header. */
+function finishBatch(header: BatchHeader): Uint8Array {
+  const { count, span, sparse, baseTime, zstd } = header;
+  assert(Math.abs(baseTime) <= TIMESTAMP_MAX_MS, "a base time is whole milliseconds, in range");
+  const rawLength = writer.length - BATCH_HEADER_LENGTH;
+  const compressed =
+    zstd === undefined ? undefined : compressIfSmaller(zstd, writer.view().subarray(BATCH_HEADER_LENGTH));
+  if (compressed !== undefined) writer.truncate(BATCH_HEADER_LENGTH).bytes(compressed);
+  writer.patchU32(8, writer.length);
+  writer.patchU8(12, VERSION);
+  writer.patchU8(13, (compressed === undefined ? 0 : ZSTD) | (sparse ? SPARSE : 0));
+  writer.patchU32(16, count);
+  writer.patchU32(20, span);
+  writer.patchU32(24, rawLength);
+  writer.patchU32(28, baseTime >>> 0);
+  writer.patchU32(32, Math.floor(baseTime / HIGH) >>> 0);
+  writer.patchU64(0, xxh64(writer.view().subarray(HASH_LENGTH)));
+  return writer.finish();
+}
+
+function compressIfSmaller(zstd: Zstd, raw: Uint8Array): Uint8Array | undefined {
+  const compressed = zstd.compress(raw);
+  return compressed.length < raw.length ? compressed : undefined;
+}
+
+const HIGH = 0x1_0000_0000;
+
+function readInt64(data: DataView, place: number): number {
+  return data.getInt32(place + 4, true) * HIGH + data.getUint32(place, true);
+}
+
+function firstTimestamp(records: readonly StreamRecord[]): number {
+  for (const record of records) if (record.timestamp !== undefined) return record.timestamp;
+  return 0;
+}
+
+function tooLarge(message: string): Err<BatchError> {
+  return err({ code: "batch-too-large", message });
+}
+
+function malformed(message: string): Err<BatchError> {
+  return err({ code: "malformed-batch", message: `the batch is malformed: ${message}` });
+}

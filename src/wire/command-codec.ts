@@ -1,0 +1,693 @@
+/**
+ * The only encoding of commands and their results (SPEC.md, "Commands"). A command's head holds everything but the
+ * batches: those travel beside it, in order, and a head only says "my batch is the next one".
+ *
+ * A head is a kind byte and fields in the order below; optional fields are announced by bits of a flags byte. Decoders
+ * take any bytes: what is malformed, too long, or leaves bytes over is an error value.
+ */
+import { unreachable } from "../lib/assert.ts";
+import { ByteReader } from "../lib/byte-reader.ts";
+import { ByteWriter } from "../lib/byte-writer.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { BatchRef } from "../record/batch.ts";
+import type {
+  AppendCommand,
+  Command,
+  CommandResult,
+  Condition,
+  CreateCommand,
+  CursorCommand,
+  DeleteCommand,
+  Expiry,
+  ForkPoint,
+  Rejection,
+  Retention,
+  SubscriptionAck,
+  SubscriptionCreateCommand,
+  SubscriptionWakeCommand,
+  TransactionCommand,
+  TransactionOperation,
+  TrimCommand,
+} from "./command.ts";
+import { type ErrorCode, ERRORS } from "./errors.ts";
+
+export type CommandError = { readonly code: "malformed-command"; readonly message: string };
+
+/** What a decoder takes at most; the state machine's own limits are tighter and answer with their own codes. */
+const TEXT_BYTES_MAX = 16 * 1024;
+const BLOB_BYTES_MAX = 1024 * 1024;
+const ITEMS_MAX = 65_536;
+
+/** Never renumber: these are on disk. */
+const KINDS = [
+  "create",
+  "append",
+  "delete",
+  "touch",
+  "tick",
+  "settings",
+  "trim",
+  "cursor",
+  "transaction",
+  "subscription-create",
+  "subscription-delete",
+  "subscription-link",
+  "subscription-unlink",
+  "subscription-wake",
+  "subscription-claim",
+  "subscription-ack",
+  "subscription-release",
+  "subscription-failed",
+] as const satisfies readonly Command["kind"][];
+const KIND_NUMBER: ReadonlyMap<Command["kind"], number> = new Map(KINDS.map((kind, number) => [kind, number]));
+
+const CONDITIONS = ["stream-exists", "stream-absent", "next-offset", "cursor"] as const satisfies readonly Condition["kind"][];
+const RESULTS = [
+  "created",
+  "appended",
+  "done",
+  "trimmed",
+  "transaction",
+  "subscription-created",
+  "subscription-claimed",
+  "subscription-acked",
+  "rejected",
+] as const satisfies readonly CommandResult["kind"][];
+const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
+
+export type EncodedCommands = { readonly head: Uint8Array; readonly batches: readonly BatchRef[] };
+
+/** Reused: encoding is synchronous, and `finish` copies. */
+const writer = new ByteWriter(64 * 1024);
+
+/** One command; its head has the form of `encodeCommands`' with a count of one. */
+export function encodeCommand(command: Command): EncodedCommands {
+  return encodeCommands([command]);
+}
+
+/** An entry's payload: how many commands, then each. */
+export function encodeCommands(commands: readonly Command[]): EncodedCommands {
+  const batches: BatchRef[] = [];
+  writer.reset();
+  writer.varint(commands.length);
+  for (const command of commands) writeCommand(command, batches);
+  return { head: writer.finish(), batches };
+}
+
+export function decodeCommands(head: Uint8Array, batches: readonly BatchRef[]): Result<Command[], CommandError> {
+  const source = new Source(head, batches);
+  const count = source.reader.count(ITEMS_MAX);
+  const commands: Command[] = [];
+  for (let place = 0; place < count && !source.reader.failed; place += 1) commands.push(readCommand(source));
+  if (!source.reader.complete) return err({ code: "malformed-command", message: `command ${commands.length} is malformed` });
+  if (!source.allBatchesTaken) return err({ code: "malformed-command", message: "there are more batches than commands name" });
+  return ok(commands);
+}
+
+export function encodeResult(result: CommandResult): Uint8Array {
+  writer.reset();
+  writeResult(result);
+  return writer.finish();
+}
+
+export function decodeResult(bytes: Uint8Array): Result<CommandResult, CommandError> {
+  const reader = new ByteReader(bytes);
+  const result = readResult(reader, 0);
+  return reader.complete ? ok(result) : err({ code: "malformed-command", message: "the result is malformed" });
+}
+
+/* Commands. */
+
+class Source {
+  readonly reader: ByteReader;
+  readonly #batches: readonly BatchRef[];
+  #taken = 0;
+
+  constructor(head: Uint8Array, batches: readonly BatchRef[]) {
+    this.reader = new ByteReader(head);
+    this.#batches = batches;
+  }
+
+  batch(): BatchRef {
+    const batch = this.#batches[this.#taken];
+    this.#taken += 1;
+    if (batch === undefined) this.reader.fail();
+    return batch ?? { hash: 0n, length: 0, span: 0 };
+  }
+
+  get allBatchesTaken(): boolean {
+    return this.#taken === this.#batches.length;
+  }
+}
+
+function writeCommand(command: Command, batches: BatchRef[]): void {
+  writer.u8(KIND_NUMBER.get(command.kind) as number);
+  switch (command.kind) {
+    case "create":
+      return writeCreate(command, batches);
+    case "append":
+      return writeAppend(command, batches);
+    case "delete":
+      return writeStreamRef(command);
+    case "touch":
+      return writeStrings(command.streams);
+    case "tick":
+      return;
+    case "settings":
+      writer.string(command.stream);
+      return writeRetention(command.retention);
+    case "trim":
+      writeStreamRef(command);
+      writer.varint(command.before);
+      return;
+    case "cursor":
+      return writeCursor(command);
+    case "transaction":
+      return writeTransaction(command, batches);
+    case "subscription-create":
+      return writeSubscriptionCreate(command);
+    case "subscription-delete":
+      writer.string(command.id);
+      return;
+    case "subscription-link":
+      writer.string(command.id);
+      return writeStrings(command.streams);
+    case "subscription-unlink":
+      writer.string(command.id).string(command.stream);
+      return;
+    case "subscription-wake":
+      return writeWake(command, batches);
+    case "subscription-claim":
+      writer.string(command.id).string(command.worker).string(command.wakeId);
+      return;
+    case "subscription-ack":
+      writer.string(command.id).varint(command.generation).string(command.wakeId).u8(command.done ? 1 : 0);
+      writer.varint(command.acks.length);
+      for (const ack of command.acks) writer.string(ack.stream).varint(ack.incarnation).varint(ack.offset);
+      return;
+    case "subscription-release":
+      writer.string(command.id).varint(command.generation).string(command.wakeId);
+      return;
+    case "subscription-failed":
+      writer.string(command.id).varint(command.generation).string(command.wakeId).varint(command.retryAtMs);
+      return;
+    default:
+      return unreachable(command);
+  }
+}
+
+function readCommand(source: Source): Command {
+  const { reader } = source;
+  const kind = KINDS[reader.u8()];
+  switch (kind) {
+    case "create":
+      return readCreate(source);
+    case "append":
+      return readAppend(source);
+    case "delete":
+      return { kind, ...readStreamRef(reader) } satisfies DeleteCommand;
+    case "touch":
+      return { kind, streams: readStrings(reader) };
+    case "tick":
+      return { kind };
+    case "settings":
+      return { kind, stream: reader.string(TEXT_BYTES_MAX), retention: readRetention(reader) };
+    case "trim":
+      return { kind, ...readStreamRef(reader), before: reader.varint() } satisfies TrimCommand;
+    case "cursor":
+      return readCursor(reader);
+    case "transaction":
+      return readTransaction(source);
+    case "subscription-create":
+      return readSubscriptionCreate(reader);
+    case "subscription-delete":
+      return { kind, id: reader.string(TEXT_BYTES_MAX) };
+    case "subscription-link":
+      return { kind, id: reader.string(TEXT_BYTES_MAX), streams: readStrings(reader) };
+    case "subscription-unlink":
+      return { kind, id: reader.string(TEXT_BYTES_MAX), stream: reader.string(TEXT_BYTES_MAX) };
+    case "subscription-wake":
+      return readWake(source);
+    case "subscription-claim":
+      return { kind, id: reader.string(TEXT_BYTES_MAX), worker: reader.string(TEXT_BYTES_MAX), wakeId: reader.string(TEXT_BYTES_MAX) };
+    case "subscription-ack": {
+      const fence = readFence(reader);
+      const done = readBoolean(reader);
+      const acks = readItems(reader, (): SubscriptionAck => ({ stream: reader.string(TEXT_BYTES_MAX), incarnation: reader.varint(), offset: reader.varint() }));
+      return { kind, ...fence, acks, done };
+    }
+    case "subscription-release":
+      return { kind, ...readFence(reader) };
+    case "subscription-failed":
+      return { kind, ...readFence(reader), retryAtMs: reader.varint() };
+    case undefined:
+      reader.fail();
+      return { kind: "tick" };
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** Announces which of a command's optional fields follow: bit n for the n-th. */
+function writeFlags(...present: readonly boolean[]): void {
+  let flags = 0;
+  present.forEach((is, bit) => {
+    if (is) flags |= 1 << bit;
+  });
+  writer.u8(flags);
+}
+
+function readFlags(reader: ByteReader, bits: number): (bit: number) => boolean {
+  const flags = reader.u8();
+  if (flags >> bits !== 0) reader.fail();
+  return (bit) => ((flags >> bit) & 1) === 1;
+}
+
+function writeCreate(command: CreateCommand, batches: BatchRef[]): void {
+  const { contentType, expiry, retention, closed, fork, batch } = command;
+  writer.string(command.stream);
+  writeFlags(closed, contentType !== undefined, expiry !== undefined, retention !== undefined, fork !== undefined, batch !== undefined);
+  if (contentType !== undefined) writer.string(contentType);
+  if (expiry !== undefined) writeExpiry(expiry);
+  if (retention !== undefined) writeRetention(retention);
+  if (fork !== undefined) writeFork(fork);
+  if (batch !== undefined) batches.push(batch);
+}
+
+function readCreate(source: Source): CreateCommand {
+  const { reader } = source;
+  const stream = reader.string(TEXT_BYTES_MAX);
+  const has = readFlags(reader, 6);
+  return {
+    kind: "create",
+    stream,
+    closed: has(0),
+    ...(has(1) && { contentType: reader.string(TEXT_BYTES_MAX) }),
+    ...(has(2) && { expiry: readExpiry(reader) }),
+    ...(has(3) && { retention: readRetention(reader) }),
+    ...(has(4) && { fork: readFork(reader) }),
+    ...(has(5) && { batch: source.batch() }),
+  };
+}
+
+function writeAppend(command: AppendCommand, batches: BatchRef[]): void {
+  const { incarnation, contentType, batch, close, producer, streamSequence, expectedOffset } = command;
+  writer.string(command.stream);
+  writeFlags(
+    close,
+    batch !== undefined,
+    incarnation !== undefined,
+    contentType !== undefined,
+    producer !== undefined,
+    streamSequence !== undefined,
+    expectedOffset !== undefined,
+  );
+  if (batch !== undefined) batches.push(batch);
+  if (incarnation !== undefined) writer.varint(incarnation);
+  if (contentType !== undefined) writer.string(contentType);
+  if (producer !== undefined) writer.string(producer.id).varint(producer.epoch).varint(producer.sequence);
+  if (streamSequence !== undefined) writer.string(streamSequence);
+  if (expectedOffset !== undefined) writer.varint(expectedOffset);
+}
+
+function readAppend(source: Source): AppendCommand {
+  const { reader } = source;
+  const stream = reader.string(TEXT_BYTES_MAX);
+  const has = readFlags(reader, 7);
+  return {
+    kind: "append",
+    stream,
+    close: has(0),
+    ...(has(1) && { batch: source.batch() }),
+    ...(has(2) && { incarnation: reader.varint() }),
+    ...(has(3) && { contentType: reader.string(TEXT_BYTES_MAX) }),
+    ...(has(4) && { producer: { id: reader.string(TEXT_BYTES_MAX), epoch: reader.varint(), sequence: reader.varint() } }),
+    ...(has(5) && { streamSequence: reader.string(TEXT_BYTES_MAX) }),
+    ...(has(6) && { expectedOffset: reader.varint() }),
+  };
+}
+
+function writeStreamRef(command: { readonly stream: string; readonly incarnation?: number }): void {
+  writer.string(command.stream);
+  writeFlags(command.incarnation !== undefined);
+  if (command.incarnation !== undefined) writer.varint(command.incarnation);
+}
+
+function readStreamRef(reader: ByteReader): { readonly stream: string; readonly incarnation?: number } {
+  const stream = reader.string(TEXT_BYTES_MAX);
+  const has = readFlags(reader, 1);
+  return { stream, ...(has(0) && { incarnation: reader.varint() }) };
+}
+
+function writeExpiry(expiry: Expiry): void {
+  switch (expiry.kind) {
+    case "never":
+      writer.u8(0);
+      return;
+    case "sliding":
+      writer.u8(1).varint(expiry.ttlSeconds);
+      return;
+    case "absolute":
+      writer.u8(2).varint(expiry.atMs);
+      return;
+    default:
+      return unreachable(expiry);
+  }
+}
+
+function readExpiry(reader: ByteReader): Expiry {
+  const kind = reader.u8();
+  if (kind === 1) return { kind: "sliding", ttlSeconds: reader.varint() };
+  if (kind === 2) return { kind: "absolute", atMs: reader.varint() };
+  if (kind !== 0) reader.fail();
+  return { kind: "never" };
+}
+
+function writeRetention(retention: Retention): void {
+  writeFlags(retention.maxAgeMs !== undefined, retention.maxBytes !== undefined);
+  if (retention.maxAgeMs !== undefined) writer.varint(retention.maxAgeMs);
+  if (retention.maxBytes !== undefined) writer.varint(retention.maxBytes);
+}
+
+function readRetention(reader: ByteReader): Retention {
+  const has = readFlags(reader, 2);
+  return { ...(has(0) && { maxAgeMs: reader.varint() }), ...(has(1) && { maxBytes: reader.varint() }) };
+}
+
+function writeFork(fork: ForkPoint): void {
+  writer.string(fork.source).varint(fork.incarnation).varint(fork.partialBytes);
+  writeFlags(fork.offset !== undefined);
+  if (fork.offset !== undefined) writer.varint(fork.offset);
+}
+
+function readFork(reader: ByteReader): ForkPoint {
+  const source = reader.string(TEXT_BYTES_MAX);
+  const incarnation = reader.varint();
+  const partialBytes = reader.varint();
+  const has = readFlags(reader, 1);
+  return { source, incarnation, partialBytes, ...(has(0) && { offset: reader.varint() }) };
+}
+
+/** `expected` has three forms: not asked for, must not exist, must be these bytes. */
+function writeCursor(command: CursorCommand): void {
+  const { value, expected } = command;
+  writer.string(command.name);
+  writeFlags(value !== undefined, expected !== undefined, expected !== undefined && expected !== null);
+  if (value !== undefined) writer.blob(value);
+  if (expected !== undefined && expected !== null) writer.blob(expected);
+}
+
+function readCursor(reader: ByteReader): CursorCommand {
+  const name = reader.string(TEXT_BYTES_MAX);
+  const has = readFlags(reader, 3);
+  if (has(2) && !has(1)) reader.fail();
+  return {
+    kind: "cursor",
+    name,
+    ...(has(0) && { value: reader.blob(BLOB_BYTES_MAX) }),
+    ...(has(1) && { expected: has(2) ? reader.blob(BLOB_BYTES_MAX) : null }),
+  };
+}
+
+function writeTransaction(command: TransactionCommand, batches: BatchRef[]): void {
+  writer.varint(command.conditions.length);
+  for (const condition of command.conditions) writeCondition(condition);
+  writer.varint(command.operations.length);
+  for (const operation of command.operations) writeCommand(operation, batches);
+}
+
+function readTransaction(source: Source): TransactionCommand {
+  const { reader } = source;
+  const conditions = readItems(reader, () => readCondition(reader));
+  const count = reader.count(ITEMS_MAX);
+  const operations: TransactionOperation[] = [];
+  for (let place = 0; place < count && !reader.failed; place += 1) {
+    const kind = KINDS[reader.u8()];
+    switch (kind) {
+      case "create":
+        operations.push(readCreate(source));
+        break;
+      case "append":
+        operations.push(readAppend(source));
+        break;
+      case "delete":
+        operations.push({ kind, ...readStreamRef(reader) });
+        break;
+      case "cursor":
+        operations.push(readCursor(reader));
+        break;
+      default:
+        reader.fail();
+    }
+  }
+  return { kind: "transaction", conditions, operations };
+}
+
+function writeCondition(condition: Condition): void {
+  writer.u8(CONDITIONS.indexOf(condition.kind));
+  switch (condition.kind) {
+    case "stream-exists":
+      return writeStreamRef(condition);
+    case "stream-absent":
+      writer.string(condition.stream);
+      return;
+    case "next-offset":
+      writer.string(condition.stream).varint(condition.offset);
+      return;
+    case "cursor":
+      writer.string(condition.name);
+      writeFlags(condition.value !== null);
+      if (condition.value !== null) writer.blob(condition.value);
+      return;
+    default:
+      return unreachable(condition);
+  }
+}
+
+function readCondition(reader: ByteReader): Condition {
+  const kind = CONDITIONS[reader.u8()];
+  switch (kind) {
+    case "stream-exists":
+      return { kind, ...readStreamRef(reader) };
+    case "stream-absent":
+      return { kind, stream: reader.string(TEXT_BYTES_MAX) };
+    case "next-offset":
+      return { kind, stream: reader.string(TEXT_BYTES_MAX), offset: reader.varint() };
+    case "cursor": {
+      const name = reader.string(TEXT_BYTES_MAX);
+      const has = readFlags(reader, 1);
+      return { kind, name, value: has(0) ? reader.blob(BLOB_BYTES_MAX) : null };
+    }
+    case undefined:
+      reader.fail();
+      return { kind: "stream-absent", stream: "" };
+    default:
+      return unreachable(kind);
+  }
+}
+
+function writeSubscriptionCreate(command: SubscriptionCreateCommand): void {
+  const { delivery, pattern, description } = command;
+  writer.string(command.id);
+  writeFlags(delivery.kind === "pull-wake", pattern !== undefined, description !== undefined);
+  writer.string(delivery.kind === "webhook" ? delivery.url : delivery.wakeStream);
+  if (pattern !== undefined) writer.string(pattern);
+  if (description !== undefined) writer.string(description);
+  writer.varint(command.leaseMs);
+  writeStrings(command.streams);
+}
+
+function readSubscriptionCreate(reader: ByteReader): SubscriptionCreateCommand {
+  const id = reader.string(TEXT_BYTES_MAX);
+  const has = readFlags(reader, 3);
+  const target = reader.string(TEXT_BYTES_MAX);
+  return {
+    kind: "subscription-create",
+    id,
+    delivery: has(0) ? { kind: "pull-wake", wakeStream: target } : { kind: "webhook", url: target },
+    ...(has(1) && { pattern: reader.string(TEXT_BYTES_MAX) }),
+    ...(has(2) && { description: reader.string(TEXT_BYTES_MAX) }),
+    leaseMs: reader.varint(),
+    streams: readStrings(reader),
+  };
+}
+
+function writeWake(command: SubscriptionWakeCommand, batches: BatchRef[]): void {
+  writer.string(command.id).varint(command.generation).string(command.wakeId);
+  writeFlags(command.batch !== undefined);
+  if (command.batch !== undefined) batches.push(command.batch);
+}
+
+function readWake(source: Source): SubscriptionWakeCommand {
+  const fence = readFence(source.reader);
+  const has = readFlags(source.reader, 1);
+  return { kind: "subscription-wake", ...fence, ...(has(0) && { batch: source.batch() }) };
+}
+
+function readFence(reader: ByteReader): { readonly id: string; readonly generation: number; readonly wakeId: string } {
+  return { id: reader.string(TEXT_BYTES_MAX), generation: reader.varint(), wakeId: reader.string(TEXT_BYTES_MAX) };
+}
+
+function writeStrings(strings: readonly string[]): void {
+  writer.varint(strings.length);
+  for (const string of strings) writer.string(string);
+}
+
+function readStrings(reader: ByteReader): string[] {
+  return readItems(reader, () => reader.string(TEXT_BYTES_MAX));
+}
+
+function readItems<T>(reader: ByteReader, read: () => T): T[] {
+  const count = reader.count(ITEMS_MAX);
+  const items: T[] = [];
+  for (let place = 0; place < count && !reader.failed; place += 1) items.push(read());
+  return items;
+}
+
+function readBoolean(reader: ByteReader): boolean {
+  const value = reader.u8();
+  if (value > 1) reader.fail();
+  return value === 1;
+}
+
+/* Results. */
+
+function writeResult(result: CommandResult): void {
+  writer.u8(RESULTS.indexOf(result.kind));
+  switch (result.kind) {
+    case "created":
+      writeFlags(result.created, result.closed);
+      writer.varint(result.incarnation).varint(result.nextOffset).string(result.contentType);
+      return writeExpiry(result.expiry);
+    case "appended":
+      writeFlags(
+        result.closed,
+        result.duplicate,
+        result.firstOffset !== undefined,
+        result.nextOffset !== undefined,
+        result.producer !== undefined,
+      );
+      writer.varint(result.incarnation).varint(result.tail);
+      if (result.firstOffset !== undefined) writer.varint(result.firstOffset);
+      if (result.nextOffset !== undefined) writer.varint(result.nextOffset);
+      if (result.producer !== undefined) writer.varint(result.producer.epoch).varint(result.producer.sequence);
+      return;
+    case "done":
+      return;
+    case "trimmed":
+      writer.varint(result.firstOffset);
+      return;
+    case "transaction":
+      writer.varint(result.results.length);
+      for (const part of result.results) writeResult(part);
+      return;
+    case "subscription-created":
+      writeFlags(result.created);
+      return;
+    case "subscription-claimed":
+      writer.varint(result.generation).string(result.wakeId).varint(result.leaseMs);
+      return;
+    case "subscription-acked":
+      writeFlags(result.nextWake);
+      return;
+    case "rejected":
+      return writeRejection(result);
+    default:
+      return unreachable(result);
+  }
+}
+
+function readResult(reader: ByteReader, depth: number): CommandResult {
+  const kind = RESULTS[reader.u8()];
+  switch (kind) {
+    case "created": {
+      const has = readFlags(reader, 2);
+      return {
+        kind,
+        created: has(0),
+        closed: has(1),
+        incarnation: reader.varint(),
+        nextOffset: reader.varint(),
+        contentType: reader.string(TEXT_BYTES_MAX),
+        expiry: readExpiry(reader),
+      };
+    }
+    case "appended": {
+      const has = readFlags(reader, 5);
+      return {
+        kind,
+        closed: has(0),
+        duplicate: has(1),
+        incarnation: reader.varint(),
+        tail: reader.varint(),
+        ...(has(2) && { firstOffset: reader.varint() }),
+        ...(has(3) && { nextOffset: reader.varint() }),
+        ...(has(4) && { producer: { epoch: reader.varint(), sequence: reader.varint() } }),
+      };
+    }
+    case "done":
+      return { kind };
+    case "trimmed":
+      return { kind, firstOffset: reader.varint() };
+    case "transaction":
+      // Transactions do not nest; without this bound a few bytes could recurse as deep as they are long.
+      if (depth > 0) reader.fail();
+      return { kind, results: readItems(reader, () => readResult(reader, depth + 1)) };
+    case "subscription-created":
+      return { kind, created: readFlags(reader, 1)(0) };
+    case "subscription-claimed":
+      return { kind, generation: reader.varint(), wakeId: reader.string(TEXT_BYTES_MAX), leaseMs: reader.varint() };
+    case "subscription-acked":
+      return { kind, nextWake: readFlags(reader, 1)(0) };
+    case "rejected":
+      return readRejection(reader);
+    case undefined:
+      reader.fail();
+      return { kind: "done" };
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** Error codes travel as text: the table may grow in any order. */
+function writeRejection(result: Rejection): void {
+  writer.string(result.code).string(result.message);
+  writeFlags(
+    result.incarnation !== undefined,
+    result.tail !== undefined,
+    result.closed === true,
+    result.firstOffset !== undefined,
+    result.epoch !== undefined,
+    result.expectedSequence !== undefined,
+    result.holder !== undefined,
+    result.generation !== undefined,
+  );
+  if (result.incarnation !== undefined) writer.varint(result.incarnation);
+  if (result.tail !== undefined) writer.varint(result.tail);
+  if (result.firstOffset !== undefined) writer.varint(result.firstOffset);
+  if (result.epoch !== undefined) writer.varint(result.epoch);
+  if (result.expectedSequence !== undefined) writer.varint(result.expectedSequence);
+  if (result.holder !== undefined) writer.string(result.holder);
+  if (result.generation !== undefined) writer.varint(result.generation);
+}
+
+function readRejection(reader: ByteReader): Rejection {
+  const text = reader.string(TEXT_BYTES_MAX);
+  const code = ERROR_CODES.find((known) => known === text);
+  if (code === undefined) reader.fail();
+  const message = reader.string(TEXT_BYTES_MAX);
+  const has = readFlags(reader, 8);
+  return {
+    kind: "rejected",
+    code: code ?? "internal",
+    message,
+    ...(has(0) && { incarnation: reader.varint() }),
+    ...(has(1) && { tail: reader.varint() }),
+    ...(has(2) && { closed: true }),
+    ...(has(3) && { firstOffset: reader.varint() }),
+    ...(has(4) && { epoch: reader.varint() }),
+    ...(has(5) && { expectedSequence: reader.varint() }),
+    ...(has(6) && { holder: reader.string(TEXT_BYTES_MAX) }),
+    ...(has(7) && { generation: reader.varint() }),
+  };
+}

@@ -1,0 +1,15 @@
+/** Bounds of the protocol itself (I15). What a server or client takes beyond these is its own limit, and passed in. */
+
+export const WIRE_LIMITS = {
+  /** Of a stream's name, decoded. */
+  nameBytesMax: 1_024,
+  nameSegmentsMax: 64,
+  /** Batches of one command; only transactions have more than one. */
+  commandBatchesMax: 65_536,
+  /** Batches of one answer to a read. */
+  responseBatchesMax: 1_048_576,
+  /** Messages, content types and the like, in answers. */
+  textBytesMax: 64 * 1024,
+  /** What a frame splitter reserves first; it doubles up to the frame it waits for. */
+  frameBufferBytes: 1_024,
+} as const;

@@ -1,0 +1,154 @@
+/**
+ * What a client asks in one frame (SPEC.md, "Requests"): to put a command into the log, to read, to describe a stream.
+ * A command frame's body is the command's head, the directory of its batches, and the batches; both formats are the
+ * log's own, so nothing is translated on the way.
+ */
+import { assert, unreachable } from "../lib/assert.ts";
+import { ByteReader } from "../lib/byte-reader.ts";
+import { ByteWriter } from "../lib/byte-writer.ts";
+import { err, ok, type Err, type Result } from "../lib/result.ts";
+import type { Zstd } from "../ports/zstd.ts";
+import { type BatchError, verifyBatch } from "../record/batch-codec.ts";
+import type { BatchRef } from "../record/batch.ts";
+import type { Incarnation, Offset } from "../record/offset.ts";
+import { type AdmissionError, admitCommand } from "./admission.ts";
+import { type CommandError, decodeCommands, encodeCommand } from "./command-codec.ts";
+import type { Command, StreamName } from "./command.ts";
+import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
+import { WIRE_LIMITS } from "./limits.ts";
+import { checkStreamName, type StreamNameError } from "./stream-name.ts";
+
+export type CommandRequest = { readonly kind: "command"; readonly command: Command };
+
+export type ReadRequest = {
+  readonly kind: "read";
+  readonly stream: StreamName;
+  /** Must be the stream's when given: a token of a deleted stream never reads its successor. */
+  readonly incarnation?: Incarnation;
+  /** `start` is the first retained record, `now` the tail. */
+  readonly from: "offset" | "start" | "now";
+  /** For `from: "offset"`; else 0. */
+  readonly offset: Offset;
+  /** The answer stops after the batch that reaches this. */
+  readonly maxBytes: number;
+  /** At the tail of an open stream, wait this long for something to arrive. */
+  readonly waitMs: number;
+};
+
+export type DescribeRequest = { readonly kind: "describe"; readonly stream: StreamName };
+
+export type Request = CommandRequest | ReadRequest | DescribeRequest;
+
+export type RequestError = FrameError | BatchError | CommandError | AdmissionError | StreamNameError;
+
+/** What a server takes. Batches may be compressed only where it can decompress them. */
+export type RequestLimits = {
+  readonly batchBytesMax: number;
+  /** Of a batch's records, uncompressed. */
+  readonly rawBytesMax: number;
+  readonly zstd?: Zstd;
+};
+
+/** Never renumber. Responses have numbers from 128 on. */
+const KINDS = { command: 1, read: 2, describe: 3 } as const;
+const READ_FROM = ["offset", "start", "now"] as const;
+
+export function encodeRequest(request: Request, requestId: number): Uint8Array {
+  const writer = new ByteWriter();
+  switch (request.kind) {
+    case "command": {
+      const { head, batches } = encodeCommand(request.command);
+      writer.blob(head).varint(batches.length);
+      const chunks: Uint8Array[] = [];
+      for (const batch of batches) {
+        writer.varint(batch.length);
+        assert(batch.bytes?.length === batch.length, "a batch that is sent has its bytes");
+        chunks.push(batch.bytes);
+      }
+      return encodeFrame(KINDS.command, requestId, [writer.view(), ...chunks]);
+    }
+    case "read":
+      writer.string(request.stream).u8(READ_FROM.indexOf(request.from)).varint(request.offset);
+      writer
+        .varint(request.maxBytes)
+        .varint(request.waitMs)
+        .u8(request.incarnation === undefined ? 0 : 1);
+      if (request.incarnation !== undefined) writer.varint(request.incarnation);
+      return encodeFrame(KINDS.read, requestId, [writer.view()]);
+    case "describe":
+      return encodeFrame(KINDS.describe, requestId, [writer.string(request.stream).view()]);
+    default:
+      return unreachable(request);
+  }
+}
+
+/**
+ * Checks everything that can be checked without the state, down to each record: nothing that a reader could not decode
+ * gets into the log. Batches are views of the frame.
+ */
+export function decodeRequest(frame: Frame, limits: RequestLimits): Result<Request, RequestError> {
+  const reader = new ByteReader(frame.body);
+  switch (frame.kind) {
+    case KINDS.command:
+      return decodeCommandRequest(reader, limits);
+    case KINDS.read:
+      return decodeRead(reader);
+    case KINDS.describe: {
+      const stream = reader.string(reader.remaining);
+      if (!reader.complete) return malformed("a describe request is malformed");
+      const name = checkStreamName(stream);
+      return name.ok ? ok({ kind: "describe", stream }) : name;
+    }
+    default:
+      return malformed(`request kind ${frame.kind} is not known here`);
+  }
+}
+
+function decodeRead(reader: ByteReader): Result<Request, RequestError> {
+  const stream = reader.string(reader.remaining);
+  const from = READ_FROM[reader.u8()];
+  const offset = reader.varint();
+  const maxBytes = reader.varint();
+  const waitMs = reader.varint();
+  const hasIncarnation = reader.u8();
+  const incarnation = hasIncarnation === 1 ? reader.varint() : undefined;
+  if (from === undefined || hasIncarnation > 1 || !reader.complete) return malformed("a read request is malformed");
+  const name = checkStreamName(stream);
+  if (!name.ok) return name;
+  return ok({
+    kind: "read",
+    stream,
+    from,
+    offset,
+    maxBytes,
+    waitMs,
+    ...(incarnation !== undefined && { incarnation }),
+  });
+}
+
+function decodeCommandRequest(reader: ByteReader, limits: RequestLimits): Result<Request, RequestError> {
+  const head = reader.blob(reader.remaining);
+  const count = reader.count(WIRE_LIMITS.commandBatchesMax);
+  const lengths: number[] = [];
+  for (let place = 0; place < count && !reader.failed; place += 1) lengths.push(reader.varint());
+  const batches: BatchRef[] = [];
+  for (const length of lengths) {
+    const bytes = reader.bytes(length);
+    if (reader.failed) break;
+    const verified = verifyBatch(bytes, limits);
+    if (!verified.ok) return verified;
+    const { hash, span } = verified.value;
+    batches.push({ hash, length, span, bytes });
+  }
+  if (!reader.complete) return malformed("a command request is malformed");
+  const commands = decodeCommands(head, batches);
+  if (!commands.ok) return commands;
+  const [command] = commands.value;
+  if (command === undefined || commands.value.length !== 1) return malformed("a command request carries one command");
+  const admitted = admitCommand(command);
+  return admitted.ok ? ok({ kind: "command", command }) : admitted;
+}
+
+function malformed(message: string): Err<FrameError> {
+  return err({ code: "malformed-frame", message });
+}

@@ -1,0 +1,200 @@
+/** Single calls: pipelined appends, conditions, retries, deadlines, and what each error says. */
+import { describe, expect, it } from "vitest";
+import { connect, type Client } from "../../client/client.ts";
+import { TidemarkError } from "../../client/error.ts";
+import { FakeServer } from "./fake-server.ts";
+import { FakeTransport } from "./fake-transport.ts";
+import { run, turn, virtualTime, type VirtualTime } from "./virtual-time.ts";
+
+type Bench = {
+  readonly time: VirtualTime;
+  readonly server: FakeServer;
+  readonly transport: FakeTransport;
+  readonly client: Client;
+};
+
+function bench(): Bench {
+  const time = virtualTime();
+  const server = new FakeServer();
+  const transport = new FakeTransport(server, time.environment.clock);
+  return { time, server, transport, client: connect("http://fake", { transport, environment: time.environment }) };
+}
+
+async function failure(promise: Promise<unknown>): Promise<TidemarkError> {
+  const thrown: unknown = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(thrown).toBeInstanceOf(TidemarkError);
+  return thrown as TidemarkError;
+}
+
+describe("single calls", () => {
+  it("create, append, describe, close, delete", async () => {
+    const { time, server, client } = bench();
+    const stream = client.stream("orders/eu");
+    expect(await run(time, stream.create({ contentType: "text/plain" }))).toMatchObject({
+      created: true,
+      nextOffset: 0,
+      closed: false,
+    });
+    expect(await run(time, stream.create())).toMatchObject({ created: false });
+    const appended = await run(time, stream.append(["a", { key: "k", value: "b" }]));
+    expect(appended).toMatchObject({ offset: 0, nextOffset: 2, token: "0000000000000001_0000000000000000" });
+    expect(appended.nextToken).toBe("0000000000000001_0000000000000002");
+    expect(await run(time, stream.describe())).toMatchObject({
+      name: "orders/eu",
+      firstOffset: 0,
+      nextOffset: 2,
+      closed: false,
+    });
+    expect(await run(time, stream.close())).toEqual({ nextOffset: 2 });
+    expect(await run(time, failure(stream.append("c")))).toMatchObject({
+      code: "stream-closed",
+      outcome: "not-applied",
+      retryable: false,
+    });
+    await run(time, stream.delete());
+    expect(await run(time, failure(stream.describe()))).toMatchObject({ code: "stream-not-found" });
+    expect(server.contents("orders/eu")).toEqual([]);
+    expect(client.sessionPosition).toBe(server.position);
+  });
+
+  it("overlapping appends are applied in the order of the calls", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    transport.faults.push("none", "lose-answer", "refuse");
+    const appended = await run(time, Promise.all(["a", "b", "c", "d"].map((value) => stream.append(value))));
+    expect(appended.map(({ offset }) => offset)).toEqual([0, 1, 2, 3]);
+    expect(server.contents("s")).toEqual(["a", "b", "c", "d"]);
+  });
+
+  it("a refused append takes none of those behind it with it", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    const first = stream.append("a");
+    const refused = failure(stream.append("b", { expectedOffset: 7 }));
+    const third = stream.append("c");
+    const last = stream.append("d", { expectedOffset: 2 });
+    expect(await run(time, refused)).toMatchObject({ code: "offset-mismatch", outcome: "not-applied", tail: 1 });
+    expect((await run(time, Promise.all([first, third, last]))).map(({ offset }) => offset)).toEqual([0, 1, 2]);
+    expect(server.contents("s")).toEqual(["a", "c", "d"]);
+  });
+
+  it("handles of one stream share their order", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    await run(time, Promise.all(["a", "b", "c"].map((value) => client.stream("s").append(value))));
+    expect(server.contents("s")).toEqual(["a", "b", "c"]);
+    expect(server.streams.get("s")?.producers.size).toBe(1);
+  });
+
+  it("an append whose caller gave up: unknown if sent, and the next one is not held up", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    transport.faults.push("hang");
+    const controller = new AbortController();
+    const given = failure(stream.append("a", { signal: controller.signal }));
+    await turn();
+    controller.abort(new Error("enough"));
+    const error = await run(time, given);
+    expect(error).toMatchObject({ code: "aborted", outcome: "unknown" });
+    expect(error.cause).toBeInstanceOf(Error);
+    expect((await run(time, stream.append("b"))).offset).toBe(0);
+    expect(server.contents("s")).toEqual(["b"]);
+  });
+
+  it("an aborted signal or a passed deadline sends nothing", async () => {
+    const { transport, client } = bench();
+    const stream = client.stream("s");
+    expect(await failure(stream.append("a", { signal: AbortSignal.abort() }))).toMatchObject({
+      code: "aborted",
+      outcome: "not-applied",
+    });
+    expect(await failure(stream.create({ signal: AbortSignal.abort() }))).toMatchObject({
+      code: "aborted",
+      outcome: "not-applied",
+    });
+    expect(transport.requests).toEqual([]);
+  });
+
+  it("a delete whose answer was lost succeeds", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    transport.faults.push("lose-answer");
+    await run(time, client.stream("s").delete());
+    expect(server.streams.size).toBe(0);
+    expect(await run(time, failure(client.stream("s").delete()))).toMatchObject({
+      code: "stream-not-found",
+      outcome: "not-applied",
+    });
+  });
+
+  it("a call that ends without an answer says unknown, and why", async () => {
+    const { time, server, transport, client } = bench();
+    transport.faults.push("lose-request", "hang");
+    const error = await run(time, failure(client.stream("s").create({ timeout: 1_000 })));
+    expect(error).toMatchObject({ code: "timeout", outcome: "unknown", retryable: true });
+    expect(error.cause).toMatchObject({ code: "connection-lost" });
+    expect(server.streams.size).toBe(0);
+  });
+
+  it("what an answer does not say is a protocol error, never a success", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    server.handle = () => ({
+      kind: "description",
+      position: 1,
+      incarnation: 1,
+      contentType: "",
+      firstOffset: 0,
+      tail: 0,
+      closed: false,
+      createdAtMs: 0,
+    });
+    expect(await run(time, failure(client.stream("s").append("a")))).toMatchObject({
+      code: "protocol-error",
+      outcome: "unknown",
+    });
+    expect(await run(time, failure(client.stream("s").create()))).toMatchObject({
+      code: "protocol-error",
+      outcome: "unknown",
+    });
+    expect(transport.requests).toHaveLength(2);
+  });
+
+  it("close() ends what is under way", async () => {
+    const { server, transport, client } = bench();
+    server.create("s");
+    transport.held = true;
+    const pending = failure(client.stream("s").append("a"));
+    await turn();
+    await client[Symbol.asyncDispose]();
+    expect(await pending).toMatchObject({ code: "client-closed", outcome: "unknown" });
+    expect(transport.closed).toBe(true);
+    expect(await failure(client.stream("s").append("b"))).toMatchObject({
+      code: "client-closed",
+      outcome: "not-applied",
+    });
+    expect(await failure(client.stream("s").describe())).toMatchObject({ code: "client-closed" });
+  });
+
+  it("arguments that cannot be meant are refused at once", async () => {
+    const { client } = bench();
+    expect(() => connect("nonsense")).toThrow(TidemarkError);
+    expect(() => connect("ftp://host")).toThrow(TidemarkError);
+    for (const name of ["", "a//b", "../a", "a\0", "__ds/x"]) expect(() => client.stream(name)).toThrow(TidemarkError);
+    const stream = client.stream("s");
+    expect(await failure(stream.append([]))).toMatchObject({ code: "invalid-argument" });
+    expect(await failure(stream.create({ ttlSeconds: 1, expiresAt: new Date() }))).toMatchObject({
+      code: "invalid-argument",
+    });
+    expect(() => stream.read({ from: "somewhere" })).toThrow(TidemarkError);
+    expect(() => stream.read({ from: 0, after: 0 })).toThrow(TidemarkError);
+    expect(() => stream.read({ from: -1 })).toThrow(TidemarkError);
+    expect(() => stream.producer({ epoch: -1 })).toThrow(TidemarkError);
+  });
+});

@@ -1,0 +1,106 @@
+/** What a scrape shows: names, that what was counted is there, and that nothing is made up before the log is open. */
+import { afterEach, describe, expect, it } from "vitest";
+import { exponentialBounds, HotHistogram } from "../../log-server/observe/histogram.ts";
+import { Metrics, type MetricsOptions } from "../../log-server/observe/metrics.ts";
+import { SERVING } from "./status.ts";
+
+const PROGRESS = { phase: "replay", done: 3, total: 12, rate: 1, etaSeconds: 9 };
+const open: Metrics[] = [];
+
+function metrics(options: Partial<MetricsOptions> = {}): Metrics {
+  const made = new Metrics({ status: () => SERVING, progress: () => PROGRESS, processMetrics: false, ...options });
+  open.push(made);
+  return made;
+}
+
+async function scrape(subject: Metrics): Promise<Map<string, number>> {
+  const lines = (await subject.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]));
+}
+
+afterEach(() => {
+  for (const made of open.splice(0)) made.stop();
+});
+
+describe("metrics", () => {
+  it("shows the node's status as it is when scraped", async () => {
+    let status = SERVING;
+    const subject = metrics({ status: () => status });
+    expect(Object.fromEntries(await scrape(subject))).toMatchObject({
+      tidemark_has_leader: 1,
+      tidemark_term: 3,
+      tidemark_applied_index: 7,
+      tidemark_disk_free_bytes: 1_000_000,
+      tidemark_restore_progress_ratio: 0.25,
+      tidemark_leader_changes_total: 1,
+    });
+    status = { ...SERVING, appliedIndex: 9, term: 4, hasLeader: false };
+    const later = await scrape(subject);
+    expect(later.get("tidemark_applied_index")).toBe(9);
+    expect(later.get("tidemark_has_leader")).toBe(0);
+    expect(later.get("tidemark_leader_changes_total")).toBe(2);
+  });
+
+  it("makes nothing up before the log is open", async () => {
+    const names = [...(await scrape(metrics({ status: () => undefined }))).keys()];
+    expect(names).not.toContain("tidemark_has_leader");
+    expect(names).not.toContain("tidemark_snapshot_age_seconds");
+    expect(names).toContain("tidemark_restore_progress_ratio");
+  });
+
+  it("counts what happens", async () => {
+    const subject = metrics();
+    subject.appended(10, 1_000);
+    subject.appended(5, 500);
+    subject.read(3, 300);
+    subject.liveReaders(1);
+    subject.liveReaders(1);
+    subject.liveReaders(-1);
+    subject.slowReaderDropped();
+    subject.webhook("failed");
+    subject.proposed("appended", 2);
+    subject.proposed("rejected", 4);
+    subject.synced(8, 4_096, 1);
+    subject.event("snapshot", { milliseconds: 250 });
+    const seen = await scrape(subject);
+    expect(Object.fromEntries(seen)).toMatchObject({
+      'tidemark_appends_total': 2,
+      'tidemark_appended_records_total': 15,
+      'tidemark_appended_bytes_total': 1_500,
+      'tidemark_read_bytes_total': 300,
+      'tidemark_subscribers': 1,
+      'tidemark_slow_consumers_dropped_total': 1,
+      'tidemark_webhooks_total{outcome="failed"}': 1,
+      'tidemark_proposals_total{result="appended"}': 1,
+      'tidemark_proposals_total{result="rejected"}': 1,
+      'tidemark_propose_duration_seconds_count': 2,
+      'tidemark_group_commit_entries_bucket{le="8"}': 1,
+      'tidemark_fsync_duration_seconds_count': 1,
+      'tidemark_events_total{code="snapshot"}': 1,
+      'tidemark_snapshot_duration_seconds': 0.25,
+    });
+  });
+
+  it("uses base units, one prefix, and no stream names", async () => {
+    const names = [...(await scrape(metrics())).keys()];
+    expect(names.filter((name) => !name.startsWith("tidemark_"))).toEqual([]);
+    expect(names.filter((name) => /millis|_ms\b|stream=/.test(name))).toEqual([]);
+  });
+
+  it("adds the process's own when asked", async () => {
+    expect([...(await scrape(metrics({ processMetrics: true }))).keys()]).toContain("process_resident_memory_bytes");
+  });
+});
+
+it("a histogram's buckets are cumulative", () => {
+  const histogram = new HotHistogram("h", "help", exponentialBounds(1, 10, 3));
+  for (const value of [0.5, 1, 2, 50, 5_000]) histogram.observe(value);
+  expect(histogram.get().values.map(({ labels, value }) => [labels["le"], value])).toEqual([
+    ["1", 2],
+    ["10", 3],
+    ["100", 4],
+    ["+Inf", 5],
+    [undefined, 5_053.5],
+    [undefined, 5],
+  ]);
+});

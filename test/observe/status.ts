@@ -1,0 +1,19 @@
+/** A node's status as tests want it. */
+import type { NodeStatus } from "../../log-server/node/log-node.ts";
+
+export const SERVING: NodeStatus = {
+  phase: "serving",
+  progress: { phase: "serving", done: 7, total: 7 },
+  hasLeader: true,
+  term: 3,
+  commitIndex: 7,
+  appliedIndex: 7,
+  lastIndex: 7,
+  damage: [],
+  freeBytes: 1_000_000,
+  diskFull: false,
+  waitingProposals: 2,
+  waitingReaders: 4,
+  streams: 5,
+  snapshotPosition: 6,
+};
