@@ -1,6 +1,7 @@
 /**
  * How many single-record appends over HTTP a second, each answered only once it is synced, beside a route of the same
- * framework that does nothing. Rounds alternate between the two, so that a busy machine is unfair to both.
+ * framework that does nothing and one that only writes and syncs. Rounds alternate between them, so that a busy
+ * machine is unfair to all.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -33,9 +34,11 @@ export async function appendHttp(options: AppendHttpOptions): Promise<readonly M
   const servers: { name: string; server: RunningServer; results: LoadResult[] }[] = [];
   try {
     servers.push({ name: "bare fastify route", server: await startServer("bench/bare-route.ts"), results: [] });
-    const args = ["serve", "--data", folder, "--listen", "127.0.0.1:0", "--log-level", "warn"];
+    const file = join(folder, "floor");
+    servers.push({ name: "fastify + group fdatasync", server: await startServer("bench/synced-route.ts", [file]), results: [] });
+    const args = ["serve", "--data", join(folder, "data"), "--listen", "127.0.0.1:0", "--log-level", "warn"];
     servers.push({ name: "tidemark append", server: await startServer("client/cli/bin.ts", args), results: [] });
-    await createStream(servers[1]?.server.url as URL);
+    await createStream(servers.at(-1)?.server.url as URL);
     for (let round = 0; round < options.rounds; round += 1) {
       for (const { server, results } of servers) {
         const { hostname: host, port } = server.url;

@@ -10,7 +10,8 @@ import { formatOffset, type Incarnation, type Offset } from "../src/record/offse
 import { Backoff } from "./backoff.ts";
 import { Deadline, sleep } from "./deadline.ts";
 import type { Environment } from "./environment.ts";
-import { asTidemarkError, TidemarkError, type Gap } from "./error.ts";
+import { asTidemarkError, TidemarkError, withOutcome, type Gap } from "./error.ts";
+import { CLIENT_LIMITS } from "./limits.ts";
 import { decodeAnswer, type ReadAnswer, type ReadQuery, type Run } from "./read-answer.ts";
 import type { ReceivedRecord } from "./received-record.ts";
 
@@ -237,9 +238,12 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     let gap: Gap | undefined;
     for (;;) {
       try {
+        const askedAtMs = this.#environment.clock.monotonic();
         const answer = await this.#send(this.#query(), this.#deadline.signal);
         this.#onConnected();
-        return this.#decode(answer, gap);
+        const chunk = this.#decode(answer, gap);
+        if (chunk.runs.length === 0 && !chunk.end) await this.#pace(askedAtMs);
+        return chunk;
       } catch (thrown) {
         const error = asTidemarkError(thrown);
         if (this.#deadline.error !== undefined) throw this.#deadline.error;
@@ -248,10 +252,17 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
           this.#place = { incarnation: this.#place?.incarnation, offset: error.gap.to };
           continue;
         }
-        if (!error.retryable) throw error;
+        if (!error.retryable) throw withOutcome(error, "not-applied");
         await sleep(this.#environment.clock, this.#onDisconnected(error), this.#deadline.signal);
       }
     }
+  }
+
+  /** A server that answers "nothing yet" without waiting, say because it stops, is not asked in a tight loop. */
+  async #pace(askedAtMs: number): Promise<void> {
+    const waitedMs = this.#environment.clock.monotonic() - askedAtMs;
+    if (waitedMs >= CLIENT_LIMITS.backoffFirstMs || this.#latest === undefined) return;
+    await sleep(this.#environment.clock, CLIENT_LIMITS.backoffFirstMs - waitedMs, this.#deadline.signal);
   }
 
   #query(): ReadQuery {

@@ -2,9 +2,14 @@
  * Session tokens, `cluster.log.position`: whoever shows one has seen the log up to there, and must not be answered
  * from before. A token of another cluster cannot be honoured.
  */
+import type { IncomingHttpHeaders } from "node:http";
 import type { LogNode } from "../node/log-node.ts";
+import { header, parseInteger } from "./header-values.ts";
 import { HttpError } from "./http-error.ts";
-import { parseInteger } from "./header-values.ts";
+
+export function sessionHeader(headers: IncomingHttpHeaders): string | undefined {
+  return header(headers, "tidemark-session");
+}
 
 /** Waits, boundedly, until the position of the token is applied here. */
 export async function awaitSession(node: LogNode, token: string, waitMs: number): Promise<void> {

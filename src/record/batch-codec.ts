@@ -2,15 +2,15 @@
  * Encodes, checks and decodes batches; the layout is in `batch.ts`. What is decoded may be any bytes: the answer is a
  * value, and what is allocated is bounded by the input, or by `rawBytesMax` where that is compressed.
  *
- * Three depths: `checkBatch` (header and checksum: for batches that were verified once and stored since),
- * `verifyBatch` (every record, none kept: for batches that come from outside), `decodeBatch` (the records).
+ * Three depths: `checkBatch` (header and checksum), `verifyRecords` (each record, none kept: for whoever takes a batch
+ * from outside and does not look at its values), `decodeBatch` (the records).
  */
 import { assert } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import type { Zstd } from "../ports/zstd.ts";
-import { BATCH_HEADER_LENGTH, type BatchRef } from "./batch.ts";
+import { BATCH_HEADER_LENGTH, BATCH_RECORDS_MAX, type BatchRef } from "./batch.ts";
 import { xxh64 } from "./checksum.ts";
 import { RECORD_LIMITS } from "./limits.ts";
 import {
@@ -35,7 +35,8 @@ export type BatchErrorCode =
   | "checksum-mismatch"
   | "unsupported-version"
   | "unsupported-compression"
-  | "batch-too-large";
+  | "batch-too-large"
+  | "record-too-large";
 export type BatchError = { readonly code: BatchErrorCode; readonly message: string };
 
 export type CheckedBatch = BatchRef & {
@@ -70,9 +71,8 @@ export type DecodeOptions = {
   readonly rawBytesMax: number;
 };
 
-/** A batch of these records, offsets dense. At least one record. */
+/** A batch of these records, offsets dense: at least one, at most `BATCH_RECORDS_MAX`. */
 export function encodeBatch(records: readonly StreamRecord[], options: EncodeOptions = {}): Uint8Array {
-  assert(records.length > 0, "I7: a batch covers at least one offset");
   writer.reset();
   writer.skip(BATCH_HEADER_LENGTH);
   const baseTime = options.baseTime ?? firstTimestamp(records);
@@ -124,24 +124,33 @@ export function checkBatch(
   const span = data.getUint32(20, true);
   const rawLength = data.getUint32(24, true);
   if (span === 0) return malformed("it covers no offset");
+  if (span > BATCH_RECORDS_MAX) return tooLarge(`a batch covers at most ${BATCH_RECORDS_MAX} offsets, not ${span}`);
   if (sparse ? count > span : count !== span) return malformed("its count does not fit its span");
-  // A few bytes must not claim four billion offsets.
   if (count * RECORD_BYTES_MIN > rawLength) return malformed("it claims more records than fit");
   if (compression === 0 && rawLength !== bytes.length - BATCH_HEADER_LENGTH)
     return malformed("its body is not as long as it claims");
   return ok({ hash, length: bytes.length, span, bytes, count, sparse });
 }
 
-/** Checks everything of a batch that comes from outside, records included. One made by compaction is refused. */
-export function verifyBatch(
+/**
+ * Checks the records of a batch from outside, of which `checkBatch` has accepted all else, so that every reader can
+ * decode it. One that compaction made is refused: nobody appends those.
+ */
+export function verifyRecords(
   bytes: Uint8Array,
-  limits: DecodeOptions & { readonly batchBytesMax: number },
-): Result<CheckedBatch, BatchError> {
-  const checked = checkBatch(bytes, limits);
-  if (!checked.ok) return checked;
-  if (checked.value.sparse) return malformed("only compaction makes sparse batches");
-  const walked = walkRecords(checked.value, limits, ignore);
-  return walked.ok ? checked : walked;
+  limits: DecodeOptions & { readonly recordBytesMax: number },
+): Result<void, BatchError> {
+  assert(bytes.length >= BATCH_HEADER_LENGTH, "records are verified after their batch was checked");
+  if (((bytes[13] as number) & SPARSE) !== 0) return malformed("only compaction makes sparse batches");
+  let largest = 0;
+  const walked = walkRecords(bytes, limits, (_body, parts) => {
+    largest = Math.max(largest, parts.end - parts.start);
+  });
+  if (!walked.ok || largest <= limits.recordBytesMax) return walked;
+  return err({
+    code: "record-too-large",
+    message: `a record has ${largest} bytes; at most ${limits.recordBytesMax} are allowed`,
+  });
 }
 
 /** Checks everything and returns the records; keys and values are views of `bytes` (or of its decompressed body). */
@@ -150,21 +159,21 @@ export function decodeBatch(bytes: Uint8Array, options: DecodeOptions): Result<D
   if (!checked.ok) return checked;
   const { count, span } = checked.value;
   const records: DecodedRecord[] = [];
-  const walked = walkRecords(checked.value, options, (body, located) => {
+  const walked = walkRecords(bytes, options, (body, located) => {
     records.push({ offsetDelta: located.offsetDelta, record: materialiseRecord(body, located) });
   });
   return walked.ok ? ok({ count, span, records }) : walked;
 }
 
-function ignore(): void {}
-
 function walkRecords(
-  batch: CheckedBatch,
+  bytes: Uint8Array,
   options: DecodeOptions,
   visit: (body: Uint8Array, located: RecordParts) => void,
 ): Result<void, BatchError> {
-  const { bytes, count, span, sparse } = batch;
   const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const sparse = ((bytes[13] as number) & SPARSE) !== 0;
+  const count = data.getUint32(16, true);
+  const span = data.getUint32(20, true);
   const rawLength = data.getUint32(24, true);
   const baseTime = readInt64(data, 28);
   if (Math.abs(baseTime) > TIMESTAMP_MAX_MS) return malformed("its base time is out of range");
@@ -208,6 +217,7 @@ type BatchHeader = {
 /** The batch whose body is in the writer, behind room for its header. */
 function finishBatch(header: BatchHeader): Uint8Array {
   const { count, span, sparse, baseTime, zstd } = header;
+  assert(span > 0 && span <= BATCH_RECORDS_MAX, "I15: a batch covers at least one offset, and a bounded number");
   assert(Math.abs(baseTime) <= TIMESTAMP_MAX_MS, "a base time is whole milliseconds, in range");
   const rawLength = writer.length - BATCH_HEADER_LENGTH;
   const compressed =

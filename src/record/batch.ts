@@ -27,6 +27,12 @@
 export const BATCH_HEADER_LENGTH = 36;
 
 /**
+ * Offsets that a batch covers at most. A record takes two bytes at least, its object some hundred: without this bound
+ * a small compressed batch could fill a reader's memory.
+ */
+export const BATCH_RECORDS_MAX = 262_144;
+
+/**
  * What the log and the state machine know of a batch without looking inside. `bytes` is absent where only the
  * directory of an entry was read, or its payload is damaged.
  */

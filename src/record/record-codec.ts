@@ -19,6 +19,8 @@ export const RECORD_BYTES_MIN = 2;
 /** Where the parts of a record lie in the body. One is reused for a whole batch. */
 export type RecordParts = {
   attributes: number;
+  /** Of what its length counts. */
+  start: number;
   offsetDelta: number;
   timestamp: number;
   keyStart: number;
@@ -31,6 +33,7 @@ export type RecordParts = {
 export function newParts(): RecordParts {
   return {
     attributes: 0,
+    start: 0,
     offsetDelta: 0,
     timestamp: 0,
     keyStart: 0,
@@ -51,7 +54,8 @@ export function locateRecord(
 ): void {
   const length = reader.varint();
   if (length > reader.remaining) return reader.fail();
-  const end = reader.position + length;
+  parts.start = reader.position;
+  const end = parts.start + length;
   const attributes = reader.u8();
   if ((attributes & ~KNOWN_ATTRIBUTES) !== 0) return reader.fail();
   parts.attributes = attributes;

@@ -7,11 +7,9 @@ import { assert, unreachable } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
-import type { Zstd } from "../ports/zstd.ts";
-import { type BatchError, verifyBatch } from "../record/batch-codec.ts";
+import { type BatchError, checkBatch } from "../record/batch-codec.ts";
 import type { BatchRef } from "../record/batch.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
-import { type AdmissionError, admitCommand } from "./admission.ts";
 import { type CommandError, decodeCommands, encodeCommand } from "./command-codec.ts";
 import type { Command, StreamName } from "./command.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
@@ -39,15 +37,7 @@ export type DescribeRequest = { readonly kind: "describe"; readonly stream: Stre
 
 export type Request = CommandRequest | ReadRequest | DescribeRequest;
 
-export type RequestError = FrameError | BatchError | CommandError | AdmissionError | StreamNameError;
-
-/** What a server takes. Batches may be compressed only where it can decompress them. */
-export type RequestLimits = {
-  readonly batchBytesMax: number;
-  /** Of a batch's records, uncompressed. */
-  readonly rawBytesMax: number;
-  readonly zstd?: Zstd;
-};
+export type RequestError = FrameError | BatchError | CommandError | StreamNameError;
 
 /** Never renumber. Responses have numbers from 128 on. */
 const KINDS = { command: 1, read: 2, describe: 3 } as const;
@@ -83,10 +73,10 @@ export function encodeRequest(request: Request, requestId: number): Uint8Array {
 }
 
 /**
- * Checks everything that can be checked without the state, down to each record: nothing that a reader could not decode
- * gets into the log. Batches are views of the frame.
+ * Checks the frame, the command and each batch's header and checksum; names, records and what clients may ask for are
+ * whose face it is. Batches are views of the frame.
  */
-export function decodeRequest(frame: Frame, limits: RequestLimits): Result<Request, RequestError> {
+export function decodeRequest(frame: Frame, limits: { readonly batchBytesMax: number }): Result<Request, RequestError> {
   const reader = new ByteReader(frame.body);
   switch (frame.kind) {
     case KINDS.command:
@@ -126,7 +116,10 @@ function decodeRead(reader: ByteReader): Result<Request, RequestError> {
   });
 }
 
-function decodeCommandRequest(reader: ByteReader, limits: RequestLimits): Result<Request, RequestError> {
+function decodeCommandRequest(
+  reader: ByteReader,
+  limits: { readonly batchBytesMax: number },
+): Result<Request, RequestError> {
   const head = reader.blob(reader.remaining);
   const count = reader.count(WIRE_LIMITS.commandBatchesMax);
   const lengths: number[] = [];
@@ -135,9 +128,9 @@ function decodeCommandRequest(reader: ByteReader, limits: RequestLimits): Result
   for (const length of lengths) {
     const bytes = reader.bytes(length);
     if (reader.failed) break;
-    const verified = verifyBatch(bytes, limits);
-    if (!verified.ok) return verified;
-    const { hash, span } = verified.value;
+    const checked = checkBatch(bytes, limits);
+    if (!checked.ok) return checked;
+    const { hash, span } = checked.value;
     batches.push({ hash, length, span, bytes });
   }
   if (!reader.complete) return malformed("a command request is malformed");
@@ -145,8 +138,7 @@ function decodeCommandRequest(reader: ByteReader, limits: RequestLimits): Result
   if (!commands.ok) return commands;
   const [command] = commands.value;
   if (command === undefined || commands.value.length !== 1) return malformed("a command request carries one command");
-  const admitted = admitCommand(command);
-  return admitted.ok ? ok({ kind: "command", command }) : admitted;
+  return ok({ kind: "command", command });
 }
 
 function malformed(message: string): Err<FrameError> {

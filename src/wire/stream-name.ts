@@ -1,5 +1,5 @@
 /**
- * Stream names: a URL path below `/v1/stream/`, decoded (SPEC.md, W10 to W16). Whatever could be read as another name,
+ * Stream names: a URL path below `/v1/stream/`, decoded (SPEC.md, "Stream names"). Whatever could be read as another name,
  * or as a path on some disk, is refused rather than repaired: no two spellings of a URL that mean different things to
  * different software may reach one stream.
  */

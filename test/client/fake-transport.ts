@@ -6,7 +6,7 @@ import { CLIENT_LIMITS } from "../../client/limits.ts";
 import type { Transport } from "../../client/transport.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
-import type { Request } from "../../src/wire/request.ts";
+import type { ReadRequest, Request } from "../../src/wire/request.ts";
 import type { Response } from "../../src/wire/response.ts";
 import type { FakeServer } from "./fake-server.ts";
 
@@ -107,13 +107,24 @@ export class FakeTransport implements Transport {
   }
 
   async #handle(request: Request, signal: AbortSignal): Promise<Response> {
-    while (request.kind === "read" && request.waitMs > 0 && this.server.atTail(request)) {
-      await this.#changed(signal, "not-applied");
-    }
+    if (request.kind === "read" && request.waitMs > 0) await this.#longPoll(request, signal);
     const response = this.server.handle(request);
     for (const late of this.#late.splice(0)) this.server.handle(late);
     if (request.kind === "command") this.#wake();
     return response;
+  }
+
+  async #longPoll(request: ReadRequest, signal: AbortSignal): Promise<void> {
+    let over = false;
+    const timer = this.#clock.schedule(request.waitMs, () => {
+      over = true;
+      this.#wake();
+    });
+    try {
+      while (!over && this.server.atTail(request)) await this.#changed(signal, "not-applied");
+    } finally {
+      timer.cancel();
+    }
   }
 
   #wake(): void {

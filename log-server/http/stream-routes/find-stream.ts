@@ -2,19 +2,16 @@
  * The stream that a request is about, at a linearizable point: whatever an answer shows of tail, closure or absence was
  * true at some moment during the request.
  */
-import type { IncomingMessage } from "node:http";
-import type { Offset } from "../../../src/record/offset.ts";
-import { formatOffset } from "../../../src/record/offset.ts";
+import { formatOffset, type Offset } from "../../../src/record/offset.ts";
 import type { StreamName } from "../../../src/wire/command.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
-import { header } from "../header-values.ts";
 import { HttpError } from "../http-error.ts";
 import { awaitSession } from "../session-token.ts";
 import type { ReadFrom } from "../stream-url.ts";
 
-export async function findStream(context: HttpContext, request: IncomingMessage, name: StreamName): Promise<StreamView> {
-  const session = header(request.headers, "tidemark-session");
+/** `session` is the token that the client has shown. */
+export async function findStream(context: HttpContext, name: StreamName, session: string | undefined): Promise<StreamView> {
   if (session !== undefined) await awaitSession(context.node, session, context.limits.sessionWaitMs);
   await context.node.barrier();
   const stream = context.node.machine.stream(name);

@@ -1,6 +1,7 @@
 /** `GET …&live=long-poll` (section 5.7): answers as soon as there is something, or says that there was nothing. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { HttpContext } from "../context.ts";
+import { sessionHeader } from "../session-token.ts";
 import { nextCursor } from "../cursor.ts";
 import { randomU32 } from "../random.ts";
 import type { ReadQuery } from "../stream-url.ts";
@@ -15,7 +16,7 @@ const CACHE_DATA_PRIVATE = "private, max-age=60, stale-while-revalidate=300";
 
 export async function longPoll(context: HttpContext, request: FastifyRequest, reply: FastifyReply, name: string, query: ReadQuery): Promise<void> {
   const { node, limits } = context;
-  let stream = await findStream(context, request.raw, name);
+  let stream = await findStream(context, name, sessionHeader(request.raw.headers));
   node.touch(name);
   const from = resolveFrom(stream, query.from);
   const live = context.live.open(reply.raw, limits.longPollMs);

@@ -1,6 +1,7 @@
 /** `GET`: catch-up reads (section 5.6); live reads go on in `long-poll.ts` and `sse.ts`. */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { HttpContext } from "../context.ts";
+import { sessionHeader } from "../session-token.ts";
 import { type ReadQuery, readQuery, streamOfUrl } from "../stream-url.ts";
 import { bodyOfValues, readChunk } from "./chunk.ts";
 import { findStream, resolveFrom } from "./find-stream.ts";
@@ -33,7 +34,7 @@ export function readRoute(context: HttpContext): (request: FastifyRequest, reply
 }
 
 async function catchUp(context: HttpContext, request: FastifyRequest, reply: FastifyReply, name: string, query: ReadQuery): Promise<void> {
-  const stream = await findStream(context, request.raw, name);
+  const stream = await findStream(context, name, sessionHeader(request.raw.headers));
   context.node.touch(name);
   const from = resolveFrom(stream, query.from);
   if (query.from.kind === "now") {

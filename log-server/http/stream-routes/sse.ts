@@ -6,6 +6,7 @@ import type { ServerResponse } from "node:http";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { formatOffset, type Offset } from "../../../src/record/offset.ts";
 import type { HttpContext } from "../context.ts";
+import { sessionHeader } from "../session-token.ts";
 import { laterCursor, nextCursor } from "../cursor.ts";
 import { type FlatHeaders, HttpError } from "../http-error.ts";
 import type { LiveResponse } from "../live-responses.ts";
@@ -19,7 +20,7 @@ import { controlEvent, dataEvent, isBase64 } from "./sse-events.ts";
 
 export async function serverSentEvents(context: HttpContext, request: FastifyRequest, reply: FastifyReply, name: string, query: ReadQuery): Promise<void> {
   const { node, limits } = context;
-  const stream = await findStream(context, request.raw, name);
+  const stream = await findStream(context, name, sessionHeader(request.raw.headers));
   node.touch(name);
   const from = resolveFrom(stream, query.from);
   const live = context.live.open(reply.raw, limits.sseMs);

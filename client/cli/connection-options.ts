@@ -1,0 +1,72 @@
+/** The options of every verb that talks to a server, and the client they make. Flags win over the environment. */
+import { readFileSync } from "node:fs";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Client } from "../client.ts";
+import { TidemarkError } from "../error.ts";
+import type { Io } from "./io.ts";
+import { nodeZstd } from "./node-zstd.ts";
+
+export const URL_DEFAULT = "http://127.0.0.1:4437";
+const TIMEOUT_SECONDS_DEFAULT = 30;
+const MS_PER_SECOND = 1_000;
+
+export type OutputFormat = "text" | "json";
+
+export type ConnectionOptions = {
+  readonly url?: string;
+  readonly tokenFile?: string;
+  /** Seconds. */
+  readonly timeout: number;
+  readonly output: OutputFormat;
+};
+
+export function withOutputOption(command: Command): Command {
+  return command.addOption(
+    new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"),
+  );
+}
+
+export function withConnectionOptions(command: Command): Command {
+  return withOutputOption(command)
+    .option("--url <url>", `the server (default: TIDEMARK_URL, or ${URL_DEFAULT})`)
+    .option("--token-file <file>", "a file with the bearer token (default: TIDEMARK_TOKEN_FILE)")
+    .option(
+      "--timeout <seconds>",
+      "how long to wait for a server that cannot be reached",
+      parseSeconds,
+      TIMEOUT_SECONDS_DEFAULT,
+    );
+}
+
+export function openClient(io: Io, options: ConnectionOptions): Client {
+  const tokenFile = options.tokenFile ?? io.env["TIDEMARK_TOKEN_FILE"];
+  const zstd = nodeZstd();
+  return io.connect(options.url ?? io.env["TIDEMARK_URL"] ?? URL_DEFAULT, {
+    timeout: timeoutMs(options),
+    ...(tokenFile !== undefined && { token: readToken(tokenFile) }),
+    ...(zstd !== undefined && { zstd }),
+  });
+}
+
+export function timeoutMs(options: ConnectionOptions): number {
+  return options.timeout * MS_PER_SECOND;
+}
+
+function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === "" || !(seconds > 0)) throw new InvalidArgumentError("It must be a number of seconds above 0.");
+  return seconds;
+}
+
+function readToken(path: string): string {
+  let token: string;
+  try {
+    token = readFileSync(path, "utf8").trim();
+  } catch (cause) {
+    throw new TidemarkError("invalid-argument", `the token file cannot be read: ${(cause as Error).message}`, {
+      cause,
+    });
+  }
+  if (token === "") throw new TidemarkError("invalid-argument", `the token file ${path} is empty`);
+  return token;
+}

@@ -1,0 +1,87 @@
+/** Answers `read` and `describe` frames: batches as stored, with what is known of the stream. */
+import { utf8 } from "../../../src/lib/bytes.ts";
+import type { Offset } from "../../../src/record/offset.ts";
+import type { StreamName } from "../../../src/wire/command.ts";
+import type { DescribeRequest, ReadRequest } from "../../../src/wire/request.ts";
+import type { Response, StreamFacts } from "../../../src/wire/response.ts";
+import type { StreamView } from "../../streams/views.ts";
+import type { HttpContext } from "../context.ts";
+import { HttpError } from "../http-error.ts";
+import type { LiveResponse } from "../live-responses.ts";
+import { findStream, refreshStream } from "../stream-routes/find-stream.ts";
+import { waitForChange } from "../stream-routes/live-wait.ts";
+
+export async function answerDescribe(context: HttpContext, request: DescribeRequest): Promise<Response> {
+  const stream = await findStream(context, request.stream, undefined);
+  return { kind: "description", position: context.node.position, ...factsOf(stream), createdAtMs: stream.createdAtMs };
+}
+
+/** `wait` opens the wait, and is called only where there is something to wait for. */
+export async function answerRead(context: HttpContext, request: ReadRequest, wait: (milliseconds: number) => LiveResponse): Promise<Response> {
+  const { node, limits } = context;
+  let stream = await findStream(context, request.stream, undefined);
+  node.touch(request.stream);
+  if (request.incarnation !== undefined && request.incarnation !== stream.incarnation) {
+    throw new HttpError("stream-gone", "the stream that was read is deleted; another has its name now");
+  }
+  const from = startOf(request, stream);
+  const waitMs = Math.min(request.waitMs, limits.frameWaitMsMax);
+  if (waitMs > 0 && from >= stream.nextOffset && !stream.closed) {
+    const live = wait(waitMs);
+    try {
+      for (;;) {
+        stream = refreshStream(context, stream);
+        if (from < stream.nextOffset || stream.closed || live.signal.aborted) break;
+        await waitForChange(context, stream, live.signal);
+      }
+    } finally {
+      live.finish();
+    }
+  }
+  const maxBytes = Math.min(Math.max(1, request.maxBytes), limits.frameReadBytesMax);
+  const read = await node.read(stream, from, { maxBytes });
+  if (!read.ok) {
+    if (read.error.code === "offset-trimmed") throw trimmed(read.error.firstOffset);
+    throw new HttpError(read.error.code, read.error.message);
+  }
+  const { batches, nextOffset } = read.value;
+  const now = refreshStream(context, stream);
+  let records = 0;
+  let bytes = 0;
+  for (const batch of batches) {
+    records += batch.span;
+    bytes += batch.bytes.length;
+  }
+  context.observer.read(records, bytes);
+  return { kind: "records", position: node.position, ...factsOf(now), nextOffset, upToDate: nextOffset >= now.nextOffset, batches };
+}
+
+function startOf(request: ReadRequest, stream: StreamView): Offset {
+  switch (request.from) {
+    case "start":
+      return stream.firstOffset;
+    case "now":
+      return stream.nextOffset;
+    case "offset":
+      if (request.offset > stream.nextOffset) throw new HttpError("malformed-offset", "the offset is after the stream's end");
+      if (request.offset < stream.firstOffset) throw trimmed(stream.firstOffset);
+      return request.offset;
+  }
+}
+
+function trimmed(firstOffset: Offset): HttpError {
+  return new HttpError("offset-trimmed", `the first record still kept is at offset ${firstOffset}`, [], { firstOffset });
+}
+
+function factsOf(stream: StreamView): StreamFacts {
+  const { incarnation, contentType, firstOffset, nextOffset, closed } = stream;
+  return { incarnation, contentType, firstOffset, tail: nextOffset, closed };
+}
+
+/** Roughly, for the bound on a whole answer. */
+export function responseBytes(response: Response): number {
+  if (response.kind !== "records") return 256;
+  let bytes = 256 + utf8(response.contentType).length;
+  for (const batch of response.batches) bytes += batch.bytes.length + 24;
+  return bytes;
+}

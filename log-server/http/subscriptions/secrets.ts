@@ -1,0 +1,69 @@
+/**
+ * The server's own secrets, in files that only its user may read: made at the first start, kept for ever after. Whoever
+ * replaces the signing key leaves the old one beside it for as long as receivers may still see its signatures.
+ */
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { generateSigningKeyPem, parseSigningKey, type PublicJwk, type SigningKey } from "./signing.ts";
+import { generateTokenSecret } from "./tokens.ts";
+
+export type Secrets = {
+  readonly signingKey: SigningKey;
+  /** Keys no longer used for signing, still published. */
+  readonly retiredKeys: readonly PublicJwk[];
+  readonly tokenSecret: Uint8Array;
+};
+
+const SIGNING_KEY_FILE = "webhook-signing-key.pem";
+const RETIRED_KEY_FILE = "webhook-signing-key.retired.pem";
+const TOKEN_SECRET_FILE = "wake-token-secret";
+const OWNER_ONLY_FILE = 0o600;
+const OWNER_ONLY_DIRECTORY = 0o700;
+
+/** Secrets that live as long as the process. */
+export function temporarySecrets(): Secrets {
+  return { signingKey: parseSigningKey(generateSigningKeyPem()), retiredKeys: [], tokenSecret: generateTokenSecret() };
+}
+
+/** Those in `directory`, made where they are missing. */
+export async function loadSecrets(directory: string): Promise<Secrets> {
+  await mkdir(directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
+  const pem = (await read(directory, SIGNING_KEY_FILE)) ?? (await create(directory, SIGNING_KEY_FILE, generateSigningKeyPem()));
+  const retired = await read(directory, RETIRED_KEY_FILE);
+  const secret =
+    (await read(directory, TOKEN_SECRET_FILE)) ?? (await create(directory, TOKEN_SECRET_FILE, Buffer.from(generateTokenSecret()).toString("base64url")));
+  return {
+    signingKey: parseSigningKey(pem),
+    retiredKeys: retired === undefined ? [] : [parseSigningKey(retired).jwk],
+    tokenSecret: Buffer.from(secret.trim(), "base64url"),
+  };
+}
+
+async function read(directory: string, name: string): Promise<string | undefined> {
+  try {
+    return await readFile(join(directory, name), "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Whole or not at all, whenever the machine stops. */
+async function create(directory: string, name: string, text: string): Promise<string> {
+  const temporary = join(directory, `${name}.new`);
+  const file = await open(temporary, "w", OWNER_ONLY_FILE);
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, join(directory, name));
+  const folder = await open(directory, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+  return text;
+}

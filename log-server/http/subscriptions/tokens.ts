@@ -1,0 +1,41 @@
+/**
+ * Tokens for one wake of one subscription: they let their bearer acknowledge, extend and release it, and nothing else
+ * (section 12.9). JSON Web Tokens (HS256), so they need no storage; whether their wake is still current is decided when
+ * the command is applied.
+ */
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+
+export type WakeToken = { readonly subscription: string; readonly generation: number };
+export type TokenCheck = { readonly kind: "valid"; readonly token: WakeToken } | { readonly kind: "invalid" } | { readonly kind: "expired" };
+
+/** Leases are extended for as long as work goes on; a token outlives all but absurd ones. */
+const LIFETIME_SECONDS = 7 * 24 * 60 * 60;
+const SECRET_BYTES = 32;
+const TOKEN_LENGTH_MAX = 4_096;
+const HEADER = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString("base64url");
+
+export function generateTokenSecret(): Uint8Array {
+  return randomBytes(SECRET_BYTES);
+}
+
+export function issueToken(secret: Uint8Array, token: WakeToken, nowMs: number): string {
+  const claims = { sub: token.subscription, gen: token.generation, exp: Math.floor(nowMs / 1_000) + LIFETIME_SECONDS };
+  const payload = Buffer.from(JSON.stringify(claims)).toString("base64url");
+  return `${HEADER}.${payload}.${mac(secret, payload).toString("base64url")}`;
+}
+
+export function checkToken(secret: Uint8Array, text: string, nowMs: number): TokenCheck {
+  const [header, payload, signature, ...rest] = text.length > TOKEN_LENGTH_MAX ? [] : text.split(".");
+  if (header !== HEADER || payload === undefined || signature === undefined || rest.length > 0) return { kind: "invalid" };
+  const expected = mac(secret, payload);
+  const given = Buffer.from(signature, "base64url");
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return { kind: "invalid" };
+  // Signed by us, so it has the form that we gave it.
+  const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as { readonly sub: string; readonly gen: number; readonly exp: number };
+  if (claims.exp * 1_000 <= nowMs) return { kind: "expired" };
+  return { kind: "valid", token: { subscription: claims.sub, generation: claims.gen } };
+}
+
+function mac(secret: Uint8Array, payload: string): Buffer {
+  return createHmac("sha256", secret).update(`${HEADER}.${payload}`).digest();
+}

@@ -1,0 +1,50 @@
+/**
+ * Names in a log's folder:
+ *
+ *     segments/<sequence>.log         a segment; one with nothing in it yet is a spare
+ *     segments/<sequence>.index       a sealed segment's index block
+ *     segments/<sequence>.index.new   one that is being written
+ *     quarantine/<sequence>-<place>   a damaged tail, set aside before it was cut off
+ *     snapshots/                      see `snapshot-store.ts`
+ *
+ * Sequences have 16 digits and are never used twice.
+ */
+
+const DIGITS = 16;
+const NAME = /^(\d{16})\.(log|index|index\.new)$/;
+
+export type SegmentFileKind = "log" | "index" | "index.new";
+export type SegmentFileName = { readonly sequence: number; readonly kind: SegmentFileKind };
+
+export class LogLayout {
+  readonly root: string;
+  readonly segments: string;
+  readonly quarantine: string;
+  readonly snapshots: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.segments = `${root}/segments`;
+    this.quarantine = `${root}/quarantine`;
+    this.snapshots = `${root}/snapshots`;
+  }
+
+  file(sequence: number, kind: SegmentFileKind): string {
+    return `${this.segments}/${digits(sequence)}.${kind}`;
+  }
+
+  quarantined(sequence: number, place: number): string {
+    return `${this.quarantine}/${digits(sequence)}-${digits(place)}`;
+  }
+}
+
+/** What a name in `segments/` stands for; undefined for what is not ours. */
+export function parseSegmentFileName(name: string): SegmentFileName | undefined {
+  const match = NAME.exec(name);
+  if (match === null) return undefined;
+  return { sequence: Number(match[1]), kind: match[2] as SegmentFileKind };
+}
+
+function digits(value: number): string {
+  return String(value).padStart(DIGITS, "0");
+}

@@ -1,0 +1,48 @@
+/**
+ * The batches of an unsealed segment, in columns (see `entry-table.ts`), in the order in which they were written.
+ * Where the state machine put a batch is known once its entry is applied.
+ */
+import { grown } from "./entry-table.ts";
+
+const FIRST_CAPACITY = 64;
+
+export class RowTable {
+  count = 0;
+  /** Of the batch's bytes in the segment's file. */
+  place: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  length: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  span: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  hash: BigUint64Array = new BigUint64Array(FIRST_CAPACITY);
+  /** The slot of its entry. */
+  slot: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  firstOffset: Float64Array = new Float64Array(FIRST_CAPACITY);
+  /** The bytes, while the tail's cache keeps them. */
+  readonly bytes: (Uint8Array | undefined)[] = [];
+
+  add(place: number, length: number, span: number, hash: bigint, slot: number, bytes: Uint8Array | undefined): void {
+    const at = this.count;
+    if (at === this.place.length) this.#grow(at * 2);
+    this.place[at] = place;
+    this.length[at] = length;
+    this.span[at] = span;
+    this.hash[at] = hash;
+    this.slot[at] = slot;
+    this.firstOffset[at] = 0;
+    this.bytes[at] = bytes;
+    this.count = at + 1;
+  }
+
+  truncate(count: number): void {
+    this.count = count;
+    this.bytes.length = count;
+  }
+
+  #grow(capacity: number): void {
+    this.place = grown(this.place, new Uint32Array(capacity));
+    this.length = grown(this.length, new Uint32Array(capacity));
+    this.span = grown(this.span, new Uint32Array(capacity));
+    this.hash = grown(this.hash, new BigUint64Array(capacity));
+    this.slot = grown(this.slot, new Uint32Array(capacity));
+    this.firstOffset = grown(this.firstOffset, new Float64Array(capacity));
+  }
+}

@@ -1,0 +1,12 @@
+/** Which failures of a read are damage to what was to be read, and which are the reader's own. */
+import { DiskError } from "../../src/ports/disk.ts";
+
+/** The medium does not give it back. */
+export function isUnreadable(error: unknown): boolean {
+  return error instanceof DiskError && error.code === "io";
+}
+
+/** As above, or there is no such file. */
+export function isMissingOrUnreadable(error: unknown): boolean {
+  return error instanceof DiskError && (error.code === "io" || error.code === "not-found");
+}
