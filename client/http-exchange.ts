@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../src/ports/clock.ts";
 import { concat } from "../src/lib/bytes.ts";
-import { asErrorCode, TidemarkError } from "./error.ts";
+import { asErrorCode, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 
 /** A bearer token, or what gives it for each request. */
@@ -46,8 +46,8 @@ export async function exchange(
   const onAbort = (): void => controller.abort(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    const headers = await requestHeaders(options.token);
-    if (signal.aborted) throw signal.reason;
+    const headers = await requestHeaders(options.token, controller.signal);
+    if (controller.signal.aborted) throw withOutcome(asTidemarkError(controller.signal.reason), "not-applied");
     // A redirect could turn the POST into a GET.
     const init: RequestInit = {
       method: "POST",
@@ -73,11 +73,28 @@ function endpoint(baseUrl: URL): string {
   return new URL(FRAMES_PATH, baseUrl.href.endsWith("/") ? baseUrl : `${baseUrl.href}/`).href;
 }
 
-async function requestHeaders(token: TokenSource | undefined): Promise<Record<string, string>> {
+async function requestHeaders(token: TokenSource | undefined, signal: AbortSignal): Promise<Record<string, string>> {
   const headers = { "content-type": FRAMES_CONTENT_TYPE, "accept": FRAMES_CONTENT_TYPE };
   if (token === undefined) return headers;
-  const value = typeof token === "string" ? token : await token();
+  const value = typeof token === "string" ? token : await askForToken(token, signal);
   return { ...headers, authorization: `Bearer ${value}` };
+}
+
+/** Nothing was sent yet, whatever goes wrong here. */
+async function askForToken(token: () => string | Promise<string>, signal: AbortSignal): Promise<string> {
+  let onAbort: (() => void) | undefined;
+  const given = new Promise<never>((_, reject) => {
+    onAbort = () => reject(withOutcome(asTidemarkError(signal.reason), "not-applied"));
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([token(), given]);
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    throw new TidemarkError("unauthorized", "the token could not be had", { cause });
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
+  }
 }
 
 async function readBody(response: Response, bytesMax: number): Promise<Uint8Array> {

@@ -33,7 +33,7 @@ export async function serve(args: readonly string[]): Promise<void> {
   if (loaded === undefined) return;
   const { config } = loaded;
   const log = openLog(config.logLevel);
-  let server: RunningServer | undefined;
+  const running: { server?: RunningServer } = {};
   // From the start: whoever is told to stop while it still recovers has nothing to lose by stopping at once.
   const grace = closeWithGrace({ delay: CLOSE_GRACE_MS, logger: false }, async ({ err, signal }) => {
     if (err !== undefined) {
@@ -41,7 +41,7 @@ export async function serve(args: readonly string[]): Promise<void> {
       complain(`stopping: ${err.message}`);
     }
     log.event("stopping", { signal: signal ?? "failure" });
-    await server?.close();
+    await running.server?.close();
     log.event("stopped");
   });
   const started = await runServer(config, { log, processMetrics: true });
@@ -50,21 +50,23 @@ export async function serve(args: readonly string[]): Promise<void> {
     complain(started.error.message);
     process.exit(EXIT_FAILED);
   }
-  server = started.value;
+  const server = started.value;
+  running.server = server;
   void server.failed.then(async (error) => {
     grace.uninstall();
     complain(`the server cannot go on: ${error.message}`);
-    await Promise.race([server?.close(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
+    await Promise.race([server.close(), new Promise((resolve) => setTimeout(resolve, CLOSE_GRACE_MS))]);
     process.exit(EXIT_FAILED);
   });
   process.stdout.write(`ready ${server.url}\n`);
 }
 
-/** `tidemark config print`: `args` as for `serve`. */
-export function printConfig(args: readonly string[], format: "text" | "json"): void {
-  const loaded = configOrExit(args);
+/** `tidemark config print [-o json]`: `args` as for `serve`. */
+export function printConfig(args: readonly string[]): void {
+  const json = args[0] === "-o" && args[1] === "json";
+  const loaded = configOrExit(json ? args.slice(2) : args);
   if (loaded === undefined) return;
-  process.stdout.write(format === "json" ? `${JSON.stringify(effectiveConfig(loaded), undefined, 2)}\n` : formatConfig(loaded));
+  process.stdout.write(json ? `${JSON.stringify(effectiveConfig(loaded), undefined, 2)}\n` : formatConfig(loaded));
 }
 
 function configOrExit(args: readonly string[]): LoadedConfig | undefined {

@@ -5,11 +5,18 @@
 import { Command, CommanderError } from "commander";
 import { TidemarkError } from "../error.ts";
 import { appendCommand } from "./append.ts";
+import { demoCommand } from "./demo.ts";
 import { EXIT, EXIT_HELP, exitCodeOf } from "./exit-codes.ts";
 import { OutputClosedError, processIo, type Io } from "./io.ts";
 import { nodeObjection } from "./node-version.ts";
 import { tailCommand } from "./tail.ts";
 import { packageVersion, versionCommand } from "./version.ts";
+
+/** The entry script runs these itself; here they are only listed. */
+const SERVER_VERBS = [
+  ["serve", "run a server"],
+  ["config", "show a server's effective configuration: config print"],
+] as const;
 
 /** Runs one command line, without the program's own name; resolves to the exit status. */
 export async function main(args: readonly string[], io: Io = processIo()): Promise<number> {
@@ -41,13 +48,17 @@ function createProgram(io: Io, onDone: (exitCode: number) => void): Command {
     );
   program.addCommand(appendCommand(io, onDone));
   program.addCommand(tailCommand(io, onDone));
-  program
-    .command("serve")
-    .description("start a node (see tidemark serve --help)")
-    .allowUnknownOption()
-    .action(() => {
-      throw new TidemarkError("invalid-argument", "serve is started by the tidemark executable, not from here");
-    });
+  for (const [verb, description] of SERVER_VERBS) {
+    program
+      .command(verb)
+      .description(description)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .action(() => {
+        throw new TidemarkError("invalid-argument", `"${verb}" is run by the tidemark executable, not from here`);
+      });
+  }
+  program.addCommand(demoCommand(onDone));
   program.addCommand(versionCommand(io, onDone));
   for (const command of [program, ...program.commands]) {
     command.exitOverride();

@@ -3,8 +3,9 @@
  * they do is `start-node.ts`. Everything below takes the finished `ServerConfig` and has no defaults of its own.
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
+import { LOG_LIMITS } from "../log/limits.ts";
 import { NODE_LIMITS } from "../node/limits.ts";
-import { type HostPort, parseBoolean, parseHostPort, parseSize, parseToken } from "./values.ts";
+import { type HostPort, parseBoolean, parseHostPort, parseSegmentSize, parseSize, parseToken } from "./values.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -22,6 +23,8 @@ export type ServerConfig = {
   readonly logLevel: LogLevel;
   /** With less free space than this, commands that add data are refused. */
   readonly lowWaterBytes: number;
+  /** How large a segment file of the log is; a few of them always exist. */
+  readonly segmentBytes: number;
 };
 
 export type OptionName = keyof ServerConfig;
@@ -85,6 +88,12 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<ServerConfig[Name]
     help: "refuse new data when less disk space than this is free, such as 256MiB",
     fallback: NODE_LIMITS.lowWaterBytes,
     parse: parseSize,
+  },
+  segmentBytes: {
+    placeholder: "SIZE",
+    help: "how large a segment file of the log is; a few always exist",
+    fallback: LOG_LIMITS.segmentBytes,
+    parse: parseSegmentSize,
   },
 };
 

@@ -62,6 +62,7 @@ export function loadConfig(sources: ConfigSources): Result<LoadedConfig, readonl
     insecure: value("insecure"),
     logLevel: value("logLevel"),
     lowWaterBytes: value("lowWaterBytes"),
+    segmentBytes: value("segmentBytes"),
   };
   const exposed = given("token") === undefined && !config.insecure && !isLoopback(config.listen.host);
   if (exposed) problems.push(exposedProblem(config));

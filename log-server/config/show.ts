@@ -1,7 +1,7 @@
 /** The configuration for people: the list of options in help, and the effective one with secrets masked. */
 import { CONFIG_FLAG, CONFIG_VARIABLE, flagOf, OPTION_NAMES, OPTIONS, type OptionName, variableOf } from "./config.ts";
 import type { LoadedConfig } from "./load.ts";
-import { formatHostPort } from "./values.ts";
+import { formatHostPort, formatSize } from "./values.ts";
 
 const MASK = "(set)";
 
@@ -41,7 +41,9 @@ function plain(value: LoadedConfig["config"][OptionName]): string | number | boo
 }
 
 function defaultText(name: OptionName): string | undefined {
-  const value = plain(OPTIONS[name].fallback);
+  const { fallback, placeholder } = OPTIONS[name];
+  if (placeholder === "SIZE" && typeof fallback === "number") return formatSize(fallback);
+  const value = plain(fallback);
   return value === undefined || value === false ? undefined : String(value);
 }
 

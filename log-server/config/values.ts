@@ -35,6 +35,21 @@ export function parseSize(text: string): Result<number, string> {
   return Number.isSafeInteger(size) ? ok(size) : err("must be a number of bytes, or one with KiB, MiB, GiB or TiB");
 }
 
+/** The shortest text that `parseSize` reads as this number. */
+export function formatSize(size: number): string {
+  const [unit = "", factor = 1] = Object.entries(UNITS).findLast(([, each]) => size % each === 0 && size > 0) ?? [];
+  return `${size / factor}${unit}`;
+}
+
+const SEGMENT_BYTES_MIN = 2 ** 20;
+const SEGMENT_BYTES_MAX = 2 ** 30;
+
+export function parseSegmentSize(text: string): Result<number, string> {
+  const size = parseSize(text);
+  if (!size.ok) return size;
+  return size.value < SEGMENT_BYTES_MIN || size.value > SEGMENT_BYTES_MAX ? err("must be from 1MiB to 1GiB") : size;
+}
+
 export function parseBoolean(text: string): Result<boolean, string> {
   if (text === "true" || text === "1") return ok(true);
   if (text === "false" || text === "0") return ok(false);

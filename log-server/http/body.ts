@@ -29,7 +29,7 @@ export function bodyParser(limits: HttpLimits): BodyParser {
     const finish = (error: Error | null): void => {
       payload.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
       receivingBytes -= length;
-      if (error === null) done(null, chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, length));
+      if (error === null) done(null, chunks.length === 1 ? chunks[0] : Buffer.concat(chunks, length));
       else done(error);
     };
     const onData = (chunk: Buffer): void => {

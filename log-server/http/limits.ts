@@ -57,6 +57,8 @@ export type HttpLimits = {
   readonly subscriptionIdBytesMax: number;
   readonly subscriptionBodyBytesMax: number;
   readonly subscriptionStreamsMax: number;
+  /** Streams that one wake shows to its worker. */
+  readonly wakeStreamsMax: number;
   readonly patternBytesMax: number;
   readonly descriptionBytesMax: number;
   readonly webhookUrlBytesMax: number;
@@ -106,8 +108,9 @@ export const HTTP_LIMITS: HttpLimits = {
   frameWaitMsMax: 30_000,
 
   subscriptionIdBytesMax: 256,
-  subscriptionBodyBytesMax: 256 * 1024,
-  subscriptionStreamsMax: 1_024,
+  subscriptionBodyBytesMax: 2 * 1024 * 1024,
+  subscriptionStreamsMax: 8_192,
+  wakeStreamsMax: 8_192,
   patternBytesMax: 1_024,
   descriptionBytesMax: 1_024,
   webhookUrlBytesMax: 2_048,

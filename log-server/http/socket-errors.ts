@@ -2,7 +2,7 @@
  * What Node's parser refuses before there is a request to answer: garbage, oversized headers, requests that take too
  * long to arrive. Answered on the bare socket, as a problem document like all else.
  */
-import { STATUS_CODES } from "node:http";
+import { ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { ERRORS, type ErrorCode } from "../../src/wire/errors.ts";
 import { PROBLEM_CONTENT_TYPE, problemOf } from "../../src/wire/problem.ts";
@@ -43,5 +43,6 @@ function describe(error: ParserError): { readonly code: ErrorCode; readonly deta
 
 /** Writing into the middle of another answer would corrupt it. Node keeps the answer under way on the socket. */
 function answerUnderWay(socket: Socket): boolean {
-  return (socket as Socket & { readonly _httpMessage?: { readonly headersSent: boolean } | null })._httpMessage?.headersSent === true;
+  const answer: unknown = Reflect.get(socket, "_httpMessage");
+  return answer instanceof ServerResponse && answer.headersSent;
 }

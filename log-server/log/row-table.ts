@@ -15,6 +15,8 @@ export class RowTable {
   hash: BigUint64Array = new BigUint64Array(FIRST_CAPACITY);
   /** The slot of its entry. */
   slot: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  /** -1: not applied, or not accepted. */
+  stream: Float64Array = new Float64Array(FIRST_CAPACITY);
   firstOffset: Float64Array = new Float64Array(FIRST_CAPACITY);
   /** The bytes, while the tail's cache keeps them. */
   readonly bytes: (Uint8Array | undefined)[] = [];
@@ -27,6 +29,7 @@ export class RowTable {
     this.span[at] = span;
     this.hash[at] = hash;
     this.slot[at] = slot;
+    this.stream[at] = -1;
     this.firstOffset[at] = 0;
     this.bytes[at] = bytes;
     this.count = at + 1;
@@ -43,6 +46,7 @@ export class RowTable {
     this.span = grown(this.span, new Uint32Array(capacity));
     this.hash = grown(this.hash, new BigUint64Array(capacity));
     this.slot = grown(this.slot, new Uint32Array(capacity));
+    this.stream = grown(this.stream, new Float64Array(capacity));
     this.firstOffset = grown(this.firstOffset, new Float64Array(capacity));
   }
 }

@@ -71,12 +71,19 @@ export class SegmentIndex {
     this.#committed = this.entries.count;
   }
 
+  /** Forgets what is staged: it did not reach the disk, as far as is known. */
+  abort(): void {
+    if (this.#committed === this.entries.count) return;
+    this.rows.truncate(this.entries.firstRow[this.#committed] as number);
+    this.entries.truncate(this.#committed);
+  }
+
   /** Forgets the committed entries from `index` on: none of them is applied. */
   cut(index: number): void {
     const slot = this.slotOf(index);
     assert(slot >= 0 && slot <= this.#committed, "a cut is within the segment");
     for (let at = slot; at < this.entries.count; at += 1) assert(this.entries.placed[at] === 0, "I6: what is applied is never cut");
-    if (slot < this.entries.count) this.rows.truncate(this.entries.firstRow[slot] as number);
+    // Their rows stay, unused: nothing is appended to a segment that was cut.
     this.entries.truncate(slot);
     this.#committed = slot;
   }
@@ -102,6 +109,7 @@ export class SegmentIndex {
     }
     const { streamId, incarnation, firstOffset, span } = placement;
     assert(span === this.rows.span[row], "I7: a batch covers the offsets it claims");
+    this.rows.stream[row] = streamId;
     this.rows.firstOffset[row] = firstOffset;
     const length = this.rows.length[row] as number;
     const stream = this.streams.get(streamId);

@@ -42,11 +42,6 @@ export class Spares {
     return this.#fault;
   }
 
-  /** The sequence that the next `take` will have. */
-  async next(): Promise<number> {
-    return (await this.#first()).sequence;
-  }
-
   /** A spare of at least this size. Rejects, with nothing changed, when the disk has no space for one. */
   async take(bytes: number): Promise<Spare> {
     let spare = await this.#first();
@@ -62,6 +57,11 @@ export class Spares {
     this.#ready.shift();
     this.prepare();
     return spare;
+  }
+
+  /** The newest one taken was not used after all. */
+  giveBack(spare: Spare): void {
+    this.#ready.unshift(spare);
   }
 
   /** Fills the stock, in the background; tries again what failed before. */

@@ -10,8 +10,9 @@ export class TermRuns {
   /** The entries from `firstIndex` on have this term, until told otherwise. */
   add(firstIndex: number, term: number): void {
     const last = this.#runs.at(-1);
+    if (last?.term === term) return;
     assert(last === undefined || last.firstIndex < firstIndex, "terms are told in log order");
-    if (last?.term !== term) this.#runs.push({ firstIndex, term });
+    this.#runs.push({ firstIndex, term });
   }
 
   /** The term of an entry that is in the log. */

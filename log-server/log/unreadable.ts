@@ -10,3 +10,8 @@ export function isUnreadable(error: unknown): boolean {
 export function isMissingOrUnreadable(error: unknown): boolean {
   return error instanceof DiskError && (error.code === "io" || error.code === "not-found");
 }
+
+/** The file was closed or removed under the reader. */
+export function isGone(error: unknown): boolean {
+  return error instanceof DiskError && (error.code === "closed" || error.code === "not-found");
+}

@@ -79,12 +79,17 @@ export class UnsealedSegment {
     return { index, term, hash, logTime: entries.logTime[slot] as number };
   }
 
-  /** Where the frames of the entries up to this one end. */
-  placeAfter(index: number): number {
-    const slot = this.index.slotOf(index);
-    if (slot < 0) return SEGMENT_HEADER_LENGTH;
+  /** Where the segment ends if it is cut before this entry, one of its own. */
+  placeBefore(index: number): number {
     const { entries } = this.index;
-    return aligned((entries.place[slot] as number) + (entries.length[slot] as number));
+    const slot = this.index.slotOf(index);
+    const place = entries.place[slot] as number;
+    if (place > 0) return place;
+    // It stood in a hole, of which only the beginning is known.
+    for (let before = slot - 1; before >= 0; before -= 1) {
+      if ((entries.place[before] as number) > 0) return aligned((entries.place[before] as number) + (entries.length[before] as number));
+    }
+    return SEGMENT_HEADER_LENGTH;
   }
 }
 

@@ -4,13 +4,13 @@
  * keep an acknowledged record; both bound how much of the log a restart re-applies.
  */
 import type { LogIndex } from "../../src/wire/entry.ts";
-import type { RowChange } from "../streams/rows.ts";
+import type { Row, RowChange } from "../streams/rows.ts";
 import type { NodeParts } from "./log-node.ts";
 
 export class Checkpointer {
   readonly #parts: NodeParts;
   /** Drained from the machine, not yet in the image: kept when a save fails, and saved with the next. */
-  #unsaved: RowChange[] = [];
+  #unsaved: readonly RowChange[] = [];
   #bytesSinceImage = 0;
   #bytesSinceSnapshot = 0;
   #imageAt: number;
@@ -78,7 +78,8 @@ export class Checkpointer {
     const position = machine.position;
     if (position === this.#imagePosition) return;
     const changes = machine.drainChanges();
-    const writes = this.#unsaved.length === 0 ? changes : [...this.#unsaved, ...changes];
+    // Without an image to add to (the first, or after one was discarded) the save must bring every row.
+    const writes: readonly RowChange[] = this.#imagePosition === 0 ? everyRow(machine.rows()) : [...this.#unsaved, ...changes];
     this.#unsaved = writes;
     this.#bytesSinceImage = 0;
     await log.saveImage(writes, position, machine.digest());
@@ -95,4 +96,10 @@ export class Checkpointer {
     const milliseconds = this.#parts.clock.monotonic() - startedAt;
     this.#parts.observer.event("snapshot", { position: this.#snapshotPosition, milliseconds });
   }
+}
+
+function everyRow(rows: Iterable<Row>): RowChange[] {
+  const changes: RowChange[] = [];
+  for (const [key, value] of rows) changes.push({ key, value });
+  return changes;
 }

@@ -1,7 +1,7 @@
 /**
- * Brings a node up from what its disk holds: log, image or snapshot, state machine; then the loop. Which of these
- * is trusted is decided here: the log always, the image if it verifies and is not ahead of the log, else the newest
- * snapshot, else nothing; the log from there on is re-applied.
+ * Brings a node up from what its disk holds: hard state, log, image or snapshot, state machine; then the loop. Which
+ * of these is trusted is decided here: the log always; the image if it verifies and is not ahead of the log; else the
+ * newest snapshot; else nothing. What the log holds after that is applied again.
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Clock } from "../../src/ports/clock.ts";
@@ -9,3 +9,121 @@ import type { Disk } from "../../src/ports/disk.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
+import { HardStateFile } from "../log/hard-state.ts";
+import type { LogLimits } from "../log/limits.ts";
+import { SegmentedLog } from "../log/segmented-log.ts";
+import type { StreamsLimits } from "../streams/limits.ts";
+import { StreamsMachine } from "../streams/machine.ts";
+import type { NodeLimits } from "./limits.ts";
+import { LogNode } from "./log-node.ts";
+import type { NodeObserver } from "./observer.ts";
+
+export type OpenNodeOptions = {
+  readonly disk: Disk;
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly zstd: Zstd | undefined;
+  readonly logId: number;
+  readonly clusterId: string;
+  readonly nodeName: string;
+  /** The random id of this data folder: a known name with another disk is another node. */
+  readonly diskId: string;
+  readonly limits: { readonly node: NodeLimits; readonly log: LogLimits; readonly streams: StreamsLimits };
+  readonly observer: NodeObserver;
+  readonly onProgress?: (phase: string, done: number, total: number) => void;
+};
+
+/** Why the node cannot start. Nothing on the disk was changed to hide it. */
+export type OpenNodeError = { readonly kind: string; readonly message: string };
+
+/** The node, not started yet. */
+export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode, OpenNodeError>> {
+  const directory = `logs/${options.logId}`;
+  await options.disk.createDirectory(directory);
+  await options.disk.syncDirectory("logs");
+  await options.disk.syncDirectory("");
+  const opened = await SegmentedLog.open({
+    disk: options.disk,
+    kv: options.kv,
+    directory,
+    logId: options.logId,
+    limits: options.limits.log,
+    soleVoter: true,
+    onProgress: (progress) => options.onProgress?.(progress.phase, progress.done, progress.total),
+  });
+  if (!opened.ok) return opened;
+  const { log, report } = opened.value;
+  options.observer.event("log-recovered", report);
+
+  const hardState = await openHardState(options, `${directory}/hard-state`, log.lastIndex === 0);
+  if (!hardState.ok) return hardState;
+
+  const restored = await restoreMachine(options, log);
+  if (!restored.ok) return restored;
+  const { machine, imagePosition, snapshotPosition } = restored.value;
+  const { clusterId, nodeName, logId, clock, entropy, zstd, observer } = options;
+  return ok(
+    new LogNode({
+      clusterId,
+      nodeName,
+      logId,
+      log,
+      hardState: hardState.value,
+      machine,
+      clock,
+      entropy,
+      zstd,
+      limits: options.limits.node,
+      observer,
+      imagePosition,
+      snapshotPosition,
+    }),
+  );
+}
+
+async function openHardState(options: OpenNodeOptions, path: string, mayCreate: boolean): Promise<Result<HardStateFile, OpenNodeError>> {
+  const { disk, clusterId, diskId, logId } = options;
+  const opened = await HardStateFile.open(disk, path);
+  if (opened.ok) return opened;
+  switch (opened.error.kind) {
+    case "missing":
+      // With a log there was a term and a vote: a node that lost them must not vote again under its name (P33).
+      if (!mayCreate) return err({ kind: "hard-state-missing", message: `${path} is missing, but the log is not empty` });
+      return ok(await HardStateFile.create(disk, path, { term: 0, vote: undefined, logId, clusterId, nodeId: diskId }));
+    case "wiped":
+      return err({ kind: "hard-state-damaged", message: opened.error.message });
+    case "unsupported-version":
+      return err({
+        kind: "unsupported-version",
+        message: `${path} has format version ${opened.error.found}; this version reads ${opened.error.supported}`,
+      });
+  }
+}
+
+type Restored = { readonly machine: StreamsMachine; readonly imagePosition: number; readonly snapshotPosition: number };
+
+async function restoreMachine(options: OpenNodeOptions, log: SegmentedLog): Promise<Result<Restored, OpenNodeError>> {
+  const limits = options.limits.streams;
+  options.onProgress?.("restore", 0, 1);
+  const snapshot = await log.newestSnapshot();
+  if (!snapshot.ok) return err({ kind: "snapshot-gap", message: snapshot.error.message });
+  for (const damaged of snapshot.value.damaged) options.observer.event("snapshot-damaged", damaged);
+  const snapshotPosition = snapshot.value.snapshot?.position ?? 0;
+
+  const image = await log.loadImage();
+  if (image.ok) {
+    const machine = StreamsMachine.restore(image.value.stateRows, limits);
+    if (machine.ok && machine.value.digest() === image.value.digest) {
+      return ok({ machine: machine.value, imagePosition: image.value.position, snapshotPosition });
+    }
+    options.observer.event("image-discarded", { reason: machine.ok ? "digest-mismatch" : machine.error });
+  } else if (image.error.kind !== "missing") {
+    options.observer.event("image-discarded", { reason: image.error.kind, detail: image.error.message });
+  }
+  await log.discardImage();
+  const machine = StreamsMachine.restore(snapshot.value.snapshot?.rows ?? [], limits);
+  if (!machine.ok) return err({ kind: "snapshot-damaged", message: machine.error });
+  options.onProgress?.("restore", 1, 1);
+  return ok({ machine: machine.value, imagePosition: 0, snapshotPosition });
+}

@@ -71,12 +71,15 @@ export class Answers {
     let end = 0;
     for (let run = 0; run < runs && !reader.failed; run += 1) {
       const count = reader.varint();
-      const firstOffset = end + reader.varint();
+      const gap = reader.varint();
+      const firstOffset = end + gap;
       const span = reader.varint();
+      const before = answers.#runs.at(-1);
       answers.#runs.push(count, firstOffset, span);
       answers.#count += count;
       end = firstOffset + count * span;
-      if (count === 0 || answers.#count > max || !Number.isSafeInteger(end)) reader.fail();
+      const sameRun = gap === 0 && span === before;
+      if (count === 0 || sameRun || answers.#count > max || !Number.isSafeInteger(end)) reader.fail();
     }
     return answers;
   }

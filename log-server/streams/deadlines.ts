@@ -25,7 +25,7 @@ type Entry<T> = { readonly keyMs: number; readonly deadline: Deadline<T> };
 export class Deadlines<T> {
   readonly #compare: (a: T, b: T) => number;
   #heap: Entry<T>[] = [];
-  #cancelled = 0;
+  #stale = 0;
 
   constructor(compare: (a: T, b: T) => number) {
     this.#compare = compare;
@@ -33,13 +33,15 @@ export class Deadlines<T> {
 
   set(deadline: Deadline<T>, atMs: number): void {
     deadline.atMs = atMs;
-    if (atMs < deadline.queuedMs) this.#push(deadline);
+    if (atMs >= deadline.queuedMs) return;
+    if (deadline.queuedMs !== NEVER) this.#left();
+    this.#push(deadline);
   }
 
   cancel(deadline: Deadline<T>): void {
+    if (deadline.atMs === NEVER) return;
     deadline.atMs = NEVER;
-    this.#cancelled += 1;
-    if (this.#cancelled > SWEEP_MIN && this.#cancelled > this.#heap.length / 2) this.#sweep();
+    this.#left();
   }
 
   /** The earliest. */
@@ -91,7 +93,12 @@ export class Deadlines<T> {
     heap[place] = entry;
   }
 
-  /** Forgets what was cancelled, so that the heap is never much larger than what is due some day. */
+  /** An entry stays behind. The heap must never be much larger than what is due some day. */
+  #left(): void {
+    this.#stale += 1;
+    if (this.#stale > SWEEP_MIN && this.#stale > this.#heap.length / 2) this.#sweep();
+  }
+
   #sweep(): void {
     const kept: Entry<T>[] = [];
     for (const { keyMs, deadline } of this.#heap) {
@@ -101,7 +108,7 @@ export class Deadlines<T> {
     }
     this.#heap = kept;
     for (let place = (kept.length >> 1) - 1; place >= 0; place -= 1) this.#sink(place, kept[place] as Entry<T>);
-    this.#cancelled = 0;
+    this.#stale = 0;
   }
 
   #before(a: Entry<T>, b: Entry<T>): boolean {

@@ -74,7 +74,7 @@ export class RowLedger {
       owner.marks = present ? PRESENT | KNOWN : 0;
     }
     this.#undrained = [];
-    // Whatever is undigested is undrained too, except after a digest alone: then it is no longer undigested.
+    // Both marks are set together, and a drain clears both: nothing undigested is left.
     this.#undigested = [];
     return deletions.concat(puts);
   }

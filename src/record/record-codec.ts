@@ -53,7 +53,6 @@ export function locateRecord(
   baseTime: number,
 ): void {
   const length = reader.varint();
-  if (length > reader.remaining) return reader.fail();
   parts.start = reader.position;
   const end = parts.start + length;
   const attributes = reader.u8();
@@ -83,7 +82,7 @@ export function locateRecord(
   parts.valueStart = reader.position;
   parts.end = end;
   if ((attributes & NULL_VALUE) !== 0 && parts.valueStart !== end) return reader.fail();
-  // Negative where a part reached past the record's end: that fails as well.
+  // Overruns where the record reaches past the body, is negative where a part reached past the record: both fail.
   reader.skip(end - parts.valueStart);
 }
 

@@ -5,11 +5,12 @@
  * A head is a kind byte and fields in the order below; optional fields are announced by bits of a flags byte. Decoders
  * take any bytes: what is malformed, too long, or leaves bytes over is an error value.
  */
-import { unreachable } from "../lib/assert.ts";
+import { assert, unreachable } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { BatchRef } from "../record/batch.ts";
+import { checkCommand, COMMAND_LIMITS, type CommandError } from "./check-command.ts";
 import type {
   AppendCommand,
   Command,
@@ -31,12 +32,7 @@ import type {
 } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
 
-export type CommandError = { readonly code: "malformed-command"; readonly message: string };
-
-/** What a decoder takes at most; the state machine's own limits are tighter and answer with their own codes. */
-const TEXT_BYTES_MAX = 16 * 1024;
-const BLOB_BYTES_MAX = 1024 * 1024;
-const ITEMS_MAX = 65_536;
+const { textBytesMax: TEXT_BYTES_MAX, blobBytesMax: BLOB_BYTES_MAX, itemsMax: ITEMS_MAX } = COMMAND_LIMITS;
 
 /** Never renumber: these are on disk. */
 const KINDS = [
@@ -75,6 +71,8 @@ const RESULTS = [
 ] as const satisfies readonly CommandResult["kind"][];
 const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
 
+export type { CommandError };
+
 export type EncodedCommands = { readonly head: Uint8Array; readonly batches: readonly BatchRef[] };
 
 /** Reused: encoding is synchronous, and `finish` copies. */
@@ -85,12 +83,16 @@ export function encodeCommand(command: Command): EncodedCommands {
   return encodeCommands([command]);
 }
 
-/** An entry's payload: how many commands, then each. */
+/** An entry's payload: how many commands, then each. All must pass `checkCommand`, and be no more than a list may have. */
 export function encodeCommands(commands: readonly Command[]): EncodedCommands {
+  assert(commands.length <= ITEMS_MAX, "an entry holds a bounded number of commands");
   const batches: BatchRef[] = [];
   writer.reset();
   writer.varint(commands.length);
-  for (const command of commands) writeCommand(command, batches);
+  for (const command of commands) {
+    assert(checkCommand(command).ok, "I10: what is encoded decodes to the same command");
+    writeCommand(command, batches);
+  }
   return { head: writer.finish(), batches };
 }
 

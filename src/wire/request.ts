@@ -43,8 +43,11 @@ export type RequestError = FrameError | BatchError | CommandError | StreamNameEr
 const KINDS = { command: 1, read: 2, describe: 3 } as const;
 const READ_FROM = ["offset", "start", "now"] as const;
 
+/** Reused: encoding is synchronous, and a frame is a copy. */
+const writer = new ByteWriter();
+
 export function encodeRequest(request: Request, requestId: number): Uint8Array {
-  const writer = new ByteWriter();
+  writer.reset();
   switch (request.kind) {
     case "command": {
       const { head, batches } = encodeCommand(request.command);
@@ -130,7 +133,8 @@ function decodeCommandRequest(
     if (reader.failed) break;
     const checked = checkBatch(bytes, limits);
     if (!checked.ok) return checked;
-    const { hash, span } = checked.value;
+    const { hash, span, sparse } = checked.value;
+    if (sparse) return err({ code: "malformed-batch", message: "only compaction makes sparse batches" });
     batches.push({ hash, length, span, bytes });
   }
   if (!reader.complete) return malformed("a command request is malformed");

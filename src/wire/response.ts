@@ -58,8 +58,11 @@ export type Response = ResultResponse | RecordsResponse | DescriptionResponse | 
 const KINDS = { result: 128, records: 129, description: 130, error: 131 } as const;
 const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
 
+/** Reused: encoding is synchronous, and a frame is a copy. */
+const writer = new ByteWriter();
+
 export function encodeResponse(response: Response, requestId: number): Uint8Array {
-  const writer = new ByteWriter();
+  writer.reset();
   writer.varint(response.position);
   switch (response.kind) {
     case "result":

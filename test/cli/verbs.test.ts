@@ -189,15 +189,15 @@ describe("append", () => {
   });
 });
 
-describe("tail", () => {
-  async function filled(options: Parameters<typeof shell>[0] = {}): Promise<Shell> {
-    const s = shell(options);
-    s.stdin.end("a\nb\nc\n");
-    await s.tidemark("append", "s", "--create");
-    s.stdout.text = "";
-    return s;
-  }
+async function filled(options: Parameters<typeof shell>[0] = {}): Promise<Shell> {
+  const s = shell(options);
+  s.stdin.end("a\nb\nc\n");
+  await s.tidemark("append", "s", "--create");
+  s.stdout.text = "";
+  return s;
+}
 
+describe("tail", () => {
   it("prints what is there and ends at the tail", async () => {
     const s = await filled();
     expect(await s.tidemark("tail", "s", "--no-follow")).toBe(0);
@@ -260,14 +260,14 @@ describe("tail", () => {
 });
 
 describe("the program", () => {
-  it.each([["append"], ["tail"], ["version"], ["serve"]])("has help for %s", async (verb) => {
+  it.each([["append"], ["tail"], ["version"], ["serve"], ["config"], ["demo"]])("has help for %s", async (verb) => {
     const s = shell();
     expect(await s.tidemark("--help")).toBe(0);
     expect(s.stdout.text).toContain(`  ${verb}`);
     expect(s.stdout.text).toContain("Exit status:");
   });
 
-  it.each([["append"], ["tail"], ["version"]])("shows an example in the help of %s", async (verb) => {
+  it.each([["append"], ["tail"], ["demo"], ["version"]])("shows an example in the help of %s", async (verb) => {
     const s = shell();
     expect(await s.tidemark(verb, "--help")).toBe(0);
     expect(s.stdout.text).toContain(`$ tidemark ${verb}`);

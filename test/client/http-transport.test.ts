@@ -153,6 +153,20 @@ describe("http transport", () => {
     expect(http.exchanges.map(({ headers }) => headers.get("authorization"))).toEqual(["Bearer t1", "Bearer t2"]);
   });
 
+  it("a token that cannot be had, in time or at all: nothing was sent", async () => {
+    const broken = bench(() => Promise.reject(new Error("no keys")));
+    expect(await failure(broken.transport.request(append("a"), NEVER))).toMatchObject({
+      code: "unauthorized",
+      outcome: "not-applied",
+    });
+    const slow = bench(() => new Promise(() => undefined));
+    const pending = failure(slow.transport.request(append("a"), NEVER));
+    await turn();
+    slow.time.clock.advance(CLIENT_LIMITS.attemptTimeoutMs);
+    expect(await pending).toMatchObject({ code: "connection-lost", outcome: "not-applied" });
+    expect([...broken.http.exchanges, ...slow.http.exchanges]).toEqual([]);
+  });
+
   it("a connection that was refused carried nothing; one that broke may have", async () => {
     const { http, transport } = bench();
     http.held = true;

@@ -6,7 +6,11 @@ import { BoundedQueue } from "../../src/lib/bounded-queue.ts";
 
 describe("BoundedQueue", () => {
   it("I15: is a queue, and never longer than its bound", () => {
-    const step = fc.oneof({ weight: 6, arbitrary: fc.constant("push") }, { weight: 4, arbitrary: fc.constant("shift") }, fc.constant("drain"));
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.constant("push") },
+      { weight: 4, arbitrary: fc.constant("shift") },
+      fc.constant("drain"),
+    );
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 100 }), fc.array(step, { maxLength: 400 }), (capacity, steps) => {
         const queue = new BoundedQueue<number>(capacity);

@@ -44,7 +44,7 @@ describe("text", () => {
     ["a surrogate", [0xed, 0xa0, 0x80]],
     ["past U+10FFFF", [0xf4, 0x90, 0x80, 0x80]],
     ["a cut sequence", [0x61, 0xe2, 0x82]],
-    ["a cut sequence far behind", [...new Array<number>(60).fill(0x61), 0xe2]],
+    ["a cut sequence far behind", [...Array.from({ length: 60 }, () => 0x61), 0xe2]],
   ])("W4: refuses %s", (_what, value) => {
     expect(text(Uint8Array.from(value))).toBeUndefined();
   });

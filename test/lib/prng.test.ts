@@ -16,7 +16,8 @@ describe("Prng", () => {
 
   it("never changes: seeds in failure reports must stay good", () => {
     const prng = new Prng(42);
-    expect([prng.u32(), prng.u32(), prng.below(1_000), prng.pick(["a", "b", "c"]), hex(prng.bytes(8))]).toMatchInlineSnapshot(`
+    expect([prng.u32(), prng.u32(), prng.below(1_000), prng.pick(["a", "b", "c"]), hex(prng.bytes(8))])
+      .toMatchInlineSnapshot(`
       [
         1849552023,
         4223452576,

@@ -17,4 +17,7 @@ export const arbitraryRecord: fc.Arbitrary<StreamRecord> = fc.record(
   { requiredKeys: ["value"] },
 );
 
-export const arbitraryRecords: fc.Arbitrary<StreamRecord[]> = fc.array(arbitraryRecord, { minLength: 1, maxLength: 20 });
+export const arbitraryRecords: fc.Arbitrary<StreamRecord[]> = fc.array(arbitraryRecord, {
+  minLength: 1,
+  maxLength: 20,
+});

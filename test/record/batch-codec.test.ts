@@ -4,7 +4,13 @@ import { describe, expect, it } from "vitest";
 import { InvariantError } from "../../src/lib/assert.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { type Result } from "../../src/lib/result.ts";
-import { checkBatch, decodeBatch, encodeBatch, encodeSparseBatch, verifyRecords } from "../../src/record/batch-codec.ts";
+import {
+  checkBatch,
+  decodeBatch,
+  encodeBatch,
+  encodeSparseBatch,
+  verifyRecords,
+} from "../../src/record/batch-codec.ts";
 import { BATCH_RECORDS_MAX } from "../../src/record/batch.ts";
 import { type StreamRecord, TIMESTAMP_MAX_MS } from "../../src/record/record.ts";
 import { arbitraryRecord, arbitraryRecords } from "./arbitrary-records.ts";
@@ -15,6 +21,10 @@ const LIMITS = { batchBytesMax: 1_000_000, rawBytesMax: 1_000_000, recordBytesMa
 function valueOf<T>(result: Result<T, unknown>): T {
   if (!result.ok) throw new Error(JSON.stringify(result.error));
   return result.value;
+}
+
+function nulls(count: number): StreamRecord[] {
+  return Array.from({ length: count }, () => ({ value: null }));
 }
 
 describe("encodeBatch and decodeBatch", () => {
@@ -29,7 +39,12 @@ describe("encodeBatch and decodeBatch", () => {
           records: records.map((record, offsetDelta) => ({ offsetDelta, record })),
         });
         const { hash, length, span, count, sparse } = valueOf(checkBatch(bytes, LIMITS));
-        expect({ length, span, count, sparse }).toEqual({ length: bytes.length, span: records.length, count: records.length, sparse: false });
+        expect({ length, span, count, sparse }).toEqual({
+          length: bytes.length,
+          span: records.length,
+          count: records.length,
+          sparse: false,
+        });
         expect(hash).toBe(new DataView(bytes.buffer).getBigUint64(0, true));
         expect(verifyRecords(bytes, LIMITS)).toEqual({ ok: true, value: undefined });
       }),
@@ -39,7 +54,11 @@ describe("encodeBatch and decodeBatch", () => {
   it("W30: survivors keep their places", () => {
     const survivors = fc
       .array(fc.tuple(fc.nat({ max: 999 }), arbitraryRecord), { maxLength: 20 })
-      .map((drawn) => [...new Map(drawn).entries()].toSorted(([a], [b]) => a - b).map(([offsetDelta, record]) => ({ offsetDelta, record })));
+      .map((drawn) =>
+        [...new Map(drawn).entries()]
+          .toSorted(([a], [b]) => a - b)
+          .map(([offsetDelta, record]) => ({ offsetDelta, record })),
+      );
     fc.assert(
       fc.property(survivors, fc.boolean(), (records, compressed) => {
         const bytes = encodeSparseBatch(records, 1_000, compressed ? { zstd: nodeZstd } : {});
@@ -94,13 +113,16 @@ describe("encodeBatch and decodeBatch", () => {
   it("W29: timestamps to the edge, relative to any base", () => {
     const edges = [TIMESTAMP_MAX_MS, -TIMESTAMP_MAX_MS, 0];
     for (const baseTime of edges) {
-      const bytes = encodeBatch(edges.map((timestamp): StreamRecord => ({ value: null, timestamp })), { baseTime });
+      const bytes = encodeBatch(
+        edges.map((timestamp): StreamRecord => ({ value: null, timestamp })),
+        { baseTime },
+      );
       expect(valueOf(decodeBatch(bytes, LIMITS)).records.map(({ record }) => record.timestamp)).toEqual(edges);
     }
   });
 
   it("as many records as a batch may hold", () => {
-    const records = new Array<StreamRecord>(BATCH_RECORDS_MAX).fill({ value: null });
+    const records = nulls(BATCH_RECORDS_MAX);
     const bytes = encodeBatch(records);
     expect(valueOf(decodeBatch(bytes, LIMITS)).count).toBe(BATCH_RECORDS_MAX);
   });
@@ -108,9 +130,16 @@ describe("encodeBatch and decodeBatch", () => {
   it.each<[string, () => unknown]>([
     ["I7: no record", () => encodeBatch([])],
     ["I7: no offset", () => encodeSparseBatch([], 0)],
-    ["I15: too many records", () => encodeBatch(new Array<StreamRecord>(BATCH_RECORDS_MAX + 1).fill({ value: null }))],
+    ["I15: too many records", () => encodeBatch(nulls(BATCH_RECORDS_MAX + 1))],
     ["I7: a survivor outside its batch", () => encodeSparseBatch([{ offsetDelta: 1, record: { value: null } }], 1)],
-    ["I7: survivors out of order", () => encodeSparseBatch([1, 1].map((offsetDelta) => ({ offsetDelta, record: { value: null } })), 5)],
+    [
+      "I7: survivors out of order",
+      () =>
+        encodeSparseBatch(
+          [1, 1].map((offsetDelta) => ({ offsetDelta, record: { value: null } })),
+          5,
+        ),
+    ],
     ["half a millisecond", () => encodeBatch([{ value: null, timestamp: 0.5 }])],
     ["no time", () => encodeBatch([{ value: null, timestamp: Number.NaN }])],
     ["a time out of range", () => encodeBatch([{ value: null, timestamp: TIMESTAMP_MAX_MS + 1 }])],

@@ -6,7 +6,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
-import { type BatchErrorCode, checkBatch, decodeBatch, encodeBatch, encodeSparseBatch, verifyRecords } from "../../src/record/batch-codec.ts";
+import {
+  type BatchErrorCode,
+  checkBatch,
+  decodeBatch,
+  encodeBatch,
+  encodeSparseBatch,
+  verifyRecords,
+} from "../../src/record/batch-codec.ts";
 import { BATCH_HEADER_LENGTH, BATCH_RECORDS_MAX } from "../../src/record/batch.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
 import { TIMESTAMP_MAX_MS } from "../../src/record/record.ts";
@@ -31,8 +38,14 @@ type Header = {
 function forge(body: Uint8Array, header: Header): Uint8Array {
   const writer = new ByteWriter();
   writer.u64(0n).u32(header.length ?? BATCH_HEADER_LENGTH + body.length);
-  writer.u8(header.version ?? 1).u8(header.flags ?? 0).u16(header.reserved ?? 0);
-  writer.u32(header.count ?? 1).u32(header.span ?? header.count ?? 1).u32(header.rawLength ?? body.length);
+  writer
+    .u8(header.version ?? 1)
+    .u8(header.flags ?? 0)
+    .u16(header.reserved ?? 0);
+  writer
+    .u32(header.count ?? 1)
+    .u32(header.span ?? header.count ?? 1)
+    .u32(header.rawLength ?? body.length);
   writer.u64(BigInt.asUintN(64, header.baseTime ?? 0n)).bytes(body);
   writer.patchU64(0, xxh64(writer.view().subarray(8)));
   return writer.finish();
@@ -54,7 +67,10 @@ function codeOf(bytes: Uint8Array, limits = LIMITS): BatchErrorCode | "ok" {
 
 const SPARSE = 0b100;
 const PLAIN = body([0, 65]);
-const VALID = encodeBatch([{ key: utf8("key"), value: utf8("value"), headers: [["name", utf8("h")]], timestamp: 5 }, { value: null }]);
+const VALID = encodeBatch([
+  { key: utf8("key"), value: utf8("value"), headers: [["name", utf8("h")]], timestamp: 5 },
+  { value: null },
+]);
 
 describe("a header that lies", () => {
   it.each<[string, BatchErrorCode, Header]>([
@@ -71,7 +87,6 @@ describe("a header that lies", () => {
     ["W25: four billion records", "batch-too-large", { count: 2 ** 32 - 1 }],
     ["W25: four billion offsets", "batch-too-large", { count: 0, span: 2 ** 32 - 1, flags: SPARSE }],
     ["W25: more records than bytes", "malformed-batch", { count: 2 }],
-    ["W25: fewer records than bytes", "malformed-batch", { count: 0, span: 1, flags: SPARSE }],
     ["W25: a raw length that is not the body's", "malformed-batch", { rawLength: 4 }],
     ["W25: a raw length of 4 GiB", "malformed-batch", { rawLength: 2 ** 32 - 1 }],
     ["W29: a base time past the range", "malformed-batch", { baseTime: BigInt(TIMESTAMP_MAX_MS) + 1n }],
@@ -80,6 +95,8 @@ describe("a header that lies", () => {
     const forged = forge(PLAIN, header);
     const allocated = allocatedBytes(() => expect(codeOf(forged)).toBe(code));
     expect(allocated).toBe(0);
+    // A batch that is only stored is never decoded: what its header claims is settled by checking it.
+    if (header.baseTime === undefined) expect(checkBatch(forged, LIMITS)).toMatchObject({ ok: false, error: { code } });
   });
 
   it("W21: one flipped bit anywhere", () => {
@@ -91,7 +108,8 @@ describe("a header that lies", () => {
   });
 
   it("W22: cut at every byte, or with one more", () => {
-    for (let length = 0; length < VALID.length; length += 1) expect(codeOf(VALID.slice(0, length))).toBe("malformed-batch");
+    for (let length = 0; length < VALID.length; length += 1)
+      expect(codeOf(VALID.slice(0, length))).toBe("malformed-batch");
     const longer = new Uint8Array(VALID.length + 1);
     longer.set(VALID);
     expect(codeOf(longer)).toBe("malformed-batch");
@@ -111,6 +129,7 @@ describe("a record that lies", () => {
     ["W27: a length past the safe integers", Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f, 0), {}],
     ["W27: no room for its attributes", Uint8Array.of(0, 0), {}],
     ["W27: bytes behind the last record", Uint8Array.of(1, 0, 0), {}],
+    ["W27: bytes without records", PLAIN, { count: 0, span: 1, flags: SPARSE }],
     ["W28: unknown attributes", body([16, 65]), {}],
     ["W28: a null value with bytes", body([8, 65]), {}],
     ["W28: a key longer than its record", Uint8Array.of(3, 1, 5, 65, 1, 0), { count: 2 }],
@@ -141,7 +160,10 @@ describe("a record that lies", () => {
   it("is refused where it is larger than allowed", () => {
     const bytes = encodeBatch([{ value: new Uint8Array(10) }, { value: new Uint8Array(100) }]);
     expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: 101 }).ok).toBe(true);
-    expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: 100 })).toMatchObject({ ok: false, error: { code: "record-too-large" } });
+    expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: 100 })).toMatchObject({
+      ok: false,
+      error: { code: "record-too-large" },
+    });
   });
 });
 
@@ -183,13 +205,17 @@ describe("W26: compression that lies", () => {
 
   it("where there is no zstd, the code says so", () => {
     const bytes = forge(nodeZstd.compress(PLAIN), { flags: ZSTD, rawLength: PLAIN.length });
-    expect(decodeBatch(bytes, { rawBytesMax: 100 })).toMatchObject({ ok: false, error: { code: "unsupported-compression" } });
+    expect(decodeBatch(bytes, { rawBytesMax: 100 })).toMatchObject({
+      ok: false,
+      error: { code: "unsupported-compression" },
+    });
     expect(codeOf(bytes)).toBe("ok");
   });
 
   it("a port that breaks its word is not believed", () => {
     const bytes = forge(nodeZstd.compress(PLAIN), { flags: ZSTD, rawLength: PLAIN.length });
-    expect(codeOf(bytes, { ...LIMITS, zstd: { ...nodeZstd, decompress: () => new Uint8Array(50) } })).toBe("malformed-batch");
+    const zstd = { ...nodeZstd, decompress: () => body([0, 65, 65]) };
+    expect(codeOf(bytes, { ...LIMITS, zstd })).toBe("malformed-batch");
   });
 });
 
@@ -204,10 +230,17 @@ describe("W5: any bytes", () => {
   });
 
   it("as a body behind a good checksum, likewise; verifying and decoding agree", () => {
-    const records = fc.array(fc.array(fc.oneof(fc.nat(15), fc.nat(255)), { maxLength: 12 }), { minLength: 1, maxLength: 4 });
+    const records = fc.array(fc.array(fc.oneof(fc.nat(15), fc.nat(255)), { maxLength: 12 }), {
+      minLength: 1,
+      maxLength: 4,
+    });
     fc.assert(
       fc.property(records, fc.boolean(), (drawn, sparse) => {
-        const bytes = forge(body(...drawn), { count: drawn.length, span: sparse ? 20 : drawn.length, flags: sparse ? SPARSE : 0 });
+        const bytes = forge(body(...drawn), {
+          count: drawn.length,
+          span: sparse ? 20 : drawn.length,
+          flags: sparse ? SPARSE : 0,
+        });
         if (!checkBatch(bytes, LIMITS).ok) return;
         const decoded = decodeBatch(bytes, LIMITS);
         if (sparse) return;

@@ -27,16 +27,20 @@ function reference(bytes: Uint8Array, seed: bigint): bigint {
   if (bytes.length >= 32) {
     const lanes = [seed + P1 + P2, seed + P2, seed, seed - P1].map((lane) => lane & MASK);
     for (; place + 32 <= bytes.length; place += 32) {
-      for (let lane = 0; lane < 4; lane += 1) lanes[lane] = round(lanes[lane] as bigint, data.getBigUint64(place + lane * 8, true));
+      for (let lane = 0; lane < 4; lane += 1)
+        lanes[lane] = round(lanes[lane] as bigint, data.getBigUint64(place + lane * 8, true));
     }
     const [a, b, c, d] = lanes as [bigint, bigint, bigint, bigint];
     hash = (rotate(a, 1n) + rotate(b, 7n) + rotate(c, 12n) + rotate(d, 18n)) & MASK;
     for (const lane of lanes) hash = ((hash ^ round(0n, lane)) * P1 + P4) & MASK;
   }
   hash = (hash + BigInt(bytes.length)) & MASK;
-  for (; place + 8 <= bytes.length; place += 8) hash = (rotate(hash ^ round(0n, data.getBigUint64(place, true)), 27n) * P1 + P4) & MASK;
-  for (; place + 4 <= bytes.length; place += 4) hash = (rotate(hash ^ ((BigInt(data.getUint32(place, true)) * P1) & MASK), 23n) * P2 + P3) & MASK;
-  for (; place < bytes.length; place += 1) hash = (rotate(hash ^ ((BigInt(bytes[place] as number) * P5) & MASK), 11n) * P1) & MASK;
+  for (; place + 8 <= bytes.length; place += 8)
+    hash = (rotate(hash ^ round(0n, data.getBigUint64(place, true)), 27n) * P1 + P4) & MASK;
+  for (; place + 4 <= bytes.length; place += 4)
+    hash = (rotate(hash ^ ((BigInt(data.getUint32(place, true)) * P1) & MASK), 23n) * P2 + P3) & MASK;
+  for (; place < bytes.length; place += 1)
+    hash = (rotate(hash ^ ((BigInt(bytes[place] as number) * P5) & MASK), 11n) * P1) & MASK;
   hash = ((hash ^ (hash >> 33n)) * P2) & MASK;
   hash = ((hash ^ (hash >> 29n)) * P3) & MASK;
   return hash ^ (hash >> 32n);

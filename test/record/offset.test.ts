@@ -47,7 +47,10 @@ describe("offset tokens", () => {
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (token) => {
         const parsed = parseOffset(token);
-        if (parsed.ok) expect(Number.isSafeInteger(parsed.value.offset) && Number.isSafeInteger(parsed.value.incarnation)).toBe(true);
+        if (parsed.ok)
+          expect(Number.isSafeInteger(parsed.value.offset) && Number.isSafeInteger(parsed.value.incarnation)).toBe(
+            true,
+          );
       }),
     );
   });

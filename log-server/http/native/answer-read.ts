@@ -1,7 +1,6 @@
 /** Answers `read` and `describe` frames: batches as stored, with what is known of the stream. */
 import { utf8 } from "../../../src/lib/bytes.ts";
 import type { Offset } from "../../../src/record/offset.ts";
-import type { StreamName } from "../../../src/wire/command.ts";
 import type { DescribeRequest, ReadRequest } from "../../../src/wire/request.ts";
 import type { Response, StreamFacts } from "../../../src/wire/response.ts";
 import type { StreamView } from "../../streams/views.ts";

@@ -1,0 +1,277 @@
+/**
+ * The demo: real flights flow through a real server, which is killed in the middle, and nothing is lost.
+ *
+ * A producer appends 20,000 flights while a subscriber counts them and their delays by origin. Half-way, with appends under
+ * way, the server gets `kill -9`, and is started again on the same data. Neither the producer nor the subscriber is told:
+ * the SDK carries on. In the end every flight must have been seen once, in order, and the subscriber's table must
+ * be the one computed straight from the file.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ProgressBar } from "../cli/progress-bar.ts";
+import { connect, type Client, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
+import { formatRows, loadFlights, OriginTable, type Flight } from "./flights.ts";
+import { freePort, ServerChild } from "./server-child.ts";
+
+const STREAM = "flights";
+/** The producer runs ahead of the subscriber by this many flights at most, so that the kill comes in the middle. */
+const AHEAD_MAX = 3_000;
+const BATCH_BYTES = 8 * 1024;
+const UNACKNOWLEDGED_BYTES = 64 * 1024;
+const TOP_ORIGINS = 10;
+const PLAIN_PROGRESS_EVERY = 5_000;
+const DEMO_TIMEOUT_MS = 55_000;
+
+/** What went wrong, in words for the user. */
+class DemoError extends Error {
+  override readonly name = "DemoError";
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function onSignal(): never {
+  return process.exit(130);
+}
+
+/** Resolves to the exit status. With `keep` the server stays until Ctrl-C. */
+export async function runDemo(options: { readonly keep: boolean }): Promise<number> {
+  const startedMs = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), "tidemark-demo-"));
+  const demo = new Demo(folder);
+  const onExit = (): void => demo.cleanUpNow();
+  process.once("exit", onExit);
+  process.once("SIGINT", onSignal);
+  process.once("SIGTERM", onSignal);
+  try {
+    await demo.run();
+    say(`\nDone in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s.`);
+    demo.sayAddresses();
+    if (options.keep) {
+      say("\nThe server stays until Ctrl-C.");
+      process.removeListener("SIGINT", onSignal);
+      await new Promise((resolve) => process.once("SIGINT", resolve));
+    }
+    return 0;
+  } catch (error) {
+    process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (!(error instanceof DemoError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    return 1;
+  } finally {
+    await demo.cleanUp();
+    process.removeListener("exit", onExit);
+    process.removeListener("SIGINT", onSignal);
+    process.removeListener("SIGTERM", onSignal);
+  }
+}
+
+class Demo {
+  readonly #folder: string;
+  readonly #bar = new ProgressBar(process.stdout);
+  readonly #overall = new AbortController();
+  #server: ServerChild | undefined;
+  #port = 0;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async run(): Promise<void> {
+    const timer = setTimeout(
+      () => this.#overall.abort(new DemoError(`it did not finish within ${DEMO_TIMEOUT_MS / 1_000} s`)),
+      DEMO_TIMEOUT_MS,
+    );
+    try {
+      await this.#play();
+    } catch (error) {
+      throw this.#overall.signal.aborted ? this.#overall.signal.reason : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  sayAddresses(): void {
+    const url = this.#server?.url ?? "";
+    this.#say("Addresses, while the server runs (`npm run demo -- --keep`):");
+    this.#say(`  the stream   ${url}/v1/stream/${STREAM}`);
+    this.#say(`               curl '${url}/v1/stream/${STREAM}?offset=-1'`);
+    this.#say(`  metrics      curl ${url}/metrics`);
+    this.#say(`  health       curl '${url}/readyz?verbose'`);
+  }
+
+  async cleanUp(): Promise<void> {
+    await this.#server?.stop();
+    this.cleanUpNow();
+  }
+
+  cleanUpNow(): void {
+    this.#server?.killNow();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #play(): Promise<void> {
+    const flights = loadFlights();
+    this.#port = await freePort();
+    this.#server = await ServerChild.start(this.#folder, this.#port);
+    this.#say(
+      `A server runs as process ${this.#server.processId} at ${this.#server.url}, its data in ${this.#folder}.`,
+    );
+    await using client = connect(this.#server.url, { timeout: DEMO_TIMEOUT_MS });
+    const stream = client.stream(STREAM);
+    await stream.create({ contentType: "application/json" });
+    this.#say(`Appending ${flights.length} flights of early 2001 to the stream "${STREAM}", and subscribing to it …`);
+
+    const subscriber = new Subscriber(this.#overall.signal);
+    const producer = stream.producer({
+      batchBytes: BATCH_BYTES,
+      unacknowledgedBytes: UNACKNOWLEDGED_BYTES,
+      signal: this.#overall.signal,
+    });
+    const subscribed = subscriber.follow(stream, (seen) => this.#showProgress(seen, flights.length));
+    // Whichever fails first is the reason; the others end with it.
+    const giveUp = (error: unknown): never => {
+      this.#overall.abort(error);
+      throw error;
+    };
+    await Promise.all([this.#appendAll(flights, producer, stream, subscriber).catch(giveUp), subscribed.catch(giveUp)]);
+    this.#bar.clear();
+    await this.#check(flights, subscriber, client);
+  }
+
+  async #appendAll(
+    flights: readonly Flight[],
+    producer: Producer,
+    stream: Stream,
+    subscriber: Subscriber,
+  ): Promise<void> {
+    const half = flights.length / 2;
+    const misplaced: string[] = [];
+    let crash: Promise<void> | undefined;
+    for (const [index, flight] of flights.entries()) {
+      await subscriber.reach(index - AHEAD_MAX);
+      await producer.ready();
+      const appended = producer.append({ key: flight.origin, json: flight });
+      appended.then(
+        (offset) => {
+          if (offset !== index) misplaced.push(`flight ${index} got offset ${offset}`);
+        },
+        () => undefined,
+      );
+      if (crash === undefined && subscriber.seen >= half) crash = this.#crash(producer, subscriber);
+    }
+    await producer.close();
+    await crash;
+    if (misplaced.length > 0) throw new DemoError(`acknowledged at another place than it was sent: ${misplaced[0]}`);
+    if (crash === undefined) throw new DemoError("the server was never killed");
+    await stream.close();
+  }
+
+  /** Kills the server and starts it again, while appends and the subscription go on. */
+  async #crash(producer: Producer, subscriber: Subscriber): Promise<void> {
+    const unacknowledged = producer.unacknowledgedBytes;
+    const seen = subscriber.seen;
+    const server = this.#server;
+    if (server === undefined || unacknowledged === 0)
+      throw new DemoError("the kill did not come in the middle of an append");
+    const killed = server.kill();
+    this.#say(
+      `kill -9 ${server.processId}: the subscriber has seen ${seen} flights, ${unacknowledged} bytes of appends are unacknowledged.`,
+    );
+    await killed;
+    const startedMs = performance.now();
+    this.#server = await ServerChild.start(this.#folder, this.#port);
+    const recoveryMs = Math.round(performance.now() - startedMs);
+    this.#say(
+      `Started again as process ${this.#server.processId}, serving after ${recoveryMs} ms; nobody was told, everyone carries on …`,
+    );
+  }
+
+  #showProgress(seen: number, total: number): void {
+    if (this.#bar.enabled) this.#bar.show({ phase: "flights seen", done: seen, total, note: `${seen}` });
+    else if (seen % PLAIN_PROGRESS_EVERY === 0) this.#say(`  ${seen} of ${total} flights seen`);
+  }
+
+  async #check(flights: readonly Flight[], subscriber: Subscriber, client: Client): Promise<void> {
+    const expected = new OriginTable();
+    for (const flight of flights) expected.add(flight);
+    checkSequence("the subscription", subscriber.flights, flights);
+    const differences = subscriber.table.differences(expected);
+    if (differences.length > 0) throw new DemoError(`the subscriber's table is not the file's: ${differences[0]}`);
+    const stored: Flight[] = [];
+    for await (const records of client.stream(STREAM).read({ signal: this.#overall.signal }).batches()) {
+      for (const record of records) stored.push(record.json<Flight>());
+    }
+    checkSequence("the stream, read again from its start,", stored, flights);
+    await this.#checkAddress(`/v1/stream/${STREAM}?offset=-1`);
+    await this.#checkAddress("/metrics");
+    const rows = subscriber.table.rows();
+    this.#say(
+      `All ${flights.length} flights were seen once and in order; the table of ${rows.length} origins is the file's. The busiest:\n`,
+    );
+    this.#say(formatRows(rows.slice(0, TOP_ORIGINS)));
+  }
+
+  #say(line: string): void {
+    this.#bar.clear();
+    say(line);
+  }
+
+  async #checkAddress(path: string): Promise<void> {
+    const response = await fetch(`${this.#server?.url}${path}`, { signal: this.#overall.signal });
+    await response.arrayBuffer();
+    if (response.status !== 200) throw new DemoError(`${path} answers with status ${response.status}`);
+  }
+}
+
+/** Counts what it sees, and lets others wait until it has seen enough. */
+class Subscriber {
+  readonly flights: Flight[] = [];
+  readonly table = new OriginTable();
+  readonly #signal: AbortSignal;
+  #waiter: { readonly seen: number; readonly resolve: () => void } | undefined;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#waiter?.resolve());
+  }
+
+  get seen(): number {
+    return this.flights.length;
+  }
+
+  /** Ends when the stream is closed. */
+  async follow(stream: Stream, onSeen: (seen: number) => void): Promise<void> {
+    for await (const record of stream.subscribe({ signal: this.#signal })) {
+      this.#take(record);
+      onSeen(this.seen);
+    }
+  }
+
+  #take(record: ReceivedRecord): void {
+    if (record.offset !== this.seen)
+      throw new DemoError(`after ${this.seen} flights the subscriber got offset ${record.offset}`);
+    const flight = record.json<Flight>();
+    this.flights.push(flight);
+    this.table.add(flight);
+    if (this.#waiter !== undefined && this.seen >= this.#waiter.seen) this.#waiter.resolve();
+  }
+
+  /** Resolves when so many were seen. One caller at a time. */
+  async reach(seen: number): Promise<void> {
+    if (this.seen >= seen || this.#signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#waiter = { seen, resolve };
+    });
+    this.#waiter = undefined;
+  }
+}
+
+function checkSequence(what: string, found: readonly Flight[], expected: readonly Flight[]): void {
+  for (let at = 0; at < Math.max(found.length, expected.length); at += 1) {
+    const [mine, theirs] = [JSON.stringify(found[at]), JSON.stringify(expected[at])];
+    if (mine !== theirs)
+      throw new DemoError(`${what} has at place ${at} ${mine ?? "nothing"} instead of ${theirs ?? "nothing"}`);
+  }
+}

@@ -1,0 +1,120 @@
+/**
+ * The HTTP server: which routes there are, and the bounds, time-outs and error answers that hold for all of them. It
+ * does not listen by itself, and does not own the node.
+ */
+import type { AddressInfo } from "node:net";
+import fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
+import type { Zstd } from "../../src/ports/zstd.ts";
+import type { LogNode } from "../node/log-node.ts";
+import { Answers } from "./answers.ts";
+import { Access, type AccessConfig } from "./auth.ts";
+import { bodyParser } from "./body.ts";
+import type { HttpContext } from "./context.ts";
+import { answerError } from "./error-answer.ts";
+import { HttpError } from "./http-error.ts";
+import { HTTP_LIMITS, type HttpLimits } from "./limits.ts";
+import { LiveResponses } from "./live-responses.ts";
+import { FRAMES_PATH, framesRoute } from "./native/frames-route.ts";
+import { type HttpObserver, NO_HTTP_OBSERVER } from "./observer.ts";
+import { answerSocketError } from "./socket-errors.ts";
+import { appendRoute } from "./stream-routes/append.ts";
+import { createRoute } from "./stream-routes/create.ts";
+import { deleteRoute } from "./stream-routes/delete.ts";
+import { headRoute } from "./stream-routes/head.ts";
+import { readRoute } from "./stream-routes/read.ts";
+import { STREAM_PREFIX } from "./stream-url.ts";
+import type { SubscriptionConfig } from "./subscriptions/config.ts";
+import { registerSubscriptionRoutes } from "./subscriptions/routes.ts";
+import { WakeLoop } from "./subscriptions/wake-loop.ts";
+
+export type HttpServerOptions = {
+  readonly node: LogNode;
+  readonly access: AccessConfig;
+  readonly subscriptions: SubscriptionConfig;
+  readonly limits?: HttpLimits;
+  readonly zstd?: Zstd;
+  readonly observer?: HttpObserver;
+  /** Where clients and webhook handlers reach this server, if not where it listens. No trailing slash. */
+  readonly publicUrl?: string;
+  /** Further routes, under the same access rules and bounds: health, metrics. */
+  readonly plugins?: readonly FastifyPluginAsync[];
+};
+
+/** The longest parameter in a URL: a stream's path below a subscription. */
+const PARAMETER_LENGTH_MAX = 4_096;
+
+/** Ready to `listen`. Closing it ends live answers first, so that it is prompt; the node is stopped after it. */
+export function createHttpServer(options: HttpServerOptions): FastifyInstance {
+  const { node, limits = HTTP_LIMITS, observer = NO_HTTP_OBSERVER } = options;
+  const access = new Access(options.access);
+  const answers = new Answers(node, access.crossOrigin);
+  const live = new LiveResponses(node.clock, observer, limits.liveResponsesMax);
+  const server = fastify({
+    exposeHeadRoutes: false,
+    bodyLimit: limits.bodyBytesMax,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveMs,
+    // Requests that arrive while closing are answered like any other; the node says when it takes no more.
+    return503OnClosing: false,
+    forceCloseConnections: "idle",
+    routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
+    http: {
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersTimeoutMs,
+      connectionsCheckingInterval: limits.timeoutCheckEveryMs,
+    },
+    frameworkErrors: (error, _request, reply) => answerError(answers, observer, reply, error),
+    clientErrorHandler: (error, socket) => answerSocketError(error, socket),
+  });
+  server.server.maxConnections = limits.connectionsMax;
+  const publicUrl = (): string => options.publicUrl ?? urlOf(server.server.address());
+  const context: HttpContext = { node, limits, zstd: options.zstd, observer, answers, live, publicUrl };
+
+  server.addHook("onRequest", (request, _reply, done) => done(access.refusal(request.raw)));
+  server.removeAllContentTypeParsers();
+  server.addContentTypeParser("*", bodyParser(limits));
+  server.setErrorHandler((error, _request, reply) => answerError(answers, observer, reply, error));
+  server.setNotFoundHandler((request, reply) => answerError(answers, observer, reply, notFound(request.raw.url ?? "")));
+
+  registerSubscriptionRoutes(server, context, options.subscriptions);
+  const streams = `${STREAM_PREFIX}*`;
+  server.put(streams, createRoute(context));
+  server.post(streams, appendRoute(context));
+  server.get(streams, readRoute(context));
+  server.head(streams, headRoute(context));
+  server.delete(streams, deleteRoute(context));
+  server.options("/v1/*", (_request, reply) => answers.preflight(reply));
+  server.post(FRAMES_PATH, framesRoute(context));
+  for (const plugin of options.plugins ?? []) server.register(plugin);
+
+  const wakes = new WakeLoop(context, options.subscriptions);
+  let cutOff: NodeJS.Timeout | undefined;
+  server.addHook("onListen", (done) => {
+    wakes.start();
+    done();
+  });
+  server.addHook("preClose", (done) => {
+    wakes.stop();
+    live.close();
+    cutOff = setTimeout(() => server.server.closeAllConnections(), limits.closeGraceMs);
+    done();
+  });
+  server.addHook("onClose", (_server, done) => {
+    clearTimeout(cutOff);
+    done();
+  });
+  return server;
+}
+
+function notFound(url: string): HttpError {
+  if (url === FRAMES_PATH || url.startsWith(STREAM_PREFIX)) {
+    const allowed = url === FRAMES_PATH ? "POST, OPTIONS" : "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+    return new HttpError("method-not-allowed", `the methods here are ${allowed}`, ["Allow", allowed]);
+  }
+  return new HttpError("route-not-found", "nothing is served at this path");
+}
+
+function urlOf(address: AddressInfo | string | null): string {
+  if (address === null || typeof address === "string") return "http://localhost";
+  return `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`;
+}

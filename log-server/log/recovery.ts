@@ -1,0 +1,304 @@
+/**
+ * Finds out what a log's folder holds: which segments are sealed, what the others contain, which files are of no use.
+ * Sealed segments are not read, so that this takes no longer for a longer log.
+ *
+ * The log is what its segments say in the order of their sequences: where two hold the same index, the later one
+ * counts, for it was written after the earlier one was cut.
+ */
+import { err, ok, type Result } from "../../src/lib/result.ts";
+import type { Disk } from "../../src/ports/disk.ts";
+import type { BatchIndex } from "./batch-index.ts";
+import { EMPTY_LOG, type LogEnd } from "./closing.ts";
+import type { DamageList } from "./damage.ts";
+import { FRAME_HEADER_LENGTH } from "./frame.ts";
+import type { LogLimits } from "./limits.ts";
+import { type LogLayout, parseSegmentFileName } from "./log-layout.ts";
+import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
+import { footerOf, type JudgedSegment, judgeSegment, previousOf } from "./segment-judge.ts";
+import { isUnused, type ScanFault, scanSegment, type SegmentScan } from "./segment-scan.ts";
+import { SharedFile } from "./shared-file.ts";
+import { openSpare, type Spare, UnsealedSegment } from "./unsealed-segment.ts";
+
+export type Progress = { readonly phase: "scan"; readonly done: number; readonly total: number };
+
+export type RecoveryOptions = {
+  readonly disk: Disk;
+  readonly layout: LogLayout;
+  readonly limits: LogLimits;
+  readonly logId: number;
+  readonly batchIndex: BatchIndex;
+  readonly indexReader: IndexReader;
+  readonly damage: DamageList;
+  /** Of the newest snapshot: what is missing below was trimmed. */
+  readonly snapshotPosition: number;
+  readonly onProgress: (progress: Progress) => void;
+};
+
+/** An unsealed segment and what recovery thought of it. */
+export type RecoveredSegment = { readonly segment: UnsealedSegment; readonly judged: JudgedSegment };
+
+export type Recovered = {
+  /** In log order. */
+  readonly segments: readonly (SealedSegment | RecoveredSegment)[];
+  readonly spares: readonly Spare[];
+  /** The lowest sequence that was never used. */
+  readonly nextSequence: number;
+  readonly end: LogEnd;
+  readonly scannedBytes: number;
+};
+
+/** The files of `segments/`, by sequence. */
+type Inventory = { readonly logs: Set<number>; readonly indexes: ReadonlySet<number>; readonly highest: number };
+
+export async function recover(options: RecoveryOptions): Promise<Result<Recovered, ScanFault>> {
+  const { disk, layout } = options;
+  const inventory = await takeInventory(options);
+  const sealed = await findSealed(options, inventory);
+  const unsealed = [...inventory.logs].filter((sequence) => !sealed.has(sequence)).sort((a, b) => a - b);
+  const { used, spares } = await findSpares(options, unsealed);
+
+  const scans: SegmentScan[] = [];
+  const sizes = await sizesOf(disk, layout, used);
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  let done = 0;
+  for (const sequence of used) {
+    const file = await disk.open(layout.file(sequence, "log"), "read");
+    try {
+      const scan = await scanSegment(file, sequence, options.logId, (bytes) => {
+        done += bytes;
+        options.onProgress({ phase: "scan", done, total });
+      });
+      if (!scan.ok) return scan;
+      scans.push(scan.value);
+    } finally {
+      await file.close();
+    }
+  }
+
+  const living = await removeCutOff(options, scans);
+  const items = [...sealed.values(), ...living].sort((a, b) => a.sequence - b.sequence);
+  const judged = judgeAll(items, options);
+  const segments: (SealedSegment | RecoveredSegment)[] = [];
+  for (const item of judged) segments.push("kind" in item ? item : await openJudged(options, item));
+  const end = endOf(judged);
+  // Not below what a footer promised: segments between it and that are taken for cut off.
+  const nextSequence = scans.reduce((next, scan) => Math.max(next, footerOf(scan)?.nextSequence ?? 0), inventory.highest + 1);
+  return ok({ segments, spares, nextSequence, end, scannedBytes: done });
+}
+
+async function takeInventory({ disk, layout }: RecoveryOptions): Promise<Inventory> {
+  const logs = new Set<number>();
+  const indexes = new Set<number>();
+  let highest = 0;
+  for (const name of await disk.list(layout.segments)) {
+    const parsed = parseSegmentFileName(name);
+    if (parsed === undefined) continue;
+    highest = Math.max(highest, parsed.sequence);
+    if (parsed.kind === "log") logs.add(parsed.sequence);
+    else if (parsed.kind === "index") indexes.add(parsed.sequence);
+    else await disk.remove(`${layout.segments}/${name}`);
+  }
+  // What is seen here must stay: a name may have been given by a process that was killed before it was durable.
+  await disk.syncDirectory(layout.segments);
+  return { logs, indexes, highest };
+}
+
+/** The sealed segments, with what the sparse index knows of them or else their blocks; the former is brought up to date. */
+async function findSealed(options: RecoveryOptions, inventory: Inventory): Promise<Map<number, SealedSegment>> {
+  const { batchIndex, indexReader, damage } = options;
+  const known = batchIndex.segments();
+  await finishDrops(options, known.dropped, inventory);
+  const entered = new Map(known.sealed.map((segment) => [segment.sequence, segment]));
+  const sealed = new Map<number, SealedSegment>();
+  for (const sequence of [...inventory.indexes].sort((a, b) => a - b)) {
+    if (known.dropped.includes(sequence)) continue;
+    const segment = entered.get(sequence) ?? (await enterAgain(batchIndex, indexReader, sequence));
+    if (segment === undefined) {
+      damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} cannot be read` });
+      continue;
+    }
+    sealed.set(sequence, segment);
+  }
+  for (const segment of entered.values()) {
+    const { sequence, firstIndex, lastIndex } = segment;
+    if (!inventory.logs.has(sequence)) {
+      damage.add({ kind: "segment", segment: sequence, firstIndex, lastIndex, message: `the file of segment ${sequence} is missing` });
+    } else if (!inventory.indexes.has(sequence)) {
+      damage.add({ kind: "index", segment: sequence, firstIndex, lastIndex, message: `the index of segment ${sequence} is missing` });
+    }
+  }
+  return sealed;
+}
+
+async function enterAgain(batchIndex: BatchIndex, indexReader: IndexReader, sequence: number): Promise<SealedSegment | undefined> {
+  const segment = await indexReader.open(sequence);
+  const streams = segment && (await indexReader.streams(segment));
+  if (segment === undefined || streams === undefined) return undefined;
+  await batchIndex.enter(segment, streams);
+  return segment;
+}
+
+/** Removes what a trim had decided to remove when it was interrupted. */
+async function finishDrops({ disk, layout, batchIndex }: RecoveryOptions, dropped: readonly number[], inventory: Inventory): Promise<void> {
+  if (dropped.length === 0) return;
+  for (const sequence of dropped) {
+    if (inventory.logs.has(sequence)) await disk.remove(layout.file(sequence, "log"));
+    if (inventory.indexes.has(sequence)) await disk.remove(layout.file(sequence, "index"));
+    inventory.logs.delete(sequence);
+  }
+  await disk.syncDirectory(layout.segments);
+  await batchIndex.forget(dropped);
+}
+
+/** Tells used segments from spares: files that were never written to, behind all that were. */
+async function findSpares(
+  { disk, layout, limits }: RecoveryOptions,
+  sequences: readonly number[],
+): Promise<{ used: readonly number[]; spares: Spare[] }> {
+  let usedCount = sequences.length;
+  const spares: Spare[] = [];
+  let removed = false;
+  while (usedCount > 0) {
+    const sequence = sequences[usedCount - 1] as number;
+    const path = layout.file(sequence, "log");
+    const spare = await openSpare(disk, sequence, path, limits.segmentBytes);
+    if (!(await isUnused(spare.file.raw))) {
+      await spare.file.retire();
+      break;
+    }
+    usedCount -= 1;
+    if ((await spare.file.raw.size()) === limits.segmentBytes) {
+      await spare.file.raw.sync();
+      spares.unshift(spare);
+    } else {
+      await spare.file.retire();
+      await disk.remove(path);
+      removed = true;
+    }
+  }
+  if (removed) await disk.syncDirectory(layout.segments);
+  return { used: sequences.slice(0, usedCount), spares };
+}
+
+async function sizesOf(disk: Disk, layout: LogLayout, sequences: readonly number[]): Promise<number[]> {
+  const sizes: number[] = [];
+  for (const sequence of sequences) {
+    const file = await disk.open(layout.file(sequence, "log"), "read");
+    sizes.push(await file.size());
+    await file.close();
+  }
+  return sizes;
+}
+
+/** Removes the segments that a footer of an earlier one says are not part of the log; returns the others. */
+async function removeCutOff({ disk, layout }: RecoveryOptions, scans: readonly SegmentScan[]): Promise<SegmentScan[]> {
+  let from = 0;
+  let removed = false;
+  const living: SegmentScan[] = [];
+  for (const scan of scans) {
+    if (scan.sequence < from) {
+      await disk.remove(layout.file(scan.sequence, "log"));
+      removed = true;
+      continue;
+    }
+    living.push(scan);
+    from = Math.max(from, footerOf(scan)?.nextSequence ?? 0);
+  }
+  if (removed) await disk.syncDirectory(layout.segments);
+  return living;
+}
+
+function judgeAll(items: readonly (SealedSegment | SegmentScan)[], { damage, snapshotPosition }: RecoveryOptions): (SealedSegment | JudgedSegment)[] {
+  const judged: (SealedSegment | JudgedSegment)[] = [];
+  let end = EMPTY_LOG;
+  const checkGap = (previousIndex: number, segment: number): void => {
+    if (judged.length === 0 || previousIndex <= Math.max(end.index, snapshotPosition)) return;
+    const range = { firstIndex: end.index + 1, lastIndex: previousIndex };
+    damage.add({ kind: "segment", segment, ...range, message: `the entries ${range.firstIndex} to ${range.lastIndex} are missing` });
+  };
+  items.forEach((item, at) => {
+    if ("kind" in item) {
+      checkGap(item.firstIndex - 1, item.sequence);
+      judged.push(item);
+      end = item.facts.end;
+      return;
+    }
+    const next = items[at + 1];
+    const nextPrevious = next === undefined ? undefined : "kind" in next ? undefined : previousOf(next);
+    const one = judgeSegment(item, { expected: end, isLast: next === undefined, next: nextPrevious });
+    if (one.previous.index < end.index) cutBack(judged, one.previous.index);
+    else checkGap(one.previous.index, item.sequence);
+    for (const found of one.damage) damage.add(found);
+    judged.push(one);
+    end = one.end;
+  });
+  return judged;
+}
+
+/** A later segment begins at or before entries of earlier ones: those were cut, whatever became of the footer. */
+function cutBack(judged: (SealedSegment | JudgedSegment)[], lastIndex: number): void {
+  for (const [at, item] of judged.entries()) {
+    if ("kind" in item || item.end.index <= lastIndex) continue;
+    const count = Math.max(0, lastIndex - item.previous.index);
+    const slots = item.slots.slice(0, count);
+    judged[at] = { ...item, slots, end: endAfter(item, slots), endPlace: count === 0 ? 0 : item.endPlace };
+  }
+}
+
+function endAfter(item: JudgedSegment, slots: JudgedSegment["slots"]): LogEnd {
+  const last = slots.at(-1);
+  const index = item.previous.index + slots.length;
+  if (last === undefined) return item.previous;
+  if (last.kind === "lost") return { index, term: 0, hash: last.hash, logTime: 0 };
+  return { index, term: last.piece.head.term, hash: last.piece.frame.entryHash, logTime: last.piece.head.logTime };
+}
+
+function endOf(judged: readonly (SealedSegment | JudgedSegment)[]): LogEnd {
+  const last = judged.at(-1);
+  if (last === undefined) return EMPTY_LOG;
+  return "kind" in last ? last.facts.end : last.end;
+}
+
+/** Opens a judged segment for use, its index filled from what was read. */
+async function openJudged({ disk, layout }: RecoveryOptions, judged: JudgedSegment): Promise<RecoveredSegment> {
+  const { scan } = judged;
+  const path = layout.file(scan.sequence, "log");
+  const file = new SharedFile(await disk.open(path, "read-write"));
+  const segment = new UnsealedSegment({ sequence: scan.sequence, path, file, previous: judged.previous, allocatedBytes: scan.fileBytes });
+  const { index } = segment;
+  for (const [slot, found] of judged.slots.entries()) {
+    const firstRow = index.rows.count;
+    if (found.kind === "lost") {
+      const { place, length, hash } = found;
+      index.stage({ place, length, term: 0, hash, logTime: 0, firstRow, rowCount: 0, intact: false });
+      continue;
+    }
+    const { frame, head, place } = found.piece;
+    let batchPlace = place + FRAME_HEADER_LENGTH + frame.headLength;
+    for (const batch of head.batches) {
+      index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot, undefined);
+      batchPlace += batch.length;
+    }
+    const { term, logTime } = head;
+    const rowCount = head.batches.length;
+    index.stage({ place, length: frame.length, term, hash: frame.entryHash, logTime, firstRow, rowCount, intact: true });
+  }
+  index.commit();
+  segment.end = judged.end;
+  segment.endPlace = judged.endPlace;
+  segment.writeEnd = scan.dirtyEnd;
+  segment.syncedUpTo = judged.provenEnd;
+  segment.closed = judged.footer !== undefined;
+  segment.marked = judged.marked;
+  return { segment, judged };
+}
+
+/** Makes the folders, and makes sure that they stay: a process may have been killed before they were durable. */
+export async function createFolders(disk: Disk, layout: LogLayout): Promise<void> {
+  await disk.createDirectory(layout.segments);
+  let path = layout.segments;
+  while (path !== "") {
+    path = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) : "";
+    await disk.syncDirectory(path);
+  }
+}

@@ -1,0 +1,162 @@
+/**
+ * Seals segments in the background: one that is closed, and all of whose entries are applied, gets its index block
+ * and its rows in the sparse index, and leaves memory. An empty one is removed.
+ *
+ * The block is durable under its name before the sparse index knows of it; until then a restart scans the segment.
+ */
+import { type Disk, DiskError } from "../../src/ports/disk.ts";
+import type { BatchIndex } from "./batch-index.ts";
+import { writeIndexBlock } from "./index-block.ts";
+import type { LogLimits } from "./limits.ts";
+import type { LogLayout } from "./log-layout.ts";
+import type { Poison } from "./poison.ts";
+import { SealedSegment } from "./sealed-segment.ts";
+import type { SegmentList } from "./segment-list.ts";
+import type { TailCache } from "./tail-cache.ts";
+import type { UnsealedSegment } from "./unsealed-segment.ts";
+
+/** What is not used of a preallocated file is given back in pieces of this size. */
+const BLOCK_BYTES = 4_096;
+
+export type SealerParts = {
+  readonly disk: Disk;
+  readonly layout: LogLayout;
+  readonly limits: LogLimits;
+  readonly logId: number;
+  readonly segments: SegmentList;
+  readonly batchIndex: BatchIndex;
+  readonly cache: TailCache;
+  readonly poison: Poison;
+};
+
+export class Sealer {
+  readonly #parts: SealerParts;
+  #running: Promise<void> | undefined;
+  #paused = 0;
+  #fault: DiskError | undefined;
+  /** Told whenever a segment is sealed, or cannot be. */
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(parts: SealerParts) {
+    this.#parts = parts;
+  }
+
+  /** Why a segment could not be sealed for lack of space; tried again with the next one. */
+  get fault(): DiskError | undefined {
+    return this.#fault;
+  }
+
+  /** There may be something to seal. */
+  kick(): void {
+    if (this.#running !== undefined || this.#paused > 0 || this.#parts.poison.error !== undefined) return;
+    if (this.#next() === undefined) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      for (const wake of this.#waiting.splice(0)) wake();
+    });
+  }
+
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  /** Runs something that must not meet a seal. */
+  async whilePaused(work: () => Promise<void>): Promise<void> {
+    this.#paused += 1;
+    try {
+      await this.#running;
+      await work();
+    } finally {
+      this.#paused -= 1;
+    }
+  }
+
+  /** Resolves once all entries up to this one are in sealed segments. */
+  async sealedTo(index: number): Promise<void> {
+    for (;;) {
+      const { segments, poison } = this.#parts;
+      if (poison.error !== undefined) throw poison.error;
+      if (segments.unsealed.every((segment) => segment.firstIndex > index || segment.index.count === 0)) return;
+      this.#fault = undefined;
+      this.kick();
+      if (this.#running === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      else await this.#running;
+      if (this.#fault !== undefined) throw this.#fault;
+    }
+  }
+
+  /** Nobody waits any longer. */
+  close(): void {
+    this.#paused += 1;
+    this.#fault ??= new DiskError("closed", this.#parts.layout.segments, "the log is closed");
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  #next(): UnsealedSegment | undefined {
+    return this.#parts.segments.unsealed.find((segment) => segment.closed && segment.index.complete);
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (let segment = this.#next(); segment !== undefined && this.#paused === 0; segment = this.#next()) {
+        if (segment.index.count === 0) await this.#remove(segment);
+        else await this.#seal(segment);
+        this.#fault = undefined;
+      }
+    } catch (error) {
+      if (error instanceof DiskError && error.code === "no-space") this.#fault = error;
+      else if (error instanceof DiskError) this.#parts.poison.with(error);
+      else throw error;
+    }
+  }
+
+  async #seal(segment: UnsealedSegment): Promise<void> {
+    const { disk, layout, logId, segments, batchIndex, cache } = this.#parts;
+    const { sequence, index, end } = segment;
+    await this.#giveBack(segment);
+    const temporary = layout.file(sequence, "index.new");
+    await removeIfThere(disk, temporary);
+    const file = await disk.open(temporary, "create");
+    let block: Awaited<ReturnType<typeof writeIndexBlock>>;
+    try {
+      block = await writeIndexBlock(file, { logId, sequence, end, index });
+      await file.sync();
+    } catch (error) {
+      await file.close().catch(() => undefined);
+      await disk.remove(temporary).catch(() => undefined);
+      throw error;
+    }
+    await file.close();
+    await disk.rename(temporary, layout.file(sequence, "index"));
+    await disk.syncDirectory(layout.segments);
+    const sealed = new SealedSegment(block.facts, block.terms);
+    await batchIndex.enter(sealed, block.streams);
+    segments.replace(segment, sealed);
+    cache.forget(index.rows);
+    await segment.file.retire();
+  }
+
+  /** The part of the file that was preallocated and not needed. */
+  async #giveBack(segment: UnsealedSegment): Promise<void> {
+    const needed = Math.ceil(segment.writeEnd / BLOCK_BYTES) * BLOCK_BYTES;
+    if (needed >= segment.allocatedBytes) return;
+    await segment.file.raw.allocate(needed);
+    segment.allocatedBytes = needed;
+  }
+
+  async #remove(segment: UnsealedSegment): Promise<void> {
+    const { disk, layout, segments } = this.#parts;
+    segments.remove(segment);
+    await segment.file.retire();
+    await disk.remove(segment.path);
+    await disk.syncDirectory(layout.segments);
+  }
+}
+
+async function removeIfThere(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.remove(path);
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.code !== "not-found") throw error;
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * A whole server, put together: the ports' real implementations, the data folder, the node, its faces, and whoever
+ * watches. `main.ts` runs it as a process, `start-node.ts` inside one. The only place that knows all parts.
+ */
+import { join } from "node:path";
+import { err, ok, type Result } from "../src/lib/result.ts";
+import type { ServerConfig } from "./config/config.ts";
+import { formatHostPort, type HostPort, isLoopback } from "./config/values.ts";
+import type { AccessConfig } from "./http/auth.ts";
+import { createHttpServer } from "./http/server.ts";
+import { loadSecrets } from "./http/subscriptions/secrets.ts";
+import { type DataDirectory, openDataDirectory } from "./log/data-directory.ts";
+import { LOG_LIMITS } from "./log/limits.ts";
+import { openLmdbKv } from "./log/lmdb-kv.ts";
+import { NODE_LIMITS } from "./node/limits.ts";
+import type { LogNode } from "./node/log-node.ts";
+import { openNode } from "./node/open-node.ts";
+import type { Health } from "./observe/health.ts";
+import type { EventLog } from "./observe/logging.ts";
+import { StartupServer } from "./startup-server.ts";
+import { STREAMS_LIMITS } from "./streams/limits.ts";
+import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD } from "./system.ts";
+import { Watch } from "./watch.ts";
+
+export type RunOptions = {
+  readonly log: EventLog;
+  /** See `MetricsOptions`. */
+  readonly processMetrics: boolean;
+};
+
+export type RunningServer = {
+  readonly url: string;
+  readonly nodeName: string;
+  readonly clusterId: string;
+  /** Resolves if the server can no longer go on: a disk that failed to sync, a broken invariant. Close it then. */
+  readonly failed: Promise<Error>;
+  /** Unready, no new connections, live answers ended, everything under way finished and synced, the folder let go. */
+  readonly close: () => Promise<void>;
+};
+
+/** Why it did not start, for people in one line. */
+export type StartError = { readonly code: string; readonly message: string };
+
+const SECRETS_FOLDER = "secrets";
+const IMAGE_FOLDER = "image";
+/** The only log of a node today. */
+const LOG_ID = 0;
+
+export async function runServer(config: ServerConfig, options: RunOptions): Promise<Result<RunningServer, StartError>> {
+  // What to undo, newest first, when the start fails and when the server closes.
+  const closers: Closer[] = [];
+  try {
+    const started = await start(config, options, closers);
+    if (!started.ok) await closeAll(closers);
+    return started;
+  } catch (error) {
+    options.log.event("start-failed", { error });
+    await closeAll(closers);
+    return err({ code: "internal", message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+type Closer = () => void | Promise<void>;
+
+async function start(
+  config: ServerConfig,
+  { log, processMetrics }: RunOptions,
+  closers: Closer[],
+): Promise<Result<RunningServer, StartError>> {
+  const folder = await openDataDirectory({ path: config.data, nodeName: config.id, entropy: SYSTEM_ENTROPY });
+  if (!folder.ok) return err({ code: folder.error.kind, message: folder.error.message });
+  closers.push(folder.value.close);
+  log.event("data-folder", { path: folder.value.path, node: folder.value.nodeName, created: folder.value.created });
+
+  const watch = new Watch(log, processMetrics);
+  closers.push(() => watch.metrics.stop());
+  const startup = await listenEarly(config.listen, watch.health);
+  if (!startup.ok) return startup;
+  const leave = once(() => startup.value.close());
+  closers.push(leave);
+
+  const opened = await open(config, folder.value, watch, closers);
+  if (!opened.ok) return opened;
+  const node = opened.value;
+  watch.node = node;
+  const failed = new Promise<Error>((resolve) => node.onFailure(resolve));
+  closers.push(() => node.stop());
+  await node.start();
+
+  const secrets = await loadSecrets(join(folder.value.path, SECRETS_FOLDER));
+  const http = createHttpServer({
+    node,
+    access: accessOf(config),
+    subscriptions: { secrets, policy: { allowLoopback: isLoopback(config.listen.host) } },
+    zstd: SYSTEM_ZSTD,
+    observer: watch.httpObserver,
+    plugins: [watch.routes],
+  });
+  await leave();
+  closers.push(() => http.close());
+  const { host, port } = startup.value.address;
+  await http.listen({ host, port });
+  closers.push(() => {
+    watch.draining = true;
+  });
+
+  const url = `http://${formatHostPort({ host, port })}`;
+  const { nodeName, clusterId } = folder.value;
+  watch.event("ready", { url, node: nodeName, cluster: clusterId, position: node.position });
+  if (config.insecure && config.token === undefined) watch.event("insecure", { url });
+  const close = once(() => closeAll(closers));
+  return ok({ url, nodeName, clusterId, failed, close });
+}
+
+async function open(
+  config: ServerConfig,
+  folder: DataDirectory,
+  watch: Watch,
+  closers: Closer[],
+): Promise<Result<LogNode, StartError>> {
+  const kv = openLmdbKv(join(folder.path, IMAGE_FOLDER));
+  closers.push(() => kv.close());
+  const opened = await openNode({
+    disk: folder.disk,
+    kv,
+    clock: SYSTEM_CLOCK,
+    entropy: SYSTEM_ENTROPY,
+    zstd: SYSTEM_ZSTD,
+    logId: LOG_ID,
+    clusterId: folder.clusterId,
+    nodeName: folder.nodeName,
+    diskId: folder.diskId,
+    limits: {
+      node: { ...NODE_LIMITS, lowWaterBytes: config.lowWaterBytes },
+      log: { ...LOG_LIMITS, segmentBytes: config.segmentBytes },
+      streams: STREAMS_LIMITS,
+    },
+    observer: watch.nodeObserver,
+    onProgress: (phase, done, total) => watch.progressed(phase, done, total),
+  });
+  return opened.ok ? opened : err({ code: opened.error.kind, message: `${folder.path}: ${opened.error.message}` });
+}
+
+async function listenEarly(listen: HostPort, health: Health): Promise<Result<StartupServer, StartError>> {
+  try {
+    return ok(await StartupServer.listen(listen, health));
+  } catch (error) {
+    const { code = "", message } = error as NodeJS.ErrnoException;
+    const why = LISTEN_ERRORS[code] ?? message;
+    return err({ code: "cannot-listen", message: `${formatHostPort(listen)} ${why}` });
+  }
+}
+
+const LISTEN_ERRORS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "is in use by another program",
+  EADDRNOTAVAIL: "is not an address of this machine",
+  EACCES: "may not be listened on by this user",
+  ENOTFOUND: "has no address",
+};
+
+function accessOf(config: ServerConfig): AccessConfig {
+  if (config.token !== undefined) return { kind: "token", token: config.token };
+  return isLoopback(config.listen.host) ? { kind: "loopback" } : { kind: "insecure" };
+}
+
+async function closeAll(closers: Closer[]): Promise<void> {
+  for (let close = closers.pop(); close !== undefined; close = closers.pop()) await close();
+}
+
+/** However often it is called, it is done once. */
+function once(work: () => Promise<void>): () => Promise<void> {
+  let done: Promise<void> | undefined;
+  return () => (done ??= work());
+}

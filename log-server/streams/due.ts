@@ -1,0 +1,38 @@
+/**
+ * What is due at an entry's log time: done before its commands, in an order that depends on the state alone, and not
+ * more than one entry may do (I14). What is left over is done by the entries that follow; meanwhile commands and views
+ * already treat it as done.
+ */
+import { forgetProducer } from "./producer-state.ts";
+import { endLease } from "./serve-subscription.ts";
+import type { State } from "./state.ts";
+import type { Step } from "./step.ts";
+import { endStream, removeDoomed } from "./stream-lifecycle.ts";
+
+export function doWhatIsDue(state: State, step: Step): void {
+  const { logTime } = step;
+  removeDoomed(state, step);
+  const { deadlines } = state.subscriptions;
+  for (let due = deadlines.first(); due !== undefined && due.atMs <= logTime && step.spend(); due = deadlines.first()) {
+    endLease(state, step, due.owner);
+    // Of one that waited for its retry, only that it is ready now is new.
+    state.subscriptions.refresh(due.owner, step);
+  }
+  const { expiries } = state;
+  for (let due = expiries.first(); due !== undefined && due.atMs <= logTime && step.spend(); due = expiries.first()) {
+    endStream(state, step, due.owner);
+  }
+  const { producerExpiries } = state;
+  for (let due = producerExpiries.first(); due !== undefined && due.atMs <= logTime && step.spend(); due = producerExpiries.first()) {
+    forgetProducer(state, step, due.owner);
+  }
+}
+
+/** When something that others can see is due next; idle producers can wait for whatever entry comes. */
+export function nextDeadline(state: State): number | undefined {
+  if (state.doomed.size > 0) return state.position.logTime;
+  const expiry = state.expiries.first()?.atMs;
+  const lease = state.subscriptions.deadlines.first()?.atMs;
+  if (expiry === undefined || lease === undefined) return expiry ?? lease;
+  return Math.min(expiry, lease);
+}

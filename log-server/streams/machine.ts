@@ -1,0 +1,263 @@
+/**
+ * The replicated state machine: what the log means. A deterministic function of the entries applied, synchronous and
+ * without any other input (I9, I10): the same entries, or a snapshot and the entries after it, give byte-identical
+ * rows and the same results on every node.
+ *
+ * It knows streams by their offsets only; their records stay in the log. `apply` is the one way to change it; all else
+ * reads. Its parts: one file for each entity, one for each kind of command.
+ */
+import { assert, unreachable } from "../../src/lib/assert.ts";
+import { compareBytes } from "../../src/lib/bytes.ts";
+import { ok, type Result } from "../../src/lib/result.ts";
+import type { Offset } from "../../src/record/offset.ts";
+import type { Command, CommandResult, StreamName } from "../../src/wire/command.ts";
+import type { Entry } from "../../src/wire/entry.ts";
+import { appendRecords } from "./append-records.ts";
+import { createStream } from "./create-stream.ts";
+import { doWhatIsDue, nextDeadline } from "./due.ts";
+import { NeededRecords, readRanges } from "./inherited-records.ts";
+import type { StreamsLimits } from "./limits.ts";
+import { createSubscription, deleteSubscription, linkStreams, unlinkStream } from "./manage-subscription.ts";
+import { restoreState } from "./restore.ts";
+import type { Row, RowChange, RowOwner } from "./rows.ts";
+import { runTransaction } from "./run-transaction.ts";
+import {
+  ackSubscription,
+  claimSubscription,
+  failSubscription,
+  releaseSubscription,
+  wakeSubscription,
+} from "./serve-subscription.ts";
+import { setCursor } from "./set-cursor.ts";
+import { State } from "./state.ts";
+import { Step } from "./step.ts";
+import { changeSettings, deleteStream, touchStreams, trimStream } from "./stream-upkeep.ts";
+import { type Stream, viewOfStream } from "./stream.ts";
+import { type Subscription, viewOfSubscription } from "./subscription.ts";
+import type { Applied, ReadRange, StreamView, SubscriptionView } from "./views.ts";
+
+export class StreamsMachine {
+  readonly #state: State;
+  /** Worked out when asked for, and good until the next entry. */
+  #needed: { readonly position: number; readonly records: NeededRecords } | undefined;
+
+  constructor(limits: StreamsLimits, state: State = emptyState(limits)) {
+    this.#state = state;
+  }
+
+  /** The machine that has these rows; they count as drained. No rows: one that has applied nothing. */
+  static restore(rows: Iterable<Row>, limits: StreamsLimits): Result<StreamsMachine, string> {
+    const state = restoreState(rows, limits);
+    return state.ok ? ok(new StreamsMachine(limits, state.value)) : state;
+  }
+
+  /** Applies the next entry. An entry that is not of commands has none, and moves position and log time only. */
+  apply(entry: Pick<Entry, "index" | "logTime">, commands: readonly Command[]): Applied {
+    const { position, ledger, limits } = this.#state;
+    assert(entry.index === position.index + 1, "I4: entries are applied in order, each once");
+    position.index = entry.index;
+    position.logTime = Math.max(position.logTime, entry.logTime);
+    ledger.touch(position);
+    const step = new Step(entry.index, position.logTime, limits.duePerEntryMax);
+    doWhatIsDue(this.#state, step);
+    const results: CommandResult[] = [];
+    for (const command of commands) {
+      results.push(run(this.#state, step, command));
+      if (command.kind !== "transaction") step.settle("batch" in command ? command.batch : undefined);
+    }
+    return {
+      results,
+      placements: step.placements,
+      changed: [...step.changed],
+      subscriptionsChanged: step.subscriptionsChanged,
+    };
+  }
+
+  /** Of the last entry applied; 0 before the first. */
+  get position(): number {
+    return this.#state.position.index;
+  }
+
+  get logTime(): number {
+    return this.#state.position.logTime;
+  }
+
+  /** Soft-deleted ones too. */
+  get streamCount(): number {
+    return this.#state.streams.size;
+  }
+
+  stream(name: StreamName): StreamView | undefined {
+    return this.#view(this.#state.names.get(name));
+  }
+
+  streamById(id: number): StreamView | undefined {
+    return this.#view(this.#state.streams.get(id));
+  }
+
+  /** In order of their creation. Valid until the next entry is applied. */
+  *streams(): Iterable<StreamView> {
+    const { position } = this;
+    for (const stream of sortedById(this.#state.streams.values())) {
+      assert(position === this.position, "streams are listed between two entries");
+      const view = this.#view(stream);
+      if (view !== undefined) yield view;
+    }
+  }
+
+  /** Names of the streams that have retention settings. */
+  retainedStreams(): readonly StreamName[] {
+    return sortedById(this.#state.retained).map((stream) => stream.name);
+  }
+
+  /** Where the records `[from, to)` of a stream lie, its sources' included; what is trimmed or not there yet is left out. */
+  readRanges(streamId: number, from: Offset, to: Offset): readonly ReadRange[] {
+    const stream = this.#state.streams.get(streamId);
+    return stream === undefined ? [] : readRanges(stream, from, to);
+  }
+
+  /** Whether anyone may still read a record that was appended to the stream before `endOffset`. */
+  isLive(streamId: number, endOffset: Offset): boolean {
+    const stream = this.#state.streams.get(streamId);
+    if (stream === undefined) return false;
+    if (this.#needed?.position !== this.position) {
+      this.#needed = { position: this.position, records: new NeededRecords() };
+    }
+    return this.#needed.records.from(stream) < endOffset;
+  }
+
+  cursor(name: string): Uint8Array | undefined {
+    return this.#state.cursors.get(name)?.value;
+  }
+
+  subscription(id: string): SubscriptionView | undefined {
+    return this.#subscriptionView(this.#state.subscriptions.get(id));
+  }
+
+  /** In order of their ids. */
+  subscriptions(): readonly SubscriptionView[] {
+    return this.#state.subscriptions.all().map((subscription) => viewOfSubscription(subscription, this.logTime));
+  }
+
+  /** Idle, with something pending, not waiting for a retry, and with a wake stream to write to where it needs one. */
+  wakeable(): readonly SubscriptionView[] {
+    return this.#state.subscriptions
+      .ready()
+      .filter((subscription) => this.#canBeWoken(subscription))
+      .map((subscription) => viewOfSubscription(subscription, this.logTime));
+  }
+
+  /** Log time of what is due next: an expiry, the end of a lease, a retry. */
+  nextDeadline(): number | undefined {
+    return nextDeadline(this.#state);
+  }
+
+  /** The rows that changed since the last call: deletions first, each to be done in this order. */
+  drainChanges(): RowChange[] {
+    return this.#state.ledger.drain();
+  }
+
+  /** All rows in order of their keys: the snapshot. Valid until the next entry is applied. */
+  *rows(): Iterable<Row> {
+    const { position } = this;
+    for (const owner of this.#owners()) {
+      assert(position === this.position, "rows are walked between two entries");
+      yield [owner.rowKey(), owner.rowValue()];
+    }
+  }
+
+  /** Over all rows, mod 2^64, whatever their order: what nodes compare. */
+  digest(): bigint {
+    return this.#state.ledger.digest();
+  }
+
+  #view(stream: Stream | undefined): StreamView | undefined {
+    if (stream === undefined) return undefined;
+    // What no entry has had room to remove is gone all the same.
+    const over = stream.deleted || stream.isDue(this.logTime);
+    return over && !stream.hasForks ? undefined : viewOfStream(stream, this.logTime);
+  }
+
+  #subscriptionView(subscription: Subscription | undefined): SubscriptionView | undefined {
+    return subscription && viewOfSubscription(subscription, this.logTime);
+  }
+
+  #canBeWoken(subscription: Subscription): boolean {
+    const { delivery } = subscription.identity;
+    if (delivery.kind === "webhook") return true;
+    const wakeStream = this.stream(delivery.wakeStream);
+    return wakeStream !== undefined && !wakeStream.deleted && !wakeStream.closed;
+  }
+
+  /** Family by family, each sorted by key. */
+  *#owners(): Iterable<RowOwner> {
+    const { position, streams, cursors, subscriptions } = this.#state;
+    const sortedStreams = sortedById(streams.values());
+    yield position;
+    yield* sortedStreams;
+    for (const { producers } of sortedStreams) yield* sortedByKey(producers?.values() ?? []);
+    yield* sortedByKey(cursors.values());
+    yield* sortedByKey(subscriptions.all());
+    yield* sortedByKey(subscriptions.all().flatMap(({ explicit }) => [...explicit.values()]));
+    for (const { links } of sortedStreams) yield* sortedByKey(links ?? []);
+  }
+}
+
+/** Even before the first entry there is the row of the position. */
+function emptyState(limits: StreamsLimits): State {
+  const state = new State(limits);
+  state.ledger.put(state.position);
+  return state;
+}
+
+function sortedById(streams: Iterable<Stream>): readonly Stream[] {
+  return [...streams].sort((a, b) => a.id - b.id);
+}
+
+function sortedByKey<T extends RowOwner>(owners: Iterable<T>): readonly T[] {
+  const keyed = [...owners].map((owner) => ({ owner, key: owner.rowKey() }));
+  return keyed.sort((a, b) => compareBytes(a.key, b.key)).map(({ owner }) => owner);
+}
+
+function run(state: State, step: Step, command: Command): CommandResult {
+  switch (command.kind) {
+    case "create":
+      return createStream(state, step, command);
+    case "append":
+      return appendRecords(state, step, command);
+    case "delete":
+      return deleteStream(state, step, command);
+    case "touch":
+      return touchStreams(state, step, command);
+    case "tick":
+      return { kind: "done" };
+    case "settings":
+      return changeSettings(state, step, command);
+    case "trim":
+      return trimStream(state, step, command);
+    case "cursor":
+      return setCursor(state, step, command);
+    case "transaction":
+      return runTransaction(state, step, command);
+    case "subscription-create":
+      return createSubscription(state, step, command);
+    case "subscription-delete":
+      return deleteSubscription(state, step, command);
+    case "subscription-link":
+      return linkStreams(state, step, command);
+    case "subscription-unlink":
+      return unlinkStream(state, step, command);
+    case "subscription-wake":
+      return wakeSubscription(state, step, command);
+    case "subscription-claim":
+      return claimSubscription(state, step, command);
+    case "subscription-ack":
+      return ackSubscription(state, step, command);
+    case "subscription-release":
+      return releaseSubscription(state, step, command);
+    case "subscription-failed":
+      return failSubscription(state, step, command);
+    default:
+      return unreachable(command);
+  }
+}

@@ -1,0 +1,51 @@
+/** Commands about streams as a whole: `delete`, `touch`, `settings`, `trim`. */
+import type { CommandResult, DeleteCommand, SettingsCommand, TouchCommand, TrimCommand } from "../../src/wire/command.ts";
+import { openFor } from "./append-records.ts";
+import { reject, tooMany, whereabouts } from "./rejections.ts";
+import type { State } from "./state.ts";
+import type { Step } from "./step.ts";
+import { endStream, findStream, indexRetention, refreshExpiry } from "./stream-lifecycle.ts";
+import { sameRetention } from "./stream.ts";
+
+export function deleteStream(state: State, step: Step, command: DeleteCommand): CommandResult {
+  const stream = openFor(state, step, command);
+  if ("kind" in stream) return stream;
+  endStream(state, step, stream);
+  return { kind: "done" };
+}
+
+/** Streams that are gone meanwhile are passed over. */
+export function touchStreams(state: State, step: Step, command: TouchCommand): CommandResult {
+  const { touchStreamsMax } = state.limits;
+  if (command.streams.length > touchStreamsMax) return tooMany("streams in one touch", touchStreamsMax);
+  for (const name of command.streams) {
+    const stream = findStream(state, step, name);
+    if (stream !== undefined && !stream.deleted) refreshExpiry(state, step, stream);
+  }
+  return { kind: "done" };
+}
+
+export function changeSettings(state: State, step: Step, command: SettingsCommand): CommandResult {
+  const stream = openFor(state, step, command);
+  if ("kind" in stream) return stream;
+  if (sameRetention(stream.retention, command.retention)) return { kind: "done" };
+  stream.retention = command.retention;
+  indexRetention(state, stream);
+  state.ledger.touch(stream);
+  return { kind: "done" };
+}
+
+/** Moves the frontier below which the stream's records are gone for its readers; forks keep what they inherited. */
+export function trimStream(state: State, step: Step, command: TrimCommand): CommandResult {
+  const stream = openFor(state, step, command);
+  if ("kind" in stream) return stream;
+  if (command.before > stream.nextOffset) {
+    return reject("malformed-offset", "the offset is past the stream's end", whereabouts(stream));
+  }
+  if (command.before > stream.firstOffset) {
+    stream.firstOffset = command.before;
+    state.ledger.touch(stream);
+    step.changed.add(stream.id);
+  }
+  return { kind: "trimmed", firstOffset: stream.firstOffset };
+}

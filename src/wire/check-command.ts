@@ -1,0 +1,65 @@
+/**
+ * Whether a command has an encoding that decodes to the same command. One that has not must be refused before it is
+ * proposed: in the log it could be read by nobody, or mean to followers what it did not mean to the leader (I4, I10).
+ * This says nothing of whether the command makes sense; that is decided when it is applied (I9).
+ */
+import { utf8 } from "../lib/bytes.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { Command } from "./command.ts";
+
+export type CommandError = { readonly code: "malformed-command"; readonly message: string };
+
+/** What decoders take at most. The state machine's own limits are tighter, and answer with their own codes. */
+export const COMMAND_LIMITS = {
+  textBytesMax: 16 * 1_024,
+  blobBytesMax: 1_024 * 1_024,
+  itemsMax: 65_536,
+} as const;
+
+export function checkCommand(command: Command): Result<Command, CommandError> {
+  const fault = faultOf(command);
+  return fault === undefined ? ok(command) : err({ code: "malformed-command", message: `the command has ${fault}` });
+}
+
+/** All commands are made of these few kinds of values, so one walk serves for all. */
+function faultOf(value: unknown): string | undefined {
+  switch (typeof value) {
+    case "string":
+      return textFault(value);
+    case "number":
+      return Number.isSafeInteger(value) && value >= 0 ? undefined : "a number that is no integer from 0 to 2^53 - 1";
+    case "object":
+      if (value === null) return undefined;
+      if (value instanceof Uint8Array) return value.length > COMMAND_LIMITS.blobBytesMax ? "a value that is too long" : undefined;
+      return Array.isArray(value) ? listFault(value) : fieldsFault(value);
+    default:
+      return undefined;
+  }
+}
+
+function textFault(text: string): string | undefined {
+  const { textBytesMax } = COMMAND_LIMITS;
+  // One UTF-16 unit takes at most three bytes.
+  if (text.length * 3 > textBytesMax && utf8(text).length > textBytesMax) return "a text that is too long";
+  return text.isWellFormed() ? undefined : "a text that is not well-formed Unicode";
+}
+
+function listFault(list: readonly unknown[]): string | undefined {
+  if (list.length > COMMAND_LIMITS.itemsMax) return "a list that is too long";
+  for (const item of list) {
+    const fault = faultOf(item);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+function fieldsFault(fields: object): string | undefined {
+  // Not `Object.entries`: this runs for every command, and arrays of pairs are most of its cost.
+  for (const name in fields) {
+    // Batches travel beside the command, and have checks of their own.
+    if (name === "batch" || !Object.hasOwn(fields, name)) continue;
+    const fault = faultOf(fields[name as keyof typeof fields]);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}

@@ -1,0 +1,194 @@
+/**
+ * One node on simulated hardware: production node, log, Raft and state machine; a disk and a store that lose power
+ * together; a clock that moves when nothing else can. Everything is drawn from one seed.
+ */
+import type { Prng } from "../../src/lib/prng.ts";
+import type { Result } from "../../src/lib/result.ts";
+import type { Disk, DiskFile } from "../../src/ports/disk.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { type CrashChoice, SimDisk } from "../../src/sim/disk.ts";
+import { SimKv } from "../../src/sim/kv.ts";
+import { LOG_LIMITS } from "../../log-server/log/limits.ts";
+import { NODE_LIMITS } from "../../log-server/node/limits.ts";
+import type { LogNode } from "../../log-server/node/log-node.ts";
+import { openNode, type OpenNodeError } from "../../log-server/node/open-node.ts";
+import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
+
+const KIB = 1024;
+
+/** Small, so that segments roll, images and snapshots are written and segments are dropped within one run. */
+const LIMITS = {
+  node: {
+    ...NODE_LIMITS,
+    imageEveryBytes: 24 * KIB,
+    imageEveryMs: 2_000,
+    snapshotEveryBytes: 48 * KIB,
+    housekeepingEveryMs: 500,
+    replayBytesMax: 16 * KIB,
+    entryBytesMax: 16 * KIB,
+    lowWaterBytes: 0,
+  },
+  log: {
+    ...LOG_LIMITS,
+    segmentBytes: 32 * KIB,
+    sparesKept: 1,
+    allocationStepBytes: 8 * KIB,
+    tailCacheBytes: 8 * KIB,
+    gatherBlockBytes: 8 * KIB,
+    tailRowEntries: 8,
+  },
+  streams: STREAMS_LIMITS,
+};
+
+export type WorldOptions = {
+  readonly prng: Prng;
+  /** A disk whose syncs do nothing and say they did: a broken promise below that must be noticed above. */
+  readonly lyingSyncs: boolean;
+  /** What happened, in order: the same seed gives the same lines. */
+  readonly note: (line: string) => void;
+};
+
+export class NodeWorld {
+  readonly clock = new SimClock();
+  readonly #prng: Prng;
+  readonly #options: WorldOptions;
+  #disk: SimDisk;
+  #kv: SimKv;
+  #cutAt = Number.POSITIVE_INFINITY;
+  #mutations = 0;
+  readonly events = new Map<string, number>();
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.#prng = options.prng.fork("world");
+    this.#disk = new SimDisk(this.#diskOptions());
+    this.#kv = new SimKv(this.#kvOptions());
+  }
+
+  get disk(): SimDisk {
+    return this.#disk;
+  }
+
+  get kv(): SimKv {
+    return this.#kv;
+  }
+
+  get hasPower(): boolean {
+    return !this.#disk.plugPulled;
+  }
+
+  /** The power goes at the `calls`-th mutating call of disk or store from now on. */
+  cutPowerIn(calls: number): void {
+    this.#cutAt = this.#mutations + calls;
+  }
+
+  cutPower(): void {
+    this.#cutAt = Number.POSITIVE_INFINITY;
+    this.#disk.pullPlug();
+    this.#kv.pullPlug();
+  }
+
+  /** Power is back. What was not synced is gone, in part or not, as the disk likes. */
+  restorePower(): void {
+    this.cutPower();
+    const choices: readonly CrashChoice[] = [{ kind: "none" }, { kind: "all" }, { kind: "random", prng: this.#prng }];
+    const choice = this.#prng.pick(choices);
+    const keepRunning = this.#prng.chance(0.5);
+    this.#options.note(`power back: ${choice.kind}, ${this.#disk.pendingOperations} pending, transaction ${keepRunning ? "kept" : "lost"}`);
+    this.#disk = this.#disk.crash(choice, this.#diskOptions());
+    this.#kv = this.#kv.crash(keepRunning, this.#kvOptions());
+  }
+
+  open(): Promise<Result<LogNode, OpenNodeError>> {
+    const count = (code: string): void => void this.events.set(code, (this.events.get(code) ?? 0) + 1);
+    return openNode({
+      disk: this.#options.lyingSyncs ? withoutSyncs(this.#disk) : this.#disk,
+      kv: this.#kv,
+      clock: this.clock,
+      entropy: { bytes: (length) => this.#prng.bytes(length) },
+      zstd: undefined,
+      logId: 0,
+      clusterId: "simulated-cluster",
+      nodeName: "simulated-node",
+      diskId: "simulated-disk",
+      limits: LIMITS,
+      observer: {
+        proposed: () => undefined,
+        synced: () => undefined,
+        event: (code, detail) => {
+          count(code);
+          this.#options.note(`${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}`);
+        },
+      },
+    });
+  }
+
+  /** Runs until the promise is settled; moves time only when nothing else can happen. */
+  async settle<T>(promise: Promise<T>): Promise<T> {
+    let settled = false;
+    const done = (): void => {
+      settled = true;
+    };
+    promise.then(done, done);
+    for (let turns = 0; !settled; turns += 1) {
+      await endOfTurn();
+      if (settled) break;
+      if (turns > TURNS_MAX || !this.clock.advanceToNext()) throw new Error("the simulation is stuck: nothing can happen any more");
+    }
+    return promise;
+  }
+
+  /** Lets time pass. */
+  async pass(milliseconds: number): Promise<void> {
+    this.clock.advance(milliseconds);
+    await endOfTurn();
+  }
+
+  #mutated(): void {
+    this.#mutations += 1;
+    if (this.#mutations >= this.#cutAt) this.cutPower();
+  }
+
+  #diskOptions(): ConstructorParameters<typeof SimDisk>[0] {
+    return { onMutation: () => this.#mutated(), pace: () => this.#pace() };
+  }
+
+  #kvOptions(): ConstructorParameters<typeof SimKv>[0] {
+    return { onMutation: () => this.#mutated(), pace: () => this.#pace() };
+  }
+
+  /** Sometimes others get their turn first. */
+  async #pace(): Promise<void> {
+    for (let turns = this.#prng.below(4); turns > 0; turns -= 1) await Promise.resolve();
+  }
+}
+
+const TURNS_MAX = 100_000;
+
+/** All that can happen without time moving has happened: nothing here waits for anything but microtasks. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+function withoutSyncs(disk: SimDisk): Disk {
+  const lying = (file: DiskFile): DiskFile => ({
+    path: file.path,
+    size: () => file.size(),
+    read: (position, target) => file.read(position, target),
+    write: (position, chunks) => file.write(position, chunks),
+    sync: async () => undefined,
+    allocate: (size) => file.allocate(size),
+    close: () => file.close(),
+  });
+  return {
+    open: async (path, mode) => lying(await disk.open(path, mode)),
+    list: (directory) => disk.list(directory),
+    createDirectory: (directory) => disk.createDirectory(directory),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    syncDirectory: (directory) => disk.syncDirectory(directory),
+    freeBytes: () => disk.freeBytes(),
+  };
+}

@@ -1,0 +1,123 @@
+/** Requests and responses as properties draw them. */
+import fc from "fast-check";
+import { checkBatch, encodeBatch } from "../../src/record/batch-codec.ts";
+import type { BatchRef } from "../../src/record/batch.ts";
+import type { Command, CommandResult } from "../../src/wire/command.ts";
+import { ERRORS, type ErrorCode } from "../../src/wire/errors.ts";
+import type { Request } from "../../src/wire/request.ts";
+import type { Response } from "../../src/wire/response.ts";
+import { arbitraryRecords } from "../record/arbitrary-records.ts";
+
+const number = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const word = fc.string({ unit: "binary", maxLength: 20 });
+const name = fc.constantFrom("a", "orders/eu", "café/🌊", "x".repeat(1_024));
+const contentType = fc.constantFrom("application/json", "text/plain");
+
+export function batchOf(bytes: Uint8Array): BatchRef {
+  const checked = checkBatch(bytes, { batchBytesMax: bytes.length });
+  if (!checked.ok) throw new Error(checked.error.message);
+  const { hash, length, span } = checked.value;
+  return { hash, length, span, bytes };
+}
+
+const batch = arbitraryRecords.map((records) => batchOf(encodeBatch(records)));
+
+const operation = fc.oneof(
+  fc.record(
+    {
+      kind: fc.constant("append" as const),
+      stream: name,
+      close: fc.boolean(),
+      batch,
+      incarnation: number,
+      contentType,
+      producer: fc.record({ id: word, epoch: number, sequence: number }),
+      streamSequence: word,
+      expectedOffset: number,
+    },
+    { requiredKeys: ["kind", "stream", "close"] },
+  ),
+  fc.record(
+    { kind: fc.constant("create" as const), stream: name, closed: fc.boolean(), contentType, batch },
+    { requiredKeys: ["kind", "stream", "closed"] },
+  ),
+  fc.record({ kind: fc.constant("delete" as const), stream: name }),
+  fc.record({ kind: fc.constant("cursor" as const), name: word, value: fc.uint8Array({ maxLength: 20 }) }),
+);
+
+const command: fc.Arbitrary<Command> = fc.oneof(
+  operation,
+  fc.record({
+    kind: fc.constant("transaction" as const),
+    conditions: fc.array(fc.record({ kind: fc.constant("next-offset" as const), stream: name, offset: number }), {
+      maxLength: 2,
+    }),
+    operations: fc.array(operation, { maxLength: 4 }),
+  }),
+);
+
+export const arbitraryRequest: fc.Arbitrary<Request> = fc.oneof(
+  fc.record({ kind: fc.constant("command" as const), command }),
+  fc.record(
+    {
+      kind: fc.constant("read" as const),
+      stream: name,
+      incarnation: number,
+      from: fc.constantFrom("offset" as const, "start" as const, "now" as const),
+      offset: number,
+      maxBytes: number,
+      waitMs: number,
+    },
+    { requiredKeys: ["kind", "stream", "from", "offset", "maxBytes", "waitMs"] },
+  ),
+  fc.record({ kind: fc.constant("describe" as const), stream: name }),
+);
+
+const facts = { incarnation: number, contentType, firstOffset: number, tail: number, closed: fc.boolean() };
+
+const result: fc.Arbitrary<CommandResult> = fc.oneof(
+  fc.constant({ kind: "done" as const }),
+  fc.record(
+    {
+      kind: fc.constant("appended" as const),
+      incarnation: number,
+      firstOffset: number,
+      nextOffset: number,
+      tail: number,
+      closed: fc.boolean(),
+      duplicate: fc.boolean(),
+    },
+    { requiredKeys: ["kind", "incarnation", "tail", "closed", "duplicate"] },
+  ),
+  fc.record({
+    kind: fc.constant("rejected" as const),
+    code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
+    message: word,
+  }),
+);
+
+export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(
+  fc.record({ kind: fc.constant("result" as const), position: number, result }),
+  fc.record({
+    kind: fc.constant("records" as const),
+    position: number,
+    ...facts,
+    nextOffset: number,
+    upToDate: fc.boolean(),
+    batches: fc.array(fc.record({ firstOffset: number, logTime: number, bytes: fc.uint8Array({ maxLength: 60 }) }), {
+      maxLength: 4,
+    }),
+  }),
+  fc.record({ kind: fc.constant("description" as const), position: number, ...facts, createdAtMs: number }),
+  fc.record(
+    {
+      kind: fc.constant("error" as const),
+      position: number,
+      code: fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[])),
+      message: word,
+      firstOffset: number,
+      retryAfterSeconds: number,
+    },
+    { requiredKeys: ["kind", "position", "code", "message"] },
+  ),
+);
