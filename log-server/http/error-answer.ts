@@ -6,7 +6,7 @@ import type { Answers } from "./answers.ts";
 import { HttpError } from "./http-error.ts";
 import type { HttpObserver } from "./observer.ts";
 
-/** What the framework finds wrong before a route sees the request. */
+/** What the framework finds wrong before a route sees the request. It calls only a URL that it cannot decode bad. */
 const FRAMEWORK_CODES: ReadonlyMap<string, ErrorCode> = new Map([
   ["FST_ERR_BAD_URL", "malformed-url"],
   ["FST_ERR_MAX_PARAM_LENGTH", "url-too-long"],

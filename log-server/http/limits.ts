@@ -1,5 +1,7 @@
 /** Every bound of the HTTP faces (I15). Sizes in bytes, times in milliseconds. */
 
+import { BATCH_RECORDS_MAX } from "../../src/record/batch.ts";
+
 export type HttpLimits = {
   /** Open connections; the kernel refuses more. */
   readonly connectionsMax: number;
@@ -80,7 +82,7 @@ export const HTTP_LIMITS: HttpLimits = {
   bodiesBytesMax: 256 * 1024 * 1024,
   discardedBodyBytesMax: 64 * 1024 * 1024,
   recordBytesMax: 8 * 1024 * 1024,
-  recordsPerBatchMax: 262_144,
+  recordsPerBatchMax: BATCH_RECORDS_MAX,
   rawBatchBytesMax: 64 * 1024 * 1024,
 
   headersTimeoutMs: 10_000,

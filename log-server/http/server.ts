@@ -22,7 +22,7 @@ import { createRoute } from "./stream-routes/create.ts";
 import { deleteRoute } from "./stream-routes/delete.ts";
 import { headRoute } from "./stream-routes/head.ts";
 import { readRoute } from "./stream-routes/read.ts";
-import { STREAM_PREFIX } from "./stream-url.ts";
+import { STREAM_PREFIX, streamOfUrl } from "./stream-url.ts";
 import type { SubscriptionConfig } from "./subscriptions/config.ts";
 import { registerSubscriptionRoutes } from "./subscriptions/routes.ts";
 import { WakeLoop } from "./subscriptions/wake-loop.ts";
@@ -63,7 +63,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: limits.timeoutCheckEveryMs,
     },
-    frameworkErrors: (error, _request, reply) => answerError(answers, observer, reply, error),
+    frameworkErrors: (error, request, reply) => answerError(answers, observer, reply, nameError(request.raw.url ?? "") ?? error),
     clientErrorHandler: (error, socket) => answerSocketError(error, socket),
   });
   server.server.maxConnections = limits.connectionsMax;
@@ -104,6 +104,17 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     done();
   });
   return server;
+}
+
+/** The router refuses some stream names before we see them; what is wrong with them is ours to say. */
+function nameError(url: string): HttpError | undefined {
+  if (!url.startsWith(STREAM_PREFIX)) return undefined;
+  try {
+    streamOfUrl(url, url.length);
+    return undefined;
+  } catch (error) {
+    return error instanceof HttpError ? error : undefined;
+  }
 }
 
 function notFound(url: string): HttpError {

@@ -3,11 +3,13 @@
  * not verify is a `Damage`, and never hides what is beside it.
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
+import { DiskError } from "../../src/ports/disk.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import type { BatchIndex, StreamSegment } from "./batch-index.ts";
 import { type Extent, fetchExtents, type FileAccess } from "./batch-fetch.ts";
 import type { Damage, DamageList } from "./damage.ts";
+import type { LogEnd } from "./closing.ts";
 import { readEntryHead } from "./entry-codec.ts";
 import type { FilePool } from "./file-pool.ts";
 import { FRAME_HEADER_LENGTH, headIsIntact, readFrameHeader, seedOfSegment } from "./frame.ts";
@@ -67,6 +69,21 @@ export class LogReader {
     return ok(entries);
   }
 
+  /** What the chain has at an entry: what a snapshot of this position needs to know. */
+  async endAt(index: number): Promise<LogEnd> {
+    const segment = this.#parts.segments.find(index);
+    const known = segment?.kind === "sealed" && segment.lastIndex === index ? segment.facts.end : undefined;
+    if (known !== undefined) return known;
+    const extent = segment && (await this.#placeOfEntry(segment, index));
+    const [frame] = segment && extent ? await this.#fetch(segment, [extent]) : [];
+    const entry = segment && extent && this.#decode(segment, frame, extent.place, index);
+    if (frame === undefined || entry === undefined) {
+      throw new DiskError("io", this.#parts.layout.segments, `entry ${index} is damaged`);
+    }
+    const hash = new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getBigUint64(ENTRY_HASH_AT, true);
+    return { index, term: entry.term, hash, logTime: entry.logTime };
+  }
+
   /** Of the one segment that holds `from`; stops before what is damaged. */
   async #entriesOfOne(from: number, to: number, maxBytes: number): Promise<Result<{ entries: Entry[]; bytes: number; damaged: boolean }, Damage>> {
     const segment = this.#parts.segments.find(from);
@@ -93,7 +110,8 @@ export class LogReader {
     const wanted: WantedEntry[] = [];
     let bytes = 0;
     for (let index = from; index <= to && (bytes < maxBytes || index === from); index += 1) {
-      const extent = await this.#placeOfEntry(segment, index);
+      const place = this.#placeOfEntry(segment, index);
+      const extent = place instanceof Promise ? await place : place;
       if (extent === undefined) break;
       wanted.push({ index, ...extent });
       bytes += extent.length;
@@ -159,10 +177,14 @@ export class LogReader {
 
   /** From the one segment that holds the offset; one batch at least. */
   async #readOne(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<StoredBatch[], Damage>> {
+    const { removals } = this.#parts.segments;
+    const damaged = (damage: Damage): Result<never, Damage> =>
+      // What was dropped under the reader is gone, not damaged.
+      removals === this.#parts.segments.removals ? this.#damaged(damage) : err(damage);
     const found = this.#inUnsealed(streamId, from, to, maxBytes) ?? (await this.#inSealed(streamId, from, to, maxBytes));
     const first = found?.wanted[0];
     if (found === undefined || first === undefined || first.firstOffset > from) {
-      return this.#damaged({ kind: "index", streamId, firstOffset: from, message: `where offset ${from} of stream ${streamId} is, is not known` });
+      return damaged({ kind: "index", streamId, firstOffset: from, message: `where offset ${from} of stream ${streamId} is, is not known` });
     }
     const bytes = await this.#bytesOf(found.segment, found.wanted);
     const batches: StoredBatch[] = [];
@@ -170,14 +192,9 @@ export class LogReader {
       const { firstOffset, span, logTime, hash, place } = wanted;
       const content = bytes[at];
       if (content === undefined) {
-        const damage = this.#damaged({
-          kind: "batch",
-          segment: found.segment.sequence,
-          place,
-          streamId,
-          firstOffset,
-          message: `the records from offset ${firstOffset} of stream ${streamId} on are damaged`,
-        });
+        const segment = found.segment.sequence;
+        const message = `the records from offset ${firstOffset} of stream ${streamId} on are damaged`;
+        const damage = damaged({ kind: "batch", segment, place, streamId, firstOffset, message });
         return batches.length > 0 ? ok(batches) : damage;
       }
       batches.push({ firstOffset, span, logTime, hash, bytes: content });
@@ -251,7 +268,7 @@ export class LogReader {
     return undefined;
   }
 
-  /** Rows of a sealed segment from the one that holds `from` on; undefined if they cannot be read or are another stream's. */
+  /** Rows of a sealed segment from the one that holds `from` on: none if damage hides it; undefined if it is not there. */
   async #wantedRows(
     segment: SealedSegment,
     near: StreamSegment,
@@ -264,18 +281,19 @@ export class LogReader {
     const end = near.firstRow + near.rowCount;
     if (end > segment.facts.rowCount) return undefined;
     const first = await indexReader.findRow(segment, near.firstRow, near.rowCount, from);
-    if (first === undefined || first >= end) return undefined;
+    if (first === undefined) return [];
+    if (first >= end) return undefined;
     const wanted: WantedBatch[] = [];
     let bytes = 0;
     for (let at = first; at < end && (bytes < maxBytes || at === first); at += 1) {
       if ((at - first) % READ_AHEAD_ROWS === 0) await indexReader.readAhead(segment, at, Math.min(end - at, READ_AHEAD_ROWS));
       const row = await indexReader.row(segment, at);
-      if (row === undefined || row.streamId !== streamId) break;
-      if (row.firstOffset >= to) break;
+      if (row !== undefined && row.streamId !== streamId) return undefined;
+      if (row === undefined || row.firstOffset >= to) break;
       wanted.push(row);
       bytes += row.length;
     }
-    return wanted.length === 0 ? undefined : wanted;
+    return wanted;
   }
 
   /** Verified; undefined where damaged. */
@@ -325,6 +343,9 @@ export class LogReader {
     return err(this.#parts.damage.add(damage));
   }
 }
+
+/** In a frame's header. */
+const ENTRY_HASH_AT = 24;
 
 /** Rows of a sealed segment whose pages are brought in together. */
 const READ_AHEAD_ROWS = 1_024;

@@ -5,7 +5,7 @@
  * The log is what its segments say in the order of their sequences: where two hold the same index, the later one
  * counts, for it was written after the earlier one was cut.
  */
-import { err, ok, type Result } from "../../src/lib/result.ts";
+import { ok, type Result } from "../../src/lib/result.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { BatchIndex } from "./batch-index.ts";
 import { EMPTY_LOG, type LogEnd } from "./closing.ts";

@@ -88,6 +88,11 @@ export class SegmentIndex {
     this.#committed = slot;
   }
 
+  /** Where its batches are is known already. */
+  isPlaced(index: number): boolean {
+    return this.entries.placed[this.slotOf(index)] === 1;
+  }
+
   /** The state machine has applied an entry; `placements` are of its batches, in order. */
   place(index: number, placements: readonly BatchPlacement[]): void {
     const slot = this.slotOf(index);

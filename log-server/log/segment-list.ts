@@ -9,14 +9,22 @@ export type Segment = SealedSegment | UnsealedSegment;
 
 export class SegmentList {
   readonly #all: Segment[];
-  readonly terms: TermRuns = new TermRuns();
+  terms: TermRuns = new TermRuns();
   #firstIndex: number | undefined;
+  #unsealed: readonly UnsealedSegment[] | undefined;
+  #removals = 0;
 
   constructor(segments: readonly Segment[]) {
     this.#all = [...segments];
-    for (const segment of segments) {
-      for (const run of segment.kind === "sealed" ? segment.terms : termRuns(segment.index)) this.terms.add(run.firstIndex, run.term);
+    this.rebuildTerms();
+  }
+
+  rebuildTerms(): void {
+    const terms = new TermRuns();
+    for (const segment of this.#all) {
+      for (const run of segment.kind === "sealed" ? segment.terms : termRuns(segment.index)) terms.add(run.firstIndex, run.term);
     }
+    this.terms = terms;
   }
 
   get all(): readonly Segment[] {
@@ -24,7 +32,8 @@ export class SegmentList {
   }
 
   get unsealed(): readonly UnsealedSegment[] {
-    return this.#all.filter((segment) => segment.kind === "unsealed");
+    this.#unsealed ??= this.#all.filter((segment) => segment.kind === "unsealed");
+    return this.#unsealed;
   }
 
   get sealed(): readonly SealedSegment[] {
@@ -33,6 +42,11 @@ export class SegmentList {
 
   get last(): Segment | undefined {
     return this.#all.at(-1);
+  }
+
+  /** How often a segment was removed: a reader that finds something gone can tell why. */
+  get removals(): number {
+    return this.#removals;
   }
 
   /** The first entry from which on none is missing up to the end; with an empty log, the one that will come. */
@@ -69,20 +83,27 @@ export class SegmentList {
   add(segment: UnsealedSegment): void {
     assert(segment.sequence > (this.last?.sequence ?? 0), "sequences only grow");
     this.#all.push(segment);
-    this.#firstIndex = undefined;
+    this.#changed();
   }
 
   replace(before: UnsealedSegment, after: SealedSegment): void {
     const at = this.#all.indexOf(before);
     assert(at >= 0, "a segment of the log");
     this.#all[at] = after;
+    this.#changed();
   }
 
   remove(segment: Segment): void {
     const at = this.#all.indexOf(segment);
     if (at < 0) return;
     this.#all.splice(at, 1);
+    this.#removals += 1;
+    this.#changed();
+  }
+
+  #changed(): void {
     this.#firstIndex = undefined;
+    this.#unsealed = undefined;
   }
 
   #findFirstIndex(): number {

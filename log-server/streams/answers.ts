@@ -60,7 +60,10 @@ export class Answers {
     let end = 0;
     for (let place = 0; place < this.#runs.length; place += RUN_WIDTH) {
       const [count, firstOffset, span] = this.#run(place);
-      writer.varint(count).varint(firstOffset - end).varint(span);
+      writer
+        .varint(count)
+        .varint(firstOffset - end)
+        .varint(span);
       end = firstOffset + count * span;
     }
   }

@@ -43,7 +43,11 @@ export function openFor(
   if (stream === undefined) return reject("stream-not-found", `there is no stream "${command.stream}"`);
   if (stream.deleted) return reject("stream-gone", `the stream "${command.stream}" is deleted`);
   if (command.incarnation !== undefined && command.incarnation !== stream.incarnation) {
-    return reject("stream-not-found", `the stream "${command.stream}" is a later one of this name`, whereabouts(stream));
+    return reject(
+      "stream-not-found",
+      `the stream "${command.stream}" is a later one of this name`,
+      whereabouts(stream),
+    );
   }
   return stream;
 }
@@ -84,7 +88,12 @@ export function answerFrom(
   }
 }
 
-function refusalOf(state: State, stream: Stream, command: AppendCommand, standing: Standing | undefined): Rejection | undefined {
+function refusalOf(
+  state: State,
+  stream: Stream,
+  command: AppendCommand,
+  standing: Standing | undefined,
+): Rejection | undefined {
   const { batch, close, producer: tag, streamSequence, expectedOffset } = command;
   if (batch === undefined && !close) return reject("malformed-command", "an append has a batch, or closes the stream");
   if (stream.closed && (batch !== undefined || tag !== undefined)) {
@@ -95,7 +104,11 @@ function refusalOf(state: State, stream: Stream, command: AppendCommand, standin
   }
   if (tag !== undefined && standing?.kind === "gap") {
     const message = `sequence ${tag.sequence} was given; the next one is ${standing.expected}`;
-    return reject("sequence-gap", message, { ...whereabouts(stream), epoch: tag.epoch, expectedSequence: standing.expected });
+    return reject("sequence-gap", message, {
+      ...whereabouts(stream),
+      epoch: tag.epoch,
+      expectedSequence: standing.expected,
+    });
   }
   if (!stream.closed && streamSequence !== undefined) {
     const refusal = sequenceRefusal(state, stream, streamSequence);

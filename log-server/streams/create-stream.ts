@@ -1,6 +1,13 @@
 /** `create`: makes a stream or a fork, or confirms that it exists as asked for (Durable Streams, 4.2 and 5.1). */
 import { utf8 } from "../../src/lib/bytes.ts";
-import type { CommandResult, CreateCommand, CreatedResult, Expiry, ForkPoint, Rejection } from "../../src/wire/command.ts";
+import type {
+  CommandResult,
+  CreateCommand,
+  CreatedResult,
+  Expiry,
+  ForkPoint,
+  Rejection,
+} from "../../src/wire/command.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
 import { batchRefusal } from "./append-records.ts";
 import { reject, tooMany, whereabouts } from "./rejections.ts";
@@ -82,7 +89,8 @@ function resolveFork(state: State, step: Step, fork: ForkPoint): ForkOrigin | Re
   if (source.deleted) return reject("stream-has-forks", `the stream "${fork.source}" to fork from is deleted`);
   const offset = fork.offset ?? source.nextOffset;
   const end = offset + (fork.partialBytes > 0 ? 1 : 0);
-  if (end > source.nextOffset) return reject("invalid-fork", "the fork point is past the source's end", whereabouts(source));
+  if (end > source.nextOffset)
+    return reject("invalid-fork", "the fork point is past the source's end", whereabouts(source));
   if (offset < source.firstOffset) {
     return reject("offset-trimmed", "the fork point is before the source's first retained record", whereabouts(source));
   }

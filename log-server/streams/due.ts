@@ -23,7 +23,11 @@ export function doWhatIsDue(state: State, step: Step): void {
     endStream(state, step, due.owner);
   }
   const { producerExpiries } = state;
-  for (let due = producerExpiries.first(); due !== undefined && due.atMs <= logTime && step.spend(); due = producerExpiries.first()) {
+  for (
+    let due = producerExpiries.first();
+    due !== undefined && due.atMs <= logTime && step.spend();
+    due = producerExpiries.first()
+  ) {
     forgetProducer(state, step, due.owner);
   }
 }

@@ -57,7 +57,8 @@ export function linkStreams(state: State, step: Step, command: SubscriptionLinkC
   const subscription = state.subscriptions.get(command.id);
   if (subscription === undefined) return unknownSubscription(command.id);
   const names = [...new Set(command.streams)].filter((name) => !subscription.explicit.has(name)).sort();
-  const refusal = namesRefusal(subscription, names) ?? explicitRefusal(state, subscription.explicit.size + names.length);
+  const refusal =
+    namesRefusal(subscription, names) ?? explicitRefusal(state, subscription.explicit.size + names.length);
   if (refusal !== undefined) return refusal;
   const streams = names.map((name) => liveStream(state, step, name)).filter((stream) => stream !== undefined);
   const unlinked = streams.filter((stream) => !subscription.links.has(stream));

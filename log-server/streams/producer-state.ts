@@ -31,7 +31,8 @@ export function forgetProducer(state: State, step: Step, producer: Producer): vo
 /** Whether a new producer finds no place. */
 export function producerRefusal(state: State, stream: Stream): Rejection | undefined {
   const { producersPerStreamMax, producersMax } = state.limits;
-  if ((stream.producers?.size ?? 0) >= producersPerStreamMax) return tooMany("producers of one stream", producersPerStreamMax);
+  if ((stream.producers?.size ?? 0) >= producersPerStreamMax)
+    return tooMany("producers of one stream", producersPerStreamMax);
   if (state.producerCount >= producersMax) return tooMany("producers", producersMax);
   return undefined;
 }

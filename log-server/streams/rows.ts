@@ -11,7 +11,15 @@ export type Row = readonly [key: Uint8Array, value: Uint8Array];
 export type RowChange = { readonly key: Uint8Array; readonly value: Uint8Array | undefined };
 
 /** Never renumber: these are on disk. A family's rows refer only to rows of families before it. */
-export const FAMILY = { position: 0, stream: 1, producer: 2, cursor: 3, subscription: 4, explicitStream: 5, link: 6 } as const;
+export const FAMILY = {
+  position: 0,
+  stream: 1,
+  producer: 2,
+  cursor: 3,
+  subscription: 4,
+  explicitStream: 5,
+  link: 6,
+} as const;
 
 /** An entity with a row. The fields are the ledger's (`row-ledger.ts`), kept here to need no map beside it. */
 export abstract class RowOwner {

@@ -54,7 +54,11 @@ function runOperations(state: State, step: Step, operations: readonly Transactio
   step.journal = undefined;
   if (refusal === undefined) return { kind: "transaction", results };
   journal.rollBack();
-  step.retract(firstPlacement, operations.filter((operation) => batchOf(operation) !== undefined).length, changedBefore);
+  step.retract(
+    firstPlacement,
+    operations.filter((operation) => batchOf(operation) !== undefined).length,
+    changedBefore,
+  );
   return refusal;
 }
 
@@ -87,11 +91,7 @@ function sizeRefusal(state: State, { conditions, operations }: TransactionComman
 }
 
 /** What the producers' state before the transaction decides; undefined: it is new. */
-function retryAnswer(
-  state: State,
-  step: Step,
-  operations: readonly TransactionOperation[],
-): CommandResult | undefined {
+function retryAnswer(state: State, step: Step, operations: readonly TransactionOperation[]): CommandResult | undefined {
   const answers = new Map<TransactionOperation, CommandResult>();
   let tagged = 0;
   for (const operation of operations) {

@@ -86,8 +86,10 @@ function wakeRefusal(
   if (needsBatch !== (command.batch !== undefined)) {
     return reject("malformed-command", "a wake has a wake event for a wake stream, and only then");
   }
-  if (!subscription.isReady(step.logTime)) return fenced(subscription, "it is at work, or nothing is pending, or its retry is later");
-  if (command.generation !== subscription.generation + 1) return fenced(subscription, "the wake's generation is not the next");
+  if (!subscription.isReady(step.logTime))
+    return fenced(subscription, "it is at work, or nothing is pending, or its retry is later");
+  if (command.generation !== subscription.generation + 1)
+    return fenced(subscription, "the wake's generation is not the next");
   return wakeIdRefusal(state, command.wakeId);
 }
 
@@ -97,7 +99,8 @@ export function claimSubscription(state: State, step: Step, command: Subscriptio
   if (subscription === undefined) return unknownSubscription(command.id);
   const { limits } = state;
   const { identity, phase } = subscription;
-  if (identity.delivery.kind !== "pull-wake") return reject("invalid-subscription", "only pull-wake subscriptions are claimed");
+  if (identity.delivery.kind !== "pull-wake")
+    return reject("invalid-subscription", "only pull-wake subscriptions are claimed");
   if (command.worker === "" || utf8(command.worker).length > limits.workerBytesMax) {
     return reject("invalid-subscription", `a worker's name has between 1 and ${limits.workerBytesMax} bytes`);
   }
@@ -167,7 +170,9 @@ function isCurrent(subscription: Subscription, wakeId: string, fence: Fence): bo
 }
 
 function fenced(subscription: Subscription, message: string): Rejection {
-  return reject("fenced", `the subscription "${subscription.id}" refuses: ${message}`, { generation: subscription.generation });
+  return reject("fenced", `the subscription "${subscription.id}" refuses: ${message}`, {
+    generation: subscription.generation,
+  });
 }
 
 function wakeIdRefusal(state: State, wakeId: string): Rejection | undefined {

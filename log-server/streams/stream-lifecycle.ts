@@ -83,7 +83,13 @@ export function refreshExpiry(state: State, step: Step, stream: Stream): void {
 }
 
 /** A batch, the end of writing, or both: accepted. Offsets are dense and in log order (I7). */
-export function growStream(state: State, step: Step, stream: Stream, batch: BatchRef | undefined, close: boolean): void {
+export function growStream(
+  state: State,
+  step: Step,
+  stream: Stream,
+  batch: BatchRef | undefined,
+  close: boolean,
+): void {
   assert(!stream.closed && !stream.deleted, "I9: only an open stream grows");
   saveStream(state, step, stream);
   if (batch !== undefined) {

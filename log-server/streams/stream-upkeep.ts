@@ -1,5 +1,11 @@
 /** Commands about streams as a whole: `delete`, `touch`, `settings`, `trim`. */
-import type { CommandResult, DeleteCommand, SettingsCommand, TouchCommand, TrimCommand } from "../../src/wire/command.ts";
+import type {
+  CommandResult,
+  DeleteCommand,
+  SettingsCommand,
+  TouchCommand,
+  TrimCommand,
+} from "../../src/wire/command.ts";
 import { openFor } from "./append-records.ts";
 import { reject, tooMany, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";

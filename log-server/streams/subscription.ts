@@ -67,9 +67,7 @@ export class Subscription extends RowOwner {
 
   isReady(logTime: number): boolean {
     return (
-      this.phase.kind === "idle" &&
-      this.pendingLinks > 0 &&
-      (this.retryAtMs === undefined || this.retryAtMs <= logTime)
+      this.phase.kind === "idle" && this.pendingLinks > 0 && (this.retryAtMs === undefined || this.retryAtMs <= logTime)
     );
   }
 

@@ -30,7 +30,8 @@ function faultOf(value: unknown): string | undefined {
       return Number.isSafeInteger(value) && value >= 0 ? undefined : "a number that is no integer from 0 to 2^53 - 1";
     case "object":
       if (value === null) return undefined;
-      if (value instanceof Uint8Array) return value.length > COMMAND_LIMITS.blobBytesMax ? "a value that is too long" : undefined;
+      if (value instanceof Uint8Array)
+        return value.length > COMMAND_LIMITS.blobBytesMax ? "a value that is too long" : undefined;
       return Array.isArray(value) ? listFault(value) : fieldsFault(value);
     default:
       return undefined;

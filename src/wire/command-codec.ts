@@ -57,7 +57,12 @@ const KINDS = [
 ] as const satisfies readonly Command["kind"][];
 const KIND_NUMBER: ReadonlyMap<Command["kind"], number> = new Map(KINDS.map((kind, number) => [kind, number]));
 
-const CONDITIONS = ["stream-exists", "stream-absent", "next-offset", "cursor"] as const satisfies readonly Condition["kind"][];
+const CONDITIONS = [
+  "stream-exists",
+  "stream-absent",
+  "next-offset",
+  "cursor",
+] as const satisfies readonly Condition["kind"][];
 const RESULTS = [
   "created",
   "appended",
@@ -101,8 +106,10 @@ export function decodeCommands(head: Uint8Array, batches: readonly BatchRef[]): 
   const count = source.reader.count(ITEMS_MAX);
   const commands: Command[] = [];
   for (let place = 0; place < count && !source.reader.failed; place += 1) commands.push(readCommand(source));
-  if (!source.reader.complete) return err({ code: "malformed-command", message: `command ${commands.length} is malformed` });
-  if (!source.allBatchesTaken) return err({ code: "malformed-command", message: "there are more batches than commands name" });
+  if (!source.reader.complete)
+    return err({ code: "malformed-command", message: `command ${commands.length} is malformed` });
+  if (!source.allBatchesTaken)
+    return err({ code: "malformed-command", message: "there are more batches than commands name" });
   return ok(commands);
 }
 
@@ -183,7 +190,11 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
       writer.string(command.id).string(command.worker).string(command.wakeId);
       return;
     case "subscription-ack":
-      writer.string(command.id).varint(command.generation).string(command.wakeId).u8(command.done ? 1 : 0);
+      writer
+        .string(command.id)
+        .varint(command.generation)
+        .string(command.wakeId)
+        .u8(command.done ? 1 : 0);
       writer.varint(command.acks.length);
       for (const ack of command.acks) writer.string(ack.stream).varint(ack.incarnation).varint(ack.offset);
       return;
@@ -231,11 +242,20 @@ function readCommand(source: Source): Command {
     case "subscription-wake":
       return readWake(source);
     case "subscription-claim":
-      return { kind, id: reader.string(TEXT_BYTES_MAX), worker: reader.string(TEXT_BYTES_MAX), wakeId: reader.string(TEXT_BYTES_MAX) };
+      return {
+        kind,
+        id: reader.string(TEXT_BYTES_MAX),
+        worker: reader.string(TEXT_BYTES_MAX),
+        wakeId: reader.string(TEXT_BYTES_MAX),
+      };
     case "subscription-ack": {
       const fence = readFence(reader);
       const done = readBoolean(reader);
-      const acks = readItems(reader, (): SubscriptionAck => ({ stream: reader.string(TEXT_BYTES_MAX), incarnation: reader.varint(), offset: reader.varint() }));
+      const acks = readItems(reader, (): SubscriptionAck => ({
+        stream: reader.string(TEXT_BYTES_MAX),
+        incarnation: reader.varint(),
+        offset: reader.varint(),
+      }));
       return { kind, ...fence, acks, done };
     }
     case "subscription-release":
@@ -268,7 +288,14 @@ function readFlags(reader: ByteReader, bits: number): (bit: number) => boolean {
 function writeCreate(command: CreateCommand, batches: BatchRef[]): void {
   const { contentType, expiry, retention, closed, fork, batch } = command;
   writer.string(command.stream);
-  writeFlags(closed, contentType !== undefined, expiry !== undefined, retention !== undefined, fork !== undefined, batch !== undefined);
+  writeFlags(
+    closed,
+    contentType !== undefined,
+    expiry !== undefined,
+    retention !== undefined,
+    fork !== undefined,
+    batch !== undefined,
+  );
   if (contentType !== undefined) writer.string(contentType);
   if (expiry !== undefined) writeExpiry(expiry);
   if (retention !== undefined) writeRetention(retention);
@@ -323,7 +350,9 @@ function readAppend(source: Source): AppendCommand {
     ...(has(1) && { batch: source.batch() }),
     ...(has(2) && { incarnation: reader.varint() }),
     ...(has(3) && { contentType: reader.string(TEXT_BYTES_MAX) }),
-    ...(has(4) && { producer: { id: reader.string(TEXT_BYTES_MAX), epoch: reader.varint(), sequence: reader.varint() } }),
+    ...(has(4) && {
+      producer: { id: reader.string(TEXT_BYTES_MAX), epoch: reader.varint(), sequence: reader.varint() },
+    }),
     ...(has(5) && { streamSequence: reader.string(TEXT_BYTES_MAX) }),
     ...(has(6) && { expectedOffset: reader.varint() }),
   };

@@ -90,7 +90,7 @@ describe("requests that are refused", () => {
     ["a name that is not UTF-8", "malformed-name", () => send("PUT", "/v1/stream/a%C3%28", { headers: TEXT })],
     ["an empty name", "malformed-name", () => send("PUT", "/v1/stream/", { headers: TEXT })],
     ["a reserved name", "malformed-name", () => send("PUT", "/v1/stream/__ds", { headers: TEXT })],
-    ["a bad percent-encoding", "malformed-url", () => send("PUT", "/v1/stream/a%zz", { headers: TEXT })],
+    ["a bad percent-encoding", "malformed-name", () => send("PUT", "/v1/stream/a%zz", { headers: TEXT })],
     ["JSON cut short", "malformed-json", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: '{"a":' })],
     ["JSON that is not UTF-8", "malformed-json", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: new Uint8Array([0x22, 0xff, 0x22]) })],
     ["an empty array", "malformed-json", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: "[]" })],
@@ -187,7 +187,7 @@ function bomb(): Uint8Array {
 describe("commands in frames that are refused", () => {
   const batch = encodeBatch([{ value: utf8("x") }]);
   const cases: readonly (readonly [string, ErrorCode, () => Uint8Array])[] = [
-    ["a batch with a wrong checksum", "checksum-mismatch", () => append("text", batch.with(40, 0))],
+    ["a batch with a wrong checksum", "checksum-mismatch", () => append("text", batch.with(38, 0))],
     ["a batch cut short", "malformed-batch", () => append("text", batch.slice(0, 20))],
     ["a batch that claims another length", "malformed-batch", () => append("text", forged(batch, (data) => data.setUint32(8, 4_000_000_000, true)))],
     ["a batch that claims more records", "malformed-batch", () => append("text", forged(batch, (data) => data.setUint32(16, 4_000_000_000, true)))],

@@ -8,7 +8,7 @@ const TEXT = { "content-type": "text/plain" };
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startTestServer({ http: { ...HTTP_LIMITS, readBytesMax: 64, longPollMs: 50 } });
+  server = await startTestServer({ http: { ...HTTP_LIMITS, readBytesMax: 150, longPollMs: 50 } });
 });
 
 afterAll(() => server.close());
@@ -30,13 +30,13 @@ function post(path: string, body: string, headers: Record<string, string> = {}):
 describe("reads", () => {
   it("end where a batch ends, and are cacheable only before the tail", async () => {
     await put("s/pages");
-    for (const letter of ["a", "b", "c"]) await post("s/pages", letter.repeat(50));
+    for (const letter of ["a", "b", "c"]) await post("s/pages", letter.repeat(100));
     const first = await fetch(at("s/pages"));
-    expect(await first.text()).toBe("a".repeat(50) + "b".repeat(50));
+    expect(await first.text()).toBe("a".repeat(100) + "b".repeat(100));
     expect(first.headers.get("stream-up-to-date")).toBeNull();
     expect(first.headers.get("cache-control")).toContain("max-age=60");
     const last = await fetch(at(`s/pages?offset=${first.headers.get("stream-next-offset")}`));
-    expect(await last.text()).toBe("c".repeat(50));
+    expect(await last.text()).toBe("c".repeat(100));
     expect(last.headers.get("stream-up-to-date")).toBe("true");
     expect(last.headers.get("cache-control")).toBe("no-cache");
   });

@@ -17,7 +17,7 @@ import type { HttpContext } from "../context.ts";
 import { describeError } from "../error-answer.ts";
 import { HttpError } from "../http-error.ts";
 import { awaitSession, sessionHeader } from "../session-token.ts";
-import { admitBatches } from "./admit-batches.ts";
+import { admitCommand } from "./admit-command.ts";
 import { answerDescribe, answerRead, responseBytes } from "./answer-read.ts";
 
 export const FRAMES_PATH = "/v1/frames";
@@ -48,15 +48,10 @@ export function framesRoute(context: HttpContext): (request: FastifyRequest, rep
 
 /** One answer a frame. Commands are under way all at once; anything else waits for those before it. */
 async function answerFrames(context: HttpContext, reply: FastifyReply, frames: readonly Frame[]): Promise<Response[]> {
-  const limits = {
-    batchBytesMax: context.node.limits.batchBytesMax,
-    rawBytesMax: context.limits.rawBatchBytesMax,
-    ...(context.zstd !== undefined && { zstd: context.zstd }),
-  };
   const answers: Promise<Response>[] = [];
   let bytes = 0;
   for (const frame of frames) {
-    const request = decodeRequest(frame, limits);
+    const request = decodeRequest(frame, context.node.limits);
     if (!request.ok) {
       answers.push(Promise.resolve(errorResponse(context, new HttpError(request.error.code, request.error.message))));
     } else if (request.value.kind === "command") {
@@ -87,7 +82,7 @@ async function admit(context: HttpContext, command: Command, before: readonly Pr
 
 function tryAdmit(context: HttpContext, command: Command): Result<Command, unknown> {
   try {
-    return ok(admitBatches(context, command));
+    return ok(admitCommand(context, command));
   } catch (error) {
     return err(error);
   }

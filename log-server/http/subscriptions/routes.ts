@@ -100,7 +100,10 @@ class SubscriptionRoutes {
     const id = this.#id(request);
     const worker = requiredText(this.#input(request), "worker", limits.workerNameBytesMax);
     await node.barrier();
-    if (this.#view(id).delivery.kind !== "pull-wake") throw invalid("the subscription is not delivered by pull-wake");
+    const { delivery, phase, hasPending } = this.#view(id);
+    if (delivery.kind !== "pull-wake") throw invalid("the subscription is not delivered by pull-wake");
+    // Advice for workers that poll; what they race for is decided when the claim is applied (I9).
+    if (phase.kind === "idle" && !hasPending) throw new HttpError("condition-failed", "the subscription has nothing pending");
     const wakeId = `w_${Buffer.from(node.entropy.bytes(16)).toString("base64url")}`;
     const result = await this.#propose({ kind: "subscription-claim", id, worker, wakeId });
     if (result.kind !== "subscription-claimed") throw unexpectedResult(result);

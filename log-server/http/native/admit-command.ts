@@ -1,33 +1,54 @@
 /**
- * Looks at what a client's own batches hold, before their command is proposed: nobody decodes them again before a
- * reader does. That the batches are sound, and the command one for clients, the frame's decoder has checked.
+ * Looks at a command that a client has encoded itself, before it is proposed: whether clients may give it at all, its
+ * names and content types, and the records in its batches, which nobody decodes again before a reader does. All that
+ * depends on state is decided when it is applied (I9); what the bytes alone decide is decided here.
  */
 import { assert, unreachable } from "../../../src/lib/assert.ts";
-import { decodeBatch, type DecodedRecord } from "../../../src/record/batch-codec.ts";
+import { decodeBatch, verifyRecords } from "../../../src/record/batch-codec.ts";
 import type { BatchRef } from "../../../src/record/batch.ts";
-import type { AppendCommand, Command, CreateCommand, TransactionOperation } from "../../../src/wire/command.ts";
+import type {
+  AppendCommand,
+  Command,
+  CreateCommand,
+  StreamName,
+  TransactionOperation,
+} from "../../../src/wire/command.ts";
+import { checkStreamName } from "../../../src/wire/stream-name.ts";
 import { DEFAULT_CONTENT_TYPE, isJson, normalizeContentType } from "../content-type.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { isValidJson } from "../json-mode.ts";
 
-/** The layout of a batch's header (src/record/batch.ts): flags, and of them those that name a compression. */
-const FLAGS_PLACE = 13;
-const COMPRESSION_MASK = 0b11;
-
 /** The command as it may be proposed. Throws `HttpError` where it may not be. */
-export function admitBatches(context: HttpContext, command: Command): Command {
+export function admitCommand(context: HttpContext, command: Command): Command {
   switch (command.kind) {
     case "create":
     case "append":
     case "delete":
     case "cursor":
       return admitOperation(context, command);
-    case "transaction":
-      return { ...command, operations: command.operations.map((operation) => admitOperation(context, operation)) };
-    default:
-      assert(!("batch" in command), "the frame's decoder lets no other command with a batch through");
+    case "settings":
+    case "trim":
+      checkName(command.stream);
       return command;
+    case "transaction":
+      for (const condition of command.conditions) if (condition.kind !== "cursor") checkName(condition.stream);
+      return { ...command, operations: command.operations.map((operation) => admitOperation(context, operation)) };
+    // What a leader decides or a face checks: wakes, expiry, where webhooks may go.
+    case "touch":
+    case "tick":
+    case "subscription-create":
+    case "subscription-delete":
+    case "subscription-link":
+    case "subscription-unlink":
+    case "subscription-wake":
+    case "subscription-claim":
+    case "subscription-ack":
+    case "subscription-release":
+    case "subscription-failed":
+      throw new HttpError("malformed-command", `"${command.kind}" does not come in a frame`);
+    default:
+      return unreachable(command);
   }
 }
 
@@ -38,6 +59,8 @@ function admitOperation(context: HttpContext, operation: TransactionOperation): 
     case "append":
       return admitAppend(context, operation);
     case "delete":
+      checkName(operation.stream);
+      return operation;
     case "cursor":
       return operation;
     default:
@@ -46,12 +69,14 @@ function admitOperation(context: HttpContext, operation: TransactionOperation): 
 }
 
 function admitCreate(context: HttpContext, command: CreateCommand): CreateCommand {
-  const { fork, batch } = command;
+  const { stream, fork, batch } = command;
+  checkName(stream);
+  if (fork !== undefined) checkName(fork.source);
   if (fork !== undefined && fork.partialBytes !== 0) {
     // Only the server knows how long the source's records are.
     throw new HttpError("invalid-fork", "a part of a record is inherited through the Durable Streams protocol only");
   }
-  const contentType = command.contentType === undefined ? undefined : normalized(command.contentType);
+  const contentType = normalized(command.contentType);
   if (batch === undefined) return contentType === undefined ? command : { ...command, contentType };
   const effective = contentType ?? inherited(context, command) ?? DEFAULT_CONTENT_TYPE;
   checkRecords(context, batch, effective);
@@ -67,44 +92,48 @@ function inherited(context: HttpContext, { fork }: CreateCommand): string | unde
 }
 
 function admitAppend(context: HttpContext, command: AppendCommand): AppendCommand {
-  const contentType = command.contentType === undefined ? undefined : normalized(command.contentType);
-  if (command.batch === undefined) return contentType === undefined ? command : { ...command, contentType };
+  checkName(command.stream);
+  const contentType = normalized(command.contentType);
+  if (command.batch === undefined) {
+    if (!command.close) throw new HttpError("malformed-command", "an append has a batch, or closes, or both");
+    return contentType === undefined ? command : { ...command, contentType };
+  }
   const effective = contentType ?? context.node.machine.stream(command.stream)?.contentType;
   if (effective === undefined) throw new HttpError("stream-not-found", `there is no stream "${command.stream}"`);
   checkRecords(context, command.batch, effective);
   return { ...command, contentType: effective };
 }
 
-function checkRecords(context: HttpContext, batch: BatchRef, contentType: string): void {
-  const { limits, zstd } = context;
+function checkRecords({ limits, zstd }: HttpContext, batch: BatchRef, contentType: string): void {
   assert(batch.bytes !== undefined, "a request carries its batches");
   if (batch.span > limits.recordsPerBatchMax) {
     throw new HttpError("too-many", `a batch has ${batch.span} records; at most ${limits.recordsPerBatchMax} are allowed`);
   }
-  const json = isJson(contentType);
-  const compressed = ((batch.bytes[FLAGS_PLACE] ?? 0) & COMPRESSION_MASK) !== 0;
-  if (!json && !compressed && batch.length <= limits.recordBytesMax) return;
-  const decoded = decodeBatch(batch.bytes, { ...(zstd !== undefined && { zstd }), rawBytesMax: limits.rawBatchBytesMax });
+  const options = {
+    ...(zstd !== undefined && { zstd }),
+    rawBytesMax: limits.rawBatchBytesMax,
+    recordBytesMax: limits.recordBytesMax,
+  };
+  const verified = verifyRecords(batch.bytes, options);
+  if (!verified.ok) throw new HttpError(verified.error.code, verified.error.message);
+  if (!isJson(contentType)) return;
+  const decoded = decodeBatch(batch.bytes, options);
   if (!decoded.ok) throw new HttpError(decoded.error.code, decoded.error.message);
   for (const { offsetDelta, record } of decoded.value.records) {
-    const bytes = recordBytes(record);
-    if (bytes > limits.recordBytesMax) {
-      throw new HttpError("record-too-large", `record ${offsetDelta} has ${bytes} bytes; at most ${limits.recordBytesMax} are allowed`);
-    }
-    if (json && record.value !== null && !isValidJson(record.value)) {
+    if (record.value !== null && !isValidJson(record.value)) {
       throw new HttpError("malformed-json", `record ${offsetDelta} is not valid JSON in UTF-8`);
     }
   }
 }
 
-function recordBytes({ key, value, headers }: DecodedRecord["record"]): number {
-  let bytes = (key?.length ?? 0) + (value?.length ?? 0);
-  for (const [name, headerValue] of headers ?? []) bytes += name.length + headerValue.length;
-  return bytes;
+function checkName(name: StreamName): void {
+  const checked = checkStreamName(name);
+  if (!checked.ok) throw new HttpError(checked.error.code, checked.error.message);
 }
 
-function normalized(contentType: string): string {
+function normalized(contentType: string | undefined): string | undefined {
+  if (contentType === undefined) return undefined;
   const normal = normalizeContentType(contentType);
-  if (normal === undefined) throw new HttpError("malformed-header", `"${contentType}" is not a media type`);
+  if (normal === undefined) throw new HttpError("malformed-command", `"${contentType}" is not a media type`);
   return normal;
 }

@@ -1,0 +1,399 @@
+/**
+ * One log on one disk: entries in, durable; entries and batches out, verified.
+ *
+ * Raft's entries are the data: an entry is written once, into a preallocated segment, and a record's bytes are read
+ * from there through an index. `frame.ts`, `entry-codec.ts`, `closing.ts` and `segment-header.ts` are a segment's
+ * format, `index-block.ts` that of a sealed one's index, `log-layout.ts` the names of the files.
+ *
+ * The caller appends, one group at a time, and tells with `applied`, in log order, what the state machine did with
+ * each batch; only then can a batch be read. It is not known here what a command or a stream is.
+ *
+ * After `open` the caller asks for the image with `loadImage`; if that is of no use, for a snapshot with
+ * `newestSnapshot`; and applies again what follows (`entries`, `applied`). Snapshots are only taken of what is in
+ * sealed segments, so that with a snapshot alone every batch can still be found.
+ */
+import { assert } from "../../src/lib/assert.ts";
+import { ok, type Result } from "../../src/lib/result.ts";
+import type { Disk, DiskError } from "../../src/ports/disk.ts";
+import type { Kv } from "../../src/ports/kv.ts";
+import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
+import { BatchIndex, type Horizon } from "./batch-index.ts";
+import type { LogEnd } from "./closing.ts";
+import { type Damage, DamageList } from "./damage.ts";
+import { FilePool } from "./file-pool.ts";
+import { Image, type ImageFault, type LoadedImage } from "./image.ts";
+import type { LogLimits } from "./limits.ts";
+import { LogImage } from "./log-image.ts";
+import { LogLayout } from "./log-layout.ts";
+import { LogReader, type StoredBatch } from "./log-reader.ts";
+import { type DiscardedTail, LogWriter } from "./log-writer.ts";
+import { Poison } from "./poison.ts";
+import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
+import type { RowChange } from "./row-hash.ts";
+import { IndexReader } from "./sealed-segment.ts";
+import { Sealer } from "./sealer.ts";
+import type { BatchPlacement } from "./segment-index.ts";
+import type { AmbiguousTail } from "./segment-judge.ts";
+import { SegmentList } from "./segment-list.ts";
+import type { ScanFault } from "./segment-scan.ts";
+import { type NewestSnapshot, type SnapshotGap, SnapshotStore } from "./snapshot-store.ts";
+import { Spares } from "./spares.ts";
+import { TailCache } from "./tail-cache.ts";
+import { type Liveness, Trimmer } from "./trimmer.ts";
+import type { UnsealedSegment } from "./unsealed-segment.ts";
+
+export type OpenOptions = {
+  readonly disk: Disk;
+  readonly kv: Kv;
+  /** The log's folder; made if it is not there. */
+  readonly directory: string;
+  readonly logId: number;
+  readonly limits: LogLimits;
+  /** No other node has this log: a damaged tail that was perhaps never acknowledged is set aside and cut off. */
+  readonly soleVoter: boolean;
+  readonly onProgress?: (progress: Progress) => void;
+};
+
+/** This version cannot read what is there, or it is another log's. */
+export type LogOpenError = ScanFault;
+
+export type RecoveryReport = {
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** Nothing had to be scanned in doubt: the log was closed, or is new. */
+  readonly clean: boolean;
+  readonly scannedBytes: number;
+  readonly sealedSegments: number;
+  readonly unsealedSegments: number;
+  /** Of a sole voter: what was set aside and cut off. */
+  readonly discarded: DiscardedTail | undefined;
+  /** Of any other: what has to be settled with the others' help. */
+  readonly ambiguous: AmbiguousTail | undefined;
+  readonly damage: readonly Damage[];
+};
+
+export type OpenedLog = { readonly log: SegmentedLog; readonly report: RecoveryReport };
+
+/** A stream's batches in one segment, for retention. */
+export type StreamSegmentSummary = { readonly endOffset: number; readonly bytes: number; readonly lastLogTime: number };
+
+export type LogStats = {
+  readonly sealedSegments: number;
+  readonly unsealedSegments: number;
+  readonly spares: number;
+  /** Why there are no more spares, if that is so. */
+  readonly spareFault: DiskError | undefined;
+  /** Why segments wait to be sealed, if that is so. */
+  readonly sealFault: DiskError | undefined;
+  readonly groups: number;
+  readonly tailCacheBytes: number;
+  readonly indexPages: number;
+  readonly damageDropped: number;
+};
+
+type Parts = {
+  readonly options: OpenOptions;
+  readonly layout: LogLayout;
+  readonly segments: SegmentList;
+  readonly spares: Spares;
+  readonly batchIndex: BatchIndex;
+  readonly indexReader: IndexReader;
+  readonly pool: FilePool;
+  readonly cache: TailCache;
+  readonly damage: DamageList;
+  readonly poison: Poison;
+  readonly snapshots: SnapshotStore;
+  readonly recovered: Recovered;
+};
+
+const NO_CONFIGURATION: Uint8Array = new Uint8Array(0);
+
+export class SegmentedLog {
+  readonly #parts: Parts;
+  readonly #writer: LogWriter;
+  readonly #reader: LogReader;
+  readonly #sealer: Sealer;
+  readonly #trimmer: Trimmer;
+  readonly #image: LogImage;
+  #horizon: Horizon;
+  /** Where the last applied entry was. */
+  #applying: UnsealedSegment | undefined;
+  #appliedIndex = 0;
+  #closed: Promise<void> | undefined;
+
+  private constructor(parts: Parts) {
+    const { disk, logId, limits } = parts.options;
+    const shared = { ...parts, disk, logId, limits };
+    this.#parts = parts;
+    this.#sealer = new Sealer(shared);
+    this.#reader = new LogReader(shared);
+    this.#trimmer = new Trimmer(shared);
+    const last = parts.recovered.segments.at(-1);
+    const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
+    this.#writer = new LogWriter({ ...shared, sealer: this.#sealer }, parts.recovered.end, ambiguous);
+    this.#image = new LogImage({ ...shared, image: new Image(parts.options.kv) });
+    this.#horizon = parts.batchIndex.horizon() ?? { index: 0, term: 0, hash: 0n, logTime: 0, configuration: NO_CONFIGURATION };
+  }
+
+  static async open(options: OpenOptions): Promise<Result<OpenedLog, LogOpenError>> {
+    const { disk, kv, logId, limits } = options;
+    const layout = new LogLayout(options.directory);
+    const damage = new DamageList(limits);
+    const pool = new FilePool(disk, limits);
+    const indexReader = new IndexReader(pool, layout, limits);
+    const batchIndex = new BatchIndex(kv);
+    const snapshots = new SnapshotStore({ disk, directory: layout.snapshots, logId });
+    await createFolders(disk, layout);
+    const [snapshotPosition = 0] = await snapshots.positions();
+    const onProgress = options.onProgress ?? ((): void => undefined);
+    const recovered = await recover({ disk, layout, limits, logId, batchIndex, indexReader, damage, snapshotPosition, onProgress });
+    if (!recovered.ok) return recovered;
+    const { segments: found, spares: ready, nextSequence } = recovered.value;
+    const segments = new SegmentList(found.map((item) => ("judged" in item ? item.segment : item)));
+    const spares = new Spares({ disk, layout, limits, ready, nextSequence });
+    const log = new SegmentedLog({
+      options,
+      layout,
+      segments,
+      spares,
+      batchIndex,
+      indexReader,
+      pool,
+      cache: new TailCache(limits),
+      damage,
+      poison: new Poison(),
+      snapshots,
+      recovered: recovered.value,
+    });
+    return ok({ log, report: await log.#finishOpening() });
+  }
+
+  /** The first entry from which on none is missing. Below it the log exists only in a snapshot. */
+  get firstIndex(): LogIndex {
+    return this.#parts.segments.firstIndex;
+  }
+
+  /** The proven end. */
+  get lastIndex(): LogIndex {
+    return this.#writer.end.index;
+  }
+
+  get lastTerm(): Term {
+    return this.#writer.end.term;
+  }
+
+  get end(): LogEnd {
+    return this.#writer.end;
+  }
+
+  /** What is behind the proven end and damaged: perhaps torn, perhaps acknowledged and rotten. */
+  get ambiguous(): AmbiguousTail | undefined {
+    return this.#writer.ambiguous;
+  }
+
+  /** The entry that the newest snapshot is of; index 0 without one. */
+  get horizon(): Horizon {
+    return this.#horizon;
+  }
+
+  /** Set once a write or sync has failed: from then on nothing is written. */
+  get poisoned(): DiskError | undefined {
+    return this.#parts.poison.error;
+  }
+
+  get damage(): readonly Damage[] {
+    return this.#parts.damage.all;
+  }
+
+  stats(): LogStats {
+    const { segments, spares, cache, indexReader, damage } = this.#parts;
+    const unsealedSegments = segments.unsealed.length;
+    return {
+      sealedSegments: segments.all.length - unsealedSegments,
+      unsealedSegments,
+      spares: spares.ready,
+      spareFault: spares.fault,
+      sealFault: this.#sealer.fault,
+      groups: this.#writer.groups,
+      tailCacheBytes: cache.bytes,
+      indexPages: indexReader.cachedPages,
+      damageDropped: damage.dropped,
+    };
+  }
+
+  /** The term of an entry; undefined where there is none, or damage hides it. */
+  term(index: LogIndex): Term | undefined {
+    if (index === this.#writer.end.index) return this.#writer.end.term;
+    if (index === this.#horizon.index) return this.#horizon.term;
+    return this.#parts.segments.find(index) === undefined ? undefined : this.#parts.segments.terms.term(index);
+  }
+
+  /**
+   * Durable when it resolves: one gathered write and one sync, unless a segment ends in between. One call at a time.
+   * The first entry follows the last one, or has the index of one with another term: that one and all behind it are
+   * cut off first. Rejects with `DiskError`; `no-space` leaves the log as it was, anything else poisons it.
+   */
+  append(entries: readonly Entry[]): Promise<void> {
+    return this.#writer.append(entries);
+  }
+
+  /** Nobody has what the ambiguous tail held: it is set aside and cut off. Appending does the same. */
+  discardAmbiguous(): Promise<DiscardedTail | undefined> {
+    return this.#writer.discardAmbiguous();
+  }
+
+  /**
+   * Entries by index: as many as fit `maxBytes`, one at least; fewer where the next one is damaged. A damaged batch
+   * comes without its bytes; its entry can be applied all the same.
+   */
+  entries(from: LogIndex, to: LogIndex, maxBytes: number): Promise<Result<Entry[], Damage>> {
+    return this.#reader.entries(from, Math.min(to, this.lastIndex), maxBytes);
+  }
+
+  /** The state machine has applied an entry, the next one: what it did with each of its batches. */
+  applied(index: LogIndex, placements: readonly BatchPlacement[]): void {
+    const follows = index === this.#appliedIndex + 1 || this.#appliedIndex === 0;
+    assert(follows && index <= this.lastIndex, "I4: entries are applied in order, from the log");
+    this.#appliedIndex = index;
+    if (this.#applying === undefined || index > this.#applying.lastIndex || index < this.#applying.firstIndex) {
+      const segment = this.#parts.segments.find(index);
+      // A sealed one knows already.
+      this.#applying = segment?.kind === "unsealed" ? segment : undefined;
+    }
+    const segment = this.#applying;
+    if (segment === undefined || segment.index.isPlaced(index)) return;
+    segment.index.place(index, placements);
+    if (segment.closed && index === segment.lastIndex) this.#sealer.kick();
+  }
+
+  /**
+   * A stream's batches from the one that holds `from` on, up to `to` (which is not beyond the stream's applied end)
+   * and `maxBytes`; one at least. What damage hides is an error only if nothing precedes it.
+   */
+  read(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<StoredBatch[], Damage>> {
+    return this.#reader.read(streamId, from, to, maxBytes);
+  }
+
+  /** Where a stream's batches are, by segment, oldest first. */
+  streamSegments(streamId: number): StreamSegmentSummary[] {
+    const sealed: StreamSegmentSummary[] = this.#parts.batchIndex.segmentsOf(streamId);
+    const unsealed = this.#parts.segments.unsealed.flatMap((segment) => segment.index.streams.get(streamId) ?? []);
+    return [...sealed, ...unsealed].map(({ endOffset, bytes, lastLogTime }) => ({ endOffset, bytes, lastLogTime }));
+  }
+
+  /** Saves the state machine's changed rows, the tail's index and the position in one transaction. */
+  saveImage(stateRows: readonly RowChange[], position: LogIndex, digest: bigint): Promise<void> {
+    return this.#image.save(stateRows, position, digest);
+  }
+
+  /** The image, verified; one that is of no use is discarded, and the fault says why. Before anything is applied. */
+  async loadImage(): Promise<Result<LoadedImage, ImageFault>> {
+    assert(this.#appliedIndex === 0, "the image is loaded before anything is applied");
+    const loaded = await this.#image.load(this.lastIndex);
+    if (loaded.ok) this.#appliedIndex = loaded.value.position;
+    else if (loaded.error.kind !== "missing") await this.discardImage();
+    this.#sealer.kick();
+    return loaded;
+  }
+
+  /** Forgets the image, and builds the sparse index anew: the state machine will apply again from a snapshot, or all. */
+  async discardImage(): Promise<void> {
+    await this.#image.discard();
+    if (this.#horizon.index > 0) await this.#parts.batchIndex.saveHorizon(this.#horizon);
+    this.#appliedIndex = 0;
+  }
+
+  /** The newest intact snapshot that the log follows on. */
+  async newestSnapshot(): Promise<Result<NewestSnapshot, SnapshotGap>> {
+    const newest = await this.#parts.snapshots.newest({ firstAvailableIndex: this.firstIndex });
+    const snapshot = newest.ok ? newest.value.snapshot : undefined;
+    if (snapshot !== undefined) {
+      const { term, hash, logTime, configuration } = snapshot.meta;
+      this.#horizon = { index: snapshot.position, term, hash, logTime, configuration };
+    }
+    return newest;
+  }
+
+  /**
+   * Writes a snapshot of what the image holds; no image may be saved meanwhile. All entries up to its position are
+   * sealed first: a snapshot is the state and the sealed segments.
+   */
+  async snapshotImage(configuration: Uint8Array = NO_CONFIGURATION): Promise<void> {
+    const { position, digest } = this.#image;
+    if (position === undefined || digest === undefined || position === 0 || position === this.#horizon.index) return;
+    const { segments } = this.#parts;
+    if (segments.unsealed.some((segment) => !segment.closed && segment.firstIndex <= position)) await this.#writer.roll();
+    await this.#sealer.sealedTo(position);
+    const end = await this.#endAt(position);
+    await this.#parts.snapshots.write(position, { ...end, configuration, digest }, this.#image.stateRows());
+    const { term, hash, logTime } = end;
+    this.#horizon = { index: position, term, hash, logTime, configuration };
+    await this.#parts.batchIndex.saveHorizon(this.#horizon);
+  }
+
+  /** Drops sealed segments up to `position` (a verified snapshot's) that hold nothing live; how many. */
+  async trim(position: LogIndex, isLive: Liveness): Promise<number> {
+    const dropped = await this.#trimmer.trim(position, isLive);
+    // There may be space again.
+    this.#parts.spares.prepare();
+    this.#sealer.kick();
+    return dropped;
+  }
+
+  freeBytes(): Promise<number> {
+    return this.#parts.options.disk.freeBytes();
+  }
+
+  /** Resolves once nothing goes on in the background. */
+  async settled(): Promise<void> {
+    await this.#parts.spares.idle();
+    await this.#sealer.idle();
+    await this.#trimmer.idle();
+  }
+
+  /** Finishes what goes on, proves the end of the log, and closes its files. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await this.#trimmer.idle();
+    this.#sealer.close();
+    await this.#sealer.idle();
+    try {
+      if (this.poisoned === undefined) await this.#writer.close();
+    } finally {
+      await this.#parts.spares.close();
+      await Promise.all(this.#parts.segments.unsealed.map((segment) => segment.file.retire()));
+      await this.#parts.pool.close();
+    }
+  }
+
+  /** What is offered from here on is durable; what is ambiguous and nobody else's is cut off. */
+  async #finishOpening(): Promise<RecoveryReport> {
+    const { options, recovered, segments, damage, spares } = this.#parts;
+    const last = recovered.segments.at(-1);
+    const clean = last === undefined || !("judged" in last) || last.judged.marked;
+    await this.#writer.proveTail();
+    const discarded = options.soleVoter && this.ambiguous !== undefined ? await this.#writer.discardAmbiguous() : undefined;
+    spares.prepare();
+    return {
+      firstIndex: this.firstIndex,
+      lastIndex: this.lastIndex,
+      clean,
+      scannedBytes: recovered.scannedBytes,
+      sealedSegments: segments.sealed.length,
+      unsealedSegments: segments.unsealed.length,
+      discarded,
+      ambiguous: this.ambiguous,
+      damage: damage.all,
+    };
+  }
+
+  /** What the chain has at an entry, in memory or read back. */
+  async #endAt(index: LogIndex): Promise<LogEnd> {
+    if (index === this.#writer.end.index) return this.#writer.end;
+    return this.#reader.endAt(index);
+  }
+}

@@ -1,0 +1,153 @@
+/** Commands and results of every kind, for properties of their encoding. They need not make sense. */
+import fc from "fast-check";
+import type { BatchRef } from "../../src/record/batch.ts";
+import type {
+  AppendCommand,
+  Command,
+  CommandResult,
+  Condition,
+  CreateCommand,
+  CursorCommand,
+  DeleteCommand,
+  Expiry,
+  ForkPoint,
+  TransactionOperation,
+} from "../../src/wire/command.ts";
+import { type ErrorCode, ERRORS } from "../../src/wire/errors.ts";
+
+const name = fc.string({ unit: "grapheme", maxLength: 12 });
+const int = fc.oneof(fc.nat(300), fc.maxSafeNat());
+const blob = fc.uint8Array({ maxLength: 20 });
+const names = fc.array(name, { maxLength: 4 });
+
+/** Fields that may be absent are absent, not undefined. */
+function shape<T>(required: Record<string, fc.Arbitrary<unknown>>, optional: Record<string, fc.Arbitrary<unknown>> = {}): fc.Arbitrary<T> {
+  return fc.record({ ...required, ...optional }, { requiredKeys: Object.keys(required), noNullPrototype: true }) as fc.Arbitrary<T>;
+}
+
+function kind<T extends string>(value: T): Record<"kind", fc.Arbitrary<T>> {
+  return { kind: fc.constant(value) };
+}
+
+const batch = shape<BatchRef>({ hash: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), length: int, span: int }, { bytes: blob });
+const expiry = fc.oneof(
+  shape<Expiry>(kind("never")),
+  shape<Expiry>({ ...kind("sliding"), ttlSeconds: int }),
+  shape<Expiry>({ ...kind("absolute"), atMs: int }),
+);
+const retention = shape<object>({}, { maxAgeMs: int, maxBytes: int });
+const fork = shape<ForkPoint>({ source: name, incarnation: int, partialBytes: int }, { offset: int });
+const create = shape<CreateCommand>(
+  { ...kind("create"), stream: name, closed: fc.boolean() },
+  { contentType: name, expiry, retention, fork, batch },
+);
+const append = shape<AppendCommand>(
+  { ...kind("append"), stream: name, close: fc.boolean() },
+  {
+    incarnation: int,
+    contentType: name,
+    batch,
+    producer: shape({ id: name, epoch: int, sequence: int }),
+    streamSequence: name,
+    expectedOffset: int,
+  },
+);
+const remove = shape<DeleteCommand>({ ...kind("delete"), stream: name }, { incarnation: int });
+const cursor = shape<CursorCommand>(
+  { ...kind("cursor"), name },
+  { value: blob, expected: fc.option(blob, { nil: null }) },
+);
+const condition = fc.oneof(
+  shape<Condition>({ ...kind("stream-exists"), stream: name }, { incarnation: int }),
+  shape<Condition>({ ...kind("stream-absent"), stream: name }),
+  shape<Condition>({ ...kind("next-offset"), stream: name, offset: int }),
+  shape<Condition>({ ...kind("cursor"), name, value: fc.option(blob, { nil: null }) }),
+);
+const operation: fc.Arbitrary<TransactionOperation> = fc.oneof(create, append, remove, cursor);
+const fence = { id: name, generation: int, wakeId: name };
+
+const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
+  "create": create,
+  "append": append,
+  "delete": remove,
+  "touch": shape({ ...kind("touch"), streams: names }),
+  "tick": shape(kind("tick")),
+  "settings": shape({ ...kind("settings"), stream: name, retention }),
+  "trim": shape({ ...kind("trim"), stream: name, before: int }, { incarnation: int }),
+  "cursor": cursor,
+  "transaction": shape({
+    ...kind("transaction"),
+    conditions: fc.array(condition, { maxLength: 4 }),
+    operations: fc.array(operation, { maxLength: 5 }),
+  }),
+  "subscription-create": shape(
+    {
+      ...kind("subscription-create"),
+      id: name,
+      delivery: fc.oneof(shape({ ...kind("webhook"), url: name }), shape({ ...kind("pull-wake"), wakeStream: name })),
+      streams: names,
+      leaseMs: int,
+    },
+    { pattern: name, description: name },
+  ),
+  "subscription-delete": shape({ ...kind("subscription-delete"), id: name }),
+  "subscription-link": shape({ ...kind("subscription-link"), id: name, streams: names }),
+  "subscription-unlink": shape({ ...kind("subscription-unlink"), id: name, stream: name }),
+  "subscription-wake": shape({ ...kind("subscription-wake"), ...fence }, { batch }),
+  "subscription-claim": shape({ ...kind("subscription-claim"), id: name, worker: name, wakeId: name }),
+  "subscription-ack": shape({
+    ...kind("subscription-ack"),
+    ...fence,
+    acks: fc.array(shape({ stream: name, incarnation: int, offset: int }), { maxLength: 4 }),
+    done: fc.boolean(),
+  }),
+  "subscription-release": shape({ ...kind("subscription-release"), ...fence }),
+  "subscription-failed": shape({ ...kind("subscription-failed"), ...fence, retryAtMs: int }),
+};
+
+const code = fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[]));
+const appended = shape<CommandResult>(
+  { ...kind("appended"), incarnation: int, tail: int, closed: fc.boolean(), duplicate: fc.boolean() },
+  { firstOffset: int, nextOffset: int, producer: shape({ epoch: int, sequence: int }) },
+);
+const rejected = shape<CommandResult>(
+  { ...kind("rejected"), code, message: name },
+  {
+    incarnation: int,
+    tail: int,
+    closed: fc.constant(true),
+    firstOffset: int,
+    epoch: int,
+    expectedSequence: int,
+    holder: name,
+    generation: int,
+  },
+);
+
+const RESULTS: { readonly [K in CommandResult["kind"]]: fc.Arbitrary<CommandResult> } = {
+  "created": shape({
+    ...kind("created"),
+    created: fc.boolean(),
+    incarnation: int,
+    nextOffset: int,
+    contentType: name,
+    closed: fc.boolean(),
+    expiry,
+  }),
+  "appended": appended,
+  "done": shape(kind("done")),
+  "trimmed": shape({ ...kind("trimmed"), firstOffset: int }),
+  "transaction": shape({ ...kind("transaction"), results: fc.array(fc.oneof(appended, rejected), { maxLength: 4 }) }),
+  "subscription-created": shape({ ...kind("subscription-created"), created: fc.boolean() }),
+  "subscription-claimed": shape({ ...kind("subscription-claimed"), generation: int, wakeId: name, leaseMs: int }),
+  "subscription-acked": shape({ ...kind("subscription-acked"), nextWake: fc.boolean() }),
+  "rejected": rejected,
+};
+
+export const anyCommand: fc.Arbitrary<Command> = fc.oneof(...Object.values(COMMANDS));
+export const anyResult: fc.Arbitrary<CommandResult> = fc.oneof(...Object.values(RESULTS));
+export const commandKinds = Object.keys(COMMANDS) as readonly Command["kind"][];
+
+export function commandOf(wanted: Command["kind"]): fc.Arbitrary<Command> {
+  return COMMANDS[wanted];
+}
