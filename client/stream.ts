@@ -7,7 +7,7 @@ import { formatOffset, parseOffset, type Incarnation, type Offset } from "../src
 import type { CreatedResult, Expiry, Retention } from "../src/wire/command.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./deadline.ts";
-import { TidemarkError, type Gap } from "./error.ts";
+import { asTidemarkError, TidemarkError, type Gap } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import { Producer } from "./producer.ts";
 import { sealBatch, toRecord, type RecordInput } from "./record-input.ts";
@@ -157,8 +157,14 @@ export class Stream {
 
   /** Closes the stream, after everything this client appended to it by `append`: it takes no more. Idempotent. */
   async close(options: CallOptions = {}): Promise<{ readonly nextOffset: Offset }> {
-    const result = await this.#connection.appends(this.name).append({ close: true }, options);
-    return { nextOffset: result.tail };
+    try {
+      const result = await this.#connection.appends(this.name).append({ close: true }, options);
+      return { nextOffset: result.tail };
+    } catch (thrown) {
+      const error = asTidemarkError(thrown);
+      if (error.code !== "stream-closed" || error.tail === undefined) throw error;
+      return { nextOffset: error.tail };
+    }
   }
 
   /** Deletes the stream. */

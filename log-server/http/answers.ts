@@ -53,7 +53,13 @@ export class Answers {
     return raw;
   }
 
-  problem(reply: FastifyReply, code: ErrorCode, detail: string, headers: FlatHeaders = [], members: Readonly<Record<string, unknown>> = {}): void {
+  problem(
+    reply: FastifyReply,
+    code: ErrorCode,
+    detail: string,
+    headers: FlatHeaders = [],
+    members: Readonly<Record<string, unknown>> = {},
+  ): void {
     const { status, retryable } = ERRORS[code];
     const all = ["Content-Type", PROBLEM_CONTENT_TYPE, "Cache-Control", "no-store", ...headers];
     if (retryable && status !== 408) all.push("Retry-After", RETRY_AFTER);
@@ -73,7 +79,8 @@ export class Answers {
     const { origin } = reply.request.raw.headers;
     const method = reply.request.raw.method;
     // Shared caches may answer a page with what another client fetched, so reads always say who may see them.
-    if (origin !== undefined || method === "GET" || method === "HEAD") pushCrossOrigin(headers, this.#crossOrigin, origin);
+    if (origin !== undefined || method === "GET" || method === "HEAD")
+      pushCrossOrigin(headers, this.#crossOrigin, origin);
     reply.hijack();
     raw.writeHead(status, headers);
     return raw;

@@ -40,7 +40,8 @@ export class Access {
         if (!isForeign(request.headers) || request.method === "OPTIONS") return undefined;
         return unauthorized("requests from, or by the name of, another site are not accepted without a token");
       case "token":
-        if (this.#shows(request.headers.authorization) || request.method === "OPTIONS" || isOpen(request.url ?? "")) return undefined;
+        if (this.#shows(request.headers.authorization) || request.method === "OPTIONS" || isOpen(request.url ?? ""))
+          return undefined;
         return unauthorized("the Authorization header must be Bearer and a valid token");
     }
   }

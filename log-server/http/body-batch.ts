@@ -24,7 +24,10 @@ export function batchOf(records: readonly StreamRecord[]): BatchRef {
 
 function checked(value: Uint8Array, limits: HttpLimits): Uint8Array {
   if (value.length > limits.recordBytesMax) {
-    throw new HttpError("record-too-large", `a record has ${value.length} bytes; at most ${limits.recordBytesMax} are allowed`);
+    throw new HttpError(
+      "record-too-large",
+      `a record has ${value.length} bytes; at most ${limits.recordBytesMax} are allowed`,
+    );
   }
   return value;
 }

@@ -9,7 +9,11 @@ import type { HttpLimits } from "./limits.ts";
 
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-export type BodyParser = (request: FastifyRequest, payload: IncomingMessage, done: (error: Error | null, body?: Uint8Array) => void) => void;
+export type BodyParser = (
+  request: FastifyRequest,
+  payload: IncomingMessage,
+  done: (error: Error | null, body?: Uint8Array) => void,
+) => void;
 
 /** A parser; all requests of one server share its bound on what is being received. */
 export function bodyParser(limits: HttpLimits): BodyParser {
@@ -47,7 +51,8 @@ export function bodyParser(limits: HttpLimits): BodyParser {
     };
     const onEnd = (): void => finish(null);
     const onError = (): void => finish(new HttpError("malformed-request", "the body ended before it was complete"));
-    const onClose = (): void => finish(new HttpError("malformed-request", "the connection was closed before the body was complete"));
+    const onClose = (): void =>
+      finish(new HttpError("malformed-request", "the connection was closed before the body was complete"));
     payload.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
   };
 }
@@ -58,7 +63,11 @@ export function bodyOf(request: FastifyRequest): Uint8Array {
 }
 
 function tooLarge(limits: HttpLimits, close: boolean): HttpError {
-  return new HttpError("body-too-large", `a body may have at most ${limits.bodyBytesMax} bytes`, close ? ["Connection", "close"] : []);
+  return new HttpError(
+    "body-too-large",
+    `a body may have at most ${limits.bodyBytesMax} bytes`,
+    close ? ["Connection", "close"] : [],
+  );
 }
 
 /** Reads on and keeps nothing: a sender that is still busy sending would not see the answer. */

@@ -14,7 +14,8 @@ export function normalizeContentType(text: string): string | undefined {
   if (text === JSON_CONTENT_TYPE || text === DEFAULT_CONTENT_TYPE) return text;
   const parts = text.split(";");
   const [type, subtype, ...rest] = (parts[0] as string).trim().split("/");
-  if (type === undefined || subtype === undefined || rest.length > 0 || !TOKEN.test(type) || !TOKEN.test(subtype)) return undefined;
+  if (type === undefined || subtype === undefined || rest.length > 0 || !TOKEN.test(type) || !TOKEN.test(subtype))
+    return undefined;
   const parameters: string[] = [];
   for (const part of parts.slice(1)) {
     if (part.trim() === "") continue;

@@ -18,7 +18,10 @@ const FRAMEWORK_CODES: ReadonlyMap<string, ErrorCode> = new Map([
 
 export function answerError(answers: Answers, observer: HttpObserver, reply: FastifyReply, error: unknown): void {
   const { code, message } = describeError(error);
-  if (code === "internal") observer.event("request-failed", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  if (code === "internal")
+    observer.event("request-failed", {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
   if (reply.raw.headersSent || reply.raw.destroyed) {
     // Half an answer must not look like a whole one.
     reply.raw.destroy();

@@ -15,7 +15,8 @@ export function integerHeader(headers: IncomingHttpHeaders, name: string): numbe
   const value = header(headers, name);
   if (value === undefined) return undefined;
   const number = parseInteger(value);
-  if (number === undefined) throw new HttpError("malformed-header", `${name} must be a non-negative integer, not "${value}"`);
+  if (number === undefined)
+    throw new HttpError("malformed-header", `${name} must be a non-negative integer, not "${value}"`);
   return number;
 }
 

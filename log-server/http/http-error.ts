@@ -14,7 +14,12 @@ export class HttpError extends Error {
   /** Further members of the problem document. */
   readonly members: Readonly<Record<string, unknown>>;
 
-  constructor(code: ErrorCode, message: string, headers: FlatHeaders = [], members: Readonly<Record<string, unknown>> = {}) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    headers: FlatHeaders = [],
+    members: Readonly<Record<string, unknown>> = {},
+  ) {
     super(message);
     this.code = code;
     this.headers = headers;

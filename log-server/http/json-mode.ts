@@ -22,7 +22,9 @@ export function splitMessages(body: Uint8Array, messagesMax: number): Result<rea
   const to = skipSpaceBack(body, body.length);
   if (body[from] !== OPEN_BRACKET) return ok([body.subarray(from, to)]);
   const messages = elements(body, from + 1, to - 1, messagesMax);
-  return messages === undefined ? err({ code: "too-many", message: `the array has more than ${messagesMax} elements` }) : ok(messages);
+  return messages === undefined
+    ? err({ code: "too-many", message: `the array has more than ${messagesMax} elements` })
+    : ok(messages);
 }
 
 /** Whether the bytes are one JSON value. */

@@ -7,13 +7,15 @@ export function rejectionError(rejection: Rejection, producer?: ProducerTag): Ht
   const { code, message, incarnation, tail, closed, epoch, expectedSequence, firstOffset } = rejection;
   const headers: FlatHeaders = [];
   const members: Record<string, unknown> = {};
-  if (incarnation !== undefined && tail !== undefined) headers.push("Stream-Next-Offset", formatOffset(incarnation, tail));
+  if (incarnation !== undefined && tail !== undefined)
+    headers.push("Stream-Next-Offset", formatOffset(incarnation, tail));
   if (closed === true) headers.push("Stream-Closed", "true");
   if (epoch !== undefined) headers.push("Producer-Epoch", String(epoch));
   if (expectedSequence !== undefined) {
     headers.push("Producer-Expected-Seq", String(expectedSequence));
     if (producer !== undefined) headers.push("Producer-Received-Seq", String(producer.sequence));
   }
-  if (incarnation !== undefined && firstOffset !== undefined) members["firstOffset"] = formatOffset(incarnation, firstOffset);
+  if (incarnation !== undefined && firstOffset !== undefined)
+    members["firstOffset"] = formatOffset(incarnation, firstOffset);
   return new HttpError(code, message, headers, members);
 }

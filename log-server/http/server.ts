@@ -63,7 +63,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: limits.timeoutCheckEveryMs,
     },
-    frameworkErrors: (error, request, reply) => answerError(answers, observer, reply, nameError(request.raw.url ?? "") ?? error),
+    frameworkErrors: (error, request, reply) =>
+      answerError(answers, observer, reply, nameError(request.raw.url ?? "") ?? error),
     clientErrorHandler: (error, socket) => answerSocketError(error, socket),
   });
   server.server.maxConnections = limits.connectionsMax;

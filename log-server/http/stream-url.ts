@@ -9,7 +9,10 @@ export const STREAM_PREFIX = "/v1/stream/";
 /** What may stand in a URL (RFC 3986) and does not end its path. */
 const URL_CHARACTERS = /^[!"$-~]*$/;
 
-export type ReadFrom = { readonly kind: "start" } | { readonly kind: "now" } | { readonly kind: "token"; readonly token: OffsetToken };
+export type ReadFrom =
+  | { readonly kind: "start" }
+  | { readonly kind: "now" }
+  | { readonly kind: "token"; readonly token: OffsetToken };
 export type LiveMode = "long-poll" | "sse";
 
 export type ReadQuery = {
@@ -47,8 +50,13 @@ export function readQuery(url: string): ReadQuery {
     throw new HttpError("malformed-url", `live must be long-poll or sse, not "${live}"`);
   }
   const [offset] = offsets;
-  if (live !== undefined && offset === undefined) throw new HttpError("malformed-offset", "a live read needs an offset");
-  return { from: offset === undefined ? { kind: "start" } : readFrom(offset), live, cursor: parameters.get("cursor") ?? undefined };
+  if (live !== undefined && offset === undefined)
+    throw new HttpError("malformed-offset", "a live read needs an offset");
+  return {
+    from: offset === undefined ? { kind: "start" } : readFrom(offset),
+    live,
+    cursor: parameters.get("cursor") ?? undefined,
+  };
 }
 
 function readFrom(offset: string): ReadFrom {

@@ -56,7 +56,7 @@ export function openFor(
 export function batchRefusal(batch: BatchRef | undefined, at: Offset): Rejection | undefined {
   if (batch === undefined) return undefined;
   if (!Number.isSafeInteger(batch.span) || batch.span < 1) return reject("malformed-batch", "a batch has records");
-  // One more than the batch ends at must be an offset, too: forks may begin inside a record.
+  // So that every offset, and the one after it, is a safe integer.
   if (at + batch.span >= Number.MAX_SAFE_INTEGER) return reject("batch-too-large", "the stream has no offsets left");
   return undefined;
 }

@@ -49,6 +49,7 @@ describe("single calls", () => {
       closed: false,
     });
     expect(await run(time, stream.close())).toEqual({ nextOffset: 2 });
+    expect(await run(time, stream.close())).toEqual({ nextOffset: 2 });
     expect(await run(time, failure(stream.append("c")))).toMatchObject({
       code: "stream-closed",
       outcome: "not-applied",

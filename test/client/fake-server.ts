@@ -135,7 +135,7 @@ export class FakeServer {
         producer = { epoch: tag.epoch, last: -1, answers: new Map() };
       }
     }
-    if (stream.closed) return rejected("stream-closed");
+    if (stream.closed) return { ...rejected("stream-closed"), tail: stream.next };
     if (command.expectedOffset !== undefined && command.expectedOffset !== stream.next) {
       return { ...rejected("offset-mismatch"), tail: stream.next };
     }

@@ -122,7 +122,7 @@ describe("the SDK and a node", () => {
     for (let at = 0; at < count; at += 1) {
       await producer.ready();
       offsets.push(producer.append(`record ${at}`));
-      if (at === count / 3 || at === Math.floor((count * 2) / 3)) {
+      if (at === Math.floor(count / 3) || at === Math.floor((count * 2) / 3)) {
         await restarted;
         restarted = node.close().then(() => start());
       }

@@ -31,15 +31,26 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: readonly string[]): Promise<number> {
   if (!existsSync(join(here, "node_modules/vitest"))) await run("npm", ["ci", "--no-audit", "--no-fund"], {});
   const data = await mkdtemp(join(tmpdir(), "tidemark-conformance-"));
-  const server = spawn(process.execPath, [join(root, "client/cli/bin.ts"), "serve", "--data", data, "--listen", "127.0.0.1:0"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const server = spawn(
+    process.execPath,
+    [join(root, "client/cli/bin.ts"), "serve", "--data", data, "--listen", "127.0.0.1:0"],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   try {
     const url = await ready(server);
     const reportFile = join(data, "report.json");
     const status = await run(
       process.execPath,
-      [join(here, "node_modules/vitest/vitest.mjs"), "run", "--reporter=default", "--reporter=json", `--outputFile.json=${reportFile}`, ...args],
+      [
+        join(here, "node_modules/vitest/vitest.mjs"),
+        "run",
+        "--reporter=default",
+        "--reporter=json",
+        `--outputFile.json=${reportFile}`,
+        ...args,
+      ],
       { TIDEMARK_URL: url },
     );
     return conclude(status, JSON.parse(await readFile(reportFile, "utf8")) as Report, args.length === 0);
@@ -51,7 +62,9 @@ async function main(args: readonly string[]): Promise<number> {
 
 function conclude(status: number, report: Report, whole: boolean): number {
   const skipped = report.numPendingTests + report.numTodoTests;
-  console.log(`conformance: ${report.numPassedTests} of ${TESTS} passed, ${report.numFailedTests} failed, ${skipped} skipped`);
+  console.log(
+    `conformance: ${report.numPassedTests} of ${TESTS} passed, ${report.numFailedTests} failed, ${skipped} skipped`,
+  );
   if (!whole) return status;
   const all = report.numTotalTests === TESTS && report.numPassedTests === TESTS && skipped === 0;
   return status === 0 && all ? 0 : 1;

@@ -35,13 +35,15 @@ const LIMITS: HttpLimits = {
 const TEXT = { "content-type": "text/plain" };
 const JSON_TYPE = { "content-type": "application/json" };
 const PRODUCER = { "producer-id": "p", "producer-epoch": "5", "producer-seq": "1" };
-const UNKNOWN_OFFSET = "0000000000000001_9999999999999999";
 
 let server: TestServer;
+/** Of the stream "text", far past its end. */
+let beyond: string;
 
 beforeAll(async () => {
   server = await startTestServer({ http: LIMITS });
-  await send("PUT", "/v1/stream/text", { headers: TEXT, body: "one" });
+  const text = await send("PUT", "/v1/stream/text", { headers: TEXT, body: "one" });
+  beyond = `${text.headers.get("stream-next-offset")?.slice(0, 16)}_9999999999999999`;
   await send("PUT", "/v1/stream/json", { headers: JSON_TYPE, body: "[1]" });
   await send("PUT", "/v1/stream/closed", { headers: { ...TEXT, "stream-closed": "true" }, body: "end" });
   // Epoch 5, sequence 0: what follows is checked against it.
@@ -79,12 +81,28 @@ describe("requests that are refused", () => {
   const text = "/v1/stream/text";
   const cases: readonly (readonly [string, ErrorCode, () => Promise<Response>])[] = [
     ["an oversized body", "body-too-large", () => send("POST", text, { headers: TEXT, body: "x".repeat(65 * 1024) })],
-    ["an oversized record", "record-too-large", () => send("POST", text, { headers: TEXT, body: "x".repeat(17 * 1024) })],
-    ["an oversized JSON message", "record-too-large", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: `["${"x".repeat(17 * 1024)}"]` })],
-    ["too many JSON messages", "too-many", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: `[${"1,".repeat(1_000)}1]` })],
+    [
+      "an oversized record",
+      "record-too-large",
+      () => send("POST", text, { headers: TEXT, body: "x".repeat(17 * 1024) }),
+    ],
+    [
+      "an oversized JSON message",
+      "record-too-large",
+      () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: `["${"x".repeat(17 * 1024)}"]` }),
+    ],
+    [
+      "too many JSON messages",
+      "too-many",
+      () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: `[${"1,".repeat(1_000)}1]` }),
+    ],
     ["an oversized URL", "url-too-long", () => send("GET", `/v1/stream/text?x=${"x".repeat(4_096)}`)],
     ["an oversized name", "malformed-name", () => send("PUT", `/v1/stream/${"x".repeat(1_025)}`, { headers: TEXT })],
-    ["a name with 1,000 segments", "malformed-name", () => send("PUT", `/v1/stream/a${"/a".repeat(999)}`, { headers: TEXT })],
+    [
+      "a name with 1,000 segments",
+      "malformed-name",
+      () => send("PUT", `/v1/stream/a${"/a".repeat(999)}`, { headers: TEXT }),
+    ],
     ["a name with NUL", "malformed-name", () => send("PUT", "/v1/stream/a%00b", { headers: TEXT })],
     ["a name with an encoded slash", "malformed-name", () => send("PUT", "/v1/stream/a%2Fb", { headers: TEXT })],
     ["a name that is not UTF-8", "malformed-name", () => send("PUT", "/v1/stream/a%C3%28", { headers: TEXT })],
@@ -92,42 +110,132 @@ describe("requests that are refused", () => {
     ["a reserved name", "malformed-name", () => send("PUT", "/v1/stream/__ds", { headers: TEXT })],
     ["a bad percent-encoding", "malformed-name", () => send("PUT", "/v1/stream/a%zz", { headers: TEXT })],
     ["JSON cut short", "malformed-json", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: '{"a":' })],
-    ["JSON that is not UTF-8", "malformed-json", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: new Uint8Array([0x22, 0xff, 0x22]) })],
+    [
+      "JSON that is not UTF-8",
+      "malformed-json",
+      () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: new Uint8Array([0x22, 0xff, 0x22]) }),
+    ],
     ["an empty array", "malformed-json", () => send("POST", "/v1/stream/json", { headers: JSON_TYPE, body: "[]" })],
     ["an empty body", "empty-body", () => send("POST", text, { headers: TEXT })],
     ["no content type", "malformed-header", () => send("POST", text, { body: new Uint8Array([1]) })],
-    ["a content type that is none", "unsupported-media-type", () => send("POST", text, { headers: { "content-type": "text" }, body: "x" })],
+    [
+      "a content type that is none",
+      "unsupported-media-type",
+      () => send("POST", text, { headers: { "content-type": "text" }, body: "x" }),
+    ],
     ["another content type", "content-type-mismatch", () => send("POST", text, { headers: JSON_TYPE, body: "1" })],
     ["a malformed offset", "malformed-offset", () => send("GET", `${text}?offset=12`)],
-    ["an offset past the end", "malformed-offset", () => send("GET", `${text}?offset=${UNKNOWN_OFFSET}`)],
+    ["an offset past the end", "malformed-offset", () => send("GET", `${text}?offset=${beyond}`)],
     ["a live read without an offset", "malformed-offset", () => send("GET", `${text}?live=sse`)],
     ["an unknown live mode", "malformed-url", () => send("GET", `${text}?offset=-1&live=radio`)],
-    ["a producer without an epoch", "malformed-header", () => send("POST", text, { headers: { ...TEXT, "producer-id": "p" }, body: "x" })],
-    ["a producer sequence with an exponent", "malformed-header", () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-seq": "1e3" }, body: "x" })],
-    ["an old epoch", "producer-fenced", () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-epoch": "4" }, body: "x" })],
-    ["a new epoch that does not begin at 0", "invalid-producer", () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-epoch": "6" }, body: "x" })],
-    ["a gap in the sequence", "sequence-gap", () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-seq": "2" }, body: "x" })],
-    ["a stream sequence that goes back", "stream-sequence-conflict", () => send("POST", text, { headers: { ...TEXT, "stream-seq": "a" }, body: "x" })],
+    [
+      "a producer without an epoch",
+      "malformed-header",
+      () => send("POST", text, { headers: { ...TEXT, "producer-id": "p" }, body: "x" }),
+    ],
+    [
+      "a producer sequence with an exponent",
+      "malformed-header",
+      () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-seq": "1e3" }, body: "x" }),
+    ],
+    [
+      "an old epoch",
+      "producer-fenced",
+      () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-epoch": "4" }, body: "x" }),
+    ],
+    [
+      "a new epoch that does not begin at 0",
+      "invalid-producer",
+      () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-epoch": "6" }, body: "x" }),
+    ],
+    [
+      "a gap in the sequence",
+      "sequence-gap",
+      () => send("POST", text, { headers: { ...TEXT, ...PRODUCER, "producer-seq": "2" }, body: "x" }),
+    ],
+    [
+      "a stream sequence that goes back",
+      "stream-sequence-conflict",
+      () => send("POST", text, { headers: { ...TEXT, "stream-seq": "a" }, body: "x" }),
+    ],
     ["an unknown stream", "stream-not-found", () => send("POST", "/v1/stream/none", { headers: TEXT, body: "x" })],
-    ["an append to a closed stream", "stream-closed", () => send("POST", "/v1/stream/closed", { headers: TEXT, body: "x" })],
+    [
+      "an append to a closed stream",
+      "stream-closed",
+      () => send("POST", "/v1/stream/closed", { headers: TEXT, body: "x" }),
+    ],
     ["another configuration", "stream-exists", () => send("PUT", text, { headers: JSON_TYPE })],
-    ["both kinds of expiry", "malformed-header", () => send("PUT", "/v1/stream/new", { headers: { ...TEXT, "stream-ttl": "1", "stream-expires-at": "2030-01-01T00:00:00Z" } })],
-    ["a time to live past all bounds", "malformed-header", () => send("PUT", "/v1/stream/new", { headers: { ...TEXT, "stream-ttl": "9007199254740993" } })],
-    ["a fork of nothing", "stream-not-found", () => send("PUT", "/v1/stream/new", { headers: { "stream-forked-from": "/v1/stream/none" } })],
-    ["a fork past the end", "invalid-fork", () => send("PUT", "/v1/stream/new", { headers: { "stream-forked-from": text, "stream-fork-offset": UNKNOWN_OFFSET } })],
+    [
+      "both kinds of expiry",
+      "malformed-header",
+      () =>
+        send("PUT", "/v1/stream/new", {
+          headers: { ...TEXT, "stream-ttl": "1", "stream-expires-at": "2030-01-01T00:00:00Z" },
+        }),
+    ],
+    [
+      "a time to live past all bounds",
+      "malformed-header",
+      () => send("PUT", "/v1/stream/new", { headers: { ...TEXT, "stream-ttl": "9007199254740993" } }),
+    ],
+    [
+      "a fork of nothing",
+      "stream-not-found",
+      () => send("PUT", "/v1/stream/new", { headers: { "stream-forked-from": "/v1/stream/none" } }),
+    ],
+    [
+      "a fork past the end",
+      "invalid-fork",
+      () => send("PUT", "/v1/stream/new", { headers: { "stream-forked-from": text, "stream-fork-offset": beyond } }),
+    ],
     ["an unknown method", "method-not-allowed", () => send("PATCH", text)],
     ["an unknown path", "route-not-found", () => send("GET", "/v2/anything")],
-    ["a foreign session token", "cluster-changed", () => send("GET", text, { headers: { "tidemark-session": "elsewhere.0.1" } })],
-    ["a page from elsewhere", "unauthorized", () => send("POST", text, { headers: { ...TEXT, origin: "https://example.com" }, body: "x" })],
-    ["a webhook to the local network", "webhook-forbidden", () => subscribe({ type: "webhook", pattern: "a/*", webhook: { url: "https://169.254.169.254/" } })],
-    ["a subscription without streams", "invalid-subscription", () => subscribe({ type: "webhook", webhook: { url: "https://example.com/" } })],
-    ["frames of another type", "unsupported-media-type", () => send("POST", "/v1/frames", { headers: TEXT, body: "x" })],
+    [
+      "a foreign session token",
+      "cluster-changed",
+      () => send("GET", text, { headers: { "tidemark-session": "elsewhere.0.1" } }),
+    ],
+    [
+      "a page from elsewhere",
+      "unauthorized",
+      () => send("POST", text, { headers: { ...TEXT, origin: "https://example.com" }, body: "x" }),
+    ],
+    [
+      "a webhook to the local network",
+      "webhook-forbidden",
+      () => subscribe({ type: "webhook", pattern: "a/*", webhook: { url: "https://169.254.169.254/" } }),
+    ],
+    [
+      "a subscription without streams",
+      "invalid-subscription",
+      () => subscribe({ type: "webhook", webhook: { url: "https://example.com/" } }),
+    ],
+    [
+      "frames of another type",
+      "unsupported-media-type",
+      () => send("POST", "/v1/frames", { headers: TEXT, body: "x" }),
+    ],
     ["no frames", "malformed-frame", () => sendFrames(new Uint8Array(0))],
     ["garbage for frames", "malformed-frame", () => sendFrames(new Uint8Array([4, 0, 0, 0, 1, 1, 0, 0]))],
-    ["a frame that claims 4 GiB", "body-too-large", () => sendFrames(new Uint8Array([0xff, 0xff, 0xff, 0xff, 1, 1, 0, 0, 0, 0, 0, 0]))],
-    ["a frame cut short", "malformed-frame", () => sendFrames(encodeRequest({ kind: "describe", stream: "text" }, 1).slice(0, -1))],
+    [
+      "a frame that claims 4 GiB",
+      "body-too-large",
+      () => sendFrames(new Uint8Array([0xff, 0xff, 0xff, 0xff, 1, 1, 0, 0, 0, 0, 0, 0])),
+    ],
+    [
+      "a frame cut short",
+      "malformed-frame",
+      () => sendFrames(encodeRequest({ kind: "describe", stream: "text" }, 1).slice(0, -1)),
+    ],
     ["a frame of another version", "unsupported-version", () => sendFrames(encodeFrame(1, 1, []).with(4, 9))],
-    ["too many frames", "malformed-frame", () => sendFrames(concat(Array.from({ length: 65 }, (_, id) => encodeRequest({ kind: "describe", stream: "text" }, id))))],
+    [
+      "too many frames",
+      "malformed-frame",
+      () =>
+        sendFrames(
+          concat(Array.from({ length: 65 }, (_, id) => encodeRequest({ kind: "describe", stream: "text" }, id))),
+        ),
+    ],
   ];
 
   function subscribe(body: unknown): Promise<Response> {
@@ -143,7 +251,10 @@ describe("requests that are refused", () => {
 });
 
 function sendFrames(body: Uint8Array): Promise<Response> {
-  return send("POST", "/v1/frames", { headers: { "content-type": "application/x-tidemark-frames" }, body: new Uint8Array(body) });
+  return send("POST", "/v1/frames", {
+    headers: { "content-type": "application/x-tidemark-frames" },
+    body: new Uint8Array(body),
+  });
 }
 
 async function answerOf(frame: Uint8Array): Promise<FrameResponse> {
@@ -161,7 +272,10 @@ function refOf(bytes: Uint8Array, span = 1): BatchRef {
 }
 
 function append(stream: string, bytes: Uint8Array, span = 1): Uint8Array {
-  return encodeRequest({ kind: "command", command: { kind: "append", stream, close: false, batch: refOf(bytes, span) } }, 7);
+  return encodeRequest(
+    { kind: "command", command: { kind: "append", stream, close: false, batch: refOf(bytes, span) } },
+    7,
+  );
 }
 
 /** The batch with some bytes changed, and a checksum that fits them. */
@@ -189,13 +303,53 @@ describe("commands in frames that are refused", () => {
   const cases: readonly (readonly [string, ErrorCode, () => Uint8Array])[] = [
     ["a batch with a wrong checksum", "checksum-mismatch", () => append("text", batch.with(38, 0))],
     ["a batch cut short", "malformed-batch", () => append("text", batch.slice(0, 20))],
-    ["a batch that claims another length", "malformed-batch", () => append("text", forged(batch, (data) => data.setUint32(8, 4_000_000_000, true)))],
-    ["a batch that claims more records", "malformed-batch", () => append("text", forged(batch, (data) => data.setUint32(16, 4_000_000_000, true)))],
-    ["a batch of another version", "unsupported-version", () => append("text", forged(batch, (data) => data.setUint8(12, 9)))],
+    [
+      "a batch that claims another length",
+      "malformed-batch",
+      () =>
+        append(
+          "text",
+          forged(batch, (data) => data.setUint32(8, 4_000_000_000, true)),
+        ),
+    ],
+    [
+      "a batch that claims more records",
+      "malformed-batch",
+      () =>
+        append(
+          "text",
+          forged(batch, (data) => data.setUint32(16, 4_000_000_000, true)),
+        ),
+    ],
+    [
+      "a batch of another version",
+      "unsupported-version",
+      () =>
+        append(
+          "text",
+          forged(batch, (data) => data.setUint8(12, 9)),
+        ),
+    ],
     ["a zstd bomb", "batch-too-large", () => append("text", bomb())],
-    ["a zstd bomb that lies about its size", "malformed-batch", () => append("text", forged(bomb(), (data) => data.setUint32(24, 1_000, true)))],
-    ["an oversized record", "record-too-large", () => append("text", encodeBatch([{ value: new Uint8Array(17 * 1024) }]))],
-    ["too many records", "too-many", () => append("text", encodeBatch(Array.from({ length: 1_001 }, () => ({ value: null }))), 1_001)],
+    [
+      "a zstd bomb that lies about its size",
+      "malformed-batch",
+      () =>
+        append(
+          "text",
+          forged(bomb(), (data) => data.setUint32(24, 1_000, true)),
+        ),
+    ],
+    [
+      "an oversized record",
+      "record-too-large",
+      () => append("text", encodeBatch([{ value: new Uint8Array(17 * 1024) }])),
+    ],
+    [
+      "too many records",
+      "too-many",
+      () => append("text", encodeBatch(Array.from({ length: 1_001 }, () => ({ value: null }))), 1_001),
+    ],
     ["a record that is no JSON", "malformed-json", () => append("json", batch)],
     ["an unknown stream", "stream-not-found", () => append("none", batch)],
     ["a name with ..", "malformed-name", () => append("a/../b", batch)],
@@ -204,7 +358,11 @@ describe("commands in frames that are refused", () => {
     ["a command cut short", "malformed-command", () => encodeFrame(1, 7, [new Uint8Array([2, 1, 2, 0])])],
     ["a command for servers only", "malformed-command", () => command({ kind: "tick" })],
     ["a subscription around the rules for webhooks", "malformed-command", () => command(subscription)],
-    ["a read past the end", "malformed-offset", () => encodeRequest({ kind: "read", stream: "text", from: "offset", offset: 99, maxBytes: 1, waitMs: 0 }, 7)],
+    [
+      "a read past the end",
+      "malformed-offset",
+      () => encodeRequest({ kind: "read", stream: "text", from: "offset", offset: 99, maxBytes: 1, waitMs: 0 }, 7),
+    ],
   ];
   const subscription: Command = {
     kind: "subscription-create",
@@ -228,7 +386,8 @@ describe("commands in frames that are refused", () => {
 });
 
 describe("connections that misbehave", () => {
-  const head = (path: string, length: number): string => `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\n\r\n`;
+  const head = (path: string, length: number): string =>
+    `POST ${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: ${length}\r\n\r\n`;
 
   async function expectRawProblem(bytes: string | Uint8Array, code: ErrorCode): Promise<void> {
     const before = state();
@@ -239,15 +398,21 @@ describe("connections that misbehave", () => {
     await expectServing();
   }
 
-  it("garbage: malformed-request", () => expectRawProblem("\x16\x03\x01\x02\x00\x01garbage\r\n\r\n", "malformed-request"));
+  it("garbage: malformed-request", () =>
+    expectRawProblem("\x16\x03\x01\x02\x00\x01garbage\r\n\r\n", "malformed-request"));
   it("an oversized header: headers-too-large", () =>
     expectRawProblem(`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${"x".repeat(9_000)}\r\n\r\n`, "headers-too-large"));
   it("a slow body: request-timeout", () => expectRawProblem(`${head("/v1/stream/text", 10)}abc`, "request-timeout"));
-  it("slow headers: request-timeout", () => expectRawProblem("POST /v1/stream/text HTTP/1.1\r\nHost:", "request-timeout"));
+  it("slow headers: request-timeout", () =>
+    expectRawProblem("POST /v1/stream/text HTTP/1.1\r\nHost:", "request-timeout"));
   it("an idle connection: request-timeout", () => expectRawProblem("", "request-timeout"));
   it("a name with .. as it stands: malformed-name", () =>
-    expectRawProblem("PUT /v1/stream/a/../b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", "malformed-name"));
-  it("a body that claims terabytes: body-too-large", () => expectRawProblem(head("/v1/stream/text", 2 ** 42), "body-too-large"));
+    expectRawProblem(
+      "PUT /v1/stream/a/../b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+      "malformed-name",
+    ));
+  it("a body that claims terabytes: body-too-large", () =>
+    expectRawProblem(head("/v1/stream/text", 2 ** 42), "body-too-large"));
 
   it("a half-open socket, its body cut short, changes nothing", async () => {
     const before = state();
@@ -282,7 +447,8 @@ describe("a server without room", () => {
   it("refuses with Retry-After when its queue is full, and goes on", async () => {
     const small = await startTestServer({ http: LIMITS, node: { proposalBytesMax: 4_096 } });
     try {
-      const put = (body: string): Promise<Response> => fetch(`${small.url}/v1/stream/s`, { method: "PUT", headers: TEXT, body });
+      const put = (body: string): Promise<Response> =>
+        fetch(`${small.url}/v1/stream/s`, { method: "PUT", headers: TEXT, body });
       const refused = await put("x".repeat(8_000));
       expect(refused.headers.get("retry-after")).toBe("1");
       await expectProblem(refused, "overloaded");

@@ -73,7 +73,13 @@ describe("frames", () => {
     expect(answers[1]).toMatchObject({ result: { kind: "appended", firstOffset: 0, nextOffset: 2 } });
     expect(answers[2]).toMatchObject({ result: { kind: "appended", firstOffset: 2, nextOffset: 3 } });
     expect(valuesOf(answers[3])).toEqual(["a", "b", "c"]);
-    expect(answers[3]).toMatchObject({ nextOffset: 3, tail: 3, upToDate: true, contentType: "text/plain", closed: false });
+    expect(answers[3]).toMatchObject({
+      nextOffset: 3,
+      tail: 3,
+      upToDate: true,
+      contentType: "text/plain",
+      closed: false,
+    });
   });
 
   it("share entries: what is asked together is synced together", async () => {
@@ -118,7 +124,13 @@ describe("frames", () => {
 
   it("describe streams, and hold on to their incarnation", async () => {
     const [, described] = await ask(create("f/life"), { kind: "describe", stream: "f/life" });
-    expect(described).toMatchObject({ kind: "description", tail: 0, firstOffset: 0, closed: false, contentType: "text/plain" });
+    expect(described).toMatchObject({
+      kind: "description",
+      tail: 0,
+      firstOffset: 0,
+      closed: false,
+      contentType: "text/plain",
+    });
     const { incarnation } = described as RecordsResponse;
     await ask(command({ kind: "delete", stream: "f/life" }), create("f/life"));
     const [stale] = await ask(read("f/life", { incarnation }));

@@ -32,7 +32,11 @@ describe("content types", () => {
   it("decide about JSON mode and text", () => {
     expect(isJson("application/json; charset=utf-8")).toBe(true);
     expect(isJson("application/jsonl")).toBe(false);
-    expect([isText("text/html"), isText("application/json"), isText("application/ndjson")]).toEqual([true, true, false]);
+    expect([isText("text/html"), isText("application/json"), isText("application/ndjson")]).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 });
 
@@ -68,7 +72,8 @@ describe("header values", () => {
   it("take integers in one spelling", () => {
     expect(parseInteger("0")).toBe(0);
     expect(parseInteger("9007199254740991")).toBe(Number.MAX_SAFE_INTEGER);
-    for (const bad of ["", "-1", "+1", "01", "1.0", "1e3", "9007199254740992", "1, 1"]) expect(parseInteger(bad), bad).toBeUndefined();
+    for (const bad of ["", "-1", "+1", "01", "1.0", "1e3", "9007199254740992", "1, 1"])
+      expect(parseInteger(bad), bad).toBeUndefined();
   });
 
   it("take Stream-Closed as true only", () => {
@@ -80,7 +85,11 @@ describe("header values", () => {
     const whole = { "producer-id": "p", "producer-epoch": "1", "producer-seq": "2" };
     expect(producerHeaders(whole, HTTP_LIMITS)).toEqual({ id: "p", epoch: 1, sequence: 2 });
     expect(producerHeaders({}, HTTP_LIMITS)).toBeUndefined();
-    for (const broken of [{ "producer-id": "p" }, { ...whole, "producer-id": "" }, { ...whole, "producer-seq": "1abc" }]) {
+    for (const broken of [
+      { "producer-id": "p" },
+      { ...whole, "producer-id": "" },
+      { ...whole, "producer-seq": "1abc" },
+    ]) {
       expect(codeOf(() => producerHeaders(broken, HTTP_LIMITS))).toBe("malformed-header");
     }
   });
@@ -92,7 +101,12 @@ describe("header values", () => {
       atMs: Date.UTC(2029, 11, 31, 23),
     });
     const both = { "stream-ttl": "1", "stream-expires-at": "2030-01-01T00:00:00Z" };
-    for (const bad of [both, { "stream-ttl": "1.5" }, { "stream-expires-at": "tomorrow" }, { "stream-ttl": "99999999999" }]) {
+    for (const bad of [
+      both,
+      { "stream-ttl": "1.5" },
+      { "stream-expires-at": "tomorrow" },
+      { "stream-ttl": "99999999999" },
+    ]) {
       expect(codeOf(() => expiryHeaders(bad, HTTP_LIMITS))).toBe("malformed-header");
     }
   });
@@ -116,7 +130,10 @@ describe("stream URLs", () => {
       token: { incarnation: 3, offset: 7 },
     });
     for (const bad of ["offset=", "offset=1", "offset=a&offset=b", "live=sse", "offset=0,1"]) {
-      expect(codeOf(() => readQuery(`/x?${bad}`)), bad).toBe("malformed-offset");
+      expect(
+        codeOf(() => readQuery(`/x?${bad}`)),
+        bad,
+      ).toBe("malformed-offset");
     }
     expect(codeOf(() => readQuery("/x?offset=-1&live=never"))).toBe("malformed-url");
   });

@@ -32,7 +32,8 @@ describe("splitMessages", () => {
   });
 
   it("refuses what is not JSON, or not UTF-8", () => {
-    for (const body of ["", " ", "{", "[1,]", "{a:1}", "1 2", "\uFEFF1", "NaN"]) expect(split(body)).toBe("malformed-json");
+    for (const body of ["", " ", "{", "[1,]", "{a:1}", "1 2", "\uFEFF1", "NaN"])
+      expect(split(body)).toBe("malformed-json");
     expect(isValidJson(new Uint8Array([0x22, 0xff, 0x22]))).toBe(false);
   });
 
@@ -46,7 +47,9 @@ describe("splitMessages", () => {
       fc.property(fc.array(fc.jsonValue(), { maxLength: 20 }), fc.constantFrom(0, 1, 2, 4), (values, indent) => {
         const messages = splitMessages(utf8(JSON.stringify(values, null, indent)), 1_000);
         if (!messages.ok) throw new Error(messages.error.message);
-        expect(messages.value.map((message) => JSON.parse(text(message) ?? "") as unknown)).toEqual(JSON.parse(JSON.stringify(values)));
+        expect(messages.value.map((message) => JSON.parse(text(message) ?? "") as unknown)).toEqual(
+          JSON.parse(JSON.stringify(values)),
+        );
       }),
     );
   });

@@ -11,7 +11,9 @@ function parse(bytes: Uint8Array): Event[] {
   const events: Event[] = [];
   let type = "";
   let data: string[] = [];
-  for (const line of Buffer.from(bytes).toString("utf8").split(/\r\n|\n|\r/)) {
+  for (const line of Buffer.from(bytes)
+    .toString("utf8")
+    .split(/\r\n|\n|\r/)) {
     if (line === "") {
       if (data.length > 0) events.push({ type, data: data.join("\n") });
       type = "";
@@ -29,11 +31,18 @@ function parse(bytes: Uint8Array): Event[] {
 describe("data events", () => {
   it("carry text as it is, but for the kind of its line breaks", () => {
     fc.assert(
-      fc.property(fc.array(fc.constantFrom("a", " ", "\n", "\r", "\r\n", ":", "event: control", "data: {}", "ä"), { maxLength: 30 }), (parts) => {
-        const payload = parts.join("");
-        fc.pre(payload !== "");
-        expect(parse(dataEvent([utf8(payload)], "text/plain"))).toEqual([{ type: "data", data: payload.replace(/\r\n|\r/g, "\n") }]);
-      }),
+      fc.property(
+        fc.array(fc.constantFrom("a", " ", "\n", "\r", "\r\n", ":", "event: control", "data: {}", "ä"), {
+          maxLength: 30,
+        }),
+        (parts) => {
+          const payload = parts.join("");
+          fc.pre(payload !== "");
+          expect(parse(dataEvent([utf8(payload)], "text/plain"))).toEqual([
+            { type: "data", data: payload.replace(/\r\n|\r/g, "\n") },
+          ]);
+        },
+      ),
     );
   });
 
@@ -51,6 +60,8 @@ describe("data events", () => {
 describe("control events", () => {
   it("hold one line of JSON", () => {
     const event = controlEvent({ streamNextOffset: "1_2", streamCursor: "5", upToDate: true });
-    expect(parse(event)).toEqual([{ type: "control", data: '{"streamNextOffset":"1_2","streamCursor":"5","upToDate":true}' }]);
+    expect(parse(event)).toEqual([
+      { type: "control", data: '{"streamNextOffset":"1_2","streamCursor":"5","upToDate":true}' },
+    ]);
   });
 });

@@ -18,7 +18,11 @@ function at(path: string): string {
 }
 
 async function put(path: string, body?: string, headers: Record<string, string> = {}): Promise<Response> {
-  const answer = await fetch(at(path), { method: "PUT", headers: { ...TEXT, ...headers }, ...(body !== undefined && { body }) });
+  const answer = await fetch(at(path), {
+    method: "PUT",
+    headers: { ...TEXT, ...headers },
+    ...(body !== undefined && { body }),
+  });
   expect(answer.status).toBe(201);
   return answer;
 }
@@ -100,7 +104,7 @@ describe("live readers", () => {
       for (let place = 0; place < 40; place += 1) await post("s/live", `${place},`);
       await fetch(at("s/live"), { method: "POST", headers: { "stream-closed": "true" } });
     })();
-    for (let closed = false; !closed; ) {
+    for (let closed = false; !closed;) {
       const answer = await fetch(at(`s/live?offset=${offset}&live=long-poll`));
       seen.push(await answer.text());
       offset = answer.headers.get("stream-next-offset") ?? "";
@@ -131,7 +135,10 @@ describe("forks", () => {
     };
     await put("s/fork", "!", { ...headers, "stream-fork-sub-offset": "3" });
     expect(await (await fetch(at("s/fork"))).text()).toBe("hello wo!");
-    const beyond = await fetch(at("s/beyond"), { method: "PUT", headers: { ...headers, "stream-fork-sub-offset": "7" } });
+    const beyond = await fetch(at("s/beyond"), {
+      method: "PUT",
+      headers: { ...headers, "stream-fork-sub-offset": "7" },
+    });
     expect(beyond.status).toBe(400);
     expect(await beyond.json()).toMatchObject({ code: "invalid-fork" });
   });
@@ -160,7 +167,9 @@ describe("access", () => {
 
   it("is closed to pages from elsewhere, and to other names for this machine, without a token", async () => {
     const post = (headers: Record<string, string>): Promise<number> =>
-      fetch(at("s/none"), { method: "POST", headers: { ...TEXT, ...headers }, body: "x" }).then((answer) => answer.status);
+      fetch(at("s/none"), { method: "POST", headers: { ...TEXT, ...headers }, body: "x" }).then(
+        (answer) => answer.status,
+      );
     expect(await post({ origin: "https://example.com" })).toBe(401);
     expect(await post({ origin: "null" })).toBe(401);
     expect(await post({ origin: "http://localhost:5173" })).toBe(404);

@@ -18,7 +18,7 @@ class Receiver {
   readonly notifications: Notification[] = [];
   readonly #answers: readonly (readonly [status: number, body: unknown])[];
   readonly #server: Server;
-  #waiting: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
 
   private constructor(answers: readonly (readonly [number, unknown])[]) {
     this.#answers = answers;
@@ -26,7 +26,10 @@ class Receiver {
       const chunks: Buffer[] = [];
       request.on("data", (chunk: Buffer) => chunks.push(chunk));
       request.on("end", () => {
-        const [status, body] = this.#answers[Math.min(this.notifications.length, this.#answers.length - 1)] ?? [200, {}];
+        const [status, body] = this.#answers[Math.min(this.notifications.length, this.#answers.length - 1)] ?? [
+          200,
+          {},
+        ];
         this.notifications.push(JSON.parse(Buffer.concat(chunks).toString()) as Notification);
         response.writeHead(status, status === 302 ? { location: "/elsewhere" } : {});
         response.end(JSON.stringify(body));
@@ -82,14 +85,28 @@ function at(path: string): string {
   return `${server.url}/v1/stream/${path}`;
 }
 
-async function call(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<{ status: number; body: Record<string, unknown> }> {
-  const answer = await fetch(at(path), { method, headers: { ...JSON_TYPE, ...headers }, ...(body !== undefined && { body: JSON.stringify(body) }) });
+async function call(
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; body: Record<string, unknown> }> {
+  const answer = await fetch(at(path), {
+    method,
+    headers: { ...JSON_TYPE, ...headers },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
   const text = await answer.text();
   return { status: answer.status, body: text === "" ? {} : (JSON.parse(text) as Record<string, unknown>) };
 }
 
 async function subscribe(url: string, more: object = {}): Promise<void> {
-  const created = await call("PUT", "__ds/subscriptions/sub", { type: "webhook", pattern: "events/**", webhook: { url }, ...more });
+  const created = await call("PUT", "__ds/subscriptions/sub", {
+    type: "webhook",
+    pattern: "events/**",
+    webhook: { url },
+    ...more,
+  });
   expect(created.status).toBe(201);
 }
 
@@ -106,7 +123,10 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 function acked(path: string): string | undefined {
-  const link = server.node.machine.subscription("sub")?.streams().find(({ stream }) => stream === path);
+  const link = server.node.machine
+    .subscription("sub")
+    ?.streams()
+    .find(({ stream }) => stream === path);
   return link === undefined ? undefined : `${link.ackedOffset}/${link.tailOffset}`;
 }
 
@@ -146,11 +166,23 @@ describe("webhooks", () => {
     await subscribe(receiver.url);
     await call("PUT", "events/a", { n: 1 });
     const { wake_id, generation, callback_token } = await receiver.received(1);
-    const callback = (body: object, token = callback_token) => call("POST", "__ds/subscriptions/sub/callback", body, { authorization: `Bearer ${token}` });
-    expect(await callback({ wake_id, generation }, "nonsense")).toMatchObject({ status: 401, body: { error: { code: "TOKEN_INVALID" } } });
-    expect(await callback({ wake_id, generation: generation + 1 })).toMatchObject({ status: 409, body: { error: { code: "FENCED" } } });
-    expect(await callback({ wake_id: "w_other", generation })).toMatchObject({ status: 409, body: { error: { code: "FENCED" } } });
-    expect(await callback({ wake_id, generation, acks: [{ stream: "events/a", offset: "x" }] })).toMatchObject({ status: 400 });
+    const callback = (body: object, token = callback_token) =>
+      call("POST", "__ds/subscriptions/sub/callback", body, { authorization: `Bearer ${token}` });
+    expect(await callback({ wake_id, generation }, "nonsense")).toMatchObject({
+      status: 401,
+      body: { error: { code: "TOKEN_INVALID" } },
+    });
+    expect(await callback({ wake_id, generation: generation + 1 })).toMatchObject({
+      status: 409,
+      body: { error: { code: "FENCED" } },
+    });
+    expect(await callback({ wake_id: "w_other", generation })).toMatchObject({
+      status: 409,
+      body: { error: { code: "FENCED" } },
+    });
+    expect(await callback({ wake_id, generation, acks: [{ stream: "events/a", offset: "x" }] })).toMatchObject({
+      status: 400,
+    });
     expect(acked("events/a")).toBe("0/1");
     expect(await callback({ wake_id, generation })).toMatchObject({ status: 200 });
   });
@@ -165,16 +197,23 @@ describe("pull-wake", () => {
     await until(() => (server.node.machine.stream("wake")?.nextOffset ?? 0) === 1);
     const events = (await (await fetch(at("wake"))).json()) as unknown[];
     expect(events).toMatchObject([{ type: "wake", subscription_id: "sub", stream: "events/a", generation: 1 }]);
-    const claims = await Promise.all(["one", "two"].map((worker) => call("POST", "__ds/subscriptions/sub/claim", { worker })));
-    expect(claims.map(({ status }) => status).sort()).toEqual([200, 409]);
-    expect(claims.find(({ status }) => status === 409)?.body).toMatchObject({ error: { code: "ALREADY_CLAIMED", generation: 1 } });
+    const claims = await Promise.all(
+      ["one", "two"].map((worker) => call("POST", "__ds/subscriptions/sub/claim", { worker })),
+    );
+    expect(claims.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([200, 409]);
+    expect(claims.find(({ status }) => status === 409)?.body).toMatchObject({
+      error: { code: "ALREADY_CLAIMED", generation: 1 },
+    });
   });
 });
 
 describe("subscriptions", () => {
   it("are confirmed when they are the same, and refused when not", async () => {
     const body = { type: "webhook", streams: ["b", "/a/", "a"], webhook: { url: "https://192.0.2.1/" } };
-    expect(await call("PUT", "__ds/subscriptions/sub", body)).toMatchObject({ status: 400, body: { error: { code: "WEBHOOK_URL_REJECTED" } } });
+    expect(await call("PUT", "__ds/subscriptions/sub", body)).toMatchObject({
+      status: 400,
+      body: { error: { code: "WEBHOOK_URL_REJECTED" } },
+    });
     const good = { ...body, webhook: { url: "http://127.0.0.1:9/" } };
     expect((await call("PUT", "__ds/subscriptions/sub", good)).status).toBe(201);
     expect((await call("PUT", "__ds/subscriptions/sub", { ...good, streams: ["a", "b"] })).status).toBe(200);
@@ -183,6 +222,9 @@ describe("subscriptions", () => {
       body: { code: "subscription-exists", error: { code: "SUBSCRIPTION_ALREADY_EXISTS" } },
     });
     expect((await call("DELETE", "__ds/subscriptions/sub")).status).toBe(204);
-    expect(await call("GET", "__ds/subscriptions/sub")).toMatchObject({ status: 404, body: { error: { code: "SUBSCRIPTION_NOT_FOUND" } } });
+    expect(await call("GET", "__ds/subscriptions/sub")).toMatchObject({
+      status: 404,
+      body: { error: { code: "SUBSCRIPTION_NOT_FOUND" } },
+    });
   });
 });

@@ -36,9 +36,12 @@ describe("webhook addresses", () => {
   ];
   it.each(forbidden)("refuse %s", (url) => expect(checkWebhookUrl(url, PUBLIC).ok).toBe(false));
 
-  it.each(["https://example.com/hook", "https://93.184.216.34/", "https://[2606:2800:220:1::1]:8443/x"])("allow %s", (url) => {
-    expect(checkWebhookUrl(url, PUBLIC).ok).toBe(true);
-  });
+  it.each(["https://example.com/hook", "https://93.184.216.34/", "https://[2606:2800:220:1::1]:8443/x"])(
+    "allow %s",
+    (url) => {
+      expect(checkWebhookUrl(url, PUBLIC).ok).toBe(true);
+    },
+  );
 
   it("are loopback, and plain HTTP, only for a server that listens on loopback", () => {
     for (const url of ["http://127.0.0.1:9/hook", "http://localhost:9/", "http://[::1]:9/"]) {
@@ -72,7 +75,9 @@ describe("webhook signatures", () => {
   it("verify with the published key, over timestamp and body", () => {
     const { signingKey } = temporarySecrets();
     const body = Buffer.from('{"a":1}');
-    const match = /^t=(\d+),kid=(ds_[A-Za-z0-9_-]+),ed25519=([A-Za-z0-9_-]+)$/.exec(webhookSignature(signingKey, 1_700_000_000_999, body));
+    const match = /^t=(\d+),kid=(ds_[A-Za-z0-9_-]+),ed25519=([A-Za-z0-9_-]+)$/.exec(
+      webhookSignature(signingKey, 1_700_000_000_999, body),
+    );
     expect(match?.[1]).toBe("1700000000");
     expect(match?.[2]).toBe(signingKey.jwk.kid);
     const key = createPublicKey({ key: { ...signingKey.jwk }, format: "jwk" });
@@ -86,7 +91,10 @@ describe("wake tokens", () => {
   const token = issueToken(tokenSecret, { subscription: "s", generation: 3 }, 1_000);
 
   it("name their subscription and generation", () => {
-    expect(checkToken(tokenSecret, token, 1_000)).toEqual({ kind: "valid", token: { subscription: "s", generation: 3 } });
+    expect(checkToken(tokenSecret, token, 1_000)).toEqual({
+      kind: "valid",
+      token: { subscription: "s", generation: 3 },
+    });
   });
 
   it("end", () => {
@@ -96,7 +104,14 @@ describe("wake tokens", () => {
   it("cannot be made or changed without the secret", () => {
     const [header, , signature] = token.split(".");
     const payload = Buffer.from('{"sub":"s","gen":4,"exp":99999999999}').toString("base64url");
-    for (const forged of ["", "a.b.c", `${token}x`, `${header}.${payload}.${signature}`, `${header}.${payload}.`, "x".repeat(10_000)]) {
+    for (const forged of [
+      "",
+      "a.b.c",
+      `${token}x`,
+      `${header}.${payload}.${signature}`,
+      `${header}.${payload}.`,
+      "x".repeat(10_000),
+    ]) {
       expect(checkToken(tokenSecret, forged, 1_000), forged.slice(0, 40)).toEqual({ kind: "invalid" });
     }
     expect(checkToken(temporarySecrets().tokenSecret, token, 1_000)).toEqual({ kind: "invalid" });

@@ -26,13 +26,14 @@ export type SeedReport = {
 export type ExploreOptions = {
   /** See `WorldOptions`: a canary, whose broken promises must be found. */
   readonly lyingSyncs?: boolean;
+  readonly verbose?: boolean;
 };
 
 const LIVES_MIN = 3;
 const LIVES_MORE = 4;
 const STEPS_MAX = 40;
 /** Power cuts come after so many mutating calls at most: soon, while starting, and late. */
-const CUT_RANGES = [10, 60, 300] as const;
+const CUT_RANGES = [20, 100, 400, 1_000] as const;
 
 export async function exploreSeed(seed: number, options: ExploreOptions = {}): Promise<SeedReport> {
   const lines: string[] = [];
@@ -57,7 +58,8 @@ class Run {
   constructor(seed: number, options: ExploreOptions, lines: string[]) {
     this.#prng = new Prng(seed);
     this.#lines = lines;
-    this.#world = new NodeWorld({ prng: this.#prng, lyingSyncs: options.lyingSyncs ?? false, note: (line) => lines.push(line) });
+    const { lyingSyncs = false, verbose = false } = options;
+    this.#world = new NodeWorld({ prng: this.#prng, lyingSyncs, verbose, note: (line) => lines.push(line) });
     this.#workload = new Workload(this.#prng);
   }
 
@@ -77,9 +79,10 @@ class Run {
     this.#note(name);
     const before = this.#faultsSoFar();
     if (prng.chance(0.4)) this.#world.disk.arm(randomFault(prng));
-    if (prng.chance(0.1)) this.#world.kv.failNext(1 + prng.below(3));
+    const storeFails = prng.chance(0.1);
+    if (storeFails) this.#world.kv.failNext(1 + prng.below(3));
     if (prng.chance(0.7)) this.#world.cutPowerIn(1 + prng.below(prng.pick(CUT_RANGES)));
-    const excused = (): boolean => !this.#world.hasPower || this.#faultsSoFar() > before;
+    const excused = (): boolean => storeFails || !this.#world.hasPower || this.#faultsSoFar() > before;
     const node = await this.#start(excused);
     if (node !== undefined) await this.#work(node, excused);
     this.#world.restorePower();

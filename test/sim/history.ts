@@ -74,7 +74,7 @@ export class History {
       if (start !== undefined && start !== acknowledgedAt) {
         throw new Violation(`I5: ${describe(batch)} was acknowledged at ${acknowledgedAt} and is at ${start}`);
       }
-      const hidden = acknowledgedAt + batch.payloads.length <= firstOffset || (damaged && acknowledgedAt >= end);
+      const hidden = acknowledgedAt + batch.payloads.length <= firstOffset || (damaged && Math.max(acknowledgedAt, firstOffset) >= end);
       if (start === undefined && !hidden) throw new Violation(`I5: ${describe(batch)} was acknowledged at ${acknowledgedAt} and is lost`);
     }
     for (const [batch, start] of starts) {

@@ -4,6 +4,7 @@
  */
 import type { Prng } from "../../src/lib/prng.ts";
 import type { Result } from "../../src/lib/result.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { Disk, DiskFile } from "../../src/ports/disk.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { type CrashChoice, SimDisk } from "../../src/sim/disk.ts";
@@ -44,6 +45,8 @@ export type WorldOptions = {
   readonly prng: Prng;
   /** A disk whose syncs do nothing and say they did: a broken promise below that must be noticed above. */
   readonly lyingSyncs: boolean;
+  /** Also notes every call that changes the disk. */
+  readonly verbose: boolean;
   /** What happened, in order: the same seed gives the same lines. */
   readonly note: (line: string) => void;
 };
@@ -54,6 +57,8 @@ export class NodeWorld {
   readonly #options: WorldOptions;
   #disk: SimDisk;
   #kv: SimKv;
+  /** Of the process that runs now: it ends with it, and its timers with it. */
+  #life = { over: false };
   #cutAt = Number.POSITIVE_INFINITY;
   #mutations = 0;
   readonly events = new Map<string, number>();
@@ -91,6 +96,8 @@ export class NodeWorld {
   /** Power is back. What was not synced is gone, in part or not, as the disk likes. */
   restorePower(): void {
     this.cutPower();
+    this.#life.over = true;
+    this.#life = { over: false };
     const choices: readonly CrashChoice[] = [{ kind: "none" }, { kind: "all" }, { kind: "random", prng: this.#prng }];
     const choice = this.#prng.pick(choices);
     const keepRunning = this.#prng.chance(0.5);
@@ -104,7 +111,7 @@ export class NodeWorld {
     return openNode({
       disk: this.#options.lyingSyncs ? withoutSyncs(this.#disk) : this.#disk,
       kv: this.#kv,
-      clock: this.clock,
+      clock: this.#clockOfLife(),
       entropy: { bytes: (length) => this.#prng.bytes(length) },
       zstd: undefined,
       logId: 0,
@@ -144,13 +151,33 @@ export class NodeWorld {
     await endOfTurn();
   }
 
+  #clockOfLife(): Clock {
+    const { clock } = this;
+    const life = this.#life;
+    const whileAlive = (run: () => void) => (): void => {
+      if (!life.over) run();
+    };
+    return {
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      schedule: (delayMs, run) => clock.schedule(delayMs, whileAlive(run)),
+      defer: (run) => clock.defer(whileAlive(run)),
+    };
+  }
+
   #mutated(): void {
     this.#mutations += 1;
     if (this.#mutations >= this.#cutAt) this.cutPower();
   }
 
   #diskOptions(): ConstructorParameters<typeof SimDisk>[0] {
-    return { onMutation: () => this.#mutated(), pace: () => this.#pace() };
+    return {
+      onMutation: (kind, path, phase) => {
+        if (this.#options.verbose && phase === "before") this.#options.note(`  ${kind} ${path}`);
+        this.#mutated();
+      },
+      pace: () => this.#pace(),
+    };
   }
 
   #kvOptions(): ConstructorParameters<typeof SimKv>[0] {

@@ -42,7 +42,7 @@ const { values } = parseArgs({
 process.exitCode = values.seed === undefined ? await exploreMany() : await exploreOne(number(values.seed, 1));
 
 async function exploreOne(seed: number): Promise<number> {
-  const report = await exploreSeed(seed);
+  const report = await exploreSeed(seed, { verbose: true });
   console.log(report.lines.join("\n"));
   printCounts(report.counts);
   console.log(report.violation === undefined ? `seed ${seed}: every promise was kept` : `seed ${seed}: ${report.violation}`);

@@ -107,7 +107,10 @@ function admitAppend(context: HttpContext, command: AppendCommand): AppendComman
 function checkRecords({ limits, zstd }: HttpContext, batch: BatchRef, contentType: string): void {
   assert(batch.bytes !== undefined, "a request carries its batches");
   if (batch.span > limits.recordsPerBatchMax) {
-    throw new HttpError("too-many", `a batch has ${batch.span} records; at most ${limits.recordsPerBatchMax} are allowed`);
+    throw new HttpError(
+      "too-many",
+      `a batch has ${batch.span} records; at most ${limits.recordsPerBatchMax} are allowed`,
+    );
   }
   const options = {
     ...(zstd !== undefined && { zstd }),

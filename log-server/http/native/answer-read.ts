@@ -16,7 +16,11 @@ export async function answerDescribe(context: HttpContext, request: DescribeRequ
 }
 
 /** `wait` opens the wait, and is called only where there is something to wait for. */
-export async function answerRead(context: HttpContext, request: ReadRequest, wait: (milliseconds: number) => LiveResponse): Promise<Response> {
+export async function answerRead(
+  context: HttpContext,
+  request: ReadRequest,
+  wait: (milliseconds: number) => LiveResponse,
+): Promise<Response> {
   const { node, limits } = context;
   let stream = await findStream(context, request.stream, undefined);
   node.touch(request.stream);
@@ -52,7 +56,14 @@ export async function answerRead(context: HttpContext, request: ReadRequest, wai
     bytes += batch.bytes.length;
   }
   context.observer.read(records, bytes);
-  return { kind: "records", position: node.position, ...factsOf(now), nextOffset, upToDate: nextOffset >= now.nextOffset, batches };
+  return {
+    kind: "records",
+    position: node.position,
+    ...factsOf(now),
+    nextOffset,
+    upToDate: nextOffset >= now.nextOffset,
+    batches,
+  };
 }
 
 function startOf(request: ReadRequest, stream: StreamView): Offset {
@@ -62,14 +73,17 @@ function startOf(request: ReadRequest, stream: StreamView): Offset {
     case "now":
       return stream.nextOffset;
     case "offset":
-      if (request.offset > stream.nextOffset) throw new HttpError("malformed-offset", "the offset is after the stream's end");
+      if (request.offset > stream.nextOffset)
+        throw new HttpError("malformed-offset", "the offset is after the stream's end");
       if (request.offset < stream.firstOffset) throw trimmed(stream.firstOffset);
       return request.offset;
   }
 }
 
 function trimmed(firstOffset: Offset): HttpError {
-  return new HttpError("offset-trimmed", `the first record still kept is at offset ${firstOffset}`, [], { firstOffset });
+  return new HttpError("offset-trimmed", `the first record still kept is at offset ${firstOffset}`, [], {
+    firstOffset,
+  });
 }
 
 function factsOf(stream: StreamView): StreamFacts {

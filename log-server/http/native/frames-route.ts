@@ -36,7 +36,9 @@ export function framesRoute(context: HttpContext): (request: FastifyRequest, rep
     const session = sessionHeader(request.raw.headers);
     if (session !== undefined) await awaitSession(context.node, session, context.limits.sessionWaitMs);
     const responses = await answerFrames(context, reply, frames.value);
-    const encoded = responses.map((response, place) => encodeResponse(response, (frames.value[place] as Frame).requestId));
+    const encoded = responses.map((response, place) =>
+      encodeResponse(response, (frames.value[place] as Frame).requestId),
+    );
     if (reply.raw.destroyed) {
       reply.hijack();
       return;
@@ -56,7 +58,9 @@ async function answerFrames(context: HttpContext, reply: FastifyReply, frames: r
       answers.push(Promise.resolve(errorResponse(context, new HttpError(request.error.code, request.error.message))));
     } else if (request.value.kind === "command") {
       const admitted = await admit(context, request.value.command, answers);
-      answers.push(admitted.ok ? propose(context, admitted.value) : Promise.resolve(errorResponse(context, admitted.error)));
+      answers.push(
+        admitted.ok ? propose(context, admitted.value) : Promise.resolve(errorResponse(context, admitted.error)),
+      );
     } else {
       await Promise.all(answers);
       const answer = await query(context, reply, request.value, bytes);
@@ -68,7 +72,11 @@ async function answerFrames(context: HttpContext, reply: FastifyReply, frames: r
 }
 
 /** A stream that is not there may be one that a command just before creates: then this waits for those. */
-async function admit(context: HttpContext, command: Command, before: readonly Promise<Response>[]): Promise<Result<Command, unknown>> {
+async function admit(
+  context: HttpContext,
+  command: Command,
+  before: readonly Promise<Response>[],
+): Promise<Result<Command, unknown>> {
   const first = tryAdmit(context, command);
   if (first.ok || !(first.error instanceof HttpError) || first.error.code !== "stream-not-found") return first;
   await Promise.all(before);
@@ -99,9 +107,15 @@ async function propose(context: HttpContext, admitted: Command): Promise<Respons
   }
 }
 
-async function query(context: HttpContext, reply: FastifyReply, request: Exclude<Request, { readonly kind: "command" }>, bytesBefore: number): Promise<Response> {
+async function query(
+  context: HttpContext,
+  reply: FastifyReply,
+  request: Exclude<Request, { readonly kind: "command" }>,
+  bytesBefore: number,
+): Promise<Response> {
   try {
-    if (bytesBefore > context.limits.framesResponseBytesMax) throw new HttpError("too-many", "the answers of one POST are too large; ask for less at a time");
+    if (bytesBefore > context.limits.framesResponseBytesMax)
+      throw new HttpError("too-many", "the answers of one POST are too large; ask for less at a time");
     if (request.kind === "describe") return await answerDescribe(context, request);
     return await answerRead(context, request, (milliseconds) => context.live.open(reply.raw, milliseconds));
   } catch (error) {
@@ -112,16 +126,26 @@ async function query(context: HttpContext, reply: FastifyReply, request: Exclude
 function countAppends(context: HttpContext, admitted: Command, result: CommandResult): void {
   if (admitted.kind === "append" && admitted.batch !== undefined && result.kind === "appended" && !result.duplicate) {
     context.observer.appended(admitted.batch.span, admitted.batch.length);
-  } else if (admitted.kind === "create" && admitted.batch !== undefined && result.kind === "created" && result.created) {
+  } else if (
+    admitted.kind === "create" &&
+    admitted.batch !== undefined &&
+    result.kind === "created" &&
+    result.created
+  ) {
     context.observer.appended(admitted.batch.span, admitted.batch.length);
   } else if (admitted.kind === "transaction" && result.kind === "transaction") {
-    admitted.operations.forEach((operation, place) => countAppends(context, operation, result.results[place] ?? result));
+    admitted.operations.forEach((operation, place) =>
+      countAppends(context, operation, result.results[place] ?? result),
+    );
   }
 }
 
 function errorResponse(context: HttpContext, error: unknown): Response {
   const { code, message } = describeError(error);
-  if (code === "internal") context.observer.event("request-failed", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  if (code === "internal")
+    context.observer.event("request-failed", {
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
   const firstOffset = error instanceof HttpError ? error.members["firstOffset"] : undefined;
   return {
     kind: "error",

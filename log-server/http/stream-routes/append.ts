@@ -18,7 +18,8 @@ export function appendRoute(context: HttpContext): (request: FastifyRequest, rep
     const result = await context.node.propose(command);
     if (result.kind === "rejected") throw rejectionError(result, command.producer);
     if (result.kind !== "appended") throw unexpectedResult(result);
-    if (command.batch !== undefined && !result.duplicate) context.observer.appended(command.batch.span, command.batch.length);
+    if (command.batch !== undefined && !result.duplicate)
+      context.observer.appended(command.batch.span, command.batch.length);
     // 200 tells an idempotent producer that this was new; there, 204 means a duplicate (section 5.2.1).
     const isNew = command.producer !== undefined && command.batch !== undefined && !result.duplicate;
     const headers = appendedHeaders(result);
@@ -37,7 +38,8 @@ function appendCommand(context: HttpContext, request: FastifyRequest): AppendCom
   const body = bodyOf(request);
   const tags = { ...(producer !== undefined && { producer }), ...(streamSequence !== undefined && { streamSequence }) };
   if (body.length === 0) {
-    if (!close) throw new HttpError("empty-body", "an append needs a body, unless Stream-Closed: true closes the stream");
+    if (!close)
+      throw new HttpError("empty-body", "an append needs a body, unless Stream-Closed: true closes the stream");
     return { kind: "append", stream, close, ...tags };
   }
   const contentType = contentTypeHeader(headers, limits);

@@ -29,7 +29,12 @@ const CLOSE_BRACKET = 0x5d;
 const NULL: Uint8Array = Buffer.from("null");
 const NOTHING: Uint8Array = new Uint8Array(0);
 
-export async function readChunk(context: HttpContext, known: StreamView, from: Offset, bytesMax: number): Promise<Chunk> {
+export async function readChunk(
+  context: HttpContext,
+  known: StreamView,
+  from: Offset,
+  bytesMax: number,
+): Promise<Chunk> {
   if (from >= known.nextOffset) return chunkAt(context, known, from, []);
   const read = await context.node.read(known, from, { maxBytes: bytesMax });
   if (!read.ok) {

@@ -22,7 +22,8 @@ export function createRoute(context: HttpContext): (request: FastifyRequest, rep
     const result = await context.node.propose(command);
     if (result.kind === "rejected") throw rejectionError(result);
     if (result.kind !== "created") throw unexpectedResult(result);
-    if (result.created && command.batch !== undefined) context.observer.appended(command.batch.span, command.batch.length);
+    if (result.created && command.batch !== undefined)
+      context.observer.appended(command.batch.span, command.batch.length);
     const headers: FlatHeaders = ["Content-Type", result.contentType, "Content-Length", "0"];
     headers.push("Stream-Next-Offset", formatOffset(result.incarnation, result.nextOffset));
     if (result.closed) headers.push("Stream-Closed", "true");

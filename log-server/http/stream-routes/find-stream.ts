@@ -11,7 +11,11 @@ import { awaitSession } from "../session-token.ts";
 import type { ReadFrom } from "../stream-url.ts";
 
 /** `session` is the token that the client has shown. */
-export async function findStream(context: HttpContext, name: StreamName, session: string | undefined): Promise<StreamView> {
+export async function findStream(
+  context: HttpContext,
+  name: StreamName,
+  session: string | undefined,
+): Promise<StreamView> {
   if (session !== undefined) await awaitSession(context.node, session, context.limits.sessionWaitMs);
   await context.node.barrier();
   const stream = context.node.machine.stream(name);
@@ -41,7 +45,8 @@ export function resolveFrom(stream: StreamView, from: ReadFrom): Offset {
   const { incarnation, offset } = from.token;
   if (incarnation === 0 && offset === 0) return stream.firstOffset;
   if (incarnation !== stream.incarnation) {
-    if (incarnation === 0 || incarnation > stream.incarnation) throw new HttpError("malformed-offset", "this service did not give this offset");
+    if (incarnation === 0 || incarnation > stream.incarnation)
+      throw new HttpError("malformed-offset", "this service did not give this offset");
     throw new HttpError("stream-gone", "the offset is of an earlier stream of this name, which is deleted");
   }
   if (offset > stream.nextOffset) throw new HttpError("malformed-offset", "the offset is after the stream's end");
@@ -51,7 +56,9 @@ export function resolveFrom(stream: StreamView, from: ReadFrom): Offset {
 
 export function trimmed(stream: StreamView, firstOffset: Offset): HttpError {
   const first = formatOffset(stream.incarnation, firstOffset);
-  return new HttpError("offset-trimmed", `the first record still kept is at ${first}`, ["Stream-First-Offset", first], { firstOffset: first });
+  return new HttpError("offset-trimmed", `the first record still kept is at ${first}`, ["Stream-First-Offset", first], {
+    firstOffset: first,
+  });
 }
 
 function gone(name: StreamName): HttpError {

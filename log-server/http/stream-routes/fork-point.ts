@@ -32,21 +32,26 @@ export function forkHeaders(headers: IncomingHttpHeaders): AskedFork | undefined
   const offset = offsetText === undefined ? undefined : parseOffset(offsetText);
   if (offset !== undefined && !offset.ok) throw new HttpError("invalid-fork", "Stream-Fork-Offset is not an offset");
   const subOffset = subOffsetText === undefined ? 0 : parseInteger(subOffsetText);
-  if (subOffset === undefined) throw new HttpError("invalid-fork", "Stream-Fork-Sub-Offset must be a non-negative integer");
+  if (subOffset === undefined)
+    throw new HttpError("invalid-fork", "Stream-Fork-Sub-Offset must be a non-negative integer");
   return { source: streamOfPath(from), offset: offset?.value, subOffset };
 }
 
 export async function resolveFork(context: HttpContext, asked: AskedFork): Promise<ResolvedFork> {
   await context.node.barrier();
   const source = context.node.machine.stream(asked.source);
-  if (source === undefined) throw new HttpError("stream-not-found", `there is no stream "${asked.source}" to fork from`);
+  if (source === undefined)
+    throw new HttpError("stream-not-found", `there is no stream "${asked.source}" to fork from`);
   const { contentType, incarnation } = source;
   if (asked.offset === undefined) {
     if (asked.subOffset > 0) throw new HttpError("invalid-fork", "nothing lies past the source's end");
     return { point: { source: asked.source, incarnation, partialBytes: 0 }, contentType };
   }
   const anchor = anchorOffset(source, asked.offset);
-  const place = asked.subOffset === 0 ? { offset: anchor, partialBytes: 0 } : await pastAnchor(context, source, anchor, asked.subOffset);
+  const place =
+    asked.subOffset === 0
+      ? { offset: anchor, partialBytes: 0 }
+      : await pastAnchor(context, source, anchor, asked.subOffset);
   return { point: { source: asked.source, incarnation, ...place }, contentType };
 }
 
@@ -59,8 +64,16 @@ function anchorOffset(source: StreamView, { incarnation, offset }: OffsetToken):
 }
 
 /** The place `subOffset` messages (JSON) or bytes (all else) past the anchor, but not past what was appended there. */
-async function pastAnchor(context: HttpContext, source: StreamView, anchor: Offset, subOffset: number): Promise<{ readonly offset: Offset; readonly partialBytes: number }> {
-  const overshoot = new HttpError("invalid-fork", "Stream-Fork-Sub-Offset is past the end of what was appended at the offset");
+async function pastAnchor(
+  context: HttpContext,
+  source: StreamView,
+  anchor: Offset,
+  subOffset: number,
+): Promise<{ readonly offset: Offset; readonly partialBytes: number }> {
+  const overshoot = new HttpError(
+    "invalid-fork",
+    "Stream-Fork-Sub-Offset is past the end of what was appended at the offset",
+  );
   if (anchor >= source.nextOffset) throw overshoot;
   const read = await context.node.read(source, anchor, { maxBytes: 1 });
   if (!read.ok) throw new HttpError(read.error.code, read.error.message);

@@ -14,7 +14,13 @@ import { answerChunk, positionHeaders } from "./read-answer.ts";
 const CACHE_DATA = "public, max-age=60, stale-while-revalidate=300";
 const CACHE_DATA_PRIVATE = "private, max-age=60, stale-while-revalidate=300";
 
-export async function longPoll(context: HttpContext, request: FastifyRequest, reply: FastifyReply, name: string, query: ReadQuery): Promise<void> {
+export async function longPoll(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  name: string,
+  query: ReadQuery,
+): Promise<void> {
   const { node, limits } = context;
   let stream = await findStream(context, name, sessionHeader(request.raw.headers));
   node.touch(name);

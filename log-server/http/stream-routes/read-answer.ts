@@ -12,7 +12,12 @@ import { bodyOfValues, type Chunk } from "./chunk.ts";
 const SANDBOX = "default-src 'none'; sandbox";
 
 /** Where the answer ends in the stream. */
-export function positionHeaders(stream: StreamView, nextOffset: Offset, upToDate: boolean, closed: boolean): FlatHeaders {
+export function positionHeaders(
+  stream: StreamView,
+  nextOffset: Offset,
+  upToDate: boolean,
+  closed: boolean,
+): FlatHeaders {
   const headers = ["Stream-Next-Offset", formatOffset(stream.incarnation, nextOffset)];
   if (upToDate) headers.push("Stream-Up-To-Date", "true");
   if (closed) headers.push("Stream-Closed", "true");
@@ -24,10 +29,24 @@ export function contentHeaders(stream: StreamView): FlatHeaders {
 }
 
 /** Sends a piece of the stream, or 304 where the client has it already. */
-export function answerChunk(context: HttpContext, reply: FastifyReply, from: Offset, chunk: Chunk, cacheControl: string, extra: FlatHeaders): void {
+export function answerChunk(
+  context: HttpContext,
+  reply: FastifyReply,
+  from: Offset,
+  chunk: Chunk,
+  cacheControl: string,
+  extra: FlatHeaders,
+): void {
   const { stream, nextOffset, upToDate, closed } = chunk;
   const etag = readEtag(context.node.clusterId, stream.id, from, nextOffset, closed);
-  const headers = [...positionHeaders(stream, nextOffset, upToDate, closed), "ETag", etag, "Cache-Control", cacheControl, ...extra];
+  const headers = [
+    ...positionHeaders(stream, nextOffset, upToDate, closed),
+    "ETag",
+    etag,
+    "Cache-Control",
+    cacheControl,
+    ...extra,
+  ];
   const ifNoneMatch = header(reply.request.raw.headers, "if-none-match");
   if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) {
     context.answers.empty(reply, 304, headers);

@@ -33,13 +33,24 @@ export function readRoute(context: HttpContext): (request: FastifyRequest, reply
   };
 }
 
-async function catchUp(context: HttpContext, request: FastifyRequest, reply: FastifyReply, name: string, query: ReadQuery): Promise<void> {
+async function catchUp(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  name: string,
+  query: ReadQuery,
+): Promise<void> {
   const stream = await findStream(context, name, sessionHeader(request.raw.headers));
   context.node.touch(name);
   const from = resolveFrom(stream, query.from);
   if (query.from.kind === "now") {
     // Always empty, whatever is there: the tail, and where to go on from.
-    const headers = [...positionHeaders(stream, from, true, stream.closed), ...contentHeaders(stream), "Cache-Control", "no-store"];
+    const headers = [
+      ...positionHeaders(stream, from, true, stream.closed),
+      ...contentHeaders(stream),
+      "Cache-Control",
+      "no-store",
+    ];
     context.answers.bytes(reply, 200, headers, bodyOfValues([], stream.contentType));
     return;
   }

@@ -26,10 +26,16 @@ export function producerHeaders(headers: IncomingHttpHeaders, limits: HttpLimits
   const sequence = integerHeader(headers, "producer-seq");
   if (id === undefined && epoch === undefined && sequence === undefined) return undefined;
   if (id === undefined || epoch === undefined || sequence === undefined) {
-    throw new HttpError("malformed-header", "Producer-Id, Producer-Epoch and Producer-Seq are given together or not at all");
+    throw new HttpError(
+      "malformed-header",
+      "Producer-Id, Producer-Epoch and Producer-Seq are given together or not at all",
+    );
   }
   if (id.length > limits.producerIdBytesMax || !PRINTABLE.test(id)) {
-    throw new HttpError("malformed-header", `Producer-Id must have 1 to ${limits.producerIdBytesMax} printable characters`);
+    throw new HttpError(
+      "malformed-header",
+      `Producer-Id must have 1 to ${limits.producerIdBytesMax} printable characters`,
+    );
   }
   return { id, epoch, sequence };
 }
@@ -38,7 +44,10 @@ export function streamSequenceHeader(headers: IncomingHttpHeaders, limits: HttpL
   const value = header(headers, "stream-seq");
   if (value === undefined) return undefined;
   if (value.length > limits.streamSequenceBytesMax || !PRINTABLE.test(value)) {
-    throw new HttpError("malformed-header", `Stream-Seq must have 1 to ${limits.streamSequenceBytesMax} printable characters`);
+    throw new HttpError(
+      "malformed-header",
+      `Stream-Seq must have 1 to ${limits.streamSequenceBytesMax} printable characters`,
+    );
   }
   return value;
 }
@@ -51,11 +60,13 @@ export function expiryHeaders(headers: IncomingHttpHeaders, limits: HttpLimits):
     throw new HttpError("malformed-header", "Stream-TTL and Stream-Expires-At cannot both be given");
   }
   if (ttlSeconds !== undefined) {
-    if (ttlSeconds > limits.ttlSecondsMax) throw new HttpError("malformed-header", `Stream-TTL may be at most ${limits.ttlSecondsMax}`);
+    if (ttlSeconds > limits.ttlSecondsMax)
+      throw new HttpError("malformed-header", `Stream-TTL may be at most ${limits.ttlSecondsMax}`);
     return { kind: "sliding", ttlSeconds };
   }
   if (expiresAt === undefined) return undefined;
   const atMs = TIMESTAMP.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN;
-  if (!Number.isSafeInteger(atMs) || atMs < 0) throw new HttpError("malformed-header", "Stream-Expires-At must be an RFC 3339 timestamp");
+  if (!Number.isSafeInteger(atMs) || atMs < 0)
+    throw new HttpError("malformed-header", "Stream-Expires-At must be an RFC 3339 timestamp");
   return { kind: "absolute", atMs };
 }

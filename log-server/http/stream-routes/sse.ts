@@ -18,14 +18,27 @@ import { findStream, refreshStream, resolveFrom } from "./find-stream.ts";
 import { waitForChange } from "./live-wait.ts";
 import { controlEvent, dataEvent, isBase64 } from "./sse-events.ts";
 
-export async function serverSentEvents(context: HttpContext, request: FastifyRequest, reply: FastifyReply, name: string, query: ReadQuery): Promise<void> {
+export async function serverSentEvents(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  name: string,
+  query: ReadQuery,
+): Promise<void> {
   const { node, limits } = context;
   const stream = await findStream(context, name, sessionHeader(request.raw.headers));
   node.touch(name);
   const from = resolveFrom(stream, query.from);
   const live = context.live.open(reply.raw, limits.sseMs);
   try {
-    const headers: FlatHeaders = ["Content-Type", "text/event-stream", "Cache-Control", "no-cache, no-store", "X-Accel-Buffering", "no"];
+    const headers: FlatHeaders = [
+      "Content-Type",
+      "text/event-stream",
+      "Cache-Control",
+      "no-cache, no-store",
+      "X-Accel-Buffering",
+      "no",
+    ];
     if (isBase64(stream.contentType)) headers.push("Stream-SSE-Data-Encoding", "base64");
     const raw = context.answers.stream(reply, 200, headers);
     try {
@@ -41,7 +54,14 @@ export async function serverSentEvents(context: HttpContext, request: FastifyReq
 }
 
 /** Sends until the stream is closed and all of it sent, or there is no more time, or nobody listens. */
-async function sendEvents(context: HttpContext, raw: ServerResponse, live: LiveResponse, known: StreamView, start: Offset, shownCursor: string | undefined): Promise<void> {
+async function sendEvents(
+  context: HttpContext,
+  raw: ServerResponse,
+  live: LiveResponse,
+  known: StreamView,
+  start: Offset,
+  shownCursor: string | undefined,
+): Promise<void> {
   const { clock, entropy } = context.node;
   let cursor = nextCursor(shownCursor, clock.now(), randomU32(entropy));
   let from = start;

@@ -22,11 +22,17 @@ export function readJsonObject(body: Uint8Array, limits: HttpLimits): JsonObject
   } catch {
     throw new HttpError("malformed-json", "the body is not valid JSON");
   }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid("the body must be a JSON object");
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw invalid("the body must be a JSON object");
   return value as JsonObject;
 }
 
-export function createInput(id: string, input: JsonObject, limits: HttpLimits, policy: WebhookPolicy): SubscriptionCreateCommand {
+export function createInput(
+  id: string,
+  input: JsonObject,
+  limits: HttpLimits,
+  policy: WebhookPolicy,
+): SubscriptionCreateCommand {
   const pattern = optionalText(input, "pattern", limits.patternBytesMax);
   const description = optionalText(input, "description", limits.descriptionBytesMax);
   const streams = input["streams"] === undefined ? [] : streamNames(input["streams"], limits);
@@ -45,7 +51,8 @@ export function createInput(id: string, input: JsonObject, limits: HttpLimits, p
 /** Names, sorted and each once. */
 export function streamNames(value: unknown, limits: HttpLimits): readonly StreamName[] {
   if (!Array.isArray(value)) throw invalid("streams must be an array of stream paths");
-  if (value.length > limits.subscriptionStreamsMax) throw new HttpError("too-many", `streams may have at most ${limits.subscriptionStreamsMax} elements`);
+  if (value.length > limits.subscriptionStreamsMax)
+    throw new HttpError("too-many", `streams may have at most ${limits.subscriptionStreamsMax} elements`);
   return [...new Set(value.map(streamName))].sort();
 }
 

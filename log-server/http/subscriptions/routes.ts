@@ -8,7 +8,15 @@ import { STREAM_PREFIX } from "../stream-url.ts";
 import { unexpectedResult } from "../unexpected-result.ts";
 import type { SubscriptionView } from "../../streams/views.ts";
 import type { SubscriptionConfig } from "./config.ts";
-import { createInput, invalid, type JsonObject, readJsonObject, requiredText, streamName, streamNames } from "./create-input.ts";
+import {
+  createInput,
+  invalid,
+  type JsonObject,
+  readJsonObject,
+  requiredText,
+  streamName,
+  streamNames,
+} from "./create-input.ts";
 import { JWKS_PATH, shownStreams, streamsJson, subscriptionJson, SUBSCRIPTIONS_PATH } from "./subscription-json.ts";
 import { asSubscriptionError, notFound, subscriptionRejection } from "./subscription-error.ts";
 import { issueToken } from "./tokens.ts";
@@ -17,20 +25,57 @@ import { ackCommand, authorizeWake, wakeRef } from "./wake-request.ts";
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 
-export function registerSubscriptionRoutes(server: FastifyInstance, context: HttpContext, config: SubscriptionConfig): void {
+export function registerSubscriptionRoutes(
+  server: FastifyInstance,
+  context: HttpContext,
+  config: SubscriptionConfig,
+): void {
   const routes = new SubscriptionRoutes(context, config);
   const one = `${SUBSCRIPTIONS_PATH}/:id`;
-  server.put(one, handler((request, reply) => routes.create(request, reply)));
-  server.get(one, handler((request, reply) => routes.show(request, reply)));
-  server.delete(one, handler((request, reply) => routes.delete(request, reply)));
-  server.post(`${one}/streams`, handler((request, reply) => routes.link(request, reply)));
-  server.delete(`${one}/streams/*`, handler((request, reply) => routes.unlink(request, reply)));
-  server.post(`${one}/callback`, handler((request, reply) => routes.callback(request, reply)));
-  server.post(`${one}/claim`, handler((request, reply) => routes.claim(request, reply)));
-  server.post(`${one}/ack`, handler((request, reply) => routes.ack(request, reply)));
-  server.post(`${one}/release`, handler((request, reply) => routes.release(request, reply)));
-  server.get(JWKS_PATH, handler((_request, reply) => routes.keys(reply)));
-  server.all(`${STREAM_PREFIX}__ds/*`, handler(() => Promise.reject(new HttpError("route-not-found", "there is no such control route"))));
+  server.put(
+    one,
+    handler((request, reply) => routes.create(request, reply)),
+  );
+  server.get(
+    one,
+    handler((request, reply) => routes.show(request, reply)),
+  );
+  server.delete(
+    one,
+    handler((request, reply) => routes.delete(request, reply)),
+  );
+  server.post(
+    `${one}/streams`,
+    handler((request, reply) => routes.link(request, reply)),
+  );
+  server.delete(
+    `${one}/streams/*`,
+    handler((request, reply) => routes.unlink(request, reply)),
+  );
+  server.post(
+    `${one}/callback`,
+    handler((request, reply) => routes.callback(request, reply)),
+  );
+  server.post(
+    `${one}/claim`,
+    handler((request, reply) => routes.claim(request, reply)),
+  );
+  server.post(
+    `${one}/ack`,
+    handler((request, reply) => routes.ack(request, reply)),
+  );
+  server.post(
+    `${one}/release`,
+    handler((request, reply) => routes.release(request, reply)),
+  );
+  server.get(
+    JWKS_PATH,
+    handler((_request, reply) => routes.keys(reply)),
+  );
+  server.all(
+    `${STREAM_PREFIX}__ds/*`,
+    handler(() => Promise.reject(new HttpError("route-not-found", "there is no such control route"))),
+  );
 }
 
 /** All errors in the protocol's form. */
@@ -58,7 +103,8 @@ class SubscriptionRoutes {
     if (command.delivery.kind === "webhook") {
       const address = await resolveWebhook(new URL(command.delivery.url), this.#config.policy, this.#config.resolve);
       // A name that has no address now may have one when it is needed, and is looked at again then.
-      if (!address.ok && !address.error.endsWith("has no address")) throw new HttpError("webhook-forbidden", `webhook.url is not allowed: ${address.error}`);
+      if (!address.ok && !address.error.endsWith("has no address"))
+        throw new HttpError("webhook-forbidden", `webhook.url is not allowed: ${address.error}`);
     }
     const result = await this.#propose(command);
     if (result.kind !== "subscription-created") throw unexpectedResult(result);
@@ -103,7 +149,8 @@ class SubscriptionRoutes {
     const { delivery, phase, hasPending } = this.#view(id);
     if (delivery.kind !== "pull-wake") throw invalid("the subscription is not delivered by pull-wake");
     // Advice for workers that poll; what they race for is decided when the claim is applied (I9).
-    if (phase.kind === "idle" && !hasPending) throw new HttpError("condition-failed", "the subscription has nothing pending");
+    if (phase.kind === "idle" && !hasPending)
+      throw new HttpError("condition-failed", "the subscription has nothing pending");
     const wakeId = `w_${Buffer.from(node.entropy.bytes(16)).toString("base64url")}`;
     const result = await this.#propose({ kind: "subscription-claim", id, worker, wakeId });
     if (result.kind !== "subscription-claimed") throw unexpectedResult(result);
@@ -132,7 +179,12 @@ class SubscriptionRoutes {
   keys(reply: FastifyReply): Promise<void> {
     const { signingKey, retiredKeys } = this.#config.secrets;
     const body = Buffer.from(JSON.stringify({ keys: [signingKey.jwk, ...retiredKeys] }));
-    this.#context.answers.bytes(reply, 200, ["Content-Type", "application/jwk-set+json", "Cache-Control", "public, max-age=300"], body);
+    this.#context.answers.bytes(
+      reply,
+      200,
+      ["Content-Type", "application/jwk-set+json", "Cache-Control", "public, max-age=300"],
+      body,
+    );
     return Promise.resolve();
   }
 
@@ -170,7 +222,9 @@ class SubscriptionRoutes {
     const { id } = request.params as { readonly id: string };
     const bytes = Buffer.byteLength(id);
     if (bytes === 0 || bytes > this.#context.limits.subscriptionIdBytesMax || /\p{Cc}/u.test(id)) {
-      throw invalid(`a subscription's id must have 1 to ${this.#context.limits.subscriptionIdBytesMax} bytes and no control characters`);
+      throw invalid(
+        `a subscription's id must have 1 to ${this.#context.limits.subscriptionIdBytesMax} bytes and no control characters`,
+      );
     }
     return id;
   }

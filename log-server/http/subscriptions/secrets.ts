@@ -28,10 +28,12 @@ export function temporarySecrets(): Secrets {
 /** Those in `directory`, made where they are missing. */
 export async function loadSecrets(directory: string): Promise<Secrets> {
   await mkdir(directory, { recursive: true, mode: OWNER_ONLY_DIRECTORY });
-  const pem = (await read(directory, SIGNING_KEY_FILE)) ?? (await create(directory, SIGNING_KEY_FILE, generateSigningKeyPem()));
+  const pem =
+    (await read(directory, SIGNING_KEY_FILE)) ?? (await create(directory, SIGNING_KEY_FILE, generateSigningKeyPem()));
   const retired = await read(directory, RETIRED_KEY_FILE);
   const secret =
-    (await read(directory, TOKEN_SECRET_FILE)) ?? (await create(directory, TOKEN_SECRET_FILE, Buffer.from(generateTokenSecret()).toString("base64url")));
+    (await read(directory, TOKEN_SECRET_FILE)) ??
+    (await create(directory, TOKEN_SECRET_FILE, Buffer.from(generateTokenSecret()).toString("base64url")));
   return {
     signingKey: parseSigningKey(pem),
     retiredKeys: retired === undefined ? [] : [parseSigningKey(retired).jwk],

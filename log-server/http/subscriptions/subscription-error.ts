@@ -20,7 +20,10 @@ const OTHERS = "INVALID_REQUEST";
 export function asSubscriptionError(error: HttpError, details: Readonly<Record<string, unknown>> = {}): HttpError {
   if ("error" in error.members) return error;
   const code = PROTOCOL_CODES[error.code] ?? OTHERS;
-  return new HttpError(error.code, error.message, error.headers, { ...error.members, error: { code, message: error.message, ...details } });
+  return new HttpError(error.code, error.message, error.headers, {
+    ...error.members,
+    error: { code, message: error.message, ...details },
+  });
 }
 
 export function subscriptionRejection(rejection: Rejection): HttpError {

@@ -7,7 +7,11 @@ import type { SigningKey } from "./signing.ts";
 export const SUBSCRIPTIONS_PATH: string = `${STREAM_PREFIX}__ds/subscriptions`;
 export const JWKS_PATH: string = `${STREAM_PREFIX}__ds/jwks.json`;
 
-export function subscriptionJson(view: SubscriptionView, key: SigningKey, publicUrl: string): Readonly<Record<string, unknown>> {
+export function subscriptionJson(
+  view: SubscriptionView,
+  key: SigningKey,
+  publicUrl: string,
+): Readonly<Record<string, unknown>> {
   const { delivery } = view;
   const signing = { alg: "ed25519", kid: key.jwk.kid, jwks_url: publicUrl + JWKS_PATH };
   return {
@@ -15,7 +19,13 @@ export function subscriptionJson(view: SubscriptionView, key: SigningKey, public
     subscription_id: view.id,
     type: delivery.kind,
     pattern: view.pattern ?? null,
-    streams: view.streams().map((link) => ({ path: link.stream, link_type: link.linkType, acked_offset: formatOffset(link.incarnation, link.ackedOffset) })),
+    streams: view
+      .streams()
+      .map((link) => ({
+        path: link.stream,
+        link_type: link.linkType,
+        acked_offset: formatOffset(link.incarnation, link.ackedOffset),
+      })),
     webhook: delivery.kind === "webhook" ? { url: delivery.url, signing } : null,
     wake_stream: delivery.kind === "pull-wake" ? delivery.wakeStream : null,
     lease_ttl_ms: view.leaseMs,

@@ -6,7 +6,10 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 
 export type WakeToken = { readonly subscription: string; readonly generation: number };
-export type TokenCheck = { readonly kind: "valid"; readonly token: WakeToken } | { readonly kind: "invalid" } | { readonly kind: "expired" };
+export type TokenCheck =
+  | { readonly kind: "valid"; readonly token: WakeToken }
+  | { readonly kind: "invalid" }
+  | { readonly kind: "expired" };
 
 /** Leases are extended for as long as work goes on; a token outlives all but absurd ones. */
 const LIFETIME_SECONDS = 7 * 24 * 60 * 60;
@@ -26,12 +29,17 @@ export function issueToken(secret: Uint8Array, token: WakeToken, nowMs: number):
 
 export function checkToken(secret: Uint8Array, text: string, nowMs: number): TokenCheck {
   const [header, payload, signature, ...rest] = text.length > TOKEN_LENGTH_MAX ? [] : text.split(".");
-  if (header !== HEADER || payload === undefined || signature === undefined || rest.length > 0) return { kind: "invalid" };
+  if (header !== HEADER || payload === undefined || signature === undefined || rest.length > 0)
+    return { kind: "invalid" };
   const expected = mac(secret, payload);
   const given = Buffer.from(signature, "base64url");
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) return { kind: "invalid" };
   // Signed by us, so it has the form that we gave it.
-  const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as { readonly sub: string; readonly gen: number; readonly exp: number };
+  const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as {
+    readonly sub: string;
+    readonly gen: number;
+    readonly exp: number;
+  };
   if (claims.exp * 1_000 <= nowMs) return { kind: "expired" };
   return { kind: "valid", token: { subscription: claims.sub, generation: claims.gen } };
 }

@@ -57,12 +57,17 @@ export function checkWebhookUrl(text: string, policy: WebhookPolicy): Result<URL
   if (loopback && !policy.allowLoopback) return err("loopback addresses are not allowed here");
   if (url.protocol !== "https:" && !(url.protocol === "http:" && loopback)) return err("it must begin with https://");
   const literal = literalAddress(url.hostname);
-  if (literal !== undefined && !isAllowedAddress(literal, policy)) return err(`${literal.address} is not a public address`);
+  if (literal !== undefined && !isAllowedAddress(literal, policy))
+    return err(`${literal.address} is not a public address`);
   return ok(url);
 }
 
 /** The address to connect to: one that the URL's host has, if all that it has are allowed. */
-export async function resolveWebhook(url: URL, policy: WebhookPolicy, resolve: Resolve = resolveByDns): Promise<Result<Address, string>> {
+export async function resolveWebhook(
+  url: URL,
+  policy: WebhookPolicy,
+  resolve: Resolve = resolveByDns,
+): Promise<Result<Address, string>> {
   const literal = literalAddress(url.hostname);
   const addresses = literal === undefined ? await resolve(url.hostname) : [literal];
   const forbidden = addresses.find((address) => !isAllowedAddress(address, policy));

@@ -73,7 +73,13 @@ export class WakeLoop {
     const wakeId = `w_${Buffer.from(node.entropy.bytes(WAKE_ID_BYTES)).toString("base64url")}`;
     const batch = this.#wakeEvent(view, generation);
     try {
-      const result = await node.propose({ kind: "subscription-wake", id: view.id, generation, wakeId, ...(batch !== undefined && { batch }) });
+      const result = await node.propose({
+        kind: "subscription-wake",
+        id: view.id,
+        generation,
+        wakeId,
+        ...(batch !== undefined && { batch }),
+      });
       if (result.kind === "rejected") {
         // "fenced": someone else woke or claimed it meanwhile, which is as good.
         if (result.code !== "fenced") this.#rest(view.id, result.code);
@@ -85,7 +91,12 @@ export class WakeLoop {
     }
     const woken = node.machine.subscription(view.id);
     if (woken?.delivery.kind !== "webhook" || woken.phase.kind === "idle" || woken.phase.wakeId !== wakeId) return;
-    await deliverWake(this.#context, this.#config, { view: woken, url: woken.delivery.url, generation, wakeId }, this.#closing.signal);
+    await deliverWake(
+      this.#context,
+      this.#config,
+      { view: woken, url: woken.delivery.url, generation, wakeId },
+      this.#closing.signal,
+    );
   }
 
   /** What goes to the wake stream of a pull-wake subscription, in the same step as the wake (section 7.2). */

@@ -20,7 +20,14 @@ export type WebhookRequest = {
 };
 
 /** Rejects where no whole answer came. */
-export function sendWebhook({ url, address, headers, body, responseBytesMax, signal }: WebhookRequest): Promise<WebhookAnswer> {
+export function sendWebhook({
+  url,
+  address,
+  headers,
+  body,
+  responseBytesMax,
+  signal,
+}: WebhookRequest): Promise<WebhookAnswer> {
   const pinned: LookupFunction = (_hostname, options, callback) => {
     if (options.all === true) callback(null, [address]);
     else callback(null, address.address, address.family);

@@ -15,7 +15,12 @@ import { issueToken } from "./tokens.ts";
 import { checkWebhookUrl, resolveWebhook } from "./url-policy.ts";
 import { sendWebhook } from "./webhook-request.ts";
 
-export type Wake = { readonly view: SubscriptionView; readonly url: string; readonly generation: number; readonly wakeId: string };
+export type Wake = {
+  readonly view: SubscriptionView;
+  readonly url: string;
+  readonly generation: number;
+  readonly wakeId: string;
+};
 
 /** Of the backoff, in each direction. */
 const JITTER = 0.2;
@@ -23,7 +28,12 @@ const JITTER = 0.2;
 const LEASE_SHARE = 0.8;
 
 /** Resolves when the outcome is in the log, or could not be put there. Never rejects. */
-export async function deliverWake(context: HttpContext, config: SubscriptionConfig, wake: Wake, closing: AbortSignal): Promise<void> {
+export async function deliverWake(
+  context: HttpContext,
+  config: SubscriptionConfig,
+  wake: Wake,
+  closing: AbortSignal,
+): Promise<void> {
   const streams = shownStreams(wake.view, context.limits.wakeStreamsMax);
   let done: boolean;
   try {
@@ -32,7 +42,11 @@ export async function deliverWake(context: HttpContext, config: SubscriptionConf
   } catch (error) {
     if (closing.aborted) return;
     context.observer.webhook("failed");
-    context.observer.event("webhook-failed", { subscription: wake.view.id, generation: wake.generation, error: String(error) });
+    context.observer.event("webhook-failed", {
+      subscription: wake.view.id,
+      generation: wake.generation,
+      error: String(error),
+    });
     await propose(context, failed(context, wake));
     return;
   }
@@ -40,7 +54,13 @@ export async function deliverWake(context: HttpContext, config: SubscriptionConf
 }
 
 /** Whether the handler is done already. Throws where the webhook was not delivered. */
-async function attempt(context: HttpContext, config: SubscriptionConfig, wake: Wake, streams: readonly SubscriptionStreamView[], closing: AbortSignal): Promise<boolean> {
+async function attempt(
+  context: HttpContext,
+  config: SubscriptionConfig,
+  wake: Wake,
+  streams: readonly SubscriptionStreamView[],
+  closing: AbortSignal,
+): Promise<boolean> {
   const { clock } = context.node;
   const { secrets, policy, resolve } = config;
   const url = checkWebhookUrl(wake.url, policy);
@@ -58,12 +78,16 @@ async function attempt(context: HttpContext, config: SubscriptionConfig, wake: W
     const answer = await sendWebhook({
       url: url.value,
       address: address.value,
-      headers: { "content-type": "application/json", "webhook-signature": webhookSignature(secrets.signingKey, clock.now(), body) },
+      headers: {
+        "content-type": "application/json",
+        "webhook-signature": webhookSignature(secrets.signingKey, clock.now(), body),
+      },
       body,
       responseBytesMax: context.limits.webhookResponseBytesMax,
       signal: controller.signal,
     });
-    if (answer.status < 200 || answer.status > 299) throw new Error(`the webhook answered with status ${answer.status}`);
+    if (answer.status < 200 || answer.status > 299)
+      throw new Error(`the webhook answered with status ${answer.status}`);
     return saysDone(answer.body);
   } finally {
     timer.cancel();
@@ -71,7 +95,12 @@ async function attempt(context: HttpContext, config: SubscriptionConfig, wake: W
   }
 }
 
-function notification(context: HttpContext, { secrets }: SubscriptionConfig, { view, generation, wakeId }: Wake, streams: readonly SubscriptionStreamView[]): unknown {
+function notification(
+  context: HttpContext,
+  { secrets }: SubscriptionConfig,
+  { view, generation, wakeId }: Wake,
+  streams: readonly SubscriptionStreamView[],
+): unknown {
   return {
     subscription_id: view.id,
     wake_id: wakeId,
