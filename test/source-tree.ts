@@ -40,9 +40,10 @@ function withoutComments(text: string): string {
     .replace(/(^|[^:"'`\\])\/\/.*$/gm, "$1");
 }
 
-const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*["']([^"'\s]+)["']/g;
+/** `… from "x"`, `import "x"`, `import("x")`. */
+const IMPORT = /\bfrom\s+["']([^"'\s]+)["']|\bimport\s*\(?\s*["']([^"'\s]+)["']/g;
 
 /** What a file imports, as written. */
 export function importsOf(file: SourceFile): readonly string[] {
-  return [...file.code.matchAll(IMPORT)].map((match) => match[1] as string);
+  return [...file.code.matchAll(IMPORT)].map((match) => (match[1] ?? match[2]) as string);
 }

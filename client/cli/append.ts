@@ -145,8 +145,8 @@ class AppendJob {
 
   #range(): string {
     if (this.#records === 0) return "appended 0 records";
-    const records = this.#records === 1 ? "1 record" : `${this.#records} records`;
-    return `appended ${records} (offsets ${this.#firstOffset} to ${this.#lastOffset})`;
+    if (this.#records === 1) return `appended 1 record (offset ${this.#firstOffset})`;
+    return `appended ${this.#records} records (offsets ${this.#firstOffset} to ${this.#lastOffset})`;
   }
 
   #onAppended(offset: number): void {

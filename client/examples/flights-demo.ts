@@ -9,6 +9,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { EXIT } from "../cli/exit-codes.ts";
 import { ProgressBar } from "../cli/progress-bar.ts";
 import { connect, type Client, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
 import { formatRows, loadFlights, OriginTable, type Flight } from "./flights.ts";
@@ -32,16 +33,18 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function onSignal(): never {
-  return process.exit(130);
+/** The user's wish, not a failure. */
+class InterruptedError extends Error {
+  override readonly name = "InterruptedError";
 }
 
 /** Resolves to the exit status. With `keep` the server stays until Ctrl-C. */
 export async function runDemo(options: { readonly keep: boolean }): Promise<number> {
   const startedMs = performance.now();
-  const folder = mkdtempSync(join(tmpdir(), "tidemark-demo-"));
-  const demo = new Demo(folder);
+  const demo = new Demo(mkdtempSync(join(tmpdir(), "tidemark-demo-")));
   const onExit = (): void => demo.cleanUpNow();
+  // A second signal ends the process as it would any other.
+  const onSignal = (): void => demo.interrupt();
   process.once("exit", onExit);
   process.once("SIGINT", onSignal);
   process.once("SIGTERM", onSignal);
@@ -51,14 +54,14 @@ export async function runDemo(options: { readonly keep: boolean }): Promise<numb
     demo.sayAddresses();
     if (options.keep) {
       say("\nThe server stays until Ctrl-C.");
-      process.removeListener("SIGINT", onSignal);
-      await new Promise((resolve) => process.once("SIGINT", resolve));
+      await demo.interrupted();
     }
-    return 0;
+    return EXIT.ok;
   } catch (error) {
+    if (error instanceof InterruptedError) return EXIT.interrupted;
     process.stderr.write(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}\n`);
     if (!(error instanceof DemoError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    return 1;
+    return EXIT.failure;
   } finally {
     await demo.cleanUp();
     process.removeListener("exit", onExit);
@@ -72,6 +75,8 @@ class Demo {
   readonly #bar = new ProgressBar(process.stdout);
   readonly #overall = new AbortController();
   #server: ServerChild | undefined;
+  /** Under way, or done; whoever cleans up must wait for it. */
+  #starting: Promise<void> | undefined;
   #port = 0;
 
   constructor(folder: string) {
@@ -101,7 +106,21 @@ class Demo {
     this.#say(`  health       curl '${url}/readyz?verbose'`);
   }
 
+  interrupt(): void {
+    this.#overall.abort(new InterruptedError());
+  }
+
+  /** Resolves when the user has seen enough. */
+  interrupted(): Promise<void> {
+    const { signal } = this.#overall;
+    return new Promise((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  }
+
   async cleanUp(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
     await this.#server?.stop();
     this.cleanUpNow();
   }
@@ -182,11 +201,22 @@ class Demo {
     );
     await killed;
     const startedMs = performance.now();
-    this.#server = await ServerChild.start(this.#folder, this.#port);
+    await this.#startServer();
     const recoveryMs = Math.round(performance.now() - startedMs);
     this.#say(
-      `Started again as process ${this.#server.processId}, serving after ${recoveryMs} ms; nobody was told, everyone carries on …`,
+      `Started again as process ${this.#server?.processId}, serving after ${recoveryMs} ms; nobody was told, everyone carries on …`,
     );
+  }
+
+  /** Not while an interrupted demo is being cleaned up. */
+  #startServer(): Promise<void> {
+    const { signal } = this.#overall;
+    signal.throwIfAborted();
+    this.#starting = ServerChild.start(this.#folder, this.#port).then((server) => {
+      this.#server = server;
+      signal.throwIfAborted();
+    });
+    return this.#starting;
   }
 
   #showProgress(seen: number, total: number): void {

@@ -81,8 +81,8 @@ export class Answers {
     // Shared caches may answer a page with what another client fetched, so reads always say who may see them.
     if (origin !== undefined || method === "GET" || method === "HEAD")
       pushCrossOrigin(headers, this.#crossOrigin, origin);
-    reply.hijack();
     raw.writeHead(status, headers);
+    reply.hijack();
     return raw;
   }
 }

@@ -20,6 +20,12 @@ export function bodyParser(limits: HttpLimits): BodyParser {
   let receivingBytes = 0;
 
   return (request, payload, done) => {
+    const encoding = request.raw.headers["content-encoding"];
+    if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+      discard(payload, limits);
+      done(new HttpError("unsupported-media-type", "bodies are taken as they are, without a Content-Encoding"));
+      return;
+    }
     const claimed = Number(request.raw.headers["content-length"] ?? 0);
     if (claimed > limits.bodyBytesMax) {
       const close = claimed > limits.discardedBodyBytesMax;

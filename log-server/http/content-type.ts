@@ -3,15 +3,21 @@
  * on. Type, subtype and parameter names are lower-cased, parameters sorted; `charset` values are lower-cased, too.
  */
 
+import { memoized } from "./memo.ts";
+
 export const JSON_CONTENT_TYPE = "application/json";
 export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 
+/** Printable ASCII only: content types are repeated in headers. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const PARAMETER = /^\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=("(?:[^"\\\r\n]|\\.)*"|[!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*$/;
+const PARAMETER = /^\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)=("(?:[ !#-[\]-~]|\\[ -~])*"|[!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*$/;
+
+const KNOWN_MAX = 256;
 
 /** The normal form, or undefined where the text is not a media type. */
-export function normalizeContentType(text: string): string | undefined {
-  if (text === JSON_CONTENT_TYPE || text === DEFAULT_CONTENT_TYPE) return text;
+export const normalizeContentType: (text: string) => string | undefined = memoized(normalize, KNOWN_MAX);
+
+function normalize(text: string): string | undefined {
   const parts = text.split(";");
   const [type, subtype, ...rest] = (parts[0] as string).trim().split("/");
   if (type === undefined || subtype === undefined || rest.length > 0 || !TOKEN.test(type) || !TOKEN.test(subtype))

@@ -13,6 +13,9 @@ export type HttpContext = {
   readonly observer: HttpObserver;
   readonly answers: Answers;
   readonly live: LiveResponses;
-  /** Where clients reach this server, without a trailing slash. */
-  readonly publicUrl: () => string;
+  /**
+   * Where clients reach this server, without a trailing slash: as configured; else by the name that the one who asks
+   * has used; else where it listens.
+   */
+  readonly publicUrl: (host?: string) => string;
 };

@@ -30,6 +30,7 @@ const RESPONSE_HEADERS = [
   "ETag",
   "Location",
   "Retry-After",
+  "Stream-First-Offset",
   "Stream-Next-Offset",
   "Stream-Cursor",
   "Stream-Up-To-Date",

@@ -68,7 +68,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     clientErrorHandler: (error, socket) => answerSocketError(error, socket),
   });
   server.server.maxConnections = limits.connectionsMax;
-  const publicUrl = (): string => options.publicUrl ?? urlOf(server.server.address());
+  const publicUrl = (host?: string): string =>
+    options.publicUrl ?? (host === undefined ? urlOf(server.server.address()) : `http://${host}`);
   const context: HttpContext = { node, limits, zstd: options.zstd, observer, answers, live, publicUrl };
 
   server.addHook("onRequest", (request, _reply, done) => done(access.refusal(request.raw)));

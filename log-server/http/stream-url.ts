@@ -3,6 +3,7 @@ import { parseOffset, type OffsetToken } from "../../src/record/offset.ts";
 import type { StreamName } from "../../src/wire/command.ts";
 import { parseStreamName } from "../../src/wire/stream-name.ts";
 import { HttpError } from "./http-error.ts";
+import { memoized } from "./memo.ts";
 
 export const STREAM_PREFIX = "/v1/stream/";
 
@@ -28,8 +29,12 @@ export function streamOfUrl(url: string, urlBytesMax: number): StreamName {
   return streamOfPath(end < 0 ? url : url.slice(0, end));
 }
 
+const KNOWN_MAX = 4_096;
+
 /** The stream that a path names, as it stands in URLs and in `Stream-Forked-From`. */
-export function streamOfPath(path: string): StreamName {
+export const streamOfPath: (path: string) => StreamName = memoized(parsePath, KNOWN_MAX);
+
+function parsePath(path: string): StreamName {
   if (!path.startsWith(STREAM_PREFIX) || !URL_CHARACTERS.test(path)) {
     throw new HttpError("malformed-url", `a stream's path begins with ${STREAM_PREFIX} and is percent-encoded`);
   }

@@ -60,7 +60,7 @@ export type LogOpenError = ScanFault;
 export type RecoveryReport = {
   readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
-  /** Nothing had to be scanned in doubt: the log was closed, or is new. */
+  /** The end was proven: by a clean stop, or at the last start if nothing was appended since. */
   readonly clean: boolean;
   readonly scannedBytes: number;
   readonly sealedSegments: number;
@@ -374,7 +374,7 @@ export class SegmentedLog {
   async #finishOpening(): Promise<RecoveryReport> {
     const { options, recovered, segments, damage, spares } = this.#parts;
     const last = recovered.segments.at(-1);
-    const clean = last === undefined || !("judged" in last) || last.judged.marked;
+    const clean = last === undefined || !("judged" in last) || last.judged.marked || last.judged.footer !== undefined;
     await this.#writer.proveTail();
     const discarded = options.soleVoter && this.ambiguous !== undefined ? await this.#writer.discardAmbiguous() : undefined;
     spares.prepare();

@@ -74,17 +74,30 @@ export class Checkpointer {
   }
 
   async #saveImage(): Promise<void> {
-    const { machine, log } = this.#parts;
+    const { machine, log, limits } = this.#parts;
     const position = machine.position;
     if (position === this.#imagePosition) return;
     const changes = machine.drainChanges();
     // Without an image to add to (the first, or after one was discarded) the save must bring every row.
-    const writes: readonly RowChange[] = this.#imagePosition === 0 ? everyRow(machine.rows()) : [...this.#unsaved, ...changes];
+    const writes: readonly RowChange[] =
+      this.#imagePosition === 0 ? everyRow(machine.rows()) : [...this.#unsaved, ...changes];
     this.#unsaved = writes;
     this.#bytesSinceImage = 0;
-    await log.saveImage(writes, position, machine.digest());
+    try {
+      await log.saveImage(writes, position, machine.digest());
+    } catch (error) {
+      if (writes.length > limits.unsavedRowsMax) await this.#startAnew();
+      throw error;
+    }
     this.#unsaved = [];
     this.#imagePosition = position;
+  }
+
+  /** Too much is waiting to be saved (I15): the image is given up, and the next save brings every row. */
+  async #startAnew(): Promise<void> {
+    this.#unsaved = [];
+    this.#imagePosition = 0;
+    await this.#parts.log.discardImage();
   }
 
   /** No image is saved meanwhile (`#work`), so its rows stand still at `#imagePosition` while they are copied. */

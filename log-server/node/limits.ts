@@ -20,6 +20,8 @@ export type NodeLimits = {
   /** The image is saved after this much of the log was applied, or this many entries, or this long. */
   readonly imageEveryBytes: number;
   readonly imageEveryMs: number;
+  /** Changed rows kept for the next save when one failed; with more, the image is given up and saved whole. */
+  readonly unsavedRowsMax: number;
   /** A snapshot is written after this much of the log was applied since the last one. */
   readonly snapshotEveryBytes: number;
   /** How long reads' refreshes of sliding expiry are collected before they are proposed together. */
@@ -43,6 +45,7 @@ export const NODE_LIMITS: NodeLimits = {
   barriersMax: 100_000,
   imageEveryBytes: 32 * 1024 * 1024,
   imageEveryMs: 10_000,
+  unsavedRowsMax: 200_000,
   snapshotEveryBytes: 256 * 1024 * 1024,
   touchDelayMs: 100,
   touchesMax: 10_000,

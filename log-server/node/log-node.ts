@@ -93,9 +93,11 @@ export class LogNode {
   readonly #barriers = new Map<number, { readonly resolve: () => void; readonly reject: (error: NodeError) => void }>();
   #nextContext = 1;
   #phase: NodePhase = "recovering";
+  /** Of the newest entry proposed here: log time never goes back, not even between two entries not yet applied. */
+  #logTime = 0;
   #turnDue = false;
   #driving = false;
-  #replayTarget: LogIndex;
+  readonly #replayTarget: LogIndex;
   /** Set when an entry that must be applied cannot be read: nothing after it can be known here. */
   #blocked: Damage | undefined;
   #diskFull = false;
@@ -214,7 +216,11 @@ export class LogNode {
   status(): NodeStatus {
     return {
       phase: this.#phase,
-      progress: { phase: this.#phase === "recovering" ? "replay" : this.#phase, done: this.machine.position, total: this.#replayTarget },
+      progress: {
+        phase: this.#phase === "recovering" ? "replay" : this.#phase,
+        done: this.machine.position,
+        total: this.#replayTarget,
+      },
       hasLeader: this.#raft.role === "leader",
       term: this.#raft.term,
       commitIndex: this.#raft.committed,
@@ -252,10 +258,14 @@ export class LogNode {
   #refusal(command: Command): NodeError | undefined {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#phase !== "serving") return new NodeError("unavailable", `the node is ${this.#phase}`);
-    if (this.#blocked !== undefined) return new NodeError("damaged", `the log cannot be applied past damage: ${this.#blocked.message}`);
+    if (this.#blocked !== undefined)
+      return new NodeError("damaged", `the log cannot be applied past damage: ${this.#blocked.message}`);
     const oversized = oversizedBatch(command, this.limits.batchBytesMax);
     if (oversized !== undefined) {
-      return new NodeError("batch-too-large", `a batch has ${oversized} bytes; at most ${this.limits.batchBytesMax} are allowed`);
+      return new NodeError(
+        "batch-too-large",
+        `a batch has ${oversized} bytes; at most ${this.limits.batchBytesMax} are allowed`,
+      );
     }
     if (this.#diskFull && growsTheLog(command)) {
       return new NodeError("disk-full", `only ${this.#freeBytes} bytes are free on the disk`);
@@ -279,8 +289,8 @@ export class LogNode {
     while (this.#proposals.waiting > 0 && groupBytes < this.limits.groupBytesMax) {
       const members = this.#proposals.take();
       const { head, batches } = encodeCommands(members.map((member) => member.command));
-      const logTime = Math.max(this.machine.logTime, this.clock.now());
-      const proposed = this.#raft.propose({ kind: "commands", logTime, head, batches });
+      this.#logTime = Math.max(this.#logTime, this.machine.logTime, this.clock.now());
+      const proposed = this.#raft.propose({ kind: "commands", logTime: this.#logTime, head, batches });
       if (!proposed.ok) {
         for (const member of members) member.reject(new NodeError("overloaded", "too much is waiting to be committed"));
         return;
@@ -394,7 +404,11 @@ export class LogNode {
   }
 
   #caughtUp(): boolean {
-    return this.#raft.role === "leader" && this.machine.position >= this.#replayTarget && this.#raft.committed > this.#replayTarget;
+    return (
+      this.#raft.role === "leader" &&
+      this.machine.position >= this.#replayTarget &&
+      this.#raft.committed > this.#replayTarget
+    );
   }
 
   #serve(): void {
@@ -452,7 +466,11 @@ export class LogNode {
       this.#deadlineTimer = undefined;
       if (this.#phase !== "serving") return;
       if (deadline > this.clock.now()) this.#scheduleDeadline();
-      else this.#tick().then(() => this.#scheduleDeadline(), () => this.#retryDeadline());
+      else
+        this.#tick().then(
+          () => this.#scheduleDeadline(),
+          () => this.#retryDeadline(),
+        );
     });
     this.#deadlineTimer = { at: deadline, timer };
   }
@@ -470,7 +488,8 @@ export class LogNode {
     const work = async (): Promise<void> => {
       this.#freeBytes = await this.#log.freeBytes();
       const full = this.#freeBytes < this.limits.lowWaterBytes;
-      if (full !== this.#diskFull) this.#parts.observer.event(full ? "disk-full" : "disk-freed", { freeBytes: this.#freeBytes });
+      if (full !== this.#diskFull)
+        this.#parts.observer.event(full ? "disk-full" : "disk-freed", { freeBytes: this.#freeBytes });
       this.#diskFull = full;
       this.#checkpointer.due();
       if (this.#blocked === undefined) await this.#retention.run(this.#checkpointer);
@@ -487,7 +506,8 @@ export class LogNode {
   async #background(command: Command): Promise<void> {
     try {
       const result = await this.propose(command);
-      if (result.kind === "rejected") this.#parts.observer.event("background-rejected", { command: command.kind, code: result.code });
+      if (result.kind === "rejected")
+        this.#parts.observer.event("background-rejected", { command: command.kind, code: result.code });
     } catch (error) {
       this.#parts.observer.event("background-failed", { command: command.kind, error: String(error) });
     }
@@ -502,12 +522,16 @@ export class LogNode {
     this.#housekeeping?.cancel();
     this.#deadlineTimer?.timer.cancel();
     this.#touches.stop();
-    this.#proposals.fail(this.#failure, new NodeError("outcome-unknown", `the node has stopped: ${message}`, { cause }));
+    this.#proposals.fail(
+      this.#failure,
+      new NodeError("outcome-unknown", `the node has stopped: ${message}`, { cause }),
+    );
     for (const barrier of this.#barriers.values()) barrier.reject(this.#failure);
     this.#barriers.clear();
     this.#waiters.wakeAll();
     this.#settled?.reject(this.#failure);
-    for (const listener of this.#failed) listener(code === "internal" ? new NodeError("internal", message, { cause }) : this.#failure);
+    for (const listener of this.#failed)
+      listener(code === "internal" ? new NodeError("internal", message, { cause }) : this.#failure);
   }
 }
 

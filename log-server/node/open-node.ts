@@ -82,14 +82,19 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
   );
 }
 
-async function openHardState(options: OpenNodeOptions, path: string, mayCreate: boolean): Promise<Result<HardStateFile, OpenNodeError>> {
+async function openHardState(
+  options: OpenNodeOptions,
+  path: string,
+  mayCreate: boolean,
+): Promise<Result<HardStateFile, OpenNodeError>> {
   const { disk, clusterId, diskId, logId } = options;
   const opened = await HardStateFile.open(disk, path);
   if (opened.ok) return opened;
   switch (opened.error.kind) {
     case "missing":
       // With a log there was a term and a vote: a node that lost them must not vote again under its name (P33).
-      if (!mayCreate) return err({ kind: "hard-state-missing", message: `${path} is missing, but the log is not empty` });
+      if (!mayCreate)
+        return err({ kind: "hard-state-missing", message: `${path} is missing, but the log is not empty` });
       return ok(await HardStateFile.create(disk, path, { term: 0, vote: undefined, logId, clusterId, nodeId: diskId }));
     case "wiped":
       return err({ kind: "hard-state-damaged", message: opened.error.message });

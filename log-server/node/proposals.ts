@@ -40,7 +40,10 @@ export class Proposals {
 
   /** Throws `overloaded` when the queue is full. */
   add(pending: Pending): void {
-    if (this.waiting >= this.#limits.proposalsMax || this.#waitingBytes + pending.bytes > this.#limits.proposalBytesMax) {
+    if (
+      this.waiting >= this.#limits.proposalsMax ||
+      this.#waitingBytes + pending.bytes > this.#limits.proposalBytesMax
+    ) {
       throw new NodeError("overloaded", "too many commands are waiting to be written");
     }
     this.#waiting.push(pending);

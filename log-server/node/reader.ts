@@ -96,7 +96,10 @@ export class Reader {
 
   /** The part of a batch that a fork inherits: the records before `range.to`, the last one perhaps shortened. */
   #cut(batch: ReadBatch, range: ReadRange): Result<ReadBatch, ReadError> {
-    const decoded = decodeBatch(batch.bytes, { ...(this.#zstd && { zstd: this.#zstd }), rawBytesMax: this.#rawBytesMax });
+    const decoded = decodeBatch(batch.bytes, {
+      ...(this.#zstd && { zstd: this.#zstd }),
+      rawBytesMax: this.#rawBytesMax,
+    });
     if (!decoded.ok) return err({ code: "damaged", message: decoded.error.message });
     const partial = range.partialBytes;
     const records: StreamRecord[] = [];
@@ -104,7 +107,9 @@ export class Reader {
       const offset = batch.firstOffset + offsetDelta;
       if (offset >= range.to || (partial !== undefined && offset < range.from)) continue;
       records.push(
-        partial === undefined || record.value === null ? record : { ...record, value: record.value.subarray(0, partial) },
+        partial === undefined || record.value === null
+          ? record
+          : { ...record, value: record.value.subarray(0, partial) },
       );
     }
     const firstOffset = partial === undefined ? batch.firstOffset : range.from;

@@ -48,7 +48,9 @@ export class Retention {
         await this.#propose({ kind: "trim", stream: name, incarnation: stream.incarnation, before });
       }
     }
-    const dropped = await log.trim(checkpointer.snapshotPosition, (streamId, endOffset) => machine.isLive(streamId, endOffset));
+    const dropped = await log.trim(checkpointer.snapshotPosition, (streamId, endOffset) =>
+      machine.isLive(streamId, endOffset),
+    );
     if (dropped > 0) observer.event("segments-dropped", { segments: dropped });
   }
 }

@@ -13,8 +13,6 @@ export interface EventLog {
   event(code: string, detail?: Detail): void;
 }
 
-export const SILENT_LOG: EventLog = { event: () => undefined };
-
 /** Everything else is "info", or "error" if its code ends in `-failed`. */
 const LEVELS: Readonly<Record<string, Level>> = {
   "apply-blocked": "error",

@@ -21,7 +21,7 @@ export class RaftLog {
   /** Bytes of entries that are not yet committed: what flow control bounds (I15). */
   uncommittedBytes = 0;
 
-  #window: Entry[] = [];
+  readonly #window: Entry[] = [];
   #windowStart: LogIndex;
   #last: { readonly index: LogIndex; readonly term: Term };
 

@@ -12,7 +12,17 @@ import { assert, unreachable } from "../../src/lib/assert.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import { RaftLog } from "./raft-log.ts";
-import type { AppendDone, HardState, Message, NodeId, Proposal, ProposeError, ReadState, Ready, Role } from "./types.ts";
+import type {
+  AppendDone,
+  HardState,
+  Message,
+  NodeId,
+  Proposal,
+  ProposeError,
+  ReadState,
+  Ready,
+  Role,
+} from "./types.ts";
 
 export type RawNodeOptions = {
   readonly id: NodeId;
@@ -45,7 +55,10 @@ export class RawNode {
 
   constructor(options: RawNodeOptions) {
     assert(options.voters.length === 1 && options.voters[0] === options.id, "this core serves a single voter");
-    assert(options.last.term <= options.hardState.term || options.last.index === 0, "I2: the term is at least the log's");
+    assert(
+      options.last.term <= options.hardState.term || options.last.index === 0,
+      "I2: the term is at least the log's",
+    );
     this.id = options.id;
     this.#options = options;
     this.#hardState = options.hardState;

@@ -69,7 +69,11 @@ export type AppendCommand = {
   readonly expectedOffset?: Offset;
 };
 
-export type DeleteCommand = { readonly kind: "delete"; readonly stream: StreamName; readonly incarnation?: Incarnation };
+export type DeleteCommand = {
+  readonly kind: "delete";
+  readonly stream: StreamName;
+  readonly incarnation?: Incarnation;
+};
 
 /** Reads refresh sliding expiry through one coalesced command, not one each. */
 export type TouchCommand = { readonly kind: "touch"; readonly streams: readonly StreamName[] };
@@ -80,7 +84,12 @@ export type TickCommand = { readonly kind: "tick" };
 export type SettingsCommand = { readonly kind: "settings"; readonly stream: StreamName; readonly retention: Retention };
 
 /** Moves the frontier below which a stream's records are gone. Never back, never past the tail. */
-export type TrimCommand = { readonly kind: "trim"; readonly stream: StreamName; readonly incarnation?: Incarnation; readonly before: Offset };
+export type TrimCommand = {
+  readonly kind: "trim";
+  readonly stream: StreamName;
+  readonly incarnation?: Incarnation;
+  readonly before: Offset;
+};
 
 /** Sets a named cursor (a small durable value), or deletes it when `value` is absent. `expected`: its value must be this; `null`: must not exist. */
 export type CursorCommand = {
@@ -121,8 +130,16 @@ export type SubscriptionCreateCommand = {
   readonly description?: string;
 };
 export type SubscriptionDeleteCommand = { readonly kind: "subscription-delete"; readonly id: string };
-export type SubscriptionLinkCommand = { readonly kind: "subscription-link"; readonly id: string; readonly streams: readonly StreamName[] };
-export type SubscriptionUnlinkCommand = { readonly kind: "subscription-unlink"; readonly id: string; readonly stream: StreamName };
+export type SubscriptionLinkCommand = {
+  readonly kind: "subscription-link";
+  readonly id: string;
+  readonly streams: readonly StreamName[];
+};
+export type SubscriptionUnlinkCommand = {
+  readonly kind: "subscription-unlink";
+  readonly id: string;
+  readonly stream: StreamName;
+};
 
 /**
  * The leader's claim to wake an idle subscription with pending work. It names the generation it will make; only
@@ -136,8 +153,17 @@ export type SubscriptionWakeCommand = {
   /** The wake event, for pull-wake. */
   readonly batch?: BatchRef;
 };
-export type SubscriptionClaimCommand = { readonly kind: "subscription-claim"; readonly id: string; readonly worker: string; readonly wakeId: string };
-export type SubscriptionAck = { readonly stream: StreamName; readonly incarnation: Incarnation; readonly offset: Offset };
+export type SubscriptionClaimCommand = {
+  readonly kind: "subscription-claim";
+  readonly id: string;
+  readonly worker: string;
+  readonly wakeId: string;
+};
+export type SubscriptionAck = {
+  readonly stream: StreamName;
+  readonly incarnation: Incarnation;
+  readonly offset: Offset;
+};
 /** Ack, heartbeat and completion; also what a webhook's callback or `{ "done": true }` becomes. */
 export type SubscriptionAckCommand = {
   readonly kind: "subscription-ack";
@@ -147,7 +173,12 @@ export type SubscriptionAckCommand = {
   readonly acks: readonly SubscriptionAck[];
   readonly done: boolean;
 };
-export type SubscriptionReleaseCommand = { readonly kind: "subscription-release"; readonly id: string; readonly generation: number; readonly wakeId: string };
+export type SubscriptionReleaseCommand = {
+  readonly kind: "subscription-release";
+  readonly id: string;
+  readonly generation: number;
+  readonly wakeId: string;
+};
 /** A webhook attempt failed: when to try next, jitter already drawn. */
 export type SubscriptionFailedCommand = {
   readonly kind: "subscription-failed";
@@ -209,7 +240,12 @@ export type DoneResult = { readonly kind: "done" };
 export type TrimmedResult = { readonly kind: "trimmed"; readonly firstOffset: Offset };
 export type TransactionResult = { readonly kind: "transaction"; readonly results: readonly CommandResult[] };
 export type SubscriptionCreatedResult = { readonly kind: "subscription-created"; readonly created: boolean };
-export type SubscriptionClaimedResult = { readonly kind: "subscription-claimed"; readonly generation: number; readonly wakeId: string; readonly leaseMs: number };
+export type SubscriptionClaimedResult = {
+  readonly kind: "subscription-claimed";
+  readonly generation: number;
+  readonly wakeId: string;
+  readonly leaseMs: number;
+};
 export type SubscriptionAckedResult = { readonly kind: "subscription-acked"; readonly nextWake: boolean };
 
 /**

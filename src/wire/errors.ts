@@ -71,7 +71,12 @@ export const ERRORS = {
   "internal": { status: 500, title: "A fault in the server", retryable: false, outcome: "unknown" },
   "damaged": refused(500, "The data is damaged on this node's disk and is not served"),
   "unavailable": later(503, "The node is starting, stopping or has no leader"),
-  "outcome-unknown": { status: 504, title: "It is not known whether the command took effect", retryable: true, outcome: "unknown" },
+  "outcome-unknown": {
+    status: 504,
+    title: "It is not known whether the command took effect",
+    retryable: true,
+    outcome: "unknown",
+  },
   "disk-full": later(507, "The disk is too full to accept more"),
 } as const satisfies Readonly<Record<string, ErrorInfo>>;
 

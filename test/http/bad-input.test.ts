@@ -123,6 +123,11 @@ describe("requests that are refused", () => {
       "unsupported-media-type",
       () => send("POST", text, { headers: { "content-type": "text" }, body: "x" }),
     ],
+    [
+      "a compressed body",
+      "unsupported-media-type",
+      () => send("POST", text, { headers: { ...TEXT, "content-encoding": "gzip" }, body: "x" }),
+    ],
     ["another content type", "content-type-mismatch", () => send("POST", text, { headers: JSON_TYPE, body: "1" })],
     ["a malformed offset", "malformed-offset", () => send("GET", `${text}?offset=12`)],
     ["an offset past the end", "malformed-offset", () => send("GET", `${text}?offset=${beyond}`)],

@@ -31,6 +31,11 @@ export class RawSocket {
     this.#socket.write(typeof bytes === "string" ? Buffer.from(bytes, "latin1") : bytes);
   }
 
+  /** Takes nothing more of what comes. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   /** Sends no more, but still listens. */
   halfClose(): void {
     this.#socket.end();

@@ -1,6 +1,7 @@
 /** What the public suite leaves open in the Durable Streams face: caching, sessions, access, deletion, sub-offsets. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { HTTP_LIMITS } from "../../log-server/http/limits.ts";
+import { RawSocket } from "./raw-socket.ts";
 import { startTestServer, type TestServer } from "./test-server.ts";
 
 const TEXT = { "content-type": "text/plain" };
@@ -91,6 +92,32 @@ describe("live readers", () => {
       await fetch(url, { method: "DELETE" });
       expect((await polled).status).toBe(404);
       expect(await sse.text()).toContain("event: control");
+    } finally {
+      await live.close();
+    }
+  });
+
+  it("are dropped when they take nothing, and hold up nobody", async () => {
+    let dropped: (() => void) | undefined;
+    const isDropped = new Promise<void>((resolve) => {
+      dropped = resolve;
+    });
+    const live = await startTestServer({
+      http: { ...HTTP_LIMITS, stalledReaderMs: 50 },
+      observer: { slowReaderDropped: () => dropped?.() },
+    });
+    try {
+      const url = `${live.url}/v1/stream/s`;
+      await fetch(url, { method: "PUT", headers: TEXT });
+      // More than the buffers of both sockets hold.
+      const body = "x".repeat(4 * 1024 * 1024);
+      for (let round = 0; round < 6; round += 1) await fetch(url, { method: "POST", headers: TEXT, body });
+      const socket = await RawSocket.open(live.url);
+      socket.pause();
+      socket.send("GET /v1/stream/s?offset=-1&live=sse HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      await isDropped;
+      socket.destroy();
+      expect((await fetch(url, { method: "HEAD" })).status).toBe(200);
     } finally {
       await live.close();
     }

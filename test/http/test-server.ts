@@ -2,6 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import type { AccessConfig } from "../../log-server/http/auth.ts";
 import { HTTP_LIMITS, type HttpLimits } from "../../log-server/http/limits.ts";
+import { type HttpObserver, NO_HTTP_OBSERVER } from "../../log-server/http/observer.ts";
 import { createHttpServer } from "../../log-server/http/server.ts";
 import { temporarySecrets } from "../../log-server/http/subscriptions/secrets.ts";
 import { LOG_LIMITS } from "../../log-server/log/limits.ts";
@@ -27,6 +28,7 @@ export type TestServerOptions = {
   readonly http?: HttpLimits;
   readonly node?: Partial<NodeLimits>;
   readonly access?: AccessConfig;
+  readonly observer?: Partial<HttpObserver>;
 };
 
 const MIB = 1_024 * 1_024;
@@ -70,6 +72,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     subscriptions: { secrets: temporarySecrets(), policy: { allowLoopback: true } },
     limits: options.http ?? HTTP_LIMITS,
     zstd: SYSTEM_ZSTD,
+    observer: { ...NO_HTTP_OBSERVER, ...options.observer },
   });
   const url = await http.listen({ host: "127.0.0.1", port: 0 });
   return {

@@ -57,11 +57,16 @@ async function verify(disk: SimDisk, kv: SimKv, told: Told, where: string): Prom
   for (const [sequence, offset] of told) expect(offset, where).toBe(sequence);
   // Its retries, and the next ones: first answers for what is there, new offsets for what is not.
   for (const sequence of new Set([Math.max(0, told.size - 1), told.size])) {
-    const retry = asAppended(await node.propose(append("kept", [valueOf(sequence)], { producer: { id: "p", epoch: 0, sequence } })));
+    const retry = asAppended(
+      await node.propose(append("kept", [valueOf(sequence)], { producer: { id: "p", epoch: 0, sequence } })),
+    );
     expect([retry.firstOffset, retry.duplicate], where).toEqual([sequence, sequence < values.length]);
   }
   const trimmed = node.machine.stream("trimmed");
-  if (trimmed !== undefined) expect((await readAll(node, "trimmed", trimmed.firstOffset)).length, where).toBe(trimmed.nextOffset - trimmed.firstOffset);
+  if (trimmed !== undefined)
+    expect((await readAll(node, "trimmed", trimmed.firstOffset)).length, where).toBe(
+      trimmed.nextOffset - trimmed.firstOffset,
+    );
   const rows = streamRows(node);
   await node.stop();
   // Without the image: what snapshot and log give must be the same.
@@ -81,7 +86,6 @@ it("keeps every promise over a power cut at any call", async () => {
   let crashes = 0;
   for (let call = 1; call <= calls; call += 1) {
     const moment = call % 2 === 0 ? "before" : "after";
-    let kvAfter: SimKv | undefined;
     const kv = new SimKv();
     const disk: SimDisk = new SimDisk({
       onMutation: (_kind, _path, phase, ordinal) => {
@@ -98,7 +102,7 @@ it("keeps every promise over a power cut at any call", async () => {
     } catch {
       // The plug was pulled: whatever it was doing failed.
     }
-    kvAfter = kv.crash();
+    const kvAfter = kv.crash();
     const choice = choices[call % choices.length] as CrashChoice;
     await verify(disk.crash(choice), kvAfter, told, `crash ${moment} call ${call} of ${calls}, ${choice.kind} kept`);
     crashes += 1;
@@ -109,7 +113,8 @@ it("keeps every promise over a power cut at any call", async () => {
 /** All rows but that of the position, which the next start's own entry has moved. */
 function streamRows(node: LogNode): string[] {
   const rows: string[] = [];
-  for (const [key, value] of node.machine.rows()) if (key[0] !== FAMILY.position) rows.push(`${hex(key)} ${hex(value)}`);
+  for (const [key, value] of node.machine.rows())
+    if (key[0] !== FAMILY.position) rows.push(`${hex(key)} ${hex(value)}`);
   return rows;
 }
 

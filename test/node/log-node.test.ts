@@ -18,9 +18,13 @@ describe("appending", () => {
     const { node } = await startSimNode();
     await node.propose(create("a"));
     const before = node.status().lastIndex;
-    const answers = await Promise.all(Array.from({ length: 100 }, (_, place) => node.propose(append("a", [String(place)]))));
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, place) => node.propose(append("a", [String(place)]))),
+    );
     expect(node.status().lastIndex).toBe(before + 1);
-    expect(answers.map((answer) => asAppended(answer).firstOffset)).toEqual(Array.from({ length: 100 }, (_, place) => place));
+    expect(answers.map((answer) => asAppended(answer).firstOffset)).toEqual(
+      Array.from({ length: 100 }, (_, place) => place),
+    );
   });
 
   it("answers a refused command with the refusal, and changes nothing (I9)", async () => {
@@ -62,7 +66,11 @@ describe("restarts", () => {
     const replayed: unknown[] = [];
     const second = await startSimNode({
       ...first,
-      observer: { proposed: () => undefined, synced: () => undefined, event: (code, detail) => replayed.push([code, detail]) },
+      observer: {
+        proposed: () => undefined,
+        synced: () => undefined,
+        event: (code, detail) => replayed.push([code, detail]),
+      },
     });
     expect(second.node.position).toBe(position + 1);
     expect(await readAll(second.node, "a")).toEqual(Array.from({ length: 50 }, (_, place) => `record ${place}`));
@@ -92,7 +100,12 @@ describe("restarts", () => {
     await first.node.stop();
     const { node } = await startSimNode(first);
     const retry = asAppended(await node.propose(append("a", ["x", "y"], { producer })));
-    expect(retry).toMatchObject({ duplicate: true, firstOffset: answer.firstOffset, nextOffset: answer.nextOffset, tail: 3 });
+    expect(retry).toMatchObject({
+      duplicate: true,
+      firstOffset: answer.firstOffset,
+      nextOffset: answer.nextOffset,
+      tail: 3,
+    });
     expect(await readAll(node, "a")).toEqual(["x", "y", "z"]);
   });
 
@@ -112,7 +125,8 @@ describe("restarts", () => {
     await first.node.propose(create("old", { retention: { maxBytes: 4 * 1024 } }));
     await first.node.propose(create("kept"));
     await first.node.propose(append("kept", ["still here"]));
-    for (let place = 0; place < 400; place += 1) await first.node.propose(append("old", [`${place} ${"x".repeat(100)}`]));
+    for (let place = 0; place < 400; place += 1)
+      await first.node.propose(append("old", [`${place} ${"x".repeat(100)}`]));
     const segments = (): number => first.disk.files().filter((path) => path.endsWith(".log")).length;
     const before = segments();
     for (let round = 0; round < 6; round += 1) {
@@ -172,7 +186,9 @@ describe("a disk that fails", () => {
     await node.propose(create("a"));
     for (const value of ["before", "the damaged one", "after"]) await node.propose(append("a", [value]));
     await node.stop();
-    const path = disk.files().find((name) => name.endsWith(".log") && find(disk.bytes(name), "the damaged one") >= 0) as string;
+    const path = disk
+      .files()
+      .find((name) => name.endsWith(".log") && find(disk.bytes(name), "the damaged one") >= 0) as string;
     disk.flip(path, find(disk.bytes(path), "the damaged one"));
     const second = await startSimNode({ disk, kv, clock });
     const stream = streamOf(second.node, "a");
@@ -272,7 +288,11 @@ describe("readers", () => {
     const { node } = await startSimNode();
     await node.propose(create("a"));
     await node.propose(create("b"));
-    const done = await node.propose({ kind: "transaction", conditions: [], operations: [append("a", ["1"]), append("b", ["1"])] });
+    const done = await node.propose({
+      kind: "transaction",
+      conditions: [],
+      operations: [append("a", ["1"]), append("b", ["1"])],
+    });
     expect(done.kind).toBe("transaction");
     const refused = await node.propose({
       kind: "transaction",
@@ -292,4 +312,3 @@ async function settle(): Promise<void> {
 function find(bytes: Uint8Array, text: string): number {
   return Buffer.from(bytes).indexOf(Buffer.from(utf8(text)));
 }
-

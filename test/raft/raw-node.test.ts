@@ -11,7 +11,15 @@ function proposal(text: string): Proposal {
   return { kind: "commands", logTime: 1, head: new TextEncoder().encode(text), batches: [] };
 }
 
-function fresh(options: { lastIndex?: number; lastTerm?: number; applied?: number; term?: number; uncommittedBytesMax?: number } = {}): RawNode {
+function fresh(
+  options: {
+    lastIndex?: number;
+    lastTerm?: number;
+    applied?: number;
+    term?: number;
+    uncommittedBytesMax?: number;
+  } = {},
+): RawNode {
   return new RawNode({
     id: "n1",
     voters: ["n1"],
@@ -87,7 +95,18 @@ describe("election", () => {
   });
 
   it("refuses to be built for several voters, or with a log from a later term than its own", () => {
-    expect(() => new RawNode({ id: "n1", voters: ["n1", "n2"], hardState: { term: 0, vote: undefined }, last: { index: 0, term: 0 }, applied: 0, electionTicks: 1, uncommittedBytesMax: 1 })).toThrow("single voter");
+    expect(
+      () =>
+        new RawNode({
+          id: "n1",
+          voters: ["n1", "n2"],
+          hardState: { term: 0, vote: undefined },
+          last: { index: 0, term: 0 },
+          applied: 0,
+          electionTicks: 1,
+          uncommittedBytesMax: 1,
+        }),
+    ).toThrow("single voter");
     expect(() => fresh({ lastIndex: 1, lastTerm: 4, term: 3 })).toThrow("I2");
   });
 });

@@ -65,13 +65,11 @@ describe("expiry", () => {
 
   it("may be due at once, and may lie beyond all time", () => {
     const driver = new Driver();
-    driver.create("now", sliding(0));
-    driver.create("past", absolute(1));
+    const made = driver.apply(create("now", sliding(0)), create("past", absolute(1)), append("past"));
+    expect(made.results.map((result) => result.kind)).toEqual(["created", "created", "rejected"]);
     expect(driver.machine.stream("now")).toBeUndefined();
     driver.create("never", sliding(Number.MAX_SAFE_INTEGER));
     expect(driver.machine.stream("never")?.expiresAtMs).toBe(Number.MAX_SAFE_INTEGER);
-    expect(driver.machine.stream("past")).toBeDefined();
-    driver.pass(0);
     expect([...driver.machine.streams()].map(({ name }) => name)).toEqual(["never"]);
   });
 
@@ -105,6 +103,9 @@ describe("expiry", () => {
     expect(driver.machine.nextDeadline()).toBe(START_MS + 30);
     driver.pass(0);
     expect([...driver.machine.streams()].map(({ name }) => name)).toEqual(["b"]);
+    // The fork took the last room; its source is left.
+    expect(driver.machine.streamCount).toBe(2);
+    driver.pass(0);
     expect(driver.machine.streamCount).toBe(1);
     expect(driver.machine.nextDeadline()).toBeUndefined();
   });

@@ -197,7 +197,9 @@ describe("a source", () => {
     for (const [source, stream] of [["s", "f"], ["f", "g"], ["g", "h"]] as const) driver.fork(source, stream);
     for (const stream of ["s", "f", "g"]) driver.run(remove(stream));
     driver.run(remove("h"));
-    expect([...driver.machine.streams()].map(({ name }) => name)).toEqual([]);
+    expect([...driver.machine.streams()].map(({ name, deleted }) => ({ name, deleted }))).toEqual([
+      { name: "s", deleted: true },
+    ]);
     expect(driver.machine.streamCount).toBe(2);
     expect(driver.machine.stream("f")).toBeUndefined();
     expect(driver.machine.nextDeadline()).toBe(driver.machine.logTime);

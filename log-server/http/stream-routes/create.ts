@@ -27,7 +27,10 @@ export function createRoute(context: HttpContext): (request: FastifyRequest, rep
     const headers: FlatHeaders = ["Content-Type", result.contentType, "Content-Length", "0"];
     headers.push("Stream-Next-Offset", formatOffset(result.incarnation, result.nextOffset));
     if (result.closed) headers.push("Stream-Closed", "true");
-    if (result.created) headers.push("Location", location(context, request, command.stream));
+    if (result.created) {
+      const base = context.publicUrl(request.raw.headers.host);
+      headers.push("Location", base + STREAM_PREFIX + encodeStreamName(command.stream));
+    }
     context.answers.empty(reply, result.created ? 201 : 200, headers);
   };
 }
@@ -54,11 +57,4 @@ async function createCommand(context: HttpContext, request: FastifyRequest): Pro
 
 function initialBatch(context: HttpContext, body: Uint8Array, contentType: string): BatchRef | undefined {
   return body.length === 0 ? undefined : batchOfBody(body, contentType, context.limits);
-}
-
-/** As the client knows us: by the name it used, where it used one. */
-function location(context: HttpContext, request: FastifyRequest, stream: string): string {
-  const { host } = request.raw.headers;
-  const base = host === undefined ? context.publicUrl() : `${new URL(context.publicUrl()).protocol}//${host}`;
-  return base + STREAM_PREFIX + encodeStreamName(stream);
 }

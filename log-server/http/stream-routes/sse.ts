@@ -8,7 +8,8 @@ import { formatOffset, type Offset } from "../../../src/record/offset.ts";
 import type { HttpContext } from "../context.ts";
 import { sessionHeader } from "../session-token.ts";
 import { laterCursor, nextCursor } from "../cursor.ts";
-import { type FlatHeaders, HttpError } from "../http-error.ts";
+import { describeError } from "../error-answer.ts";
+import type { FlatHeaders } from "../http-error.ts";
 import type { LiveResponse } from "../live-responses.ts";
 import { randomU32 } from "../random.ts";
 import type { ReadQuery } from "../stream-url.ts";
@@ -45,7 +46,7 @@ export async function serverSentEvents(
       await sendEvents(context, raw, live, stream, from, query.cursor);
     } catch (error) {
       // The stream went, or cannot be read on: the reader comes back and is told why.
-      if (!(error instanceof HttpError)) throw error;
+      if (describeError(error).code === "internal") context.observer.event("request-failed", { error: String(error) });
     }
     raw.end();
   } finally {

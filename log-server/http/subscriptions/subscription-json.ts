@@ -19,13 +19,11 @@ export function subscriptionJson(
     subscription_id: view.id,
     type: delivery.kind,
     pattern: view.pattern ?? null,
-    streams: view
-      .streams()
-      .map((link) => ({
-        path: link.stream,
-        link_type: link.linkType,
-        acked_offset: formatOffset(link.incarnation, link.ackedOffset),
-      })),
+    streams: view.streams().map((link) => ({
+      path: link.stream,
+      link_type: link.linkType,
+      acked_offset: formatOffset(link.incarnation, link.ackedOffset),
+    })),
     webhook: delivery.kind === "webhook" ? { url: delivery.url, signing } : null,
     wake_stream: delivery.kind === "pull-wake" ? delivery.wakeStream : null,
     lease_ttl_ms: view.leaseMs,
