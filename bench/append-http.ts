@@ -35,7 +35,11 @@ export async function appendHttp(options: AppendHttpOptions): Promise<readonly M
   try {
     servers.push({ name: "bare fastify route", server: await startServer("bench/bare-route.ts"), results: [] });
     const file = join(folder, "floor");
-    servers.push({ name: "fastify + group fdatasync", server: await startServer("bench/synced-route.ts", [file]), results: [] });
+    servers.push({
+      name: "fastify + group fdatasync",
+      server: await startServer("bench/synced-route.ts", [file]),
+      results: [],
+    });
     const args = ["serve", "--data", join(folder, "data"), "--listen", "127.0.0.1:0", "--log-level", "warn"];
     servers.push({ name: "tidemark append", server: await startServer("client/cli/bin.ts", args), results: [] });
     await createStream(servers.at(-1)?.server.url as URL);

@@ -28,9 +28,13 @@ export async function startServer(script: string, args: readonly string[] = []):
 }
 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
-  const child: ChildProcess = spawn(process.execPath, [join(import.meta.dirname, "http-load.ts"), JSON.stringify(options)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "http-load.ts"), JSON.stringify(options)],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   if (child.stdout === null) throw new Error("the load has no output");
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, "exit") as Promise<[number | null]>]);
   if (code !== 0) throw new Error(`the load ended with ${code}`);

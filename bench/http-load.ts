@@ -73,7 +73,9 @@ async function run(options: LoadOptions): Promise<LoadResult> {
     send();
   };
 
-  const sockets = await Promise.all(Array.from({ length: options.connections }, () => open(options.host, options.port)));
+  const sockets = await Promise.all(
+    Array.from({ length: options.connections }, () => open(options.host, options.port)),
+  );
   const broken = new Promise<never>((_, reject) => {
     for (const socket of sockets) {
       socket.on("error", reject);

@@ -32,4 +32,7 @@ const options = {
 };
 const measured = await appendHttp(options);
 if (values.json) console.log(JSON.stringify({ bench: "append-http", options, measured }));
-else process.stdout.write(formatTable(`append over HTTP, ${options.bodyBytes} bytes, ${options.connections} connections`, measured));
+else
+  process.stdout.write(
+    formatTable(`append over HTTP, ${options.bodyBytes} bytes, ${options.connections} connections`, measured),
+  );

@@ -43,6 +43,8 @@ export function formatTable(title: string, measured: readonly Measured[]): strin
   const all = [[title, "per second", "", "p50 ms", "p99 ms", "refused"], ...rows];
   const widths = all[0]?.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0))) ?? [];
   const line = (row: readonly string[]): string =>
-    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ");
+    row
+      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .join("  ");
   return `${all.map(line).join("\n")}\n`;
 }

@@ -83,6 +83,7 @@ function configOf(options: StartOptions, data: string, temporary: boolean): Serv
     lowWaterBytes: OPTIONS.lowWaterBytes.fallback,
     segmentBytes: options.segmentBytes ?? (temporary ? TEMPORARY_SEGMENT_BYTES : OPTIONS.segmentBytes.fallback),
   };
-  if (config.token === undefined && !config.insecure && !isLoopback(config.listen.host)) throw new Error(exposedProblem(config));
+  if (config.token === undefined && !config.insecure && !isLoopback(config.listen.host))
+    throw new Error(exposedProblem(config));
   return config;
 }

@@ -51,10 +51,18 @@ function answer(health: Health, request: IncomingMessage, response: ServerRespon
   const found = health.answer(request.url ?? "");
   if (found === undefined) {
     const { status } = ERRORS["unavailable"];
-    response.writeHead(status, { "content-type": PROBLEM_CONTENT_TYPE, "retry-after": RETRY_AFTER_SECONDS, "connection": "close" });
+    response.writeHead(status, {
+      "content-type": PROBLEM_CONTENT_TYPE,
+      "retry-after": RETRY_AFTER_SECONDS,
+      "connection": "close",
+    });
     response.end(JSON.stringify(problemOf("unavailable", "the server is opening its log")));
     return;
   }
-  response.writeHead(found.status, { "content-type": "application/json", "cache-control": "no-store", "connection": "close" });
+  response.writeHead(found.status, {
+    "content-type": "application/json",
+    "cache-control": "no-store",
+    "connection": "close",
+  });
   response.end(found.body);
 }

@@ -76,11 +76,18 @@ export class Watch {
       for (const path of ["/livez", "/readyz"]) {
         server.get(path, (request, reply) => {
           const found = this.health.answer(request.raw.url ?? "");
-          void reply.code(found?.status ?? 404).header("cache-control", "no-store").type("application/json").send(found?.body ?? "");
+          void reply
+            .code(found?.status ?? 404)
+            .header("cache-control", "no-store")
+            .type("application/json")
+            .send(found?.body ?? "");
         });
       }
       server.get("/metrics", async (_request, reply) => {
-        return reply.header("cache-control", "no-store").type(this.metrics.contentType).send(await this.metrics.text());
+        return reply
+          .header("cache-control", "no-store")
+          .type(this.metrics.contentType)
+          .send(await this.metrics.text());
       });
     };
   }

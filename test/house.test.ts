@@ -24,13 +24,14 @@ const AWAITS_AT_LOAD = "src/record/checksum.ts";
 
 /** Which part may import a package: a dependency is met in one place. `node:` is no package. */
 const OWNERS: Readonly<Record<string, string>> = {
-  "@types/node": "",
+  "@fastify/websocket": "log-server/ws/",
   "close-with-grace": "log-server/main.ts",
   "commander": "client/cli/",
   "fastify": "log-server/http/",
   "lmdb": "log-server/log/lmdb-kv.ts",
   "pino": "log-server/observe/logging.ts",
   "prom-client": "log-server/observe/metrics.ts",
+  "ws": "log-server/ws/",
   "xxhash-wasm": "src/record/checksum.ts",
 };
 const ONLY_TESTS = ["test/", "bench/"];
@@ -54,11 +55,13 @@ describe("house rules", () => {
     const found = files
       .filter((file) => isIn(file, PURE) && file.path !== AWAITS_AT_LOAD)
       .flatMap((file) =>
-        file.code.split("\n").flatMap((line, place) =>
-          IMPURE.filter(([pattern]) => pattern.test(line.replace(/"[^"]*"|`[^`]*`/g, ""))).map(
-            ([, what]) => `${file.path}:${place + 1} uses ${what}: ${line.trim()}`,
+        file.code
+          .split("\n")
+          .flatMap((line, place) =>
+            IMPURE.filter(([pattern]) => pattern.test(line.replace(/"[^"]*"|`[^`]*`/g, ""))).map(
+              ([, what]) => `${file.path}:${place + 1} uses ${what}: ${line.trim()}`,
+            ),
           ),
-        ),
       );
     expect(found).toEqual([]);
   });
@@ -110,7 +113,10 @@ describe("house rules", () => {
   });
 
   it("versions are pinned exactly", () => {
-    const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<string, Record<string, string>>;
+    const manifest = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as Record<
+      string,
+      Record<string, string>
+    >;
     const versions = Object.entries({ ...manifest["dependencies"], ...manifest["devDependencies"] });
     expect(versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version))).toEqual([]);
   });

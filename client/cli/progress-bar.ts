@@ -15,6 +15,8 @@ export type Progress = {
 const REDRAW_EVERY_MS = 100;
 const BAR_WIDTH = 28;
 const COLUMNS_DEFAULT = 80;
+/** Before this share is done, the time left is a guess not worth showing. */
+const ESTIMATE_FROM = 0.05;
 const MS_PER_SECOND = 1_000;
 const CLEAR_LINE = "\r\u001B[K";
 
@@ -38,7 +40,10 @@ export class ProgressBar {
     this.#drawnMs = nowMs;
     this.#visible = true;
     const line = formatProgress(progress, (nowMs - this.#startedMs) / MS_PER_SECOND);
-    this.#stream.write(`${CLEAR_LINE}${line.slice(0, (this.#stream.columns ?? COLUMNS_DEFAULT) - 1)}`);
+    // Some terminals claim to have none.
+    const columns =
+      this.#stream.columns === undefined || this.#stream.columns === 0 ? COLUMNS_DEFAULT : this.#stream.columns;
+    this.#stream.write(`${CLEAR_LINE}${line.slice(0, columns - 1)}`);
   }
 
   /** Takes the line away, before anything else is written. */
@@ -55,7 +60,8 @@ export function formatProgress({ phase, done, total, note }: Progress, elapsedSe
   const share = Math.min(done / total, 1);
   const filled = Math.round(share * BAR_WIDTH);
   const bar = "#".repeat(filled) + "-".repeat(BAR_WIDTH - filled);
-  const left = share > 0 && share < 1 ? `  ${formatSeconds((elapsedSeconds * (1 - share)) / share)} left` : "";
+  const left =
+    share >= ESTIMATE_FROM && share < 1 ? `  ${formatSeconds((elapsedSeconds * (1 - share)) / share)} left` : "";
   return `${phase} [${bar}] ${String(Math.floor(share * 100)).padStart(3)}%${suffix}${left}`;
 }
 

@@ -76,7 +76,7 @@ class Demo {
   readonly #overall = new AbortController();
   #server: ServerChild | undefined;
   /** Under way, or done; whoever cleans up must wait for it. */
-  #starting: Promise<void> | undefined;
+  #starting: Promise<ServerChild> | undefined;
   #port = 0;
 
   constructor(folder: string) {
@@ -133,11 +133,9 @@ class Demo {
   async #play(): Promise<void> {
     const flights = loadFlights();
     this.#port = await freePort();
-    this.#server = await ServerChild.start(this.#folder, this.#port);
-    this.#say(
-      `A server runs as process ${this.#server.processId} at ${this.#server.url}, its data in ${this.#folder}.`,
-    );
-    await using client = connect(this.#server.url, { timeout: DEMO_TIMEOUT_MS });
+    const server = await this.#startServer();
+    this.#say(`A server runs as process ${server.processId} at ${server.url}, its data in ${this.#folder}.`);
+    await using client = connect(server.url, { timeout: DEMO_TIMEOUT_MS });
     const stream = client.stream(STREAM);
     await stream.create({ contentType: "application/json" });
     this.#say(`Appending ${flights.length} flights of early 2001 to the stream "${STREAM}", and subscribing to it …`);
@@ -181,8 +179,9 @@ class Demo {
         () => undefined,
       );
       const busy = producer.unacknowledgedBytes >= UNACKNOWLEDGED_BYTES / 2;
-      if (crash === undefined && subscriber.seen >= half && busy)
-        crash = this.#crash(subscriber.seen, index + 1 - acknowledged);
+      if (crash !== undefined || subscriber.seen < half || !busy) continue;
+      crash = this.#crash(subscriber.seen, index + 1 - acknowledged);
+      crash.catch((error: unknown) => this.#overall.abort(error));
     }
     await producer.close();
     await crash;
@@ -201,20 +200,21 @@ class Demo {
     );
     await killed;
     const startedMs = performance.now();
-    await this.#startServer();
+    const successor = await this.#startServer();
     const recoveryMs = Math.round(performance.now() - startedMs);
     this.#say(
-      `Started again as process ${this.#server?.processId}, serving after ${recoveryMs} ms; nobody was told, everyone carries on …`,
+      `Started again as process ${successor.processId}, serving after ${recoveryMs} ms; nobody was told, everyone carries on …`,
     );
   }
 
   /** Not while an interrupted demo is being cleaned up. */
-  #startServer(): Promise<void> {
+  #startServer(): Promise<ServerChild> {
     const { signal } = this.#overall;
     signal.throwIfAborted();
     this.#starting = ServerChild.start(this.#folder, this.#port).then((server) => {
       this.#server = server;
       signal.throwIfAborted();
+      return server;
     });
     return this.#starting;
   }

@@ -51,7 +51,9 @@ export function loadConfig(sources: ConfigSources): Result<LoadedConfig, readonl
     if (found?.text === undefined) return OPTIONS[name].fallback;
     const parsed = OPTIONS[name].parse(found.text);
     if (parsed.ok) return parsed.value;
-    problems.push(`${found.origin} ${parsed.error}${OPTIONS[name].secret ? "" : `, not ${JSON.stringify(found.text)}`}`);
+    problems.push(
+      `${found.origin} ${parsed.error}${OPTIONS[name].secret ? "" : `, not ${JSON.stringify(found.text)}`}`,
+    );
     return OPTIONS[name].fallback;
   };
   const config: ServerConfig = {
@@ -124,7 +126,8 @@ function fromEnvironment(sources: ConfigSources, problems: Problems): Layer {
     else problems.push(`${origin} and ${fileOrigin} are both given`);
   }
   for (const variable of Object.keys(sources.env).sort()) {
-    if (variable.startsWith(VARIABLE_PREFIX) && !known.has(variable)) problems.push(`${variable} is not a known variable`);
+    if (variable.startsWith(VARIABLE_PREFIX) && !known.has(variable))
+      problems.push(`${variable} is not a known variable`);
   }
   return layer;
 }

@@ -16,7 +16,10 @@ export function describeOptions(): string {
     const variable = secret ? `${variableOf(name)}_FILE` : variableOf(name);
     return [flag, `${help}${fallback === undefined ? "" : ` (default ${fallback})`} [${variable}]`];
   });
-  rows.push([`${CONFIG_FLAG} FILE`, `a JSON file of settings, such as { "listen": "127.0.0.1:4437" } [${CONFIG_VARIABLE}]`]);
+  rows.push([
+    `${CONFIG_FLAG} FILE`,
+    `a JSON file of settings, such as { "listen": "127.0.0.1:4437" } [${CONFIG_VARIABLE}]`,
+  ]);
   return table(rows);
 }
 

@@ -26,7 +26,13 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."));
 }
 
-const UNITS: Readonly<Record<string, number>> = { "": 1, "KiB": 2 ** 10, "MiB": 2 ** 20, "GiB": 2 ** 30, "TiB": 2 ** 40 };
+const UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  "KiB": 2 ** 10,
+  "MiB": 2 ** 20,
+  "GiB": 2 ** 30,
+  "TiB": 2 ** 40,
+};
 
 /** Bytes, or a multiple: `65536`, `256MiB`. */
 export function parseSize(text: string): Result<number, string> {

@@ -12,6 +12,7 @@ import type { LogLayout } from "./log-layout.ts";
 import type { Poison } from "./poison.ts";
 import { SealedSegment } from "./sealed-segment.ts";
 import type { SegmentList } from "./segment-list.ts";
+import type { Spares } from "./spares.ts";
 import type { TailCache } from "./tail-cache.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
@@ -24,6 +25,7 @@ export type SealerParts = {
   readonly limits: LogLimits;
   readonly logId: number;
   readonly segments: SegmentList;
+  readonly spares: Spares;
   readonly batchIndex: BatchIndex;
   readonly cache: TailCache;
   readonly poison: Poison;
@@ -100,13 +102,24 @@ export class Sealer {
     try {
       for (let segment = this.#next(); segment !== undefined && this.#paused === 0; segment = this.#next()) {
         if (segment.index.count === 0) await this.#remove(segment);
-        else await this.#seal(segment);
+        else await this.#sealWithin(segment);
         this.#fault = undefined;
       }
     } catch (error) {
       if (error instanceof DiskError && error.code === "no-space") this.#fault = error;
       else if (error instanceof DiskError) this.#parts.poison.with(error);
       else throw error;
+    }
+  }
+
+  /** On a full disk a spare makes room: without sealing there is no trimming, and so never space again. */
+  async #sealWithin(segment: UnsealedSegment): Promise<void> {
+    try {
+      await this.#seal(segment);
+    } catch (error) {
+      const full = error instanceof DiskError && error.code === "no-space";
+      if (!full || !(await this.#parts.spares.release())) throw error;
+      await this.#seal(segment);
     }
   }
 

@@ -237,6 +237,11 @@ export class SegmentedLog {
     return this.#writer.append(entries);
   }
 
+  /** Closes the segment that is being written, so that it can be sealed once its entries are applied. */
+  roll(): Promise<void> {
+    return this.#writer.roll();
+  }
+
   /** Nobody has what the ambiguous tail held: it is set aside and cut off. Appending does the same. */
   discardAmbiguous(): Promise<DiscardedTail | undefined> {
     return this.#writer.discardAmbiguous();

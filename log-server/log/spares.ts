@@ -64,6 +64,15 @@ export class Spares {
     this.#ready.unshift(spare);
   }
 
+  /** Gives the space of one spare back, if another is left for appending. Whether it did. */
+  async release(): Promise<boolean> {
+    if (this.#closed || this.#ready.length < 2) return false;
+    const spare = this.#ready.pop() as Spare;
+    await spare.file.retire();
+    await this.#disk.remove(spare.path);
+    return true;
+  }
+
   /** Fills the stock, in the background; tries again what failed before. */
   prepare(): void {
     if (this.#closed || this.#preparing !== undefined || this.#ready.length >= this.#limits.sparesKept) return;

@@ -75,8 +75,19 @@ export class Health {
   #facts(): object {
     const status = this.#sources.status();
     if (status === undefined) return {};
-    const { term, commitIndex, appliedIndex, lastIndex, snapshotPosition, streams, diskFull, freeBytes, damage } = status;
-    return { term, commitIndex, appliedIndex, lastIndex, snapshotPosition, streams, diskFull, freeBytes, damage: damage.length };
+    const { term, commitIndex, appliedIndex, lastIndex, snapshotPosition, streams, diskFull, freeBytes, damage } =
+      status;
+    return {
+      term,
+      commitIndex,
+      appliedIndex,
+      lastIndex,
+      snapshotPosition,
+      streams,
+      diskFull,
+      freeBytes,
+      damage: damage.length,
+    };
   }
 }
 

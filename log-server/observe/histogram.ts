@@ -3,7 +3,11 @@
  * It shows itself in the exposition format's terms; `metrics.ts` registers it beside the library's own.
  */
 
-export type HistogramSample = { readonly metricName: string; readonly labels: Readonly<Record<string, string>>; readonly value: number };
+export type HistogramSample = {
+  readonly metricName: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+};
 
 export class HotHistogram {
   readonly name: string;

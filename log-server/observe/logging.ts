@@ -31,7 +31,10 @@ const ITEMS_MAX = 20;
 const SECRET = /token|authorization|secret|password|private.?key|cookie/i;
 
 /** `to` is standard error unless a test looks; written synchronously, so that the last line before an exit is there. */
-export function openLog(level: Level | "trace" | "silent", to: DestinationStream = destination({ dest: 2, sync: true })): EventLog {
+export function openLog(
+  level: Level | "trace" | "silent",
+  to: DestinationStream = destination({ dest: 2, sync: true }),
+): EventLog {
   const logger: Logger = pino(
     {
       level,

@@ -27,7 +27,9 @@ const NANOSECONDS = 1e9;
 export class Metrics {
   readonly #registry = new Registry();
   readonly #options: MetricsOptions;
-  readonly #loopDelay: ReturnType<typeof monitorEventLoopDelay> = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
+  readonly #loopDelay: ReturnType<typeof monitorEventLoopDelay> = monitorEventLoopDelay({
+    resolution: LAG_RESOLUTION_MS,
+  });
   readonly #proposals = new Map<string, number>();
   readonly #events = new Map<string, number>();
   readonly #webhooks = new Map<string, number>();
@@ -51,7 +53,11 @@ export class Metrics {
   constructor(options: MetricsOptions) {
     this.#options = options;
     this.#loopDelay.enable();
-    this.#propose = this.#histogram("propose_duration_seconds", "From proposing a command to its answer", DURATION_BOUNDS);
+    this.#propose = this.#histogram(
+      "propose_duration_seconds",
+      "From proposing a command to its answer",
+      DURATION_BOUNDS,
+    );
     this.#sync = this.#histogram("fsync_duration_seconds", "One group commit: write and sync", DURATION_BOUNDS);
     this.#groupEntries = this.#histogram("group_commit_entries", "Entries made durable by one sync", COUNT_BOUNDS);
     this.#groupBytes = this.#histogram("group_commit_bytes", "Bytes made durable by one sync", BYTES_BOUNDS);
@@ -140,7 +146,11 @@ export class Metrics {
     this.#gauge("snapshot_age_seconds", "Since the newest snapshot of this run", () =>
       this.#snapshotAt === undefined ? undefined : (performance.now() - this.#snapshotAt) / 1_000,
     );
-    this.#gauge("snapshot_duration_seconds", "How long the newest snapshot of this run took", () => this.#snapshotSeconds);
+    this.#gauge(
+      "snapshot_duration_seconds",
+      "How long the newest snapshot of this run took",
+      () => this.#snapshotSeconds,
+    );
     this.#gauge("restore_progress_ratio", "How much of recovery is done", () => {
       const { done, total } = progress();
       return total === 0 ? 1 : done / total;
@@ -160,7 +170,11 @@ export class Metrics {
     this.#counter("reads_total", "Answers that carried records", () => this.#reads);
     this.#counter("read_records_total", "Records sent to readers", () => this.#readRecords);
     this.#counter("read_bytes_total", "Bytes sent to readers", () => this.#readBytes);
-    this.#counter("slow_consumers_dropped_total", "Live readers dropped for taking nothing", () => this.#slowReadersDropped);
+    this.#counter(
+      "slow_consumers_dropped_total",
+      "Live readers dropped for taking nothing",
+      () => this.#slowReadersDropped,
+    );
     this.#gauge("subscribers", "Live readers", () => this.#liveReaders);
     this.#counterBy("proposals_total", "Commands answered, by what came of them", "result", this.#proposals);
     this.#counterBy("webhooks_total", "Webhook attempts, by outcome", "outcome", this.#webhooks);

@@ -1,7 +1,7 @@
 /**
- * What is due at an entry's log time: done before its commands, in an order that depends on the state alone, and not
- * more than one entry may do (I14). What is left over is done by the entries that follow; meanwhile commands and views
- * already treat it as done.
+ * What is due at an entry's log time: done before its commands, in an order that depends on the state alone (I14).
+ * Leases and retries are all done, for there are not many subscriptions. Of the rest, not more than one entry may do;
+ * what is left over is done by the entries that follow, and meanwhile commands and views already treat it as done.
  */
 import { forgetProducer } from "./producer-state.ts";
 import { endLease } from "./serve-subscription.ts";
@@ -13,7 +13,7 @@ export function doWhatIsDue(state: State, step: Step): void {
   const { logTime } = step;
   removeDoomed(state, step);
   const { deadlines } = state.subscriptions;
-  for (let due = deadlines.first(); due !== undefined && due.atMs <= logTime && step.spend(); due = deadlines.first()) {
+  for (let due = deadlines.first(); due !== undefined && due.atMs <= logTime; due = deadlines.first()) {
     endLease(state, step, due.owner);
     // Of one that waited for its retry, only that it is ready now is new.
     state.subscriptions.refresh(due.owner, step);
@@ -28,7 +28,7 @@ export function doWhatIsDue(state: State, step: Step): void {
     due !== undefined && due.atMs <= logTime && step.spend();
     due = producerExpiries.first()
   ) {
-    forgetProducer(state, step, due.owner);
+    forgetProducer(state, due.owner);
   }
 }
 

@@ -44,7 +44,7 @@ export type StreamsLimits = {
   readonly leaseMsMin: number;
   readonly leaseMsMax: number;
 
-  /** What is due (expiries, cascades, leases) and done by one entry; the rest is done by those that follow. */
+  /** Expiries and removals that are due and done by one entry; the rest is done by those that follow. */
   readonly duePerEntryMax: number;
 };
 

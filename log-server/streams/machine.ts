@@ -136,7 +136,7 @@ export class StreamsMachine {
 
   /** In order of their ids. */
   subscriptions(): readonly SubscriptionView[] {
-    return this.#state.subscriptions.all().map((subscription) => viewOfSubscription(subscription, this.logTime));
+    return this.#state.subscriptions.all().map(viewOfSubscription);
   }
 
   /** Idle, with something pending, not waiting for a retry, and with a wake stream to write to where it needs one. */
@@ -144,7 +144,7 @@ export class StreamsMachine {
     return this.#state.subscriptions
       .ready()
       .filter((subscription) => this.#canBeWoken(subscription))
-      .map((subscription) => viewOfSubscription(subscription, this.logTime));
+      .map(viewOfSubscription);
   }
 
   /** Log time of what is due next: an expiry, the end of a lease, a retry. */
@@ -179,7 +179,7 @@ export class StreamsMachine {
   }
 
   #subscriptionView(subscription: Subscription | undefined): SubscriptionView | undefined {
-    return subscription && viewOfSubscription(subscription, this.logTime);
+    return subscription && viewOfSubscription(subscription);
   }
 
   #canBeWoken(subscription: Subscription): boolean {

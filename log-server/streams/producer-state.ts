@@ -13,19 +13,14 @@ import { dropProducer, keepProducer } from "./stream-lifecycle.ts";
 export function findProducer(state: State, step: Step, stream: Stream, id: string): Producer | undefined {
   const producer = stream.producers?.get(id);
   if (producer === undefined || producer.deadline.atMs > step.logTime) return producer;
-  forgetProducer(state, step, producer);
+  forgetProducer(state, producer);
   return undefined;
 }
 
-export function forgetProducer(state: State, step: Step, producer: Producer): void {
-  const { stream } = producer;
-  stream.producers?.delete(producer.id);
+/** What is due is no part of a transaction, and is not undone with it. */
+export function forgetProducer(state: State, producer: Producer): void {
+  producer.stream.producers?.delete(producer.id);
   dropProducer(state, producer);
-  step.journal?.record(() => {
-    stream.producers ??= new Map();
-    stream.producers.set(producer.id, producer);
-    keepProducer(state, producer);
-  });
 }
 
 /** Whether a new producer finds no place. */

@@ -46,6 +46,9 @@ export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result
     }
     state.ledger.adopt(owner, key, value);
   }
+  // A state without rows is that before the first entry, and has its row all the same.
+  if (before === undefined) state.ledger.put(state.position);
+  else if (!sorted.some(([key]) => key[0] === FAMILY.position)) return err("the row of the position is missing");
   for (const stream of state.streams.values()) {
     if (stream.id >= state.position.nextStreamId) return err(`stream ${stream.id} is ahead of the counter`);
     if (stream.deleted && !stream.hasForks) state.doomed.add(stream);
@@ -53,9 +56,6 @@ export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result
   for (const subscription of state.subscriptions.all()) {
     state.subscriptions.settle(subscription, state.position.logTime);
   }
-  // A state without rows is that before the first entry, and has its row all the same.
-  if (before === undefined) state.ledger.put(state.position);
-  else if (!sorted.some(([key]) => key[0] === FAMILY.position)) return err("the row of the position is missing");
   return ok(state);
 }
 

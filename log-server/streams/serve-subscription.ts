@@ -23,13 +23,6 @@ const WEBHOOK_HOLDER = "webhook";
 
 type Fence = { readonly generation: number; readonly wakeId: string };
 
-/** The subscription, its lease ended if that is past its time. */
-function findSubscription(state: State, step: Step, id: string): Subscription | undefined {
-  const subscription = state.subscriptions.get(id);
-  if (subscription !== undefined) endLease(state, step, subscription);
-  return subscription;
-}
-
 /** A lease that is over leaves the subscription idle; what is pending wakes it again. */
 export function endLease(state: State, step: Step, subscription: Subscription): void {
   const { phase } = subscription;
@@ -51,7 +44,7 @@ function lease(state: State, step: Step, subscription: Subscription, wakeId: str
 }
 
 export function wakeSubscription(state: State, step: Step, command: SubscriptionWakeCommand): CommandResult {
-  const subscription = findSubscription(state, step, command.id);
+  const subscription = state.subscriptions.get(command.id);
   if (subscription === undefined) return unknownSubscription(command.id);
   const refusal = wakeRefusal(state, step, subscription, command);
   if (refusal !== undefined) return refusal;
@@ -95,7 +88,7 @@ function wakeRefusal(
 
 /** A worker may claim whether or not it has seen the wake event: an idle subscription then gets a new generation. */
 export function claimSubscription(state: State, step: Step, command: SubscriptionClaimCommand): CommandResult {
-  const subscription = findSubscription(state, step, command.id);
+  const subscription = state.subscriptions.get(command.id);
   if (subscription === undefined) return unknownSubscription(command.id);
   const { limits } = state;
   const { identity, phase } = subscription;
@@ -118,7 +111,7 @@ export function claimSubscription(state: State, step: Step, command: Subscriptio
 
 /** Acks move cursors forward only. What is not linked any more, or is an earlier stream of the name, is passed over. */
 export function ackSubscription(state: State, step: Step, command: SubscriptionAckCommand): CommandResult {
-  const subscription = findSubscription(state, step, command.id);
+  const subscription = state.subscriptions.get(command.id);
   if (subscription === undefined) return unknownSubscription(command.id);
   const { phase } = subscription;
   if (phase.kind !== "leased" || !isCurrent(subscription, phase.wakeId, command)) {
@@ -142,7 +135,7 @@ export function ackSubscription(state: State, step: Step, command: SubscriptionA
 }
 
 export function releaseSubscription(state: State, step: Step, command: SubscriptionReleaseCommand): CommandResult {
-  const subscription = findSubscription(state, step, command.id);
+  const subscription = state.subscriptions.get(command.id);
   if (subscription === undefined) return unknownSubscription(command.id);
   const { phase } = subscription;
   if (phase.kind !== "leased" || !isCurrent(subscription, phase.wakeId, command)) {
@@ -153,7 +146,7 @@ export function releaseSubscription(state: State, step: Step, command: Subscript
 }
 
 export function failSubscription(state: State, step: Step, command: SubscriptionFailedCommand): CommandResult {
-  const subscription = findSubscription(state, step, command.id);
+  const subscription = state.subscriptions.get(command.id);
   if (subscription === undefined) return unknownSubscription(command.id);
   const { phase } = subscription;
   if (phase.kind !== "leased" || !isCurrent(subscription, phase.wakeId, command)) {

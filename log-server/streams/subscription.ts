@@ -147,10 +147,9 @@ function readPhase(reader: ByteReader): SubscriptionPhase {
   return IDLE;
 }
 
-export function viewOfSubscription(subscription: Subscription, logTime: number): SubscriptionView {
+export function viewOfSubscription(subscription: Subscription): SubscriptionView {
   const { identity, phase, retryAtMs } = subscription;
   const { pattern, description } = identity;
-  const over = phase.kind === "leased" && phase.untilMs <= logTime;
   return {
     id: identity.id,
     delivery: identity.delivery,
@@ -159,7 +158,7 @@ export function viewOfSubscription(subscription: Subscription, logTime: number):
     ...(description !== undefined && { description }),
     createdAtMs: identity.createdAtMs,
     generation: subscription.generation,
-    phase: over ? IDLE : phase,
+    phase,
     status: retryAtMs === undefined ? "active" : "failed",
     failures: subscription.failures,
     ...(retryAtMs !== undefined && { retryAtMs }),

@@ -66,6 +66,7 @@ export const ERRORS = {
   "url-too-long": refused(414, "The URL is too long"),
   "unsupported-media-type": refused(415, "The content type is not one this route takes"),
   "too-many": refused(422, "The request has too many parts"),
+  "upgrade-required": refused(426, "This path takes WebSocket connections only"),
   "headers-too-large": refused(431, "The headers are too large"),
   "overloaded": later(429, "Too much is waiting; try again shortly"),
   "internal": { status: 500, title: "A fault in the server", retryable: false, outcome: "unknown" },

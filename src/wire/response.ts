@@ -147,7 +147,7 @@ export function decodeResponse(frame: Frame): Result<Response, FrameError> {
   }
 }
 
-function writeFacts(writer: ByteWriter, facts: StreamFacts): void {
+export function writeFacts(writer: ByteWriter, facts: StreamFacts): void {
   writer
     .varint(facts.incarnation)
     .string(facts.contentType)
@@ -156,7 +156,7 @@ function writeFacts(writer: ByteWriter, facts: StreamFacts): void {
     .u8(facts.closed ? 1 : 0);
 }
 
-function readFacts(reader: ByteReader): StreamFacts {
+export function readFacts(reader: ByteReader): StreamFacts {
   const incarnation = reader.varint();
   const contentType = reader.string(WIRE_LIMITS.textBytesMax);
   const firstOffset = reader.varint();

@@ -54,7 +54,9 @@ describe("what wins", () => {
   });
 
   it("takes a flag's value behind a space or an equals sign", () => {
-    expect(config({ args: ["--listen=[::1]:0", "--insecure=false"] })).toMatchObject({ listen: { host: "::1", port: 0 } });
+    expect(config({ args: ["--listen=[::1]:0", "--insecure=false"] })).toMatchObject({
+      listen: { host: "::1", port: 0 },
+    });
     expect(config({ args: ["--low-water-bytes", "1GiB"] }).lowWaterBytes).toBe(2 ** 30);
   });
 
@@ -131,11 +133,14 @@ describe("what is refused", () => {
 });
 
 describe("secure by default", () => {
-  it.each(["0.0.0.0:4437", "[::]:4437", "192.168.1.4:80", "example.com:80"])("%s needs a token or --insecure", (listen) => {
-    expect(problems({ args: ["--listen", listen] })).toEqual([expect.stringContaining("needs --token-file")]);
-    expect(config({ args: ["--listen", listen, "--insecure"] }).insecure).toBe(true);
-    expect(config({ args: ["--listen", listen, "--token-file", "token"] }).token).toBe(TOKEN);
-  });
+  it.each(["0.0.0.0:4437", "[::]:4437", "192.168.1.4:80", "example.com:80"])(
+    "%s needs a token or --insecure",
+    (listen) => {
+      expect(problems({ args: ["--listen", listen] })).toEqual([expect.stringContaining("needs --token-file")]);
+      expect(config({ args: ["--listen", listen, "--insecure"] }).insecure).toBe(true);
+      expect(config({ args: ["--listen", listen, "--token-file", "token"] }).token).toBe(TOKEN);
+    },
+  );
 
   it.each(["127.0.0.1:0", "127.8.8.8:1", "[::1]:2", "localhost:3"])("%s does not", (listen) => {
     expect(problems({ args: ["--listen", listen] })).toEqual([]);

@@ -102,7 +102,12 @@ function offsetBytes(offset: number): Uint8Array {
   return bytes;
 }
 
-export type WorldOptions = { readonly limits?: LogLimits; readonly soleVoter?: boolean };
+export type WorldOptions = {
+  readonly limits?: LogLimits;
+  readonly soleVoter?: boolean;
+  /** Entries behind it are left unapplied. */
+  readonly applyTo?: number;
+};
 
 /** An open log with its machine brought up to its end, or to where damage stops it. */
 export class LogWorld {
@@ -144,14 +149,14 @@ export class LogWorld {
     }
     const world = new LogWorld(log, machine, report, image.ok ? undefined : image.error.kind);
     world.#imageIsNew = !image.ok;
-    await world.catchUp();
+    await world.catchUp(options.applyTo);
     return world;
   }
 
   /** Applies what the log has and the machine has not. */
-  async catchUp(): Promise<void> {
-    while (this.machine.position < this.log.lastIndex) {
-      const read = await this.log.entries(this.machine.position + 1, this.log.lastIndex, 2_000);
+  async catchUp(to: number = this.log.lastIndex): Promise<void> {
+    while (this.machine.position < Math.min(to, this.log.lastIndex)) {
+      const read = await this.log.entries(this.machine.position + 1, to, 2_000);
       if (!read.ok) {
         this.blockedAt = this.machine.position + 1;
         return;

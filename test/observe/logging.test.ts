@@ -3,7 +3,11 @@ import { describe, expect, it } from "vitest";
 import { openLog } from "../../log-server/observe/logging.ts";
 import { ProgressMeter } from "../../log-server/observe/progress.ts";
 
-function logged(code: string, detail: Record<string, unknown>, level: Parameters<typeof openLog>[0] = "info"): Record<string, unknown>[] {
+function logged(
+  code: string,
+  detail: Record<string, unknown>,
+  level: Parameters<typeof openLog>[0] = "info",
+): Record<string, unknown>[] {
   const lines: string[] = [];
   openLog(level, { write: (line) => lines.push(line) }).event(code, detail);
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -51,7 +55,12 @@ describe("the log", () => {
 describe("progress", () => {
   it("knows rate and time to go, from where its phase began", () => {
     let now = 0;
-    const clock = { monotonic: () => now, now: () => 0, schedule: () => ({ cancel: () => undefined }), defer: () => undefined };
+    const clock = {
+      monotonic: () => now,
+      now: () => 0,
+      schedule: () => ({ cancel: () => undefined }),
+      defer: () => undefined,
+    };
     const meter = new ProgressMeter(clock, "scan");
     expect(meter.progress).toEqual({ phase: "scan", done: 0, total: 0, rate: 0, etaSeconds: 0 });
     now = 1_000;

@@ -15,7 +15,9 @@ function metrics(options: Partial<MetricsOptions> = {}): Metrics {
 
 async function scrape(subject: Metrics): Promise<Map<string, number>> {
   const lines = (await subject.text()).split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+  );
 }
 
 afterEach(() => {
@@ -64,20 +66,20 @@ describe("metrics", () => {
     subject.event("snapshot", { milliseconds: 250 });
     const seen = await scrape(subject);
     expect(Object.fromEntries(seen)).toMatchObject({
-      'tidemark_appends_total': 2,
-      'tidemark_appended_records_total': 15,
-      'tidemark_appended_bytes_total': 1_500,
-      'tidemark_read_bytes_total': 300,
-      'tidemark_subscribers': 1,
-      'tidemark_slow_consumers_dropped_total': 1,
+      "tidemark_appends_total": 2,
+      "tidemark_appended_records_total": 15,
+      "tidemark_appended_bytes_total": 1_500,
+      "tidemark_read_bytes_total": 300,
+      "tidemark_subscribers": 1,
+      "tidemark_slow_consumers_dropped_total": 1,
       'tidemark_webhooks_total{outcome="failed"}': 1,
       'tidemark_proposals_total{result="appended"}': 1,
       'tidemark_proposals_total{result="rejected"}': 1,
-      'tidemark_propose_duration_seconds_count': 2,
+      "tidemark_propose_duration_seconds_count": 2,
       'tidemark_group_commit_entries_bucket{le="8"}': 1,
-      'tidemark_fsync_duration_seconds_count': 1,
+      "tidemark_fsync_duration_seconds_count": 1,
       'tidemark_events_total{code="snapshot"}': 1,
-      'tidemark_snapshot_duration_seconds': 0.25,
+      "tidemark_snapshot_duration_seconds": 0.25,
     });
   });
 

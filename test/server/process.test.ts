@@ -1,4 +1,5 @@
 /** The server as a process: ready, stopped, killed, refused. */
+import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -68,8 +69,29 @@ describe("kill -9", () => {
   });
 });
 
+describe("a disk that fails", () => {
+  const canLimit = spawnSync("prlimit", ["--version"]).status === 0;
+
+  it.skipIf(!canLimit)("ends the server, in words, and what was answered is kept (P30)", async () => {
+    const data = temporaryFolder();
+    const { process: server, url } = await startServer(data);
+    await createStream(url, "kept");
+    await append(url, "kept", [1]);
+    // From now on the kernel refuses every write to a file.
+    spawnSync("prlimit", ["--pid", String(server.pid), "--fsize=1:1"]);
+    await expect(append(url, "kept", [2])).rejects.toThrow(/outcome-unknown|fetch failed/);
+    const { code, stderr } = await server.ended();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^tidemark: the server cannot go on: /m);
+    expect(await readAll((await startServer(data)).url, "kept")).toEqual([1]);
+  });
+});
+
 describe("refused at the start, in one clear line", () => {
-  async function refusal(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<{ code: number | null; line: string }> {
+  async function refusal(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ code: number | null; line: string }> {
     const { code, stdout, stderr } = await new ServerProcess(args, env).ended();
     expect(stdout).toBe("");
     const lines = stderr.split("\n").filter((line) => line.startsWith("tidemark: "));
@@ -120,7 +142,9 @@ describe("refused at the start, in one clear line", () => {
   });
 
   it("every mistake of the configuration, at once", async () => {
-    const { code, stdout, stderr } = await new ServerProcess(["--listen", "nowhere", "--colour", "blue"], { TIDEMARK_TYPO: "1" }).ended();
+    const { code, stdout, stderr } = await new ServerProcess(["--listen", "nowhere", "--colour", "blue"], {
+      TIDEMARK_TYPO: "1",
+    }).ended();
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
     expect(stderr).toContain("--colour is not an option");
     expect(stderr).toContain("--listen must be HOST:PORT");
@@ -140,7 +164,8 @@ describe("a token", () => {
     writeFileSync(file, `${TOKEN}\n`);
     const { process: server, url } = await startServer(temporaryFolder(), "--token-file", file);
     const authorization = `Bearer ${TOKEN}`;
-    for (const path of ["/livez", "/readyz", "/readyz?verbose"]) expect((await fetch(`${url}${path}`)).status).toBe(200);
+    for (const path of ["/livez", "/readyz", "/readyz?verbose"])
+      expect((await fetch(`${url}${path}`)).status).toBe(200);
     for (const path of ["/metrics", "/v1/stream/x"]) {
       expect((await fetch(`${url}${path}`)).status).toBe(401);
       expect((await fetch(`${url}${path}`, { headers: { authorization: `${authorization}x` } })).status).toBe(401);

@@ -9,7 +9,12 @@ import { afterEach } from "vitest";
 
 const COMMAND = join(import.meta.dirname, "..", "..", "client", "cli", "bin.ts");
 
-export type Ended = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly stdout: string; readonly stderr: string };
+export type Ended = {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+};
 
 const running = new Set<ChildProcess>();
 const folders: string[] = [];
@@ -85,7 +90,10 @@ export class ServerProcess {
 }
 
 /** Starts a server on a free port and waits until it serves. */
-export async function startServer(data: string, ...args: readonly string[]): Promise<{ process: ServerProcess; url: string }> {
+export async function startServer(
+  data: string,
+  ...args: readonly string[]
+): Promise<{ process: ServerProcess; url: string }> {
   const server = new ServerProcess(["--data", data, "--listen", "127.0.0.1:0", ...args]);
   return { process: server, url: await server.ready() };
 }
@@ -100,13 +108,17 @@ export async function createStream(url: string, name: string): Promise<void> {
 }
 
 export async function append(url: string, name: string, message: unknown): Promise<void> {
-  const answer = await fetch(`${url}/v1/stream/${name}`, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(message) });
+  const answer = await fetch(`${url}/v1/stream/${name}`, {
+    method: "POST",
+    headers: JSON_TYPE,
+    body: JSON.stringify(message),
+  });
   if (!answer.ok) throw new Error(`append: ${answer.status} ${await answer.text()}`);
 }
 
 export async function readAll(url: string, name: string): Promise<unknown[]> {
   const messages: unknown[] = [];
-  for (let offset = "-1"; ; ) {
+  for (let offset = "-1"; ;) {
     const answer = await fetch(`${url}/v1/stream/${name}?offset=${offset}`);
     if (!answer.ok) throw new Error(`read: ${answer.status} ${await answer.text()}`);
     messages.push(...((await answer.json()) as unknown[]));

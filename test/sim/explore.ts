@@ -42,7 +42,12 @@ export async function exploreSeed(seed: number, options: ExploreOptions = {}): P
   try {
     await run.all();
   } catch (error) {
-    violation = error instanceof Violation ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error);
+    violation =
+      error instanceof Violation
+        ? error.message
+        : error instanceof Error
+          ? (error.stack ?? error.message)
+          : String(error);
     lines.push(`violation: ${violation}`);
   }
   return { seed, violation, counts: run.counts, trace: xxh64(utf8(lines.join("\n"))), lines };
@@ -204,7 +209,16 @@ class Run {
 }
 
 function randomFault(prng: Prng): DiskFault {
-  const operation = prng.pick(["write", "sync", "sync", "sync-directory", "rename", "allocate", "create", "read"] as const);
+  const operation = prng.pick([
+    "write",
+    "sync",
+    "sync",
+    "sync-directory",
+    "rename",
+    "allocate",
+    "create",
+    "read",
+  ] as const);
   const effect = operation === "write" || operation === "allocate" ? prng.pick(["io", "no-space"] as const) : "io";
   return { operation, effect, nth: 1 + prng.below(prng.pick([5, 40, 200])) };
 }

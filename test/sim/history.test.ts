@@ -51,7 +51,10 @@ describe("what is found", () => {
     ["a repeated batch", () => history.check("s", 0, read(0, batches[0], batches[1], batches[2], batches[2]), false)],
     ["a gap in the offsets", () => history.check("s", 0, [...read(0, batches[0]), ...read(3, batches[1])], false)],
     ["half a batch", () => history.check("s", 0, [...read(0, batches[0]).slice(0, 1), ...read(1, batches[1])], false)],
-    ["a record nobody sent", () => history.check("s", 0, [...read(0, batches[0], batches[1]), { offset: 3, payload: "q/0/0 x" }], false)],
+    [
+      "a record nobody sent",
+      () => history.check("s", 0, [...read(0, batches[0], batches[1]), { offset: 3, payload: "q/0/0 x" }], false),
+    ],
     ["a changed record", () => history.check("s", 0, [{ offset: 0, payload: "p/0/0 y" }], true)],
     ["a trim that nobody asked for", () => history.check("s", 2, read(2, batches[1]), false)],
     ["two answers for one batch", () => history.acknowledged(batches[0] as SentBatch, 7)],

@@ -48,7 +48,9 @@ export class History {
   /** The answer to an append, or to its retry: always the first one's (I8). */
   acknowledged(batch: SentBatch, offset: number): void {
     if (batch.acknowledgedAt !== undefined && batch.acknowledgedAt !== offset) {
-      throw new Violation(`I8: ${describe(batch)} was answered with offset ${batch.acknowledgedAt}, and later with ${offset}`);
+      throw new Violation(
+        `I8: ${describe(batch)} was answered with offset ${batch.acknowledgedAt}, and later with ${offset}`,
+      );
     }
     batch.acknowledgedAt = offset;
   }
@@ -64,7 +66,8 @@ export class History {
    */
   check(stream: string, firstOffset: number, records: readonly ReadRecord[], damaged: boolean): void {
     const history = this.#stream(stream);
-    if (firstOffset > history.trimSent) throw new Violation(`I6: ${stream} begins at ${firstOffset}; nobody trimmed it beyond ${history.trimSent}`);
+    if (firstOffset > history.trimSent)
+      throw new Violation(`I6: ${stream} begins at ${firstOffset}; nobody trimmed it beyond ${history.trimSent}`);
     const starts = this.#starts(stream, history, firstOffset, records);
     const end = firstOffset + records.length;
     for (const batch of history.batches.values()) {
@@ -74,17 +77,23 @@ export class History {
       if (start !== undefined && start !== acknowledgedAt) {
         throw new Violation(`I5: ${describe(batch)} was acknowledged at ${acknowledgedAt} and is at ${start}`);
       }
-      const hidden = acknowledgedAt + batch.payloads.length <= firstOffset || (damaged && Math.max(acknowledgedAt, firstOffset) >= end);
-      if (start === undefined && !hidden) throw new Violation(`I5: ${describe(batch)} was acknowledged at ${acknowledgedAt} and is lost`);
+      const hidden =
+        acknowledgedAt + batch.payloads.length <= firstOffset ||
+        (damaged && Math.max(acknowledgedAt, firstOffset) >= end);
+      if (start === undefined && !hidden)
+        throw new Violation(`I5: ${describe(batch)} was acknowledged at ${acknowledgedAt} and is lost`);
     }
     for (const [batch, start] of starts) {
-      if (start + batch.payloads.length > end && !damaged) throw new Violation(`I11: ${describe(batch)} is there in part`);
+      if (start + batch.payloads.length > end && !damaged)
+        throw new Violation(`I11: ${describe(batch)} is there in part`);
     }
     checkOrder(stream, starts);
     for (const [offset, payload] of history.seen) {
       const hidden = offset < firstOffset || (damaged && offset >= end);
       if (!hidden && records[offset - firstOffset]?.payload !== payload) {
-        throw new Violation(`I6: ${stream}@${offset} was read as ${brief(payload)} and is ${brief(records[offset - firstOffset]?.payload)}`);
+        throw new Violation(
+          `I6: ${stream}@${offset} was read as ${brief(payload)} and is ${brief(records[offset - firstOffset]?.payload)}`,
+        );
       }
     }
     for (const { offset, payload } of records) history.seen.set(offset, payload);
@@ -92,18 +101,27 @@ export class History {
 
   /** Whether some record of the batch was ever read. */
   wasRead(batch: SentBatch): boolean {
-    return [...this.#stream(batch.stream).seen.values()].some((payload) => payload.startsWith(`${keyOf(batch.producer, batch.sequence)}/`));
+    return [...this.#stream(batch.stream).seen.values()].some((payload) =>
+      payload.startsWith(`${keyOf(batch.producer, batch.sequence)}/`),
+    );
   }
 
   /** Where each batch begins. Every record must be one that was sent, in its place in its batch, once (I6, I7, I8). */
-  #starts(stream: string, history: StreamHistory, firstOffset: number, records: readonly ReadRecord[]): Map<SentBatch, number> {
+  #starts(
+    stream: string,
+    history: StreamHistory,
+    firstOffset: number,
+    records: readonly ReadRecord[],
+  ): Map<SentBatch, number> {
     const starts = new Map<SentBatch, number>();
     records.forEach(({ offset, payload }, index) => {
       const where = `${stream}@${offset}`;
-      if (offset !== firstOffset + index) throw new Violation(`I7: ${where} was read where ${firstOffset + index} is due`);
+      if (offset !== firstOffset + index)
+        throw new Violation(`I7: ${where} was read where ${firstOffset + index} is due`);
       const [, producer = "", sequence, place] = PAYLOAD.exec(payload) ?? [];
       const batch = history.batches.get(keyOf(producer, Number(sequence)));
-      if (batch === undefined || batch.payloads[Number(place)] !== payload) throw new Violation(`I6: ${where} is ${brief(payload)}, which nobody sent`);
+      if (batch === undefined || batch.payloads[Number(place)] !== payload)
+        throw new Violation(`I6: ${where} is ${brief(payload)}, which nobody sent`);
       const start = offset - Number(place);
       const known = starts.get(batch) ?? start;
       if (known !== start) throw new Violation(`I8: ${describe(batch)} is at ${known} and at ${start}`);

@@ -101,7 +101,9 @@ export class NodeWorld {
     const choices: readonly CrashChoice[] = [{ kind: "none" }, { kind: "all" }, { kind: "random", prng: this.#prng }];
     const choice = this.#prng.pick(choices);
     const keepRunning = this.#prng.chance(0.5);
-    this.#options.note(`power back: ${choice.kind}, ${this.#disk.pendingOperations} pending, transaction ${keepRunning ? "kept" : "lost"}`);
+    this.#options.note(
+      `power back: ${choice.kind}, ${this.#disk.pendingOperations} pending, transaction ${keepRunning ? "kept" : "lost"}`,
+    );
     this.#disk = this.#disk.crash(choice, this.#diskOptions());
     this.#kv = this.#kv.crash(keepRunning, this.#kvOptions());
   }
@@ -124,7 +126,9 @@ export class NodeWorld {
         synced: () => undefined,
         event: (code, detail) => {
           count(code);
-          this.#options.note(`${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}`);
+          this.#options.note(
+            `${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}`,
+          );
         },
       },
     });
@@ -140,7 +144,8 @@ export class NodeWorld {
     for (let turns = 0; !settled; turns += 1) {
       await endOfTurn();
       if (settled) break;
-      if (turns > TURNS_MAX || !this.clock.advanceToNext()) throw new Error("the simulation is stuck: nothing can happen any more");
+      if (turns > TURNS_MAX || !this.clock.advanceToNext())
+        throw new Error("the simulation is stuck: nothing can happen any more");
     }
     return promise;
   }

@@ -45,7 +45,9 @@ async function exploreOne(seed: number): Promise<number> {
   const report = await exploreSeed(seed, { verbose: true });
   console.log(report.lines.join("\n"));
   printCounts(report.counts);
-  console.log(report.violation === undefined ? `seed ${seed}: every promise was kept` : `seed ${seed}: ${report.violation}`);
+  console.log(
+    report.violation === undefined ? `seed ${seed}: every promise was kept` : `seed ${seed}: ${report.violation}`,
+  );
   return report.violation === undefined ? 0 : 1;
 }
 
@@ -81,7 +83,9 @@ async function repeats(seed: number): Promise<boolean> {
   const [once, again] = [await exploreSeed(seed), await exploreSeed(seed)];
   if (once.trace === again.trace) return true;
   const place = once.lines.findIndex((line, index) => line !== again.lines[index]);
-  console.log(`seed ${seed} does not repeat itself: line ${place} was\n  ${once.lines[place]}\n  ${again.lines[place]}`);
+  console.log(
+    `seed ${seed} does not repeat itself: line ${place} was\n  ${once.lines[place]}\n  ${again.lines[place]}`,
+  );
   return false;
 }
 
@@ -98,7 +102,8 @@ async function canaryIsCaught(first: number): Promise<boolean> {
 
 function printCounts(counts: ReadonlyMap<string, number>): void {
   const width = Math.max(...[...counts.keys()].map((what) => what.length));
-  for (const [what, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) console.log(`  ${what.padEnd(width)}  ${count}`);
+  for (const [what, count] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)))
+    console.log(`  ${what.padEnd(width)}  ${count}`);
 }
 
 function number(text: string | undefined, fallback: number): number {

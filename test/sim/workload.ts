@@ -19,13 +19,33 @@ const CURSOR = "progress";
 const READ_BYTES_MAX = 16 * 1024;
 const BYTES_MAX = 64 * 1024 * 1024;
 
-type Producer = { readonly id: string; readonly stream: string; next: number; readonly unacknowledged: SentBatch[]; readonly acknowledged: SentBatch[] };
+type Producer = {
+  readonly id: string;
+  readonly stream: string;
+  next: number;
+  readonly unacknowledged: SentBatch[];
+  readonly acknowledged: SentBatch[];
+};
 
-export type WorkloadCounts = { acknowledged: number; unknown: number; duplicates: number; refused: number; reads: number; damagedReads: number };
+export type WorkloadCounts = {
+  acknowledged: number;
+  unknown: number;
+  duplicates: number;
+  refused: number;
+  reads: number;
+  damagedReads: number;
+};
 
 export class Workload {
   readonly history = new History();
-  readonly counts: WorkloadCounts = { acknowledged: 0, unknown: 0, duplicates: 0, refused: 0, reads: 0, damagedReads: 0 };
+  readonly counts: WorkloadCounts = {
+    acknowledged: 0,
+    unknown: 0,
+    duplicates: 0,
+    refused: 0,
+    reads: 0,
+    damagedReads: 0,
+  };
   readonly #prng: Prng;
   readonly #producers: readonly Producer[];
   #cursorSent = 0;
@@ -50,7 +70,11 @@ export class Workload {
   /** What a client does first after it reached a server: makes sure of its streams, and settles what it does not know. */
   async begin(node: LogNode): Promise<void> {
     await Promise.all(this.streams.map((stream) => this.#propose(node, { kind: "create", stream, closed: false })));
-    await Promise.all(this.#producers.flatMap((producer) => producer.unacknowledged.map((batch) => this.#append(node, producer, batch))));
+    await Promise.all(
+      this.#producers.flatMap((producer) =>
+        producer.unacknowledged.map((batch) => this.#append(node, producer, batch)),
+      ),
+    );
   }
 
   /** A few things at the same time. */
@@ -66,7 +90,8 @@ export class Workload {
     let partial = false;
     for (const name of this.streams) {
       const stream = node.machine.stream(name);
-      const { records, damaged } = stream === undefined ? { records: [], damaged: false } : await this.#readAll(node, name);
+      const { records, damaged } =
+        stream === undefined ? { records: [], damaged: false } : await this.#readAll(node, name);
       this.history.check(name, stream?.firstOffset ?? 0, records, damaged || isBlocked(node));
       partial ||= damaged || isBlocked(node);
       const side = PAIR.findIndex((pair) => pair === name);
@@ -77,7 +102,9 @@ export class Workload {
     if (torn.length > 0 && !partial) throw new Violation(`I11: transaction ${torn[0]} is in one of its two streams`);
     const cursor = Number(text(node.machine.cursor(CURSOR) ?? utf8("0")));
     if (!isBlocked(node) && (cursor < this.#cursorAcknowledged || cursor > this.#cursorSent)) {
-      throw new Violation(`I5: the cursor is ${cursor}; ${this.#cursorAcknowledged} was acknowledged, ${this.#cursorSent} sent`);
+      throw new Violation(
+        `I5: the cursor is ${cursor}; ${this.#cursorAcknowledged} was acknowledged, ${this.#cursorSent} sent`,
+      );
     }
   }
 
@@ -96,7 +123,9 @@ export class Workload {
     // A hole in its sequence must be filled first.
     const [oldest] = producer.unacknowledged;
     if (oldest !== undefined && this.#prng.chance(0.5)) return this.#append(node, producer, oldest);
-    const payloads = Array.from({ length: 1 + this.#prng.below(5) }, (_, place) => payloadOf(producer.id, producer.next, place, this.#filler()));
+    const payloads = Array.from({ length: 1 + this.#prng.below(5) }, (_, place) =>
+      payloadOf(producer.id, producer.next, place, this.#filler()),
+    );
     const batch: SentBatch = { stream: producer.stream, producer: producer.id, sequence: producer.next, payloads };
     producer.next += 1;
     producer.unacknowledged.push(batch);
@@ -123,7 +152,8 @@ export class Workload {
     if (result.kind === "rejected" && (result.code === "sequence-gap" || result.code === "stream-not-found")) return;
     if (result.kind !== "appended") throw new Violation(`an append was answered with ${JSON.stringify(result)}`);
     if (result.duplicate) this.counts.duplicates += 1;
-    if (result.firstOffset === undefined) throw new Violation(`I8: the answer of sequence ${batch.sequence} is no longer known`);
+    if (result.firstOffset === undefined)
+      throw new Violation(`I8: the answer of sequence ${batch.sequence} is no longer known`);
     this.history.acknowledged(batch, result.firstOffset);
     const place = producer.unacknowledged.indexOf(batch);
     if (place < 0) return;
@@ -142,14 +172,20 @@ export class Workload {
       return { stream, producer, sequence, payloads: [payloadOf(producer, sequence, 0, filler)] };
     });
     for (const batch of batches) this.history.sent(batch);
-    const operations = batches.map(
-      (batch): AppendCommand => ({ kind: "append", stream: batch.stream, batch: sealed(batch.payloads), close: false }),
-    );
+    const operations = batches.map((batch): AppendCommand => ({
+      kind: "append",
+      stream: batch.stream,
+      batch: sealed(batch.payloads),
+      close: false,
+    }));
     const result = await this.#propose(node, { kind: "transaction", conditions: [], operations });
     if (result?.kind !== "transaction") return;
     result.results.forEach((part, side) => {
       const batch = batches[side];
-      assert(part.kind === "appended" && part.firstOffset !== undefined && batch !== undefined, "a transaction answers each of its parts");
+      assert(
+        part.kind === "appended" && part.firstOffset !== undefined && batch !== undefined,
+        "a transaction answers each of its parts",
+      );
       this.history.acknowledged(batch, part.firstOffset);
     });
     this.counts.acknowledged += 1;
@@ -180,12 +216,13 @@ export class Workload {
     this.counts.reads += 1;
     if (read?.ok !== true) return;
     const first = read.value.batches[0];
-    if (first === undefined || first.firstOffset > from) throw new Violation(`I7: a read of ${stream.name} from ${from} skipped records`);
+    if (first === undefined || first.firstOffset > from)
+      throw new Violation(`I7: a read of ${stream.name} from ${from} skipped records`);
   }
 
   async #readAll(node: LogNode, name: string): Promise<{ records: ReadRecord[]; damaged: boolean }> {
     const records: ReadRecord[] = [];
-    for (let from = node.machine.stream(name)?.firstOffset ?? 0; ; ) {
+    for (let from = node.machine.stream(name)?.firstOffset ?? 0; ;) {
       const stream = node.machine.stream(name);
       if (stream === undefined || from >= stream.nextOffset) return { records, damaged: false };
       const read = await node.read(stream, from, { maxBytes: READ_BYTES_MAX });
@@ -233,7 +270,9 @@ function isBlocked(node: LogNode): boolean {
 }
 
 function sealed(payloads: readonly string[]): BatchRef {
-  const checked = checkBatch(encodeBatch(payloads.map((payload) => ({ value: utf8(payload) }))), { batchBytesMax: BYTES_MAX });
+  const checked = checkBatch(encodeBatch(payloads.map((payload) => ({ value: utf8(payload) }))), {
+    batchBytesMax: BYTES_MAX,
+  });
   assert(checked.ok, "what was just encoded is a batch");
   return checked.value;
 }

@@ -58,7 +58,10 @@ describe("create", () => {
   ] as const)("refuses an existing stream with another %s", (what, more) => {
     const driver = new Driver();
     driver.create("a");
-    expect(driver.refused(create("a", more))).toMatchObject({ code: "stream-exists", message: expect.stringContaining(what) });
+    expect(driver.refused(create("a", more))).toMatchObject({
+      code: "stream-exists",
+      message: expect.stringContaining(what),
+    });
   });
 
   it("compares the closure status as it is now", () => {
@@ -75,14 +78,19 @@ describe("create", () => {
     expect(driver.refused(append("a")).code).toBe("stream-closed");
   });
 
-  it.each(["", "/a", "a//b", "a/../b", "__ds/x", "a\u0000", "x".repeat(1025), "\ud800"])("refuses the name %j", (name) => {
-    expect(new Driver().refused(create(name)).code).toBe("malformed-name");
-  });
+  it.each(["", "/a", "a//b", "a/../b", "__ds/x", "a\u0000", "x".repeat(1025), "\ud800"])(
+    "refuses the name %j",
+    (name) => {
+      expect(new Driver().refused(create(name)).code).toBe("malformed-name");
+    },
+  );
 
   it("refuses a content type that is too long, an empty batch, and more streams than there may be", () => {
     const driver = Driver.limited({ streamsMax: 1, contentTypeBytesMax: 8 });
     expect(driver.refused(create("a", { contentType: "123456789" })).code).toBe("malformed-header");
-    expect(driver.refused(create("a", { contentType: "x", batch: { ...batchOf(1), span: 0 } })).code).toBe("malformed-batch");
+    expect(driver.refused(create("a", { contentType: "x", batch: { ...batchOf(1), span: 0 } })).code).toBe(
+      "malformed-batch",
+    );
     driver.create("a", { contentType: "12345678" });
     expect(driver.refused(create("b", { contentType: "b" })).code).toBe("too-many");
     expect(driver.create("a", { contentType: "12345678" }).created).toBe(false);
@@ -135,7 +143,10 @@ describe("append", () => {
   it("pins an incarnation, a content type, an offset where asked to", () => {
     const driver = new Driver();
     driver.create("a", { contentType: "text/plain", batch: batchOf(2) });
-    expect(driver.refused(append("a", 1, { incarnation: 9 }))).toMatchObject({ code: "stream-not-found", incarnation: 1 });
+    expect(driver.refused(append("a", 1, { incarnation: 9 }))).toMatchObject({
+      code: "stream-not-found",
+      incarnation: 1,
+    });
     expect(driver.refused(append("a", 1, { contentType: "x" })).code).toBe("content-type-mismatch");
     expect(driver.refused(append("a", 1, { expectedOffset: 1 }))).toMatchObject({ code: "offset-mismatch", tail: 2 });
     driver.append("a", 1, { incarnation: 1, contentType: "text/plain", expectedOffset: 2 });

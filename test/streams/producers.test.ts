@@ -129,6 +129,24 @@ describe("producers", () => {
     expect(results.map((result) => result.kind === "rejected" && result.code)).toEqual(Array(4).fill("sequence-gap"));
   });
 
+  it("due at the same time go in order of stream and id, whichever came first (I10)", () => {
+    const driver = Driver.limited({ duePerEntryMax: 1, producerIdleMs: 1_000 });
+    driver.apply(create("a"), create("b"));
+    driver.apply(append("b", 1, tag("o", 0, 0)), append("a", 1, tag("q", 0, 0)), append("a", 1, tag("p", 0, 0)));
+    const left = () => [...driver.machine.rows()].filter(([key]) => key[0] === 2).map(([key]) => [key[8], key[9]]);
+    driver.now += 1_000;
+    const seen = [0, 1, 2, 3].map((entry) => {
+      if (entry > 0) driver.apply();
+      return left();
+    });
+    const [p, q, o] = [
+      [1, 0x70],
+      [1, 0x71],
+      [2, 0x6f],
+    ];
+    expect(seen).toEqual([[p, q, o], [q, o], [o], []]);
+  });
+
   it("are bounded per stream and in all; the ids, too", () => {
     const driver = Driver.limited({ producersPerStreamMax: 2, producersMax: 3 });
     driver.apply(create("a"), create("b"));
@@ -145,7 +163,12 @@ describe("producers", () => {
   });
 
   it("take effect once each, in order, however often and in whatever order commands are sent (I8)", () => {
-    const attempt = fc.record({ id: fc.constantFrom("p", "q"), epoch: fc.nat(2), sequence: fc.nat(6), span: fc.integer({ min: 1, max: 3 }) });
+    const attempt = fc.record({
+      id: fc.constantFrom("p", "q"),
+      epoch: fc.nat(2),
+      sequence: fc.nat(6),
+      span: fc.integer({ min: 1, max: 3 }),
+    });
     fc.assert(
       fc.property(fc.array(attempt, { minLength: 1, maxLength: 60 }), fc.nat(60), (attempts, cut) => {
         let driver = withStream();

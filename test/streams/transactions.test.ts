@@ -55,13 +55,15 @@ describe("a transaction", () => {
         { kind: "done" },
       ],
     });
-    expect(applied.placements.map((placement) => placement.accepted && [placement.streamId, placement.firstOffset])).toEqual([
+    expect(
+      applied.placements.map((placement) => placement.accepted && [placement.streamId, placement.firstOffset]),
+    ).toEqual([
       [1, 0],
       [1, 2],
       [2, 0],
       [2, 1],
     ]);
-    expect(applied.changed.toSorted()).toEqual([1, 2]);
+    expect(applied.changed.toSorted((a, b) => a - b)).toEqual([1, 2]);
     expect(driver.machine.stream("a")).toMatchObject({ nextOffset: 3, closed: true });
     expect(driver.machine.stream("b")).toBeUndefined();
   });
@@ -86,7 +88,10 @@ describe("a transaction", () => {
     driver.run(cursor("c", 1));
     const before = stateOf(driver);
     const applied = driver.apply(transaction([append("a", 1)], [{ kind: "stream-exists", stream: "a" }, condition]));
-    expect(applied.results[0]).toMatchObject({ code: "condition-failed", message: expect.stringContaining(`1 (${kind})`) });
+    expect(applied.results[0]).toMatchObject({
+      code: "condition-failed",
+      message: expect.stringContaining(`1 (${kind})`),
+    });
     expect(applied.placements).toEqual([{ accepted: false }]);
     expect(applied.changed).toEqual([]);
     expect(stateOf(driver)).toEqual(before);
@@ -142,7 +147,10 @@ describe("a transaction", () => {
         append("missing", 1),
       ]),
     );
-    expect(applied.results[0]).toMatchObject({ code: "stream-not-found", message: expect.stringContaining("operation 17:") });
+    expect(applied.results[0]).toMatchObject({
+      code: "stream-not-found",
+      message: expect.stringContaining("operation 17:"),
+    });
     expect(applied.placements).toEqual(Array(6).fill({ accepted: false }));
     expect(applied.changed).toEqual([]);
     expect(stateOf(driver)).toEqual(before);
@@ -227,15 +235,19 @@ describe("a transaction", () => {
     driver.append("a", 1, tag("p", 0, 0));
     const mixed = transaction([append("a", 1, tag("p", 0, 0)), append("b", 1, tag("p", 0, 0))]);
     expect(driver.refused(mixed).code).toBe("invalid-producer");
-    const fenced = transaction([append("b", 1, tag("p", 0, 0)), append("a", 1, tag("p", 0, 0)), append("a", 1, tag("q", 1, 1))]);
+    const fenced = transaction([
+      append("b", 1, tag("p", 0, 0)),
+      append("a", 1, tag("p", 0, 0)),
+      append("a", 1, tag("q", 1, 1)),
+    ]);
     expect(driver.refused(fenced).code).toBe("invalid-producer");
     const twice = transaction([append("b", 1, tag("p", 0, 0)), append("b", 1, tag("p", 0, 0))]);
     expect(driver.refused(twice).code).toBe("invalid-producer");
     expect(driver.machine.stream("b")?.nextOffset).toBe(0);
     driver.append("b", 1, tag("p", 1, 0));
-    expect(driver.refused(transaction([append("b", 1, tag("p", 0, 1))], [{ kind: "stream-exists", stream: "no" }])).code).toBe(
-      "producer-fenced",
-    );
+    expect(
+      driver.refused(transaction([append("b", 1, tag("p", 0, 1))], [{ kind: "stream-exists", stream: "no" }])).code,
+    ).toBe("producer-fenced");
   });
 
   it("is bounded, and may be empty", () => {

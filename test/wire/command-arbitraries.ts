@@ -21,15 +21,24 @@ const blob = fc.uint8Array({ maxLength: 20 });
 const names = fc.array(name, { maxLength: 4 });
 
 /** Fields that may be absent are absent, not undefined. */
-function shape<T>(required: Record<string, fc.Arbitrary<unknown>>, optional: Record<string, fc.Arbitrary<unknown>> = {}): fc.Arbitrary<T> {
-  return fc.record({ ...required, ...optional }, { requiredKeys: Object.keys(required), noNullPrototype: true }) as fc.Arbitrary<T>;
+function shape<T>(
+  required: Record<string, fc.Arbitrary<unknown>>,
+  optional: Record<string, fc.Arbitrary<unknown>> = {},
+): fc.Arbitrary<T> {
+  return fc.record(
+    { ...required, ...optional },
+    { requiredKeys: Object.keys(required), noNullPrototype: true },
+  ) as fc.Arbitrary<T>;
 }
 
 function kind<T extends string>(value: T): Record<"kind", fc.Arbitrary<T>> {
   return { kind: fc.constant(value) };
 }
 
-const batch = shape<BatchRef>({ hash: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), length: int, span: int }, { bytes: blob });
+const batch = shape<BatchRef>(
+  { hash: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), length: int, span: int },
+  { bytes: blob },
+);
 const expiry = fc.oneof(
   shape<Expiry>(kind("never")),
   shape<Expiry>({ ...kind("sliding"), ttlSeconds: int }),

@@ -84,13 +84,22 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
     "01" + "09" + "0173" + "06" + "0175" + "012a" + "0164" + "e807" + "00",
   ],
   [
-    { kind: "subscription-create", id: "s", delivery: { kind: "pull-wake", wakeStream: "w" }, streams: ["a"], leaseMs: 1000 },
+    {
+      kind: "subscription-create",
+      id: "s",
+      delivery: { kind: "pull-wake", wakeStream: "w" },
+      streams: ["a"],
+      leaseMs: 1000,
+    },
     "01" + "09" + "0173" + "01" + "0177" + "e807" + "010161",
   ],
   [{ kind: "subscription-delete", id: "s" }, "01" + "0a" + "0173"],
   [{ kind: "subscription-link", id: "s", streams: ["a"] }, "01" + "0b" + "0173" + "010161"],
   [{ kind: "subscription-unlink", id: "s", stream: "a" }, "01" + "0c" + "0173" + "0161"],
-  [{ kind: "subscription-wake", id: "s", generation: 2, wakeId: "w", batch: OTHER }, "01" + "0d" + "0173" + "02" + "0177" + "01"],
+  [
+    { kind: "subscription-wake", id: "s", generation: 2, wakeId: "w", batch: OTHER },
+    "01" + "0d" + "0173" + "02" + "0177" + "01",
+  ],
   [{ kind: "subscription-claim", id: "s", worker: "k", wakeId: "w" }, "01" + "0e" + "0173" + "016b" + "0177"],
   [
     {
@@ -104,7 +113,10 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
     "01" + "0f" + "0173" + "02" + "0177" + "01" + "01" + "01610304",
   ],
   [{ kind: "subscription-release", id: "s", generation: 2, wakeId: "w" }, "01" + "10" + "0173" + "02" + "0177"],
-  [{ kind: "subscription-failed", id: "s", generation: 2, wakeId: "w", retryAtMs: 5 }, "01" + "11" + "0173" + "02" + "0177" + "05"],
+  [
+    { kind: "subscription-failed", id: "s", generation: 2, wakeId: "w", retryAtMs: 5 },
+    "01" + "11" + "0173" + "02" + "0177" + "05",
+  ],
 ];
 
 const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])[] = [
@@ -139,10 +151,7 @@ const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])
   [{ kind: "subscription-created", created: false }, "0500"],
   [{ kind: "subscription-claimed", generation: 1, wakeId: "w", leaseMs: 2 }, "06" + "01" + "0177" + "02"],
   [{ kind: "subscription-acked", nextWake: true }, "0701"],
-  [
-    { kind: "rejected", code: "fenced", message: "m", generation: 4 },
-    "08" + "0666656e636564" + "016d" + "80" + "04",
-  ],
+  [{ kind: "rejected", code: "fenced", message: "m", generation: 4 }, "08" + "0666656e636564" + "016d" + "80" + "04"],
 ];
 
 function batchesOf(command: Command): readonly BatchRef[] {
@@ -151,12 +160,15 @@ function batchesOf(command: Command): readonly BatchRef[] {
 }
 
 describe("the encoding of commands", () => {
-  it.each(GOLDEN.map(([command, head]) => [command.kind, head, command] as const))("of %s is fixed: %s", (_kind, head, command) => {
-    const encoded = encodeCommand(command);
-    expect(hex(encoded.head)).toBe(head);
-    expect(encoded.batches).toEqual(batchesOf(command));
-    expect(decodeCommands(encoded.head, encoded.batches)).toEqual({ ok: true, value: [command] });
-  });
+  it.each(GOLDEN.map(([command, head]) => [command.kind, head, command] as const))(
+    "of %s is fixed: %s",
+    (_kind, head, command) => {
+      const encoded = encodeCommand(command);
+      expect(hex(encoded.head)).toBe(head);
+      expect(encoded.batches).toEqual(batchesOf(command));
+      expect(decodeCommands(encoded.head, encoded.batches)).toEqual({ ok: true, value: [command] });
+    },
+  );
 
   it("has golden bytes for every kind", () => {
     expect(new Set(GOLDEN.map(([command]) => command.kind))).toEqual(new Set(commandKinds));
@@ -195,10 +207,14 @@ describe("the encoding of commands", () => {
 
   it("survives any bytes with an error value", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), fc.array(fc.constant(BATCH), { maxLength: 3 }), (bytes, batches) => {
-        const decoded = decodeCommands(bytes, batches);
-        if (!decoded.ok) expect(decoded.error.code).toBe("malformed-command");
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 200 }),
+        fc.array(fc.constant(BATCH), { maxLength: 3 }),
+        (bytes, batches) => {
+          const decoded = decodeCommands(bytes, batches);
+          if (!decoded.ok) expect(decoded.error.code).toBe("malformed-command");
+        },
+      ),
       { numRuns: 2_000 },
     );
   });
@@ -250,7 +266,10 @@ describe("checkCommand", () => {
   it.each([
     ["a lone surrogate", { kind: "subscription-delete", id: "\ud800" }],
     ["a long text", { kind: "subscription-delete", id: "x".repeat(COMMAND_LIMITS.textBytesMax + 1) }],
-    ["a long text of wide characters", { kind: "subscription-delete", id: "€".repeat(COMMAND_LIMITS.textBytesMax / 3 + 1) }],
+    [
+      "a long text of wide characters",
+      { kind: "subscription-delete", id: "€".repeat(COMMAND_LIMITS.textBytesMax / 3 + 1) },
+    ],
     ["a long list", { kind: "touch", streams: new Array<string>(COMMAND_LIMITS.itemsMax + 1).fill("a") }],
     ["a long value", { kind: "cursor", name: "c", value: new Uint8Array(COMMAND_LIMITS.blobBytesMax + 1) }],
     ["a negative number", { kind: "trim", stream: "a", before: -1 }],
@@ -268,10 +287,13 @@ describe("checkCommand", () => {
 });
 
 describe("the encoding of results", () => {
-  it.each(GOLDEN_RESULTS.map(([result, bytes]) => [result.kind, bytes, result] as const))("of %s is fixed: %s", (_kind, bytes, result) => {
-    expect(hex(encodeResult(result))).toBe(bytes);
-    expect(decodeResult(encodeResult(result))).toEqual({ ok: true, value: result });
-  });
+  it.each(GOLDEN_RESULTS.map(([result, bytes]) => [result.kind, bytes, result] as const))(
+    "of %s is fixed: %s",
+    (_kind, bytes, result) => {
+      expect(hex(encodeResult(result))).toBe(bytes);
+      expect(decodeResult(encodeResult(result))).toEqual({ ok: true, value: result });
+    },
+  );
 
   it("round-trips", () => {
     fc.assert(

@@ -21,6 +21,7 @@ import { JWKS_PATH, shownStreams, streamsJson, subscriptionJson, SUBSCRIPTIONS_P
 import { asSubscriptionError, notFound, subscriptionRejection } from "./subscription-error.ts";
 import { issueToken } from "./tokens.ts";
 import { resolveWebhook } from "./url-policy.ts";
+import { newWakeId } from "./wake-id.ts";
 import { ackCommand, authorizeWake, wakeRef } from "./wake-request.ts";
 
 type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
@@ -151,7 +152,7 @@ class SubscriptionRoutes {
     // Advice for workers that poll; what they race for is decided when the claim is applied (I9).
     if (phase.kind === "idle" && !hasPending)
       throw new HttpError("condition-failed", "the subscription has nothing pending");
-    const wakeId = `w_${Buffer.from(node.entropy.bytes(16)).toString("base64url")}`;
+    const wakeId = newWakeId(node.entropy);
     const result = await this.#propose({ kind: "subscription-claim", id, worker, wakeId });
     if (result.kind !== "subscription-claimed") throw unexpectedResult(result);
     const { generation } = result;

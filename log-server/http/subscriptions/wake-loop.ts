@@ -8,9 +8,9 @@ import type { SubscriptionView } from "../../streams/views.ts";
 import { batchOf } from "../body-batch.ts";
 import type { HttpContext } from "../context.ts";
 import type { SubscriptionConfig } from "./config.ts";
+import { newWakeId } from "./wake-id.ts";
 import { deliverWake } from "./webhook-sender.ts";
 
-const WAKE_ID_BYTES = 16;
 /** After a wake that could not be applied: a missing wake stream, a full disk. */
 const REST_MS = 1_000;
 
@@ -70,7 +70,7 @@ export class WakeLoop {
   async #wake(view: SubscriptionView): Promise<void> {
     const { node } = this.#context;
     const generation = view.generation + 1;
-    const wakeId = `w_${Buffer.from(node.entropy.bytes(WAKE_ID_BYTES)).toString("base64url")}`;
+    const wakeId = newWakeId(node.entropy);
     const batch = this.#wakeEvent(view, generation);
     try {
       const result = await node.propose({

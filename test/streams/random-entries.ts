@@ -1,0 +1,248 @@
+/**
+ * Random entries that mean something: each command is drawn with the state before it in view, so that offsets, epochs
+ * and generations are often right, sometimes old, and sometimes nonsense. The same seed gives the same entries.
+ */
+import { Prng } from "../../src/lib/prng.ts";
+import type { Command, Condition, CreateCommand, Expiry, TransactionOperation } from "../../src/wire/command.ts";
+import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
+import { StreamsMachine } from "../../log-server/streams/machine.ts";
+import { START_MS } from "./driver.ts";
+
+export type RandomEntry = {
+  readonly index: number;
+  readonly term: number;
+  readonly logTime: number;
+  readonly commands: readonly Command[];
+};
+
+/** So small that all of them are met. */
+export const TIGHT: StreamsLimits = {
+  ...STREAMS_LIMITS,
+  streamsMax: 9,
+  forkDepthMax: 1,
+  producersMax: 8,
+  producersPerStreamMax: 2,
+  producerAnswersMax: 3,
+  producerIdleMs: 400,
+  cursorsMax: 2,
+  transactionOperationsMax: 6,
+  subscriptionsMax: 3,
+  explicitStreamsMax: 3,
+  linksPerSubscriptionMax: 4,
+  linksMax: 7,
+  leaseMsMin: 50,
+  duePerEntryMax: 2,
+};
+
+/** As tight, but whatever is due is done at once. */
+export const TIGHT_BUT_PROMPT: StreamsLimits = { ...TIGHT, duePerEntryMax: 1_000 };
+
+const NAMES = ["a", "b", "events/a", "events/b", "events/c", "wake"];
+const PATTERNS = ["events/*", "**", "*", "none/*"];
+const CONTENT_TYPES = ["text/plain", "application/json"];
+const PRODUCERS = ["p", "q", "r"];
+const CURSORS = ["c", "d", "e"];
+const SUBSCRIPTIONS = ["s", "t", "u", "v"];
+
+export function randomEntries(seed: number, count: number, limits: StreamsLimits, commandsMax = 4): RandomEntry[] {
+  const prng = new Prng(seed);
+  const machine = new StreamsMachine(limits);
+  const entries: RandomEntry[] = [];
+  let logTime = START_MS;
+  for (let index = 1; index <= count; index += 1) {
+    logTime += prng.chance(0.3) ? prng.below(200) : prng.below(5);
+    const draw = new Draw(prng, machine, logTime);
+    const commands = Array.from({ length: commandsMax === 1 ? 1 : prng.below(commandsMax + 1) }, () => draw.command());
+    const entry = { index, term: 1, logTime, commands };
+    machine.apply(entry, commands);
+    entries.push(entry);
+  }
+  return entries;
+}
+
+class Draw {
+  readonly #prng: Prng;
+  readonly #machine: StreamsMachine;
+  readonly #logTime: number;
+
+  constructor(prng: Prng, machine: StreamsMachine, logTime: number) {
+    this.#prng = prng;
+    this.#machine = machine;
+    this.#logTime = logTime;
+  }
+
+  command(): Command {
+    const roll = this.#prng.below(100);
+    if (roll < 18) return this.#create();
+    if (roll < 48) return this.#append();
+    if (roll < 54) return { kind: "delete", stream: this.#name(), ...this.#incarnation() };
+    if (roll < 57) return { kind: "touch", streams: [this.#name(), this.#name()] };
+    if (roll < 60) return { kind: "trim", stream: this.#name(), before: this.#prng.below(6) };
+    if (roll < 63)
+      return { kind: "settings", stream: this.#name(), retention: this.#prng.chance(0.5) ? {} : { maxBytes: 5 } };
+    if (roll < 67) return this.#cursor();
+    if (roll < 78) return this.#transaction();
+    return this.#subscription();
+  }
+
+  #create(): CreateCommand {
+    const { chance } = this.#coins();
+    const fork = chance(0.4);
+    return {
+      kind: "create",
+      stream: this.#name(),
+      closed: chance(0.1),
+      ...(chance(0.4) && { contentType: this.#prng.pick(CONTENT_TYPES) }),
+      ...(chance(0.3) && { expiry: this.#expiry() }),
+      ...(chance(0.2) && { retention: { maxAgeMs: 7 } }),
+      ...(fork && { fork: this.#fork() }),
+      ...(chance(0.5) && { batch: this.#batch() }),
+    };
+  }
+
+  #fork(): NonNullable<CreateCommand["fork"]> {
+    const source = this.#name();
+    const view = this.#machine.stream(source);
+    const offset = this.#prng.below((view?.nextOffset ?? 2) + 1);
+    return {
+      source,
+      incarnation: this.#prng.chance(0.9) ? (view?.incarnation ?? 0) : 1,
+      partialBytes: this.#prng.chance(0.3) ? 1 + this.#prng.below(3) : 0,
+      ...(this.#prng.chance(0.7) && { offset }),
+    };
+  }
+
+  #append(): Extract<Command, { kind: "append" }> {
+    const { chance } = this.#coins();
+    const stream = this.#name();
+    const view = this.#machine.stream(stream);
+    const close = chance(0.05);
+    return {
+      kind: "append",
+      stream,
+      close,
+      ...(!(close && chance(0.5)) && { batch: this.#batch() }),
+      ...(chance(0.2) && { contentType: view?.contentType ?? "text/plain" }),
+      ...(chance(0.6) && { producer: this.#tag() }),
+      ...(chance(0.1) && { streamSequence: String(this.#prng.below(20)) }),
+      ...(chance(0.2) && { expectedOffset: view?.nextOffset ?? 0 }),
+      ...(chance(0.2) && this.#incarnation(stream)),
+    };
+  }
+
+  #transaction(): Command {
+    const operations: TransactionOperation[] = [];
+    for (let count = this.#prng.below(8); count > 0; count -= 1) {
+      const roll = this.#prng.below(10);
+      if (roll < 3) operations.push(this.#create());
+      else if (roll < 7) operations.push(this.#append());
+      else if (roll < 8) operations.push({ kind: "delete", stream: this.#name() });
+      else operations.push(this.#cursor());
+    }
+    const conditions: Condition[] = [];
+    if (this.#prng.chance(0.2)) conditions.push({ kind: "stream-exists", stream: this.#name() });
+    if (this.#prng.chance(0.1)) conditions.push({ kind: "stream-absent", stream: this.#name() });
+    if (this.#prng.chance(0.1)) conditions.push({ kind: "cursor", name: this.#prng.pick(CURSORS), value: null });
+    return { kind: "transaction", conditions, operations };
+  }
+
+  #cursor(): Extract<Command, { kind: "cursor" }> {
+    const name = this.#prng.pick(CURSORS);
+    const expected = this.#prng.chance(0.3) ? (this.#machine.cursor(name) ?? null) : undefined;
+    return {
+      kind: "cursor",
+      name,
+      ...(this.#prng.chance(0.7) && { value: this.#prng.bytes(this.#prng.below(3)) }),
+      ...(expected !== undefined && { expected }),
+    };
+  }
+
+  #subscription(): Command {
+    const id = this.#prng.pick(SUBSCRIPTIONS);
+    const view = this.#machine.subscription(id);
+    const generation = view?.generation ?? 0;
+    const phase = view?.phase ?? { kind: "idle" };
+    const fence = {
+      id,
+      generation: this.#prng.chance(0.9) ? generation : 1,
+      wakeId: phase.kind === "idle" ? "old" : phase.wakeId,
+    };
+    const isPull = view?.delivery.kind === "pull-wake";
+    switch (isPull && this.#prng.chance(0.2) ? 5 : this.#prng.below(9)) {
+      case 0:
+        return {
+          kind: "subscription-create",
+          id,
+          delivery: this.#prng.chance(0.5) ? { kind: "webhook", url: "u" } : { kind: "pull-wake", wakeStream: "wake" },
+          leaseMs: 50 + this.#prng.below(100),
+          streams: this.#prng.chance(0.5) ? [] : [this.#name(), this.#name()],
+          ...(this.#prng.chance(0.7) && { pattern: this.#prng.pick(PATTERNS) }),
+        };
+      case 1:
+        return this.#prng.chance(0.2)
+          ? { kind: "subscription-delete", id }
+          : { kind: "subscription-link", id, streams: [this.#name(), this.#name()] };
+      case 2:
+        return { kind: "subscription-unlink", id, stream: this.#name() };
+      case 3:
+      case 4: {
+        const batch = isPull === this.#prng.chance(0.95) ? { batch: this.#batch() } : {};
+        return {
+          kind: "subscription-wake",
+          id,
+          generation: generation + 1,
+          wakeId: `w${this.#prng.below(99)}`,
+          ...batch,
+        };
+      }
+      case 5:
+        if (!isPull) return this.#append();
+        return { kind: "subscription-claim", id, worker: "k", wakeId: `c${this.#prng.below(99)}` };
+      case 6:
+      case 7: {
+        const acks = (view?.streams() ?? []).map(({ stream, incarnation, tailOffset }) => ({
+          stream,
+          incarnation,
+          offset: this.#prng.chance(0.8) ? tailOffset : this.#prng.below(tailOffset + 2),
+        }));
+        return { kind: "subscription-ack", ...fence, acks, done: this.#prng.chance(0.6) };
+      }
+      default:
+        return this.#prng.chance(0.3)
+          ? { kind: "subscription-release", ...fence }
+          : { kind: "subscription-failed", ...fence, retryAtMs: this.#logTime + this.#prng.below(300) };
+    }
+  }
+
+  #coins(): { readonly chance: (probability: number) => boolean } {
+    return { chance: (probability) => this.#prng.chance(probability) };
+  }
+
+  #name(): string {
+    return this.#prng.pick(NAMES);
+  }
+
+  #incarnation(stream: string = this.#name()): { readonly incarnation?: number } {
+    const incarnation = this.#machine.stream(stream)?.incarnation;
+    return incarnation !== undefined && this.#prng.chance(0.5) ? { incarnation } : {};
+  }
+
+  #expiry(): Expiry {
+    if (this.#prng.chance(0.5)) return { kind: "sliding", ttlSeconds: this.#prng.below(4) };
+    return this.#prng.chance(0.7)
+      ? { kind: "absolute", atMs: this.#logTime + this.#prng.below(300) }
+      : { kind: "never" };
+  }
+
+  #tag(): { readonly id: string; readonly epoch: number; readonly sequence: number } {
+    return {
+      id: this.#prng.pick(PRODUCERS),
+      epoch: this.#prng.below(2),
+      sequence: this.#prng.pick([0, 0, 1, 1, 2, 3, 4]),
+    };
+  }
+
+  #batch(): { readonly hash: bigint; readonly length: number; readonly span: number } {
+    return { hash: BigInt(this.#prng.u32()), length: 50, span: 1 + this.#prng.below(2) };
+  }
+}
