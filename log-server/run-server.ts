@@ -21,6 +21,7 @@ import { StartupServer } from "./startup-server.ts";
 import { STREAMS_LIMITS } from "./streams/limits.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD } from "./system.ts";
 import { Watch } from "./watch.ts";
+import { WS_PATH, wsRoute } from "./ws/route.ts";
 
 export type RunOptions = {
   readonly log: EventLog;
@@ -95,6 +96,10 @@ async function start(
     zstd: SYSTEM_ZSTD,
     observer: watch.httpObserver,
     plugins: [watch.routes],
+    upgrade: {
+      path: WS_PATH,
+      plugin: (requests) => wsRoute({ node, requests, observer: watch.httpObserver, zstd: SYSTEM_ZSTD }),
+    },
   });
   await leave();
   closers.push(() => http.close());

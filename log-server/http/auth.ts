@@ -18,6 +18,9 @@ const OPEN_PATHS = ["/livez", "/readyz", "/v1/stream/__ds/jwks.json"];
 /** Their handlers check the token of the wake. */
 const WAKE_PATH = /^\/v1\/stream\/__ds\/subscriptions\/[^/]+\/(callback|ack|release)$/;
 
+/** Followed by the token, percent-encoded where a subprotocol cannot hold its characters. */
+const BEARER_PROTOCOL = "bearer.";
+
 export class Access {
   readonly #config: AccessConfig;
   readonly #tokenHash: Buffer | undefined;
@@ -40,14 +43,13 @@ export class Access {
         if (!isForeign(request.headers) || request.method === "OPTIONS") return undefined;
         return unauthorized("requests from, or by the name of, another site are not accepted without a token");
       case "token":
-        if (this.#shows(request.headers.authorization) || request.method === "OPTIONS" || isOpen(request.url ?? ""))
+        if (this.#shows(bearerOf(request)) || request.method === "OPTIONS" || isOpen(request.url ?? ""))
           return undefined;
         return unauthorized("the Authorization header must be Bearer and a valid token");
     }
   }
 
-  #shows(authorization: string | undefined): boolean {
-    const token = bearerToken(authorization);
+  #shows(token: string | undefined): boolean {
     // Digests have one length, so the comparison's time tells nothing of the token.
     return token !== undefined && this.#tokenHash !== undefined && timingSafeEqual(sha256(token), this.#tokenHash);
   }
@@ -56,6 +58,19 @@ export class Access {
 export function bearerToken(authorization: string | undefined): string | undefined {
   if (authorization === undefined || !/^bearer /i.test(authorization)) return undefined;
   return authorization.slice("Bearer ".length).trim();
+}
+
+/** A page cannot set headers when it opens a WebSocket: its token is one of the subprotocols that it offers. */
+function bearerOf({ headers }: IncomingMessage): string | undefined {
+  const token = bearerToken(headers.authorization);
+  if (token !== undefined || headers.upgrade === undefined) return token;
+  const offered = (headers["sec-websocket-protocol"] ?? "").split(",").map((protocol) => protocol.trim());
+  const encoded = offered.find((protocol) => protocol.startsWith(BEARER_PROTOCOL))?.slice(BEARER_PROTOCOL.length);
+  try {
+    return encoded === undefined ? undefined : decodeURIComponent(encoded);
+  } catch {
+    return undefined;
+  }
 }
 
 export function unauthorized(message: string): HttpError {

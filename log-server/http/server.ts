@@ -15,6 +15,7 @@ import { HttpError } from "./http-error.ts";
 import { HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { LiveResponses } from "./live-responses.ts";
 import { FRAMES_PATH, framesRoute } from "./native/frames-route.ts";
+import { NativeRequests } from "./native/requests.ts";
 import { type HttpObserver, NO_HTTP_OBSERVER } from "./observer.ts";
 import { answerSocketError } from "./socket-errors.ts";
 import { appendRoute } from "./stream-routes/append.ts";
@@ -38,6 +39,13 @@ export type HttpServerOptions = {
   readonly publicUrl?: string;
   /** Further routes, under the same access rules and bounds: health, metrics. */
   readonly plugins?: readonly FastifyPluginAsync[];
+  /** A face that takes connections over at one path, under the same access rules. */
+  readonly upgrade?: UpgradeFace;
+};
+
+export type UpgradeFace = {
+  readonly path: string;
+  readonly plugin: (requests: NativeRequests) => FastifyPluginAsync;
 };
 
 /** The longest parameter in a URL: a stream's path below a subscription. */
@@ -62,6 +70,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
       maxHeaderSize: limits.headerBytesMax,
       headersTimeout: limits.headersTimeoutMs,
       connectionsCheckingInterval: limits.timeoutCheckEveryMs,
+      // Elsewhere an upgrade is a wish that is not granted, and the request one like any other.
+      shouldUpgradeCallback: ({ url }) => isUpgradePath(options.upgrade, url),
     },
     frameworkErrors: (error, request, reply) =>
       answerError(answers, observer, reply, nameError(request.raw.url ?? "") ?? error),
@@ -72,7 +82,12 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     options.publicUrl ?? (host === undefined ? urlOf(server.server.address()) : `http://${host}`);
   const context: HttpContext = { node, limits, zstd: options.zstd, observer, answers, live, publicUrl };
 
-  server.addHook("onRequest", (request, _reply, done) => done(access.refusal(request.raw)));
+  server.addHook("onRequest", ({ raw: request }, reply, done) => {
+    // Whoever wants to upgrade and is refused is heard no more: nothing reads from such a connection.
+    if (request.headers.upgrade !== undefined && isUpgradePath(options.upgrade, request.url))
+      reply.raw.once("finish", () => reply.raw.socket?.end());
+    done(access.refusal(request));
+  });
   server.removeAllContentTypeParsers();
   server.addContentTypeParser("*", bodyParser(limits));
   server.setErrorHandler((error, _request, reply) => answerError(answers, observer, reply, error));
@@ -86,7 +101,11 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   server.head(streams, headRoute(context));
   server.delete(streams, deleteRoute(context));
   server.options("/v1/*", (_request, reply) => answers.preflight(reply));
-  server.post(FRAMES_PATH, framesRoute(context));
+  const requests = new NativeRequests(context);
+  server.post(FRAMES_PATH, framesRoute(context, requests));
+  if (options.upgrade !== undefined) {
+    server.register(options.upgrade.plugin(requests));
+  }
   for (const plugin of options.plugins ?? []) server.register(plugin);
 
   const wakes = new WakeLoop(context, options.subscriptions);
@@ -125,6 +144,10 @@ function notFound(url: string): HttpError {
     return new HttpError("method-not-allowed", `the methods here are ${allowed}`, ["Allow", allowed]);
   }
   return new HttpError("route-not-found", "nothing is served at this path");
+}
+
+function isUpgradePath(face: UpgradeFace | undefined, url: string | undefined): boolean {
+  return face !== undefined && url?.split("?", 1)[0] === face.path;
 }
 
 function urlOf(address: AddressInfo | string | null): string {

@@ -12,9 +12,13 @@ export type Extent = { readonly place: number; readonly length: number };
 export type FileAccess = <T>(work: (file: DiskFile) => Promise<T>) => Promise<T>;
 
 /** The bytes of each piece; undefined where the file does not give them. */
-export async function fetchExtents(access: FileAccess, extents: readonly Extent[], limits: LogLimits): Promise<(Uint8Array | undefined)[]> {
+export async function fetchExtents(
+  access: FileAccess,
+  extents: readonly Extent[],
+  limits: LogLimits,
+): Promise<(Uint8Array | undefined)[]> {
   const fetched: (Uint8Array | undefined)[] = [];
-  for (let from = 0; from < extents.length; ) {
+  for (let from = 0; from < extents.length;) {
     const to = endOfNeighbours(extents, from, limits);
     await fetchNeighbours(access, extents, from, to, fetched);
     from = to;

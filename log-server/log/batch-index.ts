@@ -15,7 +15,7 @@ import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { Kv, KvWrite } from "../../src/ports/kv.ts";
 import type { LogEnd } from "./closing.ts";
 import type { SealedFacts, StreamRecord } from "./index-block.ts";
-import { rowHash } from "./row-hash.ts";
+import { rowHash } from "../../src/record/row.ts";
 import { SealedSegment } from "./sealed-segment.ts";
 import type { TermRun } from "./term-runs.ts";
 
@@ -83,7 +83,10 @@ export class BatchIndex {
 
   /** Forgets a segment's streams, and remembers that its files are to be removed. */
   drop(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
-    const writes = streams.map((record): KvWrite => ({ kind: "delete", key: streamKey(record.streamId, record.firstOffset) }));
+    const writes = streams.map((record): KvWrite => ({
+      kind: "delete",
+      key: streamKey(record.streamId, record.firstOffset),
+    }));
     writes.push(put(segmentKey(segment.sequence), (value) => value.u8(1)));
     return this.#kv.write(writes);
   }
@@ -162,7 +165,8 @@ function decodeSegment(key: Uint8Array, value: Uint8Array): SealedSegment | numb
   const counts = { streamCount: reader.u32(), rowCount: reader.u32(), entryCount: reader.u32() };
   const termCount = reader.count(TERM_RUNS_MAX);
   const terms: TermRun[] = [];
-  for (let run = 0; run < termCount && !reader.failed; run += 1) terms.push({ firstIndex: reader.varint(), term: reader.varint() });
+  for (let run = 0; run < termCount && !reader.failed; run += 1)
+    terms.push({ firstIndex: reader.varint(), term: reader.varint() });
   if (!reader.complete) return undefined;
   return new SealedSegment({ logId, sequence, firstIndex, end, dataBytes, ...counts, termCount }, terms);
 }

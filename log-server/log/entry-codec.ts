@@ -41,7 +41,14 @@ export function headLengthOf(entry: Entry): number {
   return ENVELOPE_LENGTH + entry.head.length + entry.batches.length * DIRECTORY_ROW_LENGTH;
 }
 
-export function writeEntryHead(bytes: Uint8Array, data: DataView, at: number, logId: number, entry: Entry, previousHash: bigint): void {
+export function writeEntryHead(
+  bytes: Uint8Array,
+  data: DataView,
+  at: number,
+  logId: number,
+  entry: Entry,
+  previousHash: bigint,
+): void {
   assert(Number.isSafeInteger(entry.index) && Number.isSafeInteger(entry.term), "index and term are safe integers");
   assert(Number.isSafeInteger(entry.logTime) && entry.logTime >= 0, "log time is whole milliseconds");
   data.setUint32(at, logId, true);
@@ -66,12 +73,19 @@ export function writeEntryHead(bytes: Uint8Array, data: DataView, at: number, lo
  * Reads a head whose hash was checked: what is wrong with it all the same was written wrongly, and is `undefined`.
  * The commands' head is a view of `bytes`.
  */
-export function readEntryHead(bytes: Uint8Array, data: DataView, at: number, headLength: number, logId: number): EntryHead | undefined {
+export function readEntryHead(
+  bytes: Uint8Array,
+  data: DataView,
+  at: number,
+  headLength: number,
+  logId: number,
+): EntryHead | undefined {
   if (headLength < ENVELOPE_LENGTH || data.getUint32(at, true) !== logId || bytes[at + 4] !== VERSION) return undefined;
   const kind = kindOf(bytes[at + 5] as number);
   const commandsLength = data.getUint32(at + 40, true);
   const batchCount = data.getUint32(at + 44, true);
-  if (kind === undefined || ENVELOPE_LENGTH + commandsLength + batchCount * DIRECTORY_ROW_LENGTH !== headLength) return undefined;
+  if (kind === undefined || ENVELOPE_LENGTH + commandsLength + batchCount * DIRECTORY_ROW_LENGTH !== headLength)
+    return undefined;
   const index = getInt(data, at + 8);
   const term = getInt(data, at + 16);
   const logTime = getInt(data, at + 32);
@@ -79,7 +93,11 @@ export function readEntryHead(bytes: Uint8Array, data: DataView, at: number, hea
   const directory = at + ENVELOPE_LENGTH + commandsLength;
   const batches: BatchRef[] = [];
   for (let row = directory; row < directory + batchCount * DIRECTORY_ROW_LENGTH; row += DIRECTORY_ROW_LENGTH) {
-    batches.push({ hash: data.getBigUint64(row, true), length: data.getUint32(row + 8, true), span: data.getUint32(row + 12, true) });
+    batches.push({
+      hash: data.getBigUint64(row, true),
+      length: data.getUint32(row + 8, true),
+      span: data.getUint32(row + 12, true),
+    });
   }
   const head = bytes.subarray(at + ENVELOPE_LENGTH, directory);
   return { index, term, kind, previousHash: data.getBigUint64(at + 24, true), logTime, head, batches };

@@ -32,7 +32,8 @@ export class FilePool {
       return await file.use(work);
     } catch (error) {
       // It left the pool between being found and being used.
-      if (error instanceof DiskError && error.code === "closed" && this.#open.get(path) !== opening) return this.use(path, work);
+      if (error instanceof DiskError && error.code === "closed" && this.#open.get(path) !== opening)
+        return this.use(path, work);
       throw error;
     }
   }

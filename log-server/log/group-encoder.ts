@@ -12,7 +12,12 @@ import type { LogLimits } from "./limits.ts";
 import type { TailCache } from "./tail-cache.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
-export type EncodedGroup = { readonly chunks: readonly Uint8Array[]; readonly place: number; readonly writeEnd: number; readonly end: LogEnd };
+export type EncodedGroup = {
+  readonly chunks: readonly Uint8Array[];
+  readonly place: number;
+  readonly writeEnd: number;
+  readonly end: LogEnd;
+};
 
 /** Bytes of an entry's frame, without padding. */
 export function frameLengthOf(entry: Entry): number {

@@ -14,7 +14,7 @@ import { err, ok, type Result } from "../../src/lib/result.ts";
 import { DiskError } from "../../src/ports/disk.ts";
 import type { Kv, KvWrite } from "../../src/ports/kv.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
-import { asDigest, type Row, type RowChange, rowHash } from "./row-hash.ts";
+import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { KV_LIMITS } from "./storage-limits.ts";
 
 const VERSION = 1;

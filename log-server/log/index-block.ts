@@ -136,7 +136,9 @@ export async function writeIndexBlock(
   };
   const writer = new PageWriter(file, source.sequence);
   await writer.add((_page, data) => writeFacts(data, facts));
-  await writeTable(writer, "streams", records.length, (data, at, record) => writeStream(data, at, records[record] as StreamRecord));
+  await writeTable(writer, "streams", records.length, (data, at, record) =>
+    writeStream(data, at, records[record] as StreamRecord),
+  );
 
   // Rows are walked stream by stream; `writeTable` asks for them in this order.
   let group = 0;
@@ -174,7 +176,8 @@ async function writeTable(
   for (let first = 0; first < count; first += perPage) {
     await writer.add((_page, data) => {
       const end = Math.min(count, first + perPage);
-      for (let record = first; record < end; record += 1) write(data, PAGE_HASH_LENGTH + (record - first) * recordBytes, record);
+      for (let record = first; record < end; record += 1)
+        write(data, PAGE_HASH_LENGTH + (record - first) * recordBytes, record);
     });
   }
 }
@@ -197,7 +200,16 @@ function streamRecords(index: SegmentIndex, streams: readonly (readonly [number,
   });
   const rowCount = index.rejected.length;
   if (rowCount > 0) {
-    records.push({ streamId: NO_STREAM, firstRow, rowCount, incarnation: 0, firstOffset: 0, endOffset: 0, bytes: 0, lastLogTime: 0 });
+    records.push({
+      streamId: NO_STREAM,
+      firstRow,
+      rowCount,
+      incarnation: 0,
+      firstOffset: 0,
+      endOffset: 0,
+      bytes: 0,
+      lastLogTime: 0,
+    });
   }
   return records;
 }

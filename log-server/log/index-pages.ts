@@ -39,7 +39,8 @@ export class PageWriter {
     const data = new DataView(page.buffer, page.byteOffset, PAGE_BYTES);
     fill(page, data);
     data.setBigUint64(0, xxh64(page.subarray(PAGE_HASH_LENGTH), this.#seed + BigInt(this.#pages)), true);
-    for (let place = 0; place < PAGE_BYTES; place += 1) this.#parity[place] = (this.#parity[place] as number) ^ (page[place] as number);
+    for (let place = 0; place < PAGE_BYTES; place += 1)
+      this.#parity[place] = (this.#parity[place] as number) ^ (page[place] as number);
     this.#pages += 1;
     if (this.#pages % STRIPE_PAGES === 0) this.#endStripe();
     // A parity page may follow a page at once: room for two.
@@ -72,7 +73,12 @@ export class PageWriter {
 }
 
 /** A page, verified; rebuilt if it is damaged and the rest of its stripe is not. Undefined: it cannot be known. */
-export async function readPage(file: DiskFile, sequence: number, page: number, pageCount: number): Promise<Uint8Array | undefined> {
+export async function readPage(
+  file: DiskFile,
+  sequence: number,
+  page: number,
+  pageCount: number,
+): Promise<Uint8Array | undefined> {
   const bytes = await readWhole(file, physical(page));
   if (bytes !== undefined && pageIsIntact(bytes, sequence, page)) return bytes;
   return rebuild(file, sequence, page, pageCount);
@@ -94,7 +100,12 @@ export function placeOfPage(page: number): number {
   return physical(page) * PAGE_BYTES;
 }
 
-async function rebuild(file: DiskFile, sequence: number, page: number, pageCount: number): Promise<Uint8Array | undefined> {
+async function rebuild(
+  file: DiskFile,
+  sequence: number,
+  page: number,
+  pageCount: number,
+): Promise<Uint8Array | undefined> {
   const stripe = Math.floor(page / STRIPE_PAGES);
   const first = stripe * STRIPE_PAGES;
   const end = Math.min(first + STRIPE_PAGES, pageCount);
@@ -104,7 +115,8 @@ async function rebuild(file: DiskFile, sequence: number, page: number, pageCount
     if (other === page) continue;
     const bytes = await readWhole(file, other === end ? physical(end - 1) + 1 : physical(other));
     if (bytes === undefined) return undefined;
-    for (let place = 0; place < PAGE_BYTES; place += 1) rebuilt[place] = (rebuilt[place] as number) ^ (bytes[place] as number);
+    for (let place = 0; place < PAGE_BYTES; place += 1)
+      rebuilt[place] = (rebuilt[place] as number) ^ (bytes[place] as number);
   }
   return pageIsIntact(rebuilt, sequence, page) ? rebuilt : undefined;
 }

@@ -8,7 +8,7 @@ import type { DamageList } from "./damage.ts";
 import { ENVELOPE_LENGTH } from "./entry-codec.ts";
 import type { Image, ImageFault, LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
-import type { Row, RowChange } from "./row-hash.ts";
+import type { Row, RowChange } from "../../src/record/row.ts";
 import type { IndexReader } from "./sealed-segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
@@ -107,7 +107,13 @@ export class LogImage {
       if (lost === undefined) continue;
       if (lost > snapshotPosition) return damaged(`the index of entry ${lost} is lost`);
       const { sequence, firstIndex } = segment;
-      this.#parts.damage.add({ kind: "index", segment: sequence, firstIndex, lastIndex: lost, message: `the index of segment ${sequence} is lost` });
+      this.#parts.damage.add({
+        kind: "index",
+        segment: sequence,
+        firstIndex,
+        lastIndex: lost,
+        message: `the index of segment ${sequence} is lost`,
+      });
     }
     return undefined;
   }
@@ -117,7 +123,12 @@ export class LogImage {
     for (const segment of segments.sealed) {
       const streams = await indexReader.streams(segment);
       if (streams !== undefined) await batchIndex.enter(segment, streams);
-      else damage.add({ kind: "index", segment: segment.sequence, message: `the index of segment ${segment.sequence} cannot be read` });
+      else
+        damage.add({
+          kind: "index",
+          segment: segment.sequence,
+          message: `the index of segment ${segment.sequence} cannot be read`,
+        });
     }
   }
 }

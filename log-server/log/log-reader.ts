@@ -58,7 +58,7 @@ export class LogReader {
   async entries(from: number, to: number, maxBytes: number): Promise<Result<Entry[], Damage>> {
     const entries: Entry[] = [];
     let room = maxBytes;
-    for (let next = from; next <= to && (room > 0 || entries.length === 0); ) {
+    for (let next = from; next <= to && (room > 0 || entries.length === 0);) {
       const part = await this.#entriesOfOne(next, to, room);
       if (!part.ok) return entries.length > 0 ? ok(entries) : part;
       for (const entry of part.value.entries) entries.push(entry);
@@ -85,9 +85,14 @@ export class LogReader {
   }
 
   /** Of the one segment that holds `from`; stops before what is damaged. */
-  async #entriesOfOne(from: number, to: number, maxBytes: number): Promise<Result<{ entries: Entry[]; bytes: number; damaged: boolean }, Damage>> {
+  async #entriesOfOne(
+    from: number,
+    to: number,
+    maxBytes: number,
+  ): Promise<Result<{ entries: Entry[]; bytes: number; damaged: boolean }, Damage>> {
     const segment = this.#parts.segments.find(from);
-    if (segment === undefined) return this.#damaged({ kind: "segment", firstIndex: from, lastIndex: from, message: `entry ${from} is missing` });
+    if (segment === undefined)
+      return this.#damaged({ kind: "segment", firstIndex: from, lastIndex: from, message: `entry ${from} is missing` });
     const wanted = await this.#wantedEntries(segment, from, Math.min(to, segment.lastIndex), maxBytes);
     if (wanted.length === 0) return this.#damagedEntry(segment, from);
     const frames = await this.#fetch(segment, wanted);
@@ -163,7 +168,11 @@ export class LogReader {
     const batches: StoredBatch[] = [];
     let room = maxBytes;
     let next = from;
-    for (let visited = 0; next < to && (room > 0 || batches.length === 0) && visited < this.#parts.limits.readSegmentsMax; visited += 1) {
+    for (
+      let visited = 0;
+      next < to && (room > 0 || batches.length === 0) && visited < this.#parts.limits.readSegmentsMax;
+      visited += 1
+    ) {
       const part = await this.#readOne(streamId, next, to, room);
       if (!part.ok) return batches.length > 0 ? ok(batches) : part;
       for (const batch of part.value) {
@@ -181,10 +190,16 @@ export class LogReader {
     const damaged = (damage: Damage): Result<never, Damage> =>
       // What was dropped under the reader is gone, not damaged.
       removals === this.#parts.segments.removals ? this.#damaged(damage) : err(damage);
-    const found = this.#inUnsealed(streamId, from, to, maxBytes) ?? (await this.#inSealed(streamId, from, to, maxBytes));
+    const found =
+      this.#inUnsealed(streamId, from, to, maxBytes) ?? (await this.#inSealed(streamId, from, to, maxBytes));
     const first = found?.wanted[0];
     if (found === undefined || first === undefined || first.firstOffset > from) {
-      return damaged({ kind: "index", streamId, firstOffset: from, message: `where offset ${from} of stream ${streamId} is, is not known` });
+      return damaged({
+        kind: "index",
+        streamId,
+        firstOffset: from,
+        message: `where offset ${from} of stream ${streamId} is, is not known`,
+      });
     }
     const bytes = await this.#bytesOf(found.segment, found.wanted);
     const batches: StoredBatch[] = [];
@@ -202,7 +217,12 @@ export class LogReader {
     return ok(batches);
   }
 
-  #inUnsealed(streamId: number, from: number, to: number, maxBytes: number): { segment: UnsealedSegment; wanted: WantedBatch[] } | undefined {
+  #inUnsealed(
+    streamId: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+  ): { segment: UnsealedSegment; wanted: WantedBatch[] } | undefined {
     const { unsealed } = this.#parts.segments;
     for (let at = unsealed.length - 1; at >= 0; at -= 1) {
       const segment = unsealed[at] as UnsealedSegment;
@@ -212,7 +232,11 @@ export class LogReader {
       if (from < (rows.firstOffset[stream.rows[0] as number] as number)) continue;
       const wanted: WantedBatch[] = [];
       let bytes = 0;
-      for (let ordinal = segment.index.find(streamId, from); ordinal < stream.rows.length && (bytes < maxBytes || wanted.length === 0); ordinal += 1) {
+      for (
+        let ordinal = segment.index.find(streamId, from);
+        ordinal < stream.rows.length && (bytes < maxBytes || wanted.length === 0);
+        ordinal += 1
+      ) {
         const row = stream.rows[ordinal] as number;
         const firstOffset = rows.firstOffset[row] as number;
         if (firstOffset >= to) break;
@@ -259,8 +283,16 @@ export class LogReader {
     const { segments, batchIndex, indexReader } = this.#parts;
     for (const segment of segments.sealed) {
       const record = await indexReader.stream(segment, streamId);
-      if (record === undefined || record === "absent" || from < record.firstOffset || from >= record.endOffset) continue;
-      const wanted = await this.#wantedRows(segment, { ...record, sequence: segment.sequence }, streamId, from, to, maxBytes);
+      if (record === undefined || record === "absent" || from < record.firstOffset || from >= record.endOffset)
+        continue;
+      const wanted = await this.#wantedRows(
+        segment,
+        { ...record, sequence: segment.sequence },
+        streamId,
+        from,
+        to,
+        maxBytes,
+      );
       if (wanted === undefined) continue;
       await batchIndex.enter(segment, [record]).catch(() => undefined);
       return { segment, wanted };
@@ -286,7 +318,8 @@ export class LogReader {
     const wanted: WantedBatch[] = [];
     let bytes = 0;
     for (let at = first; at < end && (bytes < maxBytes || at === first); at += 1) {
-      if ((at - first) % READ_AHEAD_ROWS === 0) await indexReader.readAhead(segment, at, Math.min(end - at, READ_AHEAD_ROWS));
+      if ((at - first) % READ_AHEAD_ROWS === 0)
+        await indexReader.readAhead(segment, at, Math.min(end - at, READ_AHEAD_ROWS));
       const row = await indexReader.row(segment, at);
       if (row !== undefined && row.streamId !== streamId) return undefined;
       if (row === undefined || row.firstOffset >= to) break;

@@ -91,7 +91,8 @@ export class LogWriter {
   /** Closes the segment that is being written, so that all entries up to now can be sealed. */
   roll(): Promise<void> {
     return this.#exclusively(async () => {
-      if (this.#active !== undefined && this.#active.index.count > 0 && this.#ambiguous === undefined) await this.#close(this.#active);
+      if (this.#active !== undefined && this.#active.index.count > 0 && this.#ambiguous === undefined)
+        await this.#close(this.#active);
     });
   }
 
@@ -116,7 +117,13 @@ export class LogWriter {
   close(): Promise<void> {
     return this.#exclusively(async () => {
       const active = this.#active;
-      if (active === undefined || active.marked || this.#ambiguous !== undefined || this.#parts.poison.error !== undefined) return;
+      if (
+        active === undefined ||
+        active.marked ||
+        this.#ambiguous !== undefined ||
+        this.#parts.poison.error !== undefined
+      )
+        return;
       await this.#mark(active);
     });
   }
@@ -142,7 +149,8 @@ export class LogWriter {
     for (const entry of entries) {
       const follows = entry === previous || (entry.index === previous.index + 1 && entry.term >= previous.term);
       assert(follows && entry.term > 0, "I2: entries follow one another, and terms begin at 1");
-      for (const batch of entry.batches) assert(batch.bytes?.length === batch.length, "an entry to append has the bytes of its batches");
+      for (const batch of entry.batches)
+        assert(batch.bytes?.length === batch.length, "an entry to append has the bytes of its batches");
       previous = entry;
     }
   }
@@ -151,7 +159,8 @@ export class LogWriter {
   #plan(entries: readonly Entry[]): Run[] {
     const { segmentBytes } = this.#parts.limits;
     const active = this.#active;
-    let room = active === undefined ? 0 : Math.max(segmentBytes, active.allocatedBytes) - FOOTER_RESERVE_BYTES - active.writeEnd;
+    let room =
+      active === undefined ? 0 : Math.max(segmentBytes, active.allocatedBytes) - FOOTER_RESERVE_BYTES - active.writeEnd;
     const runs: Run[] = [];
     let from = 0;
     let bytes = 0;
@@ -175,7 +184,9 @@ export class LogWriter {
     const reserved: (Spare | undefined)[] = [undefined];
     try {
       for (const run of runs.slice(1)) {
-        reserved.push(await spares.take(Math.max(limits.segmentBytes, SEGMENT_HEADER_LENGTH + run.bytes + FOOTER_RESERVE_BYTES)));
+        reserved.push(
+          await spares.take(Math.max(limits.segmentBytes, SEGMENT_HEADER_LENGTH + run.bytes + FOOTER_RESERVE_BYTES)),
+        );
       }
     } catch (error) {
       for (const spare of reserved.reverse()) if (spare !== undefined) spares.giveBack(spare);
@@ -216,7 +227,9 @@ export class LogWriter {
     const segment = beginSegment(spare, this.#end);
     await this.#guard(async () => {
       const { logId } = this.#parts;
-      await segment.file.raw.write(0, [encodeSegmentHeader({ logId, sequence: segment.sequence, previous: this.#end })]);
+      await segment.file.raw.write(0, [
+        encodeSegmentHeader({ logId, sequence: segment.sequence, previous: this.#end }),
+      ]);
       await segment.file.raw.sync();
     });
     this.#parts.segments.add(segment);
@@ -254,7 +267,11 @@ export class LogWriter {
     segment.marked = true;
   }
 
-  async #writeClosing(segment: UnsealedSegment, kind: "mark" | "footer", closing: Parameters<typeof encodeClosing>[2]): Promise<void> {
+  async #writeClosing(
+    segment: UnsealedSegment,
+    kind: "mark" | "footer",
+    closing: Parameters<typeof encodeClosing>[2],
+  ): Promise<void> {
     const place = closingPlace(closing.dataEnd);
     await this.#guard(async () => {
       await segment.file.raw.write(place, [encodeClosing(kind, segment.sequence, closing)]);
@@ -306,7 +323,9 @@ export class LogWriter {
     const bytes = new Uint8Array(Math.max(0, segment.writeEnd - ambiguous.place));
     // What the medium does not give back cannot be kept either.
     await segment.file.raw.read(ambiguous.place, bytes).catch(() => 0);
-    const quarantine = await this.#guard(() => setAside(disk, layout, limits, { sequence: segment.sequence, place: ambiguous.place, bytes }));
+    const quarantine = await this.#guard(() =>
+      setAside(disk, layout, limits, { sequence: segment.sequence, place: ambiguous.place, bytes }),
+    );
     await this.#writeFooter(segment, segment.end, ambiguous.place);
     segment.endPlace = ambiguous.place;
     this.#active = undefined;
@@ -340,7 +359,8 @@ export class LogWriter {
   async #exclusively<T>(work: () => Promise<T>): Promise<T> {
     while (this.#busy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     const { error } = this.#parts.poison;
-    if (error !== undefined) throw new DiskError("io", this.#parts.layout.root, `the log takes no writes: ${error.message}`, { cause: error });
+    if (error !== undefined)
+      throw new DiskError("io", this.#parts.layout.root, `the log takes no writes: ${error.message}`, { cause: error });
     this.#busy = true;
     try {
       return await work();

@@ -82,7 +82,10 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   for (const item of judged) segments.push("kind" in item ? item : await openJudged(options, item));
   const end = endOf(judged);
   // Not below what a footer promised: segments between it and that are taken for cut off.
-  const nextSequence = scans.reduce((next, scan) => Math.max(next, footerOf(scan)?.nextSequence ?? 0), inventory.highest + 1);
+  const nextSequence = scans.reduce(
+    (next, scan) => Math.max(next, footerOf(scan)?.nextSequence ?? 0),
+    inventory.highest + 1,
+  );
   return ok({ segments, spares, nextSequence, end, scannedBytes: done });
 }
 
@@ -117,20 +120,41 @@ async function findSealed(options: RecoveryOptions, inventory: Inventory): Promi
       damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} cannot be read` });
       continue;
     }
+    if (!inventory.logs.has(sequence) && !entered.has(sequence) && segment.lastIndex <= options.snapshotPosition) {
+      // A trim was interrupted, and the store that would say so is lost, too.
+      await options.disk.remove(options.layout.file(sequence, "index"));
+      continue;
+    }
     sealed.set(sequence, segment);
   }
   for (const segment of entered.values()) {
     const { sequence, firstIndex, lastIndex } = segment;
     if (!inventory.logs.has(sequence)) {
-      damage.add({ kind: "segment", segment: sequence, firstIndex, lastIndex, message: `the file of segment ${sequence} is missing` });
+      damage.add({
+        kind: "segment",
+        segment: sequence,
+        firstIndex,
+        lastIndex,
+        message: `the file of segment ${sequence} is missing`,
+      });
     } else if (!inventory.indexes.has(sequence)) {
-      damage.add({ kind: "index", segment: sequence, firstIndex, lastIndex, message: `the index of segment ${sequence} is missing` });
+      damage.add({
+        kind: "index",
+        segment: sequence,
+        firstIndex,
+        lastIndex,
+        message: `the index of segment ${sequence} is missing`,
+      });
     }
   }
   return sealed;
 }
 
-async function enterAgain(batchIndex: BatchIndex, indexReader: IndexReader, sequence: number): Promise<SealedSegment | undefined> {
+async function enterAgain(
+  batchIndex: BatchIndex,
+  indexReader: IndexReader,
+  sequence: number,
+): Promise<SealedSegment | undefined> {
   const segment = await indexReader.open(sequence);
   const streams = segment && (await indexReader.streams(segment));
   if (segment === undefined || streams === undefined) return undefined;
@@ -139,7 +163,11 @@ async function enterAgain(batchIndex: BatchIndex, indexReader: IndexReader, sequ
 }
 
 /** Removes what a trim had decided to remove when it was interrupted. */
-async function finishDrops({ disk, layout, batchIndex }: RecoveryOptions, dropped: readonly number[], inventory: Inventory): Promise<void> {
+async function finishDrops(
+  { disk, layout, batchIndex }: RecoveryOptions,
+  dropped: readonly number[],
+  inventory: Inventory,
+): Promise<void> {
   if (dropped.length === 0) return;
   for (const sequence of dropped) {
     if (inventory.logs.has(sequence)) await disk.remove(layout.file(sequence, "log"));
@@ -208,13 +236,21 @@ async function removeCutOff({ disk, layout }: RecoveryOptions, scans: readonly S
   return living;
 }
 
-function judgeAll(items: readonly (SealedSegment | SegmentScan)[], { damage, snapshotPosition }: RecoveryOptions): (SealedSegment | JudgedSegment)[] {
+function judgeAll(
+  items: readonly (SealedSegment | SegmentScan)[],
+  { damage, snapshotPosition }: RecoveryOptions,
+): (SealedSegment | JudgedSegment)[] {
   const judged: (SealedSegment | JudgedSegment)[] = [];
   let end = EMPTY_LOG;
   const checkGap = (previousIndex: number, segment: number): void => {
     if (judged.length === 0 || previousIndex <= Math.max(end.index, snapshotPosition)) return;
     const range = { firstIndex: end.index + 1, lastIndex: previousIndex };
-    damage.add({ kind: "segment", segment, ...range, message: `the entries ${range.firstIndex} to ${range.lastIndex} are missing` });
+    damage.add({
+      kind: "segment",
+      segment,
+      ...range,
+      message: `the entries ${range.firstIndex} to ${range.lastIndex} are missing`,
+    });
   };
   items.forEach((item, at) => {
     if ("kind" in item) {
@@ -264,7 +300,13 @@ async function openJudged({ disk, layout }: RecoveryOptions, judged: JudgedSegme
   const { scan } = judged;
   const path = layout.file(scan.sequence, "log");
   const file = new SharedFile(await disk.open(path, "read-write"));
-  const segment = new UnsealedSegment({ sequence: scan.sequence, path, file, previous: judged.previous, allocatedBytes: scan.fileBytes });
+  const segment = new UnsealedSegment({
+    sequence: scan.sequence,
+    path,
+    file,
+    previous: judged.previous,
+    allocatedBytes: scan.fileBytes,
+  });
   const { index } = segment;
   for (const [slot, found] of judged.slots.entries()) {
     const firstRow = index.rows.count;
@@ -281,7 +323,16 @@ async function openJudged({ disk, layout }: RecoveryOptions, judged: JudgedSegme
     }
     const { term, logTime } = head;
     const rowCount = head.batches.length;
-    index.stage({ place, length: frame.length, term, hash: frame.entryHash, logTime, firstRow, rowCount, intact: true });
+    index.stage({
+      place,
+      length: frame.length,
+      term,
+      hash: frame.entryHash,
+      logTime,
+      firstRow,
+      rowCount,
+      intact: true,
+    });
   }
   index.commit();
   segment.end = judged.end;

@@ -122,7 +122,12 @@ export class IndexReader {
   }
 
   /** Of a stream's rows from `firstRow` on, the first that ends behind `offset`; `firstRow + rowCount` if none does. */
-  async findRow(segment: SealedSegment, firstRow: number, rowCount: number, offset: number): Promise<number | undefined> {
+  async findRow(
+    segment: SealedSegment,
+    firstRow: number,
+    rowCount: number,
+    offset: number,
+  ): Promise<number | undefined> {
     let low = firstRow;
     let high = firstRow + rowCount;
     while (low < high) {
@@ -152,7 +157,12 @@ export class IndexReader {
     }
   }
 
-  async #record<T>(segment: SealedSegment, table: TableName, record: number, read: (data: DataView, at: number) => T): Promise<T | undefined> {
+  async #record<T>(
+    segment: SealedSegment,
+    table: TableName,
+    record: number,
+    read: (data: DataView, at: number) => T,
+  ): Promise<T | undefined> {
     const { page, at } = segment.tables.locate(table, record);
     const data = this.#cached(keyOf(segment, page)) ?? (await this.#page(segment, page));
     return data === undefined ? undefined : read(data, at);

@@ -28,7 +28,9 @@ export type SegmentHeader = {
 };
 
 /** Why a header is not one; `damaged` says nothing about what is behind it. */
-export type HeaderFault = { readonly kind: "damaged" } | { readonly kind: "unsupported-version"; readonly version: number };
+export type HeaderFault =
+  | { readonly kind: "damaged" }
+  | { readonly kind: "unsupported-version"; readonly version: number };
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEADER_LENGTH);

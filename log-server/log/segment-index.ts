@@ -82,7 +82,8 @@ export class SegmentIndex {
   cut(index: number): void {
     const slot = this.slotOf(index);
     assert(slot >= 0 && slot <= this.#committed, "a cut is within the segment");
-    for (let at = slot; at < this.entries.count; at += 1) assert(this.entries.placed[at] === 0, "I6: what is applied is never cut");
+    for (let at = slot; at < this.entries.count; at += 1)
+      assert(this.entries.placed[at] === 0, "I6: what is applied is never cut");
     // Their rows stay, unused: nothing is appended to a segment that was cut.
     this.entries.truncate(slot);
     this.#committed = slot;
@@ -97,7 +98,10 @@ export class SegmentIndex {
   place(index: number, placements: readonly BatchPlacement[]): void {
     const slot = this.slotOf(index);
     const { entries } = this;
-    assert(slot >= 0 && slot < this.#committed && entries.placed[slot] === 0, "I4: entries are applied once, from the log");
+    assert(
+      slot >= 0 && slot < this.#committed && entries.placed[slot] === 0,
+      "I4: entries are applied once, from the log",
+    );
     assert(placements.length === entries.rowCount[slot], "each batch has one placement");
     entries.placed[slot] = 1;
     this.#placed += 1;
@@ -119,7 +123,13 @@ export class SegmentIndex {
     const length = this.rows.length[row] as number;
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
-      this.streams.set(streamId, { incarnation, rows: [row], endOffset: firstOffset + span, bytes: length, lastLogTime: logTime });
+      this.streams.set(streamId, {
+        incarnation,
+        rows: [row],
+        endOffset: firstOffset + span,
+        bytes: length,
+        lastLogTime: logTime,
+      });
       return;
     }
     assert(firstOffset >= stream.endOffset, "I7: offsets are in log order");

@@ -96,7 +96,12 @@ class Judge {
     this.#previous = this.#withTerm(previousOf(scan) ?? context.expected);
     this.#end = this.#previous;
     if (scan.header === undefined && scan.pieces.length > 0) {
-      this.#report({ kind: "segment", segment: scan.sequence, place: 0, message: "the header of a segment is damaged" });
+      this.#report({
+        kind: "segment",
+        segment: scan.sequence,
+        place: 0,
+        message: "the header of a segment is damaged",
+      });
     }
   }
 
@@ -111,7 +116,8 @@ class Judge {
       this.#take(piece);
     }
     // A segment without anything readable: not even its header came through.
-    if (this.#context.isLast && this.#scan.header === undefined && pieces.length === 0) this.#beginAmbiguous(SEGMENT_HEADER_LENGTH);
+    if (this.#context.isLast && this.#scan.header === undefined && pieces.length === 0)
+      this.#beginAmbiguous(SEGMENT_HEADER_LENGTH);
     this.#close();
     const last = pieces.at(-1);
     return {
@@ -164,10 +170,8 @@ class Judge {
 
   #takeEntry(piece: EntryPiece): void {
     if (this.#hole !== undefined && !this.#fillHole(piece.head.index - 1)) return this.#widenHole(piece);
-    if (!this.#follows(piece)) {
-      this.#reportLost(piece.head.index, piece.head.index, piece.place, "does not follow the entry before it");
-      return this.#widenHole(piece);
-    }
+    // An entry that does not follow the one before it is not the log's.
+    if (!this.#follows(piece)) return this.#widenHole(piece);
     for (const ordinal of piece.damagedBatches) {
       this.#report({
         kind: "batch",
@@ -206,6 +210,13 @@ class Judge {
     const known = this.#footer?.last ?? (this.#context.isLast ? undefined : this.#context.next);
     if (this.#hole !== undefined && known !== undefined) this.#fillHole(known.index);
     if (known !== undefined) this.#adopt(known);
+    if (this.#hole !== undefined)
+      this.#reportLost(
+        this.#end.index + 1,
+        this.#end.index + 1,
+        this.#hole.place,
+        "and what follows it cannot be read",
+      );
   }
 
   /** What a mark, footer or the next segment says of the last entry: it survives damage to that. */
@@ -255,7 +266,14 @@ class Judge {
 
   #reportLost(firstIndex: number, lastIndex: number, place: number, what: string): void {
     const which = firstIndex === lastIndex ? `entry ${firstIndex}` : `one of the entries ${firstIndex} to ${lastIndex}`;
-    this.#report({ kind: "entry", segment: this.#scan.sequence, place, firstIndex, lastIndex, message: `${which} ${what}` });
+    this.#report({
+      kind: "entry",
+      segment: this.#scan.sequence,
+      place,
+      firstIndex,
+      lastIndex,
+      message: `${which} ${what}`,
+    });
   }
 
   #report(damage: Damage): void {

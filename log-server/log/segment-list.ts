@@ -22,7 +22,8 @@ export class SegmentList {
   rebuildTerms(): void {
     const terms = new TermRuns();
     for (const segment of this.#all) {
-      for (const run of segment.kind === "sealed" ? segment.terms : termRuns(segment.index)) terms.add(run.firstIndex, run.term);
+      for (const run of segment.kind === "sealed" ? segment.terms : termRuns(segment.index))
+        terms.add(run.firstIndex, run.term);
     }
     this.terms = terms;
   }

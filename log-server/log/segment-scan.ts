@@ -8,7 +8,15 @@ import { xxh64 } from "../../src/record/checksum.ts";
 import type { DiskFile } from "../../src/ports/disk.ts";
 import { type Closing, readClosing } from "./closing.ts";
 import { type EntryHead, readEntryHead } from "./entry-codec.ts";
-import { aligned, FRAME_HEADER_LENGTH, type FrameHeader, headIsIntact, readFrameHeader, SECTOR_BYTES, seedOfSegment } from "./frame.ts";
+import {
+  aligned,
+  FRAME_HEADER_LENGTH,
+  type FrameHeader,
+  headIsIntact,
+  readFrameHeader,
+  SECTOR_BYTES,
+  seedOfSegment,
+} from "./frame.ts";
 import { readSegmentHeader, SEGMENT_HEADER_LENGTH, type SegmentHeader } from "./segment-header.ts";
 import { isUnreadable } from "./unreadable.ts";
 
@@ -80,7 +88,8 @@ export async function scanSegment(
   const dataEnd = Math.max(SEGMENT_HEADER_LENGTH, aligned(endOfData(bytes)));
   const scanner = new Scanner(bytes, sequence, logId, dataEnd);
   const pieces = scanner.run();
-  if (pieces === "unsupported") return err({ kind: "unsupported-version", message: `${file.path} has frames of an unknown version` });
+  if (pieces === "unsupported")
+    return err({ kind: "unsupported-version", message: `${file.path} has frames of an unknown version` });
   // A batch may end in zeros.
   const dirtyEnd = Math.max(dataEnd, pieces.at(-1)?.end ?? 0);
   return ok({ sequence, header: "kind" in header ? undefined : header, pieces, dirtyEnd, fileBytes: bytes.length });
@@ -107,7 +116,8 @@ class Scanner {
     while (place < this.#end) {
       const frame = readFrameHeader(this.#bytes, this.#data, place, this.#seed, place);
       if (frame === "unsupported") return "unsupported";
-      const piece: Piece = frame === undefined ? { kind: "damaged", place, end: this.#nextFrame(place) } : this.#piece(place, frame);
+      const piece: Piece =
+        frame === undefined ? { kind: "damaged", place, end: this.#nextFrame(place) } : this.#piece(place, frame);
       pieces.push(piece);
       place = piece.end;
     }
@@ -120,7 +130,9 @@ class Scanner {
     switch (frame.kind) {
       case "entry": {
         const headStart = place + FRAME_HEADER_LENGTH;
-        const head = intact ? readEntryHead(this.#bytes, this.#data, headStart, frame.headLength, this.#logId) : undefined;
+        const head = intact
+          ? readEntryHead(this.#bytes, this.#data, headStart, frame.headLength, this.#logId)
+          : undefined;
         if (head === undefined) return { kind: "headless", place, end, frame };
         const damagedBatches = this.#damagedBatches(headStart + frame.headLength, head.batches);
         // Without the commands: a view of them would keep the whole segment in memory.

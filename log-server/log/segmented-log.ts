@@ -29,7 +29,7 @@ import { LogReader, type StoredBatch } from "./log-reader.ts";
 import { type DiscardedTail, LogWriter } from "./log-writer.ts";
 import { Poison } from "./poison.ts";
 import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
-import type { RowChange } from "./row-hash.ts";
+import type { RowChange } from "../../src/record/row.ts";
 import { IndexReader } from "./sealed-segment.ts";
 import { Sealer } from "./sealer.ts";
 import type { BatchPlacement } from "./segment-index.ts";
@@ -132,7 +132,13 @@ export class SegmentedLog {
     const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
     this.#writer = new LogWriter({ ...shared, sealer: this.#sealer }, parts.recovered.end, ambiguous);
     this.#image = new LogImage({ ...shared, image: new Image(parts.options.kv) });
-    this.#horizon = parts.batchIndex.horizon() ?? { index: 0, term: 0, hash: 0n, logTime: 0, configuration: NO_CONFIGURATION };
+    this.#horizon = parts.batchIndex.horizon() ?? {
+      index: 0,
+      term: 0,
+      hash: 0n,
+      logTime: 0,
+      configuration: NO_CONFIGURATION,
+    };
   }
 
   static async open(options: OpenOptions): Promise<Result<OpenedLog, LogOpenError>> {
@@ -146,7 +152,17 @@ export class SegmentedLog {
     await createFolders(disk, layout);
     const [snapshotPosition = 0] = await snapshots.positions();
     const onProgress = options.onProgress ?? ((): void => undefined);
-    const recovered = await recover({ disk, layout, limits, logId, batchIndex, indexReader, damage, snapshotPosition, onProgress });
+    const recovered = await recover({
+      disk,
+      layout,
+      limits,
+      logId,
+      batchIndex,
+      indexReader,
+      damage,
+      snapshotPosition,
+      onProgress,
+    });
     if (!recovered.ok) return recovered;
     const { segments: found, spares: ready, nextSequence } = recovered.value;
     const segments = new SegmentList(found.map((item) => ("judged" in item ? item.segment : item)));
@@ -327,7 +343,8 @@ export class SegmentedLog {
     const { position, digest } = this.#image;
     if (position === undefined || digest === undefined || position === 0 || position === this.#horizon.index) return;
     const { segments } = this.#parts;
-    if (segments.unsealed.some((segment) => !segment.closed && segment.firstIndex <= position)) await this.#writer.roll();
+    if (segments.unsealed.some((segment) => !segment.closed && segment.firstIndex <= position))
+      await this.#writer.roll();
     await this.#sealer.sealedTo(position);
     const end = await this.#endAt(position);
     await this.#parts.snapshots.write(position, { ...end, configuration, digest }, this.#image.stateRows());
@@ -381,7 +398,8 @@ export class SegmentedLog {
     const last = recovered.segments.at(-1);
     const clean = last === undefined || !("judged" in last) || last.judged.marked || last.judged.footer !== undefined;
     await this.#writer.proveTail();
-    const discarded = options.soleVoter && this.ambiguous !== undefined ? await this.#writer.discardAmbiguous() : undefined;
+    const discarded =
+      options.soleVoter && this.ambiguous !== undefined ? await this.#writer.discardAmbiguous() : undefined;
     spares.prepare();
     return {
       firstIndex: this.firstIndex,

@@ -14,7 +14,7 @@ import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { DiskFile } from "../../src/ports/disk.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
-import { asDigest, type Row, rowHash } from "./row-hash.ts";
+import { asDigest, type Row, rowHash } from "../../src/record/row.ts";
 import { SNAPSHOT_LIMITS } from "./storage-limits.ts";
 
 const MARK = 0x53534d54;

@@ -9,7 +9,7 @@
 import { assert } from "../../src/lib/assert.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { type Disk, DiskError, type DiskFile } from "../../src/ports/disk.ts";
-import type { Row } from "./row-hash.ts";
+import type { Row } from "../../src/record/row.ts";
 import { readSnapshotFile, type SnapshotContent, type SnapshotMeta, writeSnapshotFile } from "./snapshot-file.ts";
 import { SNAPSHOT_LIMITS } from "./storage-limits.ts";
 

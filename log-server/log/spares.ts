@@ -96,7 +96,8 @@ export class Spares {
     while (this.#ready.length === 0) {
       this.prepare();
       await this.#preparing;
-      if (this.#ready.length === 0) throw this.#fault ?? new DiskError("closed", this.#layout.segments, "the log is closed");
+      if (this.#ready.length === 0)
+        throw this.#fault ?? new DiskError("closed", this.#layout.segments, "the log is closed");
     }
     return this.#ready[0] as Spare;
   }
@@ -120,7 +121,7 @@ export class Spares {
     const { segmentBytes, allocationStepBytes } = this.#limits;
     const raw = await this.#disk.open(path, "create");
     try {
-      for (let size = 0; size < segmentBytes; ) {
+      for (let size = 0; size < segmentBytes;) {
         size = Math.min(segmentBytes, size + allocationStepBytes);
         await raw.allocate(size);
         await raw.sync();

@@ -11,7 +11,7 @@
 import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { LogLimits } from "./limits.ts";
-import type { Row, RowChange } from "./row-hash.ts";
+import type { Row, RowChange } from "../../src/record/row.ts";
 import type { BatchPlacement } from "./segment-index.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
@@ -35,7 +35,11 @@ export type TailEntry = {
   readonly batches: readonly TailBatch[];
 };
 
-export type TailRow = { readonly sequence: number; readonly firstIndex: number; readonly entries: readonly TailEntry[] };
+export type TailRow = {
+  readonly sequence: number;
+  readonly firstIndex: number;
+  readonly entries: readonly TailEntry[];
+};
 
 /** What one save changes, and what is saved once it succeeded. */
 export type TailChanges = { readonly changes: RowChange[]; readonly saved: ReadonlyMap<number, SavedRows> };
@@ -110,7 +114,8 @@ export class TailRows {
 
 /** Entries whose batches' places are not known (their index was lost) are not saved, nor is what follows them. */
 function isPlaced(segment: UnsealedSegment, from: number, to: number): boolean {
-  for (let index = from; index <= to; index += 1) if (segment.index.entries.placed[segment.index.slotOf(index)] === 0) return false;
+  for (let index = from; index <= to; index += 1)
+    if (segment.index.entries.placed[segment.index.slotOf(index)] === 0) return false;
   return true;
 }
 
@@ -126,11 +131,18 @@ function encodeRow(segment: UnsealedSegment, from: number, to: number): Uint8Arr
     writer.varint(entries.logTime[slot] as number).varint(rowCount);
     const firstRow = entries.firstRow[slot] as number;
     for (let row = firstRow; row < firstRow + rowCount; row += 1) {
-      writer.varint(rows.place[row] as number).varint(rows.length[row] as number).varint(rows.span[row] as number);
+      writer
+        .varint(rows.place[row] as number)
+        .varint(rows.length[row] as number)
+        .varint(rows.span[row] as number);
       writer.u64(rows.hash[row] as bigint);
       const streamId = rows.stream[row] as number;
       if (streamId < 0) writer.varint(0);
-      else writer.varint(streamId + 1).varint(index.streams.get(streamId)?.incarnation ?? 0).varint(rows.firstOffset[row] as number);
+      else
+        writer
+          .varint(streamId + 1)
+          .varint(index.streams.get(streamId)?.incarnation ?? 0)
+          .varint(rows.firstOffset[row] as number);
     }
   }
   return writer.finish();
@@ -168,7 +180,13 @@ function decodeBatch(reader: ByteReader): TailBatch {
   if (stream === 0) return { place, length, span, hash, placement: { accepted: false } };
   const incarnation = reader.varint();
   const firstOffset = reader.varint();
-  return { place, length, span, hash, placement: { accepted: true, streamId: stream - 1, incarnation, firstOffset, span } };
+  return {
+    place,
+    length,
+    span,
+    hash,
+    placement: { accepted: true, streamId: stream - 1, incarnation, firstOffset, span },
+  };
 }
 
 function keyOf(sequence: number, firstIndex: number): Uint8Array {

@@ -68,12 +68,13 @@ export class Trimmer {
     await batchIndex.drop(segment, streams);
     segments.remove(segment);
     segments.terms.trim(segments.firstIndex);
+    // The block last, durably so: without its segment it means nothing, the segment without it would be a riddle.
     for (const kind of ["log", "index"] as const) {
       const path = layout.file(sequence, kind);
       await pool.forget(path);
       await disk.remove(path);
+      await disk.syncDirectory(layout.segments);
     }
-    await disk.syncDirectory(layout.segments);
     await batchIndex.forget([sequence]);
   }
 }

@@ -87,14 +87,20 @@ export class UnsealedSegment {
     if (place > 0) return place;
     // It stood in a hole, of which only the beginning is known.
     for (let before = slot - 1; before >= 0; before -= 1) {
-      if ((entries.place[before] as number) > 0) return aligned((entries.place[before] as number) + (entries.length[before] as number));
+      if ((entries.place[before] as number) > 0)
+        return aligned((entries.place[before] as number) + (entries.length[before] as number));
     }
     return SEGMENT_HEADER_LENGTH;
   }
 }
 
 /** A file of zeros, durable under its name. */
-export type Spare = { readonly sequence: number; readonly path: string; readonly file: SharedFile; readonly allocatedBytes: number };
+export type Spare = {
+  readonly sequence: number;
+  readonly path: string;
+  readonly file: SharedFile;
+  readonly allocatedBytes: number;
+};
 
 export async function openSpare(disk: Disk, sequence: number, path: string, allocatedBytes: number): Promise<Spare> {
   return { sequence, path, file: new SharedFile(await disk.open(path, "read-write")), allocatedBytes };
@@ -103,4 +109,3 @@ export async function openSpare(disk: Disk, sequence: number, path: string, allo
 export function beginSegment(spare: Spare, previous: LogEnd): UnsealedSegment {
   return new UnsealedSegment({ ...spare, previous });
 }
-

@@ -3,8 +3,8 @@
  * less often, a snapshot, written from the image so that applying never waits for it. Neither is ever needed to
  * keep an acknowledged record; both bound how much of the log a restart re-applies.
  */
+import type { Row, RowChange } from "../../src/record/row.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
-import type { Row, RowChange } from "../streams/rows.ts";
 import type { NodeParts } from "./log-node.ts";
 
 export class Checkpointer {

@@ -13,6 +13,7 @@ import type { Clock, Timer } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { Offset } from "../../src/record/offset.ts";
+import { checkCommand } from "../../src/wire/check-command.ts";
 import { decodeCommands, encodeCommands } from "../../src/wire/command-codec.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { Entry, LogIndex } from "../../src/wire/entry.ts";
@@ -157,8 +158,8 @@ export class LogNode {
 
   /**
    * Puts a command into the log and resolves with what applying it answered; a refusal is a result, too. Throws
-   * `NodeError`: `overloaded`, `unavailable`, `disk-full`, `batch-too-large`, `damaged` (nothing was done), or
-   * `outcome-unknown`.
+   * `NodeError`: `overloaded`, `unavailable`, `disk-full`, `batch-too-large`, `malformed-command`, `damaged` (nothing
+   * was done), or `outcome-unknown`.
    */
   propose(command: Command): Promise<CommandResult> {
     const refusal = this.#refusal(command);
@@ -260,6 +261,8 @@ export class LogNode {
     if (this.#phase !== "serving") return new NodeError("unavailable", `the node is ${this.#phase}`);
     if (this.#blocked !== undefined)
       return new NodeError("damaged", `the log cannot be applied past damage: ${this.#blocked.message}`);
+    const checked = checkCommand(command);
+    if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
     const oversized = oversizedBatch(command, this.limits.batchBytesMax);
     if (oversized !== undefined) {
       return new NodeError(

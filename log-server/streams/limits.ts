@@ -57,7 +57,7 @@ export const STREAMS_LIMITS: StreamsLimits = {
   forkDepthMax: 16,
 
   producersMax: 1_000_000,
-  producersPerStreamMax: 4_096,
+  producersPerStreamMax: 65_536,
   producerIdBytesMax: 256,
   producerAnswersMax: 1_024,
   producerIdleMs: 7 * DAY_MS,

@@ -10,6 +10,7 @@ import { assert, unreachable } from "../../src/lib/assert.ts";
 import { compareBytes } from "../../src/lib/bytes.ts";
 import { ok, type Result } from "../../src/lib/result.ts";
 import type { Offset } from "../../src/record/offset.ts";
+import type { Row, RowChange } from "../../src/record/row.ts";
 import type { Command, CommandResult, StreamName } from "../../src/wire/command.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import { appendRecords } from "./append-records.ts";
@@ -19,7 +20,7 @@ import { NeededRecords, readRanges } from "./inherited-records.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { createSubscription, deleteSubscription, linkStreams, unlinkStream } from "./manage-subscription.ts";
 import { restoreState } from "./restore.ts";
-import type { Row, RowChange, RowOwner } from "./rows.ts";
+import type { RowOwner } from "./rows.ts";
 import { runTransaction } from "./run-transaction.ts";
 import {
   ackSubscription,

@@ -32,7 +32,7 @@ export function createSubscription(state: State, step: Step, command: Subscripti
   const { id, delivery, pattern, leaseMs, description } = command;
   const createdAtMs = step.logTime;
   const subscription = new Subscription({ id, delivery, pattern, leaseMs, description, configHash, createdAtMs });
-  // Filled before it is added, and added only if all of it finds a place: a refusal leaves nothing behind.
+  // It is added only if all that it follows finds a place: a refusal leaves nothing behind.
   const matching = matchingStreams(state, step, subscription, streams);
   if (!state.subscriptions.hasRoom(subscription, matching.length)) {
     return tooMany("streams linked to one subscription", state.limits.linksPerSubscriptionMax);

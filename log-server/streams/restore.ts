@@ -5,12 +5,13 @@
 import { compareBytes, equalBytes, text } from "../../src/lib/bytes.ts";
 import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
+import type { Row } from "../../src/record/row.ts";
 import { Cursor } from "./cursor.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { Link } from "./link.ts";
 import { readPosition } from "./position-row.ts";
 import { readProducer } from "./producer.ts";
-import { FAMILY, type Row, type RowOwner } from "./rows.ts";
+import { FAMILY, type RowOwner } from "./rows.ts";
 import { State } from "./state.ts";
 import { indexStream } from "./stream-lifecycle.ts";
 import { readStream } from "./stream.ts";

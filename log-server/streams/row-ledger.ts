@@ -4,16 +4,14 @@
  *
  * The digest is the sum mod 2^64 of the rows' hashes: whatever order they come in, equal rows give an equal digest.
  */
-import { xxh64 } from "../../src/record/checksum.ts";
-import type { RowChange, RowOwner } from "./rows.ts";
+import { asDigest, type RowChange, rowHash } from "../../src/record/row.ts";
+import type { RowOwner } from "./rows.ts";
 
 const UNDIGESTED = 1;
 const UNDRAINED = 2;
 const PRESENT = 4;
 /** Was drained or restored: whoever keeps the rows has it, so its removal must be told. */
 const KNOWN = 8;
-const U64 = 64;
-const LENGTH_BYTES = 4;
 
 export class RowLedger {
   #undigested: RowOwner[] = [];
@@ -52,7 +50,7 @@ export class RowLedger {
       this.#digested(owner, present ? rowHash(owner.rowKey(), owner.rowValue()) : 0n);
     }
     this.#undigested = [];
-    this.#sum = BigInt.asUintN(U64, this.#sum);
+    this.#sum = asDigest(this.#sum);
     return this.#sum;
   }
 
@@ -84,20 +82,4 @@ export class RowLedger {
     owner.hash = hash;
     owner.marks &= ~UNDIGESTED;
   }
-}
-
-let scratch = new Uint8Array(4_096);
-let scratchView = new DataView(scratch.buffer);
-
-/** xxh64 of the key's length (u32), the key and the value: a value in the wrong place shows. */
-export function rowHash(key: Uint8Array, value: Uint8Array): bigint {
-  const length = LENGTH_BYTES + key.length + value.length;
-  if (length > scratch.length) {
-    scratch = new Uint8Array(length * 2);
-    scratchView = new DataView(scratch.buffer);
-  }
-  scratchView.setUint32(0, key.length, true);
-  scratch.set(key, LENGTH_BYTES);
-  scratch.set(value, LENGTH_BYTES + key.length);
-  return xxh64(scratch.subarray(0, length));
 }

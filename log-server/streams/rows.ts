@@ -5,12 +5,7 @@
  */
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 
-export type Row = readonly [key: Uint8Array, value: Uint8Array];
-
-/** `undefined`: the row is deleted. */
-export type RowChange = { readonly key: Uint8Array; readonly value: Uint8Array | undefined };
-
-/** Never renumber: these are on disk. A family's rows refer only to rows of families before it. */
+/** Never renumber: these are on disk. A row refers only to rows whose keys are before its own. */
 export const FAMILY = {
   position: 0,
   stream: 1,

@@ -37,7 +37,7 @@ function becomeIdle(state: State, step: Step, subscription: Subscription): void 
 }
 
 function lease(state: State, step: Step, subscription: Subscription, wakeId: string, holder: string): void {
-  const untilMs = step.logTime + subscription.identity.leaseMs;
+  const untilMs = Math.min(step.logTime + subscription.identity.leaseMs, Number.MAX_SAFE_INTEGER);
   subscription.phase = { kind: "leased", wakeId, holder, untilMs };
   state.ledger.touch(subscription);
   state.subscriptions.refresh(subscription, step);

@@ -151,7 +151,7 @@ function removeStream(state: State, step: Step, stream: Stream): void {
   });
 }
 
-/** Goes on with what earlier entries had no room for. Returns whether all is done. */
+/** Goes on with what earlier entries had no room for. */
 export function removeDoomed(state: State, step: Step): void {
   if (state.doomed.size === 0) return;
   for (const stream of [...state.doomed].sort((a, b) => a.id - b.id)) {

@@ -23,7 +23,10 @@ export type CrashTally = { readonly points: number; readonly crashes: number; re
 
 /** The same disk and store once more, with something told before and after each mutating call. */
 export function restarted(machine: Machine, onEvent: (what: string) => void = (): void => undefined): Machine {
-  const disk = machine.disk.crash({ kind: "all" }, { onMutation: (kind, path, phase) => onEvent(`${phase} ${kind} ${path}`) });
+  const disk = machine.disk.crash(
+    { kind: "all" },
+    { onMutation: (kind, path, phase) => onEvent(`${phase} ${kind} ${path}`) },
+  );
   const kv = machine.kv.crash(false, { onMutation: (phase) => onEvent(`${phase} kv`) });
   return { disk, kv };
 }

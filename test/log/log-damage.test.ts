@@ -10,7 +10,15 @@ import { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import { restarted, type Machine } from "./crash-everywhere.ts";
-import { type ExpectedBatch, expectedStreams, expectLog, expectSameEntry, LogWorld, makeEntries, TINY_LIMITS } from "./log-world.ts";
+import {
+  type ExpectedBatch,
+  expectedStreams,
+  expectLog,
+  expectSameEntry,
+  LogWorld,
+  makeEntries,
+  TINY_LIMITS,
+} from "./log-world.ts";
 
 const SECTOR = 512;
 
@@ -31,7 +39,11 @@ async function build(options: { entries: Entry[]; applied: number; image: number
   return { disk: machine.disk.crash({ kind: "all" }), kv: machine.kv.crash() };
 }
 
-type Served = { readonly refusedEntries: number[]; readonly refusedBatches: ExpectedBatch[]; readonly lastIndex: number };
+type Served = {
+  readonly refusedEntries: number[];
+  readonly refusedBatches: ExpectedBatch[];
+  readonly lastIndex: number;
+};
 
 /** Reads everything, one by one; fails on a wrong byte. */
 async function readAll(world: LogWorld, entries: readonly Entry[], where: string): Promise<Served> {
@@ -118,10 +130,19 @@ describe("a damaged sector", () => {
       expect(served.lastIndex, `${where}: nothing is forgotten`).toBe(90);
       expect(world.imageFault, where).toBeUndefined();
       for (const { batch } of served.refusedBatches) {
-        expect(overlaps(base, path, sector, batch.bytes as Uint8Array), `${where}: only what is damaged is refused`).toBe(true);
+        expect(
+          overlaps(base, path, sector, batch.bytes as Uint8Array),
+          `${where}: only what is damaged is refused`,
+        ).toBe(true);
       }
-      if (path.endsWith(".index")) expect(served, `${where}: an index survives it`).toEqual({ refusedEntries: [], refusedBatches: [], lastIndex: 90 });
-      if (served.refusedBatches.length + served.refusedEntries.length > 0) expect(world.log.damage.length, where).toBeGreaterThan(0);
+      if (path.endsWith(".index"))
+        expect(served, `${where}: an index survives it`).toEqual({
+          refusedEntries: [],
+          refusedBatches: [],
+          lastIndex: 90,
+        });
+      if (served.refusedBatches.length + served.refusedEntries.length > 0)
+        expect(world.log.damage.length, where).toBeGreaterThan(0);
       refused += served.refusedBatches.length;
       for (const { kind } of world.log.damage) kinds.add(kind);
       await world.close();
@@ -171,7 +192,9 @@ describe("a tail that was cut at any byte", () => {
     const path = "logs/0/segments/0000000000000001.log";
     const scan = await scanSegment(await base.disk.crash({ kind: "all" }).open(path, "read"), 1, 0, () => undefined);
     if (!scan.ok) throw new Error(scan.error.message);
-    const ends = scan.value.pieces.flatMap((piece) => (piece.kind === "entry" ? [piece.place + piece.frame.length] : []));
+    const ends = scan.value.pieces.flatMap((piece) =>
+      piece.kind === "entry" ? [piece.place + piece.frame.length] : [],
+    );
     expect(ends.length).toBe(8);
     for (let size = scan.value.dirtyEnd; size >= 0; size -= 1) {
       const machine = restarted(base);
@@ -201,7 +224,11 @@ describe("damage in other places", () => {
       }
       for (let start = 0; start < 2; start += 1) {
         const world = await LogWorld.open(machine.disk, machine.kv.crash());
-        expect(await readAll(world, entries, `family ${family}`)).toEqual({ refusedEntries: [], refusedBatches: [], lastIndex: 90 });
+        expect(await readAll(world, entries, `family ${family}`)).toEqual({
+          refusedEntries: [],
+          refusedBatches: [],
+          lastIndex: 90,
+        });
         await world.close();
       }
     }
@@ -221,7 +248,9 @@ describe("damage in other places", () => {
   it("a missing segment is known to be missing, and the rest is served", async () => {
     const entries = makeEntries(new Prng(8), 1, 90);
     const base = await build({ entries, applied: 90, image: 90, clean: true });
-    const paths = base.disk.files().filter((name) => name.endsWith(".log") && base.disk.exists(name.replace(".log", ".index")));
+    const paths = base.disk
+      .files()
+      .filter((name) => name.endsWith(".log") && base.disk.exists(name.replace(".log", ".index")));
     for (const path of paths) {
       const machine = restarted(base);
       await machine.disk.remove(path);
@@ -254,7 +283,14 @@ describe("damage in other places", () => {
     const entries = makeEntries(new Prng(10), 1, 10);
     const base = await build({ entries, applied: 10, image: 0, clean: true });
     const disk = base.disk.crash({ kind: "all" });
-    const opened = await SegmentedLog.open({ disk, kv: new SimKv(), directory: "logs/0", logId: 1, limits: TINY_LIMITS, soleVoter: true });
+    const opened = await SegmentedLog.open({
+      disk,
+      kv: new SimKv(),
+      directory: "logs/0",
+      logId: 1,
+      limits: TINY_LIMITS,
+      soleVoter: true,
+    });
     expect(opened).toMatchObject({ ok: false, error: { kind: "wrong-log" } });
   });
 });

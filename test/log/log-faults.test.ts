@@ -13,53 +13,56 @@ import { expectLog, LogWorld, makeEntries, makeEntry, TINY_LIMITS } from "./log-
 const isSegment = (path: string): boolean => path.endsWith(".log");
 
 describe("a failed write or sync", () => {
-  it.each(["write", "sync"] as const)("poisons the log: nothing is acknowledged after a failed %s", async (operation) => {
-    for (let nth = 1; nth <= 12; nth += 1) {
-      const disk = new SimDisk();
-      const kv = new SimKv();
-      const prng = new Prng(nth);
-      const entries: Entry[] = [];
-      let world = await LogWorld.open(disk, kv);
-      await world.log.settled();
-      disk.arm({ operation, effect: "io", nth, path: isSegment });
-      let acknowledged = 0;
-      let failure: unknown;
-      for (let group = 0; group < 12; group += 1) {
-        const more = makeEntries(prng, acknowledged + 1, 2);
-        try {
-          await world.append(more);
-          expect(failure, "nothing is acknowledged after a failure").toBeUndefined();
-          entries.push(...more);
-          acknowledged = entries.length;
-        } catch (error) {
-          expect(error).toBeInstanceOf(DiskError);
-          if (failure === undefined) entries.push(...more);
-          failure ??= error;
+  it.each(["write", "sync"] as const)(
+    "poisons the log: nothing is acknowledged after a failed %s",
+    async (operation) => {
+      for (let nth = 1; nth <= 12; nth += 1) {
+        const disk = new SimDisk();
+        const kv = new SimKv();
+        const prng = new Prng(nth);
+        const entries: Entry[] = [];
+        let world = await LogWorld.open(disk, kv);
+        await world.log.settled();
+        disk.arm({ operation, effect: "io", nth, path: isSegment });
+        let acknowledged = 0;
+        let failure: unknown;
+        for (let group = 0; group < 12; group += 1) {
+          const more = makeEntries(prng, acknowledged + 1, 2);
+          try {
+            await world.append(more);
+            expect(failure, "nothing is acknowledged after a failure").toBeUndefined();
+            entries.push(...more);
+            acknowledged = entries.length;
+          } catch (error) {
+            expect(error).toBeInstanceOf(DiskError);
+            if (failure === undefined) entries.push(...more);
+            failure ??= error;
+          }
+          if (group % 4 === 3) await world.log.settled();
         }
-        if (group % 4 === 3) await world.log.settled();
-      }
-      // The fault may have hit a spare: that is no failure of the log.
-      expect(world.log.poisoned !== undefined).toBe(failure !== undefined);
-      if (failure !== undefined) {
-        // A part of the group may have been synced in the segment before.
-        expect(world.log.lastIndex).toBeGreaterThanOrEqual(acknowledged);
-        expect(world.log.lastIndex).toBeLessThan(entries.length);
-        await expect(world.log.roll()).rejects.toBeInstanceOf(DiskError);
-      }
-      await world.close();
+        // The fault may have hit a spare: that is no failure of the log.
+        expect(world.log.poisoned !== undefined).toBe(failure !== undefined);
+        if (failure !== undefined) {
+          // A part of the group may have been synced in the segment before.
+          expect(world.log.lastIndex).toBeGreaterThanOrEqual(acknowledged);
+          expect(world.log.lastIndex).toBeLessThan(entries.length);
+          await expect(world.log.roll()).rejects.toBeInstanceOf(DiskError);
+        }
+        await world.close();
 
-      // A new process on the same machine: what it serves must survive a power cut, though the failed sync's pages
-      // are clean in memory.
-      world = await LogWorld.open(disk, kv);
-      await expectLog(world, entries, acknowledged, "after a restart");
-      const served = world.log.lastIndex;
-      for (const choice of crashChoices(disk.pendingOperations, { prng, samples: 10 })) {
-        const after = await LogWorld.open(disk.crash(choice), kv.crash());
-        await expectLog(after, entries, served, `fault ${nth}, restart, power cut`);
-        await after.close();
+        // A new process on the same machine: what it serves must survive a power cut, though the failed sync's pages
+        // are clean in memory.
+        world = await LogWorld.open(disk, kv);
+        await expectLog(world, entries, acknowledged, "after a restart");
+        const served = world.log.lastIndex;
+        for (const choice of crashChoices(disk.pendingOperations, { prng, samples: 10 })) {
+          const after = await LogWorld.open(disk.crash(choice), kv.crash());
+          await expectLog(after, entries, served, `fault ${nth}, restart, power cut`);
+          await after.close();
+        }
       }
-    }
-  });
+    },
+  );
 
   it("of an index block poisons the log", async () => {
     const disk = new SimDisk();
@@ -144,7 +147,10 @@ describe("a full disk", () => {
       } catch (error) {
         expect(error).toMatchObject({ code: "no-space" });
         refused += 1;
-        if (refused === 1) await expect(world.log.append([makeEntry(prng, entries.length + 1, 1, [0], 9_000)])).rejects.toMatchObject({ code: "no-space" });
+        if (refused === 1)
+          await expect(world.log.append([makeEntry(prng, entries.length + 1, 1, [0], 9_000)])).rejects.toMatchObject({
+            code: "no-space",
+          });
       }
       await world.log.settled();
     }

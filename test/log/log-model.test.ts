@@ -20,9 +20,24 @@ type Step =
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant("append" as const), count: fc.integer({ min: 1, max: 9 }) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("apply" as const), count: fc.integer({ min: 1, max: 12 }) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("cut" as const), back: fc.integer({ min: 0, max: 12 }), count: fc.integer({ min: 1, max: 5 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("restart" as const), clean: fc.boolean(), keepKv: fc.boolean() }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constantFrom("image" as const, "snapshot" as const, "settle" as const, "roll" as const) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("cut" as const),
+      back: fc.integer({ min: 0, max: 12 }),
+      count: fc.integer({ min: 1, max: 5 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("restart" as const), clean: fc.boolean(), keepKv: fc.boolean() }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("image" as const, "snapshot" as const, "settle" as const, "roll" as const),
+    }),
+  },
 );
 
 class Model {
@@ -141,12 +156,16 @@ describe("a segmented log", () => {
   it("is an array that survives restarts", async () => {
     let cuts = 0;
     await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 0, max: 1e6 }), fc.array(step, { minLength: 5, maxLength: 60, size: "max" }), async (seed, steps) => {
-        const model = new Model(seed);
-        for (const one of steps) await model.run(one);
-        await model.finish();
-        cuts += model.cuts;
-      }),
+      fc.asyncProperty(
+        fc.integer({ min: 0, max: 1e6 }),
+        fc.array(step, { minLength: 5, maxLength: 60, size: "max" }),
+        async (seed, steps) => {
+          const model = new Model(seed);
+          for (const one of steps) await model.run(one);
+          await model.finish();
+          cuts += model.cuts;
+        },
+      ),
       { numRuns: 150, seed: 7 },
     );
     expect(cuts).toBeGreaterThan(100);

@@ -4,7 +4,7 @@
  */
 import { expect } from "vitest";
 import { LOG_LIMITS, type LogLimits } from "../../log-server/log/limits.ts";
-import { asDigest, type RowChange, rowHash } from "../../log-server/log/row-hash.ts";
+import { asDigest, type RowChange, rowHash } from "../../src/record/row.ts";
 import type { BatchPlacement } from "../../log-server/log/segment-index.ts";
 import { type RecoveryReport, SegmentedLog } from "../../log-server/log/segmented-log.ts";
 import { assert } from "../../src/lib/assert.ts";
@@ -55,7 +55,13 @@ export function makeEntry(prng: Prng, index: number, term: number, streams: read
 
 export function makeEntries(prng: Prng, first: number, count: number, term = 1): Entry[] {
   return Array.from({ length: count }, (_, at) =>
-    makeEntry(prng, first + at, term, Array.from({ length: prng.below(3) }, () => (prng.chance(0.15) ? REJECTED : prng.below(3))), 20 + prng.below(120)),
+    makeEntry(
+      prng,
+      first + at,
+      term,
+      Array.from({ length: prng.below(3) }, () => (prng.chance(0.15) ? REJECTED : prng.below(3))),
+      20 + prng.below(120),
+    ),
   );
 }
 
@@ -92,7 +98,8 @@ export class TinyMachine {
 
   restore(position: number, rows: Iterable<readonly [Uint8Array, Uint8Array]>): void {
     this.position = position;
-    for (const [key, value] of rows) this.next.set(key[0] as number, Number(new DataView(value.slice().buffer).getBigUint64(0)));
+    for (const [key, value] of rows)
+      this.next.set(key[0] as number, Number(new DataView(value.slice().buffer).getBigUint64(0)));
   }
 }
 
@@ -203,7 +210,12 @@ export function expectedStreams(entries: readonly Entry[]): Map<number, Expected
 }
 
 /** The log holds exactly a prefix of `attempted` that has all that was `acknowledged`, and serves all of it. */
-export async function expectLog(world: LogWorld, attempted: readonly Entry[], acknowledged: number, where = ""): Promise<void> {
+export async function expectLog(
+  world: LogWorld,
+  attempted: readonly Entry[],
+  acknowledged: number,
+  where = "",
+): Promise<void> {
   const { log } = world;
   expect(log.lastIndex, `${where}: acknowledged entries are there`).toBeGreaterThanOrEqual(acknowledged);
   expect(log.lastIndex, `${where}: nothing that was never appended`).toBeLessThanOrEqual(attempted.length);
@@ -224,7 +236,12 @@ export async function expectLog(world: LogWorld, attempted: readonly Entry[], ac
 }
 
 /** Every batch of the entries from `firstIndex` on can be read, and is right. */
-export async function expectStreams(world: LogWorld, entries: readonly Entry[], firstIndex: number, where: string): Promise<void> {
+export async function expectStreams(
+  world: LogWorld,
+  entries: readonly Entry[],
+  firstIndex: number,
+  where: string,
+): Promise<void> {
   for (const [stream, batches] of expectedStreams(entries)) {
     const end = world.machine.next.get(stream) ?? 0;
     const kept = batches.filter((batch) => batch.index >= firstIndex);
@@ -236,7 +253,11 @@ export async function expectStreams(world: LogWorld, entries: readonly Entry[], 
       expect(read.value.length, where).toBeGreaterThan(0);
       for (const stored of read.value) {
         const expected = kept[at] as ExpectedBatch;
-        if (stored.firstOffset !== expected.firstOffset || stored.hash !== expected.batch.hash || !same(stored.bytes, expected.batch.bytes)) {
+        if (
+          stored.firstOffset !== expected.firstOffset ||
+          stored.hash !== expected.batch.hash ||
+          !same(stored.bytes, expected.batch.bytes)
+        ) {
           throw new Error(`${where}: stream ${stream} at ${stored.firstOffset} is not what was appended`);
         }
         expect(stored.logTime).toBe(1_000 + expected.index);
@@ -258,7 +279,12 @@ export function expectSameEntry(found: Entry, expected: Entry, where: string): v
     found.batches.length === expected.batches.length &&
     found.batches.every((batch, at) => {
       const other = expected.batches[at] as BatchRef;
-      return batch.hash === other.hash && batch.span === other.span && batch.bytes !== undefined && Buffer.compare(batch.bytes, other.bytes as Uint8Array) === 0;
+      return (
+        batch.hash === other.hash &&
+        batch.span === other.span &&
+        batch.bytes !== undefined &&
+        Buffer.compare(batch.bytes, other.bytes as Uint8Array) === 0
+      );
     });
   if (!same) throw new Error(`${where}: entry ${expected.index} is not what was appended`);
 }

@@ -1,6 +1,6 @@
 /** Snapshots under crashes at every call, damage to every sector, full and failing disks (P21, P22, P23, I13). */
 import { describe, expect, it } from "vitest";
-import { asDigest, type Row, rowHash } from "../../log-server/log/row-hash.ts";
+import { asDigest, type Row, rowHash } from "../../src/record/row.ts";
 import type { SnapshotMeta } from "../../log-server/log/snapshot-file.ts";
 import { type NewestSnapshot, SnapshotStore } from "../../log-server/log/snapshot-store.ts";
 import { utf8 } from "../../src/lib/bytes.ts";

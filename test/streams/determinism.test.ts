@@ -9,8 +9,9 @@ import { decodeCommands, encodeCommands } from "../../src/wire/command-codec.ts"
 import type { CommandResult } from "../../src/wire/command.ts";
 import type { StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
-import type { Row } from "../../log-server/streams/rows.ts";
+import type { Row } from "../../src/record/row.ts";
 import type { Applied } from "../../log-server/streams/views.ts";
+import { anyCommand } from "../wire/command-arbitraries.ts";
 import { digestOf, restored, rowTexts } from "./driver.ts";
 import { type RandomEntry, randomEntries, TIGHT, TIGHT_BUT_PROMPT } from "./random-entries.ts";
 
@@ -107,6 +108,25 @@ describe("the same entries", () => {
         });
       }),
       { numRuns: 30 },
+    );
+  });
+
+  it("that make no sense at all are refused without a throw, and leave a state that restores", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(anyCommand, { maxLength: 6 }), { maxLength: 6 }),
+        fc.maxSafeNat(),
+        (entries, logTime) => {
+          const machine = new StreamsMachine(TIGHT);
+          entries.forEach((commands, place) => {
+            const { results, placements } = machine.apply({ index: place + 1, logTime }, commands);
+            expect(results).toHaveLength(commands.length);
+            expect(placements).toHaveLength(encodeCommands(commands).batches.length);
+          });
+          expect(lookOf(restored(machine, TIGHT))).toBe(lookOf(machine));
+        },
+      ),
+      { numRuns: 300 },
     );
   });
 

@@ -13,8 +13,7 @@ import type {
 } from "../../src/wire/command.ts";
 import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
-import { rowHash } from "../../log-server/streams/row-ledger.ts";
-import type { Row } from "../../log-server/streams/rows.ts";
+import { type Row, rowHash } from "../../src/record/row.ts";
 import type { Applied } from "../../log-server/streams/views.ts";
 
 export const START_MS = 1_700_000_000_000;

@@ -1,7 +1,7 @@
 /** Forks: what they inherit, whom they keep alive, and how their sources go (Durable Streams, 4.2). */
 import { describe, expect, it } from "vitest";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
-import { append, batchOf, create, Driver, START_MS } from "./driver.ts";
+import { append, batchOf, create, Driver, restored, START_MS } from "./driver.ts";
 
 function withSource(records = 10): Driver {
   const driver = new Driver();
@@ -216,8 +216,12 @@ describe("a source", () => {
     expect(driver.machine.streamCount).toBe(2);
     expect(driver.machine.stream("f")).toBeUndefined();
     expect(driver.machine.nextDeadline()).toBe(driver.machine.logTime);
+    const again = new Driver(restored(driver.machine, { ...STREAMS_LIMITS, duePerEntryMax: 1 }));
+    expect(again.machine.nextDeadline()).toBe(driver.machine.logTime);
+    again.pass(0);
     driver.pass(0);
     expect(driver.machine.streamCount).toBe(1);
+    expect(again.machine.digest()).toBe(driver.machine.digest());
     driver.pass(0);
     expect(driver.machine.streamCount).toBe(0);
     expect(driver.machine.nextDeadline()).toBeUndefined();

@@ -3,7 +3,15 @@
  * and generations are often right, sometimes old, and sometimes nonsense. The same seed gives the same entries.
  */
 import { Prng } from "../../src/lib/prng.ts";
-import type { Command, Condition, CreateCommand, Expiry, TransactionOperation } from "../../src/wire/command.ts";
+import type {
+  Command,
+  CommandResult,
+  Condition,
+  CreateCommand,
+  Expiry,
+  ProducerTag,
+  TransactionOperation,
+} from "../../src/wire/command.ts";
 import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import { START_MS } from "./driver.ts";
@@ -48,27 +56,44 @@ export function randomEntries(seed: number, count: number, limits: StreamsLimits
   const prng = new Prng(seed);
   const machine = new StreamsMachine(limits);
   const entries: RandomEntry[] = [];
+  const sequences: Sequences = new Map();
   let logTime = START_MS;
   for (let index = 1; index <= count; index += 1) {
     logTime += prng.chance(0.3) ? prng.below(200) : prng.below(5);
-    const draw = new Draw(prng, machine, logTime);
+    const draw = new Draw(prng, machine, logTime, sequences);
     const commands = Array.from({ length: commandsMax === 1 ? 1 : prng.below(commandsMax + 1) }, () => draw.command());
     const entry = { index, term: 1, logTime, commands };
-    machine.apply(entry, commands);
+    note(commands, machine.apply(entry, commands).results, sequences);
     entries.push(entry);
   }
   return entries;
+}
+
+/** The newest tag accepted of a stream and producer, as far as their answers tell. */
+type Sequences = Map<string, { readonly epoch: number; readonly sequence: number }>;
+
+function note(commands: readonly Command[], results: readonly CommandResult[], sequences: Sequences): void {
+  commands.forEach((command, place) => {
+    const result = results[place];
+    if (command.kind === "transaction" && result?.kind === "transaction") {
+      note(command.operations, result.results, sequences);
+    }
+    if (command.kind !== "append" || result?.kind !== "appended" || result.producer === undefined) return;
+    sequences.set(`${command.stream} ${command.producer?.id}`, result.producer);
+  });
 }
 
 class Draw {
   readonly #prng: Prng;
   readonly #machine: StreamsMachine;
   readonly #logTime: number;
+  readonly #sequences: Sequences;
 
-  constructor(prng: Prng, machine: StreamsMachine, logTime: number) {
+  constructor(prng: Prng, machine: StreamsMachine, logTime: number, sequences: Sequences) {
     this.#prng = prng;
     this.#machine = machine;
     this.#logTime = logTime;
+    this.#sequences = sequences;
   }
 
   command(): Command {
@@ -123,7 +148,7 @@ class Draw {
       close,
       ...(!(close && chance(0.5)) && { batch: this.#batch() }),
       ...(chance(0.2) && { contentType: view?.contentType ?? "text/plain" }),
-      ...(chance(0.6) && { producer: this.#tag() }),
+      ...(chance(0.6) && { producer: this.#tag(stream) }),
       ...(chance(0.1) && { streamSequence: String(this.#prng.below(20)) }),
       ...(chance(0.2) && { expectedOffset: view?.nextOffset ?? 0 }),
       ...(chance(0.2) && this.#incarnation(stream)),
@@ -132,7 +157,13 @@ class Draw {
 
   #transaction(): Command {
     const operations: TransactionOperation[] = [];
-    for (let count = this.#prng.below(8); count > 0; count -= 1) {
+    // Things that mostly go well, so that what is undone is more than the first of them.
+    const streams = [...this.#machine.streams()].filter(({ closed, deleted }) => !closed && !deleted);
+    while (streams.length > 0 && operations.length < 3 && this.#prng.chance(0.6)) {
+      const stream = this.#prng.pick(streams).name;
+      operations.push({ kind: "append", stream, close: false, batch: this.#batch(), producer: this.#tag(stream) });
+    }
+    for (let count = this.#prng.below(6); count > 0; count -= 1) {
       const roll = this.#prng.below(10);
       if (roll < 3) operations.push(this.#create());
       else if (roll < 7) operations.push(this.#append());
@@ -234,12 +265,12 @@ class Draw {
       : { kind: "never" };
   }
 
-  #tag(): { readonly id: string; readonly epoch: number; readonly sequence: number } {
-    return {
-      id: this.#prng.pick(PRODUCERS),
-      epoch: this.#prng.below(2),
-      sequence: this.#prng.pick([0, 0, 1, 1, 2, 3, 4]),
-    };
+  /** Mostly the next one. */
+  #tag(stream: string): ProducerTag {
+    const id = this.#prng.pick(PRODUCERS);
+    const known = this.#sequences.get(`${stream} ${id}`);
+    if (known !== undefined && this.#prng.chance(0.7)) return { id, epoch: known.epoch, sequence: known.sequence + 1 };
+    return { id, epoch: this.#prng.below(2), sequence: this.#prng.pick([0, 0, 1, 2]) };
   }
 
   #batch(): { readonly hash: bigint; readonly length: number; readonly span: number } {

@@ -19,7 +19,7 @@ export async function answerDescribe(context: HttpContext, request: DescribeRequ
 export async function answerRead(
   context: HttpContext,
   request: ReadRequest,
-  wait: (milliseconds: number) => LiveResponse,
+  wait: (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">,
 ): Promise<Response> {
   const { node, limits } = context;
   let stream = await findStream(context, request.stream, undefined);

@@ -1,8 +1,9 @@
 /**
- * The hash of a row: of its key and value together, so that a value in the wrong place shows. The sum of all rows'
- * hashes, mod 2^64, is the digest of a state, in whatever order they come.
+ * Rows: how state is kept outside of memory, in an image or a snapshot. A row's hash is of its key and value together,
+ * so that a value in the wrong place shows. The sum of all rows' hashes, mod 2^64, is the digest of a state, in
+ * whatever order they come: what nodes compare, and what a stored copy is verified by (I10, I13).
  */
-import { xxh64 } from "../../src/record/checksum.ts";
+import { xxh64 } from "./checksum.ts";
 
 /** `undefined`: the row is deleted. */
 export type RowChange = { readonly key: Uint8Array; readonly value: Uint8Array | undefined };

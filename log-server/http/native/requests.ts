@@ -1,0 +1,60 @@
+/**
+ * What the native protocol's requests mean, whatever carries their frames: the frames route uses it, and the root hands
+ * it to the WebSocket face, which knows it by a port of its own.
+ */
+import type { DescribeRequest, ReadRequest } from "../../../src/wire/request.ts";
+import type { ErrorResponse, Response } from "../../../src/wire/response.ts";
+import type { StreamView } from "../../streams/views.ts";
+import type { HttpContext } from "../context.ts";
+import type { LiveResponse } from "../live-responses.ts";
+import { findStream, refreshStream } from "../stream-routes/find-stream.ts";
+import { waitForChange } from "../stream-routes/live-wait.ts";
+import { answerDescribe, answerRead } from "./answer-read.ts";
+import { CommandLane } from "./command-lane.ts";
+import { errorResponse } from "./error-response.ts";
+
+export class NativeRequests {
+  readonly #context: HttpContext;
+
+  constructor(context: HttpContext) {
+    this.#context = context;
+  }
+
+  /** For the commands of one sender. */
+  lane(): CommandLane {
+    return new CommandLane(this.#context);
+  }
+
+  /** Never rejects. `wait` opens a wait at the tail, and is called only where there is something to wait for. */
+  async query(
+    request: ReadRequest | DescribeRequest,
+    wait: (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">,
+  ): Promise<Response> {
+    try {
+      if (request.kind === "describe") return await answerDescribe(this.#context, request);
+      return await answerRead(this.#context, request, wait);
+    } catch (error) {
+      return this.failure(error);
+    }
+  }
+
+  /** The stream at a linearizable point; throws where there is none. */
+  find(name: string): Promise<StreamView> {
+    return findStream(this.#context, name, undefined);
+  }
+
+  /** The stream as it is now; throws if it is gone. */
+  refresh(known: StreamView): StreamView {
+    return refreshStream(this.#context, known);
+  }
+
+  /** Resolves when the stream goes on, or the signal aborts; throws where too many wait. */
+  changed(stream: StreamView, signal: AbortSignal): Promise<void> {
+    return waitForChange(this.#context, stream, signal);
+  }
+
+  /** The answer for whatever was thrown. */
+  failure(error: unknown): ErrorResponse {
+    return errorResponse(this.#context, error);
+  }
+}

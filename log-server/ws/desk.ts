@@ -1,0 +1,165 @@
+/**
+ * What one connection has asked for and not been answered: commands, reads, subscriptions; each kind bounded. Both modes,
+ * frames and text, bring their requests here, so that they share bounds, order and shutdown.
+ */
+import type { Command } from "../../src/wire/command.ts";
+import type { DescribeRequest, ReadRequest } from "../../src/wire/request.ts";
+import type { EndReason, SubscribeRequest } from "../../src/wire/socket-frames.ts";
+import type { Response } from "../../src/wire/response.ts";
+import { AnswerLine } from "./answer-line.ts";
+import type { Outbox } from "./outbox.ts";
+import type { Lane, Wait, WsContext } from "./ports.ts";
+import { Subscription, type SubscriptionEvent } from "./subscription.ts";
+import { refusal } from "./ws-error.ts";
+
+export class Desk {
+  readonly context: WsContext;
+  readonly outbox: Outbox;
+  readonly #lane: Lane;
+  readonly #line: AnswerLine;
+  readonly #onEased: () => void;
+  readonly #closing = new AbortController();
+  readonly #subscriptions = new Map<number | string, Subscription>();
+  #held = 0;
+  #heldBytes = 0;
+  #queries = 0;
+  #onIdle: (() => void) | undefined;
+
+  /** `onEased` is called whenever something was answered. */
+  constructor(context: WsContext, outbox: Outbox, onEased: () => void) {
+    this.context = context;
+    this.outbox = outbox;
+    this.#lane = context.requests.lane();
+    this.#line = new AnswerLine((bytes) => this.release(bytes));
+    this.#onEased = onEased;
+  }
+
+  /** Nothing more should be taken in for now. */
+  get full(): boolean {
+    const { commandsUnderWayMax, commandBytesUnderWayMax } = this.context.limits;
+    return this.#held >= commandsUnderWayMax || this.#heldBytes >= commandBytesUnderWayMax || !this.outbox.hasRoom;
+  }
+
+  get idle(): boolean {
+    return this.#held === 0 && this.#queries === 0;
+  }
+
+  /** Counts a request that waits for its turn. */
+  hold(bytes: number): void {
+    this.#held += 1;
+    this.#heldBytes += bytes;
+  }
+
+  release(bytes: number): void {
+    this.#held -= 1;
+    this.#heldBytes -= bytes;
+    this.#onEased();
+    if (this.idle) this.#onIdle?.();
+  }
+
+  /** Commands are proposed in the order of the calls, and `write` is called in that order. */
+  command(command: Command, bytes: number, write: (response: Response) => void): void {
+    this.hold(bytes);
+    this.#line.add(this.#lane.submit(command), bytes, write);
+  }
+
+  async query(request: ReadRequest | DescribeRequest, write: (response: Response) => void): Promise<void> {
+    const { node, requests, limits } = this.context;
+    if (this.#queries >= limits.queriesUnderWayMax) {
+      write(refusal(node.position, "overloaded", "too many reads of this connection are under way"));
+      return;
+    }
+    const bounded: ReadRequest | DescribeRequest =
+      request.kind === "describe"
+        ? request
+        : {
+            ...request,
+            maxBytes: Math.min(request.maxBytes, limits.readBytesMax),
+            waitMs: Math.min(request.waitMs, limits.readWaitMsMax),
+          };
+    this.#queries += 1;
+    try {
+      write(await requests.query(bounded, (milliseconds) => this.#wait(milliseconds)));
+    } finally {
+      this.#queries -= 1;
+      this.#onEased();
+      if (this.idle) this.#onIdle?.();
+    }
+  }
+
+  /** False if a subscription of this key is under way. Its events go to `send`, the last one an `end` or an `error`. */
+  subscribe(key: number | string, request: SubscribeRequest, send: (event: SubscriptionEvent) => void): boolean {
+    if (this.#subscriptions.has(key)) return false;
+    const { node, limits, observer } = this.context;
+    if (this.#closing.signal.aborted) {
+      send(refusal(node.position, "unavailable", "the server is stopping"));
+      return true;
+    }
+    if (this.#subscriptions.size >= limits.subscriptionsMax) {
+      send(refusal(node.position, "overloaded", "this connection has too many subscriptions"));
+      return true;
+    }
+    const subscription = new Subscription(this.context, this.outbox, request, (event) => {
+      if (event.kind === "end" || event.kind === "error") this.#forget(key);
+      send(event);
+    });
+    this.#subscriptions.set(key, subscription);
+    observer.liveReaders(1);
+    void subscription.run();
+    return true;
+  }
+
+  /** One that has ended meanwhile needs no credit. */
+  grant(key: number | string, bytes: number): void {
+    this.#subscriptions.get(key)?.grant(bytes);
+  }
+
+  /** Nothing happens if it has ended meanwhile: its end is on its way. */
+  unsubscribe(key: number | string): void {
+    this.#subscriptions.get(key)?.end("unsubscribed");
+  }
+
+  /** Ends all subscriptions and waits, each telling where to go on. */
+  endAll(reason: EndReason): void {
+    this.#closing.abort();
+    for (const subscription of [...this.#subscriptions.values()]) subscription.end(reason);
+  }
+
+  /** The peer is gone: nobody hears anything more. */
+  abandon(): void {
+    this.#closing.abort();
+    for (const [key, subscription] of [...this.#subscriptions]) {
+      subscription.cancel();
+      this.#forget(key);
+    }
+    this.outbox.close();
+    this.#onIdle?.();
+  }
+
+  /** Resolves when everything asked for is answered. */
+  settled(): Promise<void> {
+    if (this.idle) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+
+  #forget(key: number | string): void {
+    if (this.#subscriptions.delete(key)) this.context.observer.liveReaders(-1);
+  }
+
+  #wait(milliseconds: number): Wait {
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    const timer = this.context.clock.schedule(milliseconds, abort);
+    if (this.#closing.signal.aborted) abort();
+    else this.#closing.signal.addEventListener("abort", abort, { once: true });
+    return {
+      signal: controller.signal,
+      finish: () => {
+        timer.cancel();
+        this.#closing.signal.removeEventListener("abort", abort);
+      },
+    };
+  }
+}
