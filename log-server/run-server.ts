@@ -94,6 +94,7 @@ async function start(
     access: accessOf(config),
     subscriptions: { secrets, policy: { allowLoopback: isLoopback(config.listen.host) } },
     zstd: SYSTEM_ZSTD,
+    ...(config.publicUrl !== undefined && { publicUrl: config.publicUrl }),
     observer: watch.httpObserver,
     plugins: [watch.routes],
     upgrade: {

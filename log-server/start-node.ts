@@ -79,6 +79,7 @@ function configOf(options: StartOptions, data: string, temporary: boolean): Serv
     id: options.nodeName,
     token: token?.value,
     insecure: options.insecure ?? false,
+    publicUrl: undefined,
     logLevel: OPTIONS.logLevel.fallback,
     lowWaterBytes: OPTIONS.lowWaterBytes.fallback,
     segmentBytes: options.segmentBytes ?? (temporary ? TEMPORARY_SEGMENT_BYTES : OPTIONS.segmentBytes.fallback),

@@ -5,7 +5,15 @@
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { LOG_LIMITS } from "../log/limits.ts";
 import { NODE_LIMITS } from "../node/limits.ts";
-import { type HostPort, parseBoolean, parseHostPort, parseSegmentSize, parseSize, parseToken } from "./values.ts";
+import {
+  type HostPort,
+  parseBaseUrl,
+  parseBoolean,
+  parseHostPort,
+  parseSegmentSize,
+  parseSize,
+  parseToken,
+} from "./values.ts";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -21,6 +29,8 @@ export type ServerConfig = {
   /** Listening beyond this machine without a token is meant. */
   readonly insecure: boolean;
   readonly logLevel: LogLevel;
+  /** How clients and webhook receivers reach the server, when that is not where it listens: no slash at the end. */
+  readonly publicUrl: string | undefined;
   /** With less free space than this, commands that add data are refused. */
   readonly lowWaterBytes: number;
   /** How large a segment file of the log is; a few of them always exist. */
@@ -82,6 +92,12 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<ServerConfig[Name]
       const level = LOG_LEVELS.find((known) => known === text);
       return level === undefined ? err(`must be one of ${LOG_LEVELS.join(", ")}`) : ok(level);
     },
+  },
+  publicUrl: {
+    placeholder: "URL",
+    help: "how others reach the server, for Location and webhooks (default: where it listens)",
+    fallback: undefined,
+    parse: parseBaseUrl,
   },
   lowWaterBytes: {
     placeholder: "SIZE",

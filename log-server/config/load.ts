@@ -62,6 +62,7 @@ export function loadConfig(sources: ConfigSources): Result<LoadedConfig, readonl
     id: value("id"),
     token: value("token"),
     insecure: value("insecure"),
+    publicUrl: value("publicUrl"),
     logLevel: value("logLevel"),
     lowWaterBytes: value("lowWaterBytes"),
     segmentBytes: value("segmentBytes"),

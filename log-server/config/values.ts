@@ -56,6 +56,16 @@ export function parseSegmentSize(text: string): Result<number, string> {
   return size.value < SEGMENT_BYTES_MIN || size.value > SEGMENT_BYTES_MAX ? err("must be from 1MiB to 1GiB") : size;
 }
 
+/** `https://streams.example.com/base`; a slash at the end is dropped. */
+export function parseBaseUrl(text: string): Result<string, string> {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain =
+    url !== undefined && /^https?:$/.test(url.protocol) && url.search === "" && url.hash === "" && url.username === "";
+  return plain
+    ? ok(url.href.replace(/\/$/, ""))
+    : err("must be an http or https URL without query, such as https://example.com");
+}
+
 export function parseBoolean(text: string): Result<boolean, string> {
   if (text === "true" || text === "1") return ok(true);
   if (text === "false" || text === "0") return ok(false);

@@ -41,7 +41,7 @@ export class Access {
         return undefined;
       case "loopback":
         if (!isForeign(request.headers) || request.method === "OPTIONS") return undefined;
-        return unauthorized("requests from, or by the name of, another site are not accepted without a token");
+        return new HttpError("forbidden-origin", "requests from, or by the name of, another site need a token");
       case "token":
         if (this.#shows(bearerOf(request)) || request.method === "OPTIONS" || isOpen(request.url ?? ""))
           return undefined;

@@ -15,6 +15,7 @@ import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { Kv, KvWrite } from "../../src/ports/kv.ts";
 import type { LogEnd } from "./closing.ts";
 import type { SealedFacts, StreamRecord } from "./index-block.ts";
+import type { LogLimits } from "./limits.ts";
 import { rowHash } from "../../src/record/row.ts";
 import { SealedSegment } from "./sealed-segment.ts";
 import type { TermRun } from "./term-runs.ts";
@@ -34,9 +35,11 @@ export type Horizon = LogEnd & { readonly configuration: Uint8Array };
 
 export class BatchIndex {
   readonly #kv: Kv;
+  readonly #limits: LogLimits;
 
-  constructor(kv: Kv) {
+  constructor(kv: Kv, limits: LogLimits) {
     this.#kv = kv;
+    this.#limits = limits;
   }
 
   /** The segment whose rows of this stream begin at or before `offset`, the nearest one. */
@@ -68,27 +71,31 @@ export class BatchIndex {
     return { sealed, dropped };
   }
 
-  /** Enters a sealed segment: durable when it resolves. */
-  enter(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
-    const writes = streams.map((record): KvWrite => {
+  /** Enters a sealed segment: durable when it resolves. The segment itself comes last: with it, all is there. */
+  async enter(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
+    const encode = (record: StreamRecord): KvWrite => {
       const key = streamKey(record.streamId, record.firstOffset);
       return put(key, (value) => {
         value.int(segment.sequence).u32(record.firstRow).u32(record.rowCount);
         value.int(record.endOffset).int(record.bytes).int(record.lastLogTime);
       });
-    });
-    writes.push(put(segmentKey(segment.sequence), (value) => encodeSegment(value, segment.facts, segment.terms)));
-    return this.#kv.write(writes);
+    };
+    await this.#writeStreams(streams, encode);
+    await this.#kv.write([put(segmentKey(segment.sequence), (value) => encodeSegment(value, segment.facts, segment.terms))]);
   }
 
   /** Forgets a segment's streams, and remembers that its files are to be removed. */
-  drop(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
-    const writes = streams.map((record): KvWrite => ({
-      kind: "delete",
-      key: streamKey(record.streamId, record.firstOffset),
-    }));
-    writes.push(put(segmentKey(segment.sequence), (value) => value.u8(1)));
-    return this.#kv.write(writes);
+  async drop(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
+    await this.#writeStreams(streams, (record) => ({ kind: "delete", key: streamKey(record.streamId, record.firstOffset) }));
+    await this.#kv.write([put(segmentKey(segment.sequence), (value) => value.u8(1))]);
+  }
+
+  /** In pieces: a segment may hold a hundred thousand streams, and nobody is to wait for all of them. */
+  async #writeStreams(streams: readonly StreamRecord[], encode: (record: StreamRecord) => KvWrite): Promise<void> {
+    const { indexRowsPerWrite } = this.#limits;
+    for (let from = 0; from < streams.length; from += indexRowsPerWrite) {
+      await this.#kv.write(streams.slice(from, from + indexRowsPerWrite).map(encode));
+    }
   }
 
   /** The files of these segments are gone. */

@@ -118,7 +118,7 @@ export async function writeIndexBlock(
   source: { readonly logId: number; readonly sequence: number; readonly end: LogEnd; readonly index: SegmentIndex },
 ): Promise<{ facts: SealedFacts; terms: readonly TermRun[]; streams: readonly StreamRecord[] }> {
   const { index } = source;
-  const streams = [...index.streams].sort(([a], [b]) => a - b);
+  const streams = [...Uint32Array.from(index.streams.keys()).sort()].map((streamId) => [streamId, index.streams.get(streamId) as StreamRows] as const);
   const records = streamRecords(index, streams);
   const ordered: (readonly number[])[] = streams.map(([, stream]) => stream.rows);
   if (index.rejected.length > 0) ordered.push(index.rejected);

@@ -13,6 +13,7 @@ export const PAGE_HASH_LENGTH = 8;
 export const PAGE_BODY_BYTES: number = PAGE_BYTES - PAGE_HASH_LENGTH;
 const STRIPE_PAGES = 15;
 const PAGE_NUMBER_BITS = 24n;
+const WORD_BYTES = 4;
 /** Pages written at a time. */
 const WRITE_PAGES = 64;
 
@@ -129,6 +130,13 @@ async function readWhole(file: DiskFile, physicalPage: number): Promise<Uint8Arr
     if (isUnreadable(error)) return undefined;
     throw error;
   }
+}
+
+/** Exclusive or, a word at a time. */
+function addTo(sum: Uint8Array, page: Uint8Array): void {
+  const sums = new Uint32Array(sum.buffer, sum.byteOffset, PAGE_BYTES / WORD_BYTES);
+  const words = new Uint32Array(page.buffer, page.byteOffset, PAGE_BYTES / WORD_BYTES);
+  for (let word = 0; word < words.length; word += 1) sums[word] = (sums[word] as number) ^ (words[word] as number);
 }
 
 function physical(page: number): number {

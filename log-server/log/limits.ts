@@ -23,8 +23,11 @@ export type LogLimits = {
   readonly indexPagesMax: number;
   /** Files of sealed segments kept open. */
   readonly openFilesMax: number;
-  /** Entries whose index rows are saved as one row of the image. */
+  /** Entries, and their batches, whose index rows are saved as one row of the image. */
   readonly tailRowEntries: number;
+  readonly tailRowBatches: number;
+  /** Rows of the sparse index written in one transaction. */
+  readonly indexRowsPerWrite: number;
   /** Damaged tails set aside and kept, as evidence. */
   readonly quarantineFilesMax: number;
   /** Findings of damage kept for reporting. */
@@ -47,6 +50,8 @@ export const LOG_LIMITS: LogLimits = {
   indexPagesMax: 4_096,
   openFilesMax: 128,
   tailRowEntries: 256,
+  tailRowBatches: 1_024,
+  indexRowsPerWrite: 2_000,
   quarantineFilesMax: 8,
   damageMax: 1_000,
 };

@@ -12,7 +12,7 @@ import type { Row, RowChange } from "../../src/record/row.ts";
 import type { IndexReader } from "./sealed-segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";
-import { decodeTailRow, type TailEntry, type TailRow, TailRows } from "./tail-rows.ts";
+import { decodeTailRow, type TailEntry, TailRows } from "./tail-rows.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
 export type LogImageParts = {
@@ -46,10 +46,20 @@ export class LogImage {
     return this.#parts.image.stateRows();
   }
 
+  /** The tail's rows as of the last save. */
+  get tailRows(): readonly Row[] {
+    return this.#tail.saved;
+  }
+
+  /** An entry's batches are placed. */
+  applied(segment: UnsealedSegment, index: number): void {
+    this.#tail.applied(segment, index);
+  }
+
   async save(stateRows: readonly RowChange[], position: number, digest: bigint): Promise<void> {
-    const tail = this.#tail.changes(this.#parts.segments.unsealed, position);
+    const tail = this.#tail.changes(this.#parts.segments.unsealed);
     await this.#parts.image.save({ stateRows, tailRows: tail.changes, position, digest });
-    this.#tail.done(tail);
+    tail.commit();
   }
 
   async load(logEnd: number): Promise<Result<LoadedImage, ImageFault>> {
@@ -62,26 +72,36 @@ export class LogImage {
   /** Forgets it; the next save brings all of the tail. The sparse index, which goes with it, is built anew. */
   async discard(): Promise<void> {
     await this.#parts.image.discard();
-    this.#tail.loaded([]);
+    this.#tail.reset([]);
     await this.#rebuildSparseIndex();
+  }
+
+  /** Puts back what a snapshot's tail says of entries up to its position; what does not fit the log is left out. */
+  restoreFromSnapshot(rows: readonly Row[], position: number): void {
+    for (const stored of rows) {
+      const row = decodeTailRow(stored);
+      const segment = row && this.#parts.segments.bySequence(row.sequence);
+      if (row === undefined || segment?.kind !== "unsealed") continue;
+      for (const entry of row.entries) {
+        if (entry.index > position || !fits(segment, entry)) continue;
+        restoreEntry(segment, entry);
+        this.#tail.applied(segment, entry.index);
+      }
+    }
+    this.#parts.segments.rebuildTerms();
   }
 
   /** Puts the tail's rows back into the unsealed segments' indexes. */
   async #restore(loaded: LoadedImage): Promise<ImageFault | undefined> {
     const { segments } = this.#parts;
-    const rows: TailRow[] = [];
+    // Before anything is changed: an image that does not fit the log must leave no trace.
+    const restored: { segment: UnsealedSegment; entry: TailEntry }[] = [];
     for (const stored of loaded.tailRows) {
       const row = decodeTailRow(stored);
       if (row === undefined) return damaged("a row of the tail's index is malformed");
-      rows.push(row);
-    }
-    // Before anything is changed: an image that does not fit the log must leave no trace.
-    const restored: { segment: UnsealedSegment; entry: TailEntry }[] = [];
-    for (const row of rows) {
       const segment = segments.bySequence(row.sequence);
       if (segment?.kind !== "unsealed") continue;
       for (const entry of row.entries) {
-        if (entry.index > loaded.position) continue;
         if (!fits(segment, entry)) return damaged(`the tail's index does not fit entry ${entry.index}`);
         restored.push({ segment, entry });
       }
@@ -90,7 +110,7 @@ export class LogImage {
     if (missing !== undefined) return missing;
     for (const { segment, entry } of restored) restoreEntry(segment, entry);
     segments.rebuildTerms();
-    this.#tail.loaded(rows);
+    this.#tail.reset(loaded.tailRows);
     return undefined;
   }
 
@@ -144,6 +164,7 @@ function fits(segment: UnsealedSegment, entry: TailEntry): boolean {
 
 function restoreEntry(segment: UnsealedSegment, entry: TailEntry): void {
   const { index } = segment;
+  if (index.isPlaced(entry.index)) return;
   const slot = index.slotOf(entry.index);
   if (index.entries.intact[slot] === 0) {
     // The head is damaged; its batches may not be.

@@ -6,6 +6,7 @@
  *     segments/<sequence>.index.new   one that is being written
  *     quarantine/<sequence>-<place>   a damaged tail, set aside before it was cut off
  *     snapshots/                      see `snapshot-store.ts`
+ *     tails/                          the index of what was not sealed, for each snapshot
  *
  * Sequences have 16 digits and are never used twice.
  */
@@ -21,12 +22,14 @@ export class LogLayout {
   readonly segments: string;
   readonly quarantine: string;
   readonly snapshots: string;
+  readonly tails: string;
 
   constructor(root: string) {
     this.root = root;
     this.segments = `${root}/segments`;
     this.quarantine = `${root}/quarantine`;
     this.snapshots = `${root}/snapshots`;
+    this.tails = `${root}/tails`;
   }
 
   file(sequence: number, kind: SegmentFileKind): string {

@@ -104,7 +104,8 @@ export class LogWriter {
   /** After recovery: makes sure that what is offered is durable, and says so on the disk. */
   proveTail(): Promise<void> {
     return this.#exclusively(async () => {
-      const last = this.#parts.segments.last;
+      const { last, unsealed } = this.#parts.segments;
+      for (const segment of unsealed) if (segment !== last) await this.#guard(() => segment.file.raw.sync());
       if (last?.kind !== "unsealed" || last.marked) return;
       await this.#guard(() => this.#rewrite(last, last.syncedUpTo, this.#ambiguous?.place ?? last.writeEnd));
       if (this.#ambiguous !== undefined) return;

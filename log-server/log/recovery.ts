@@ -79,7 +79,7 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   const items = [...sealed.values(), ...living].sort((a, b) => a.sequence - b.sequence);
   const judged = judgeAll(items, options);
   const segments: (SealedSegment | RecoveredSegment)[] = [];
-  for (const item of judged) segments.push("kind" in item ? item : await openJudged(options, item));
+  for (const item of judged) segments.push("kind" in item ? item : await openJudged(options, item, item === judged.at(-1)));
   const end = endOf(judged);
   // Not below what a footer promised: segments between it and that are taken for cut off.
   const nextSequence = scans.reduce(
@@ -296,7 +296,7 @@ function endOf(judged: readonly (SealedSegment | JudgedSegment)[]): LogEnd {
 }
 
 /** Opens a judged segment for use, its index filled from what was read. */
-async function openJudged({ disk, layout }: RecoveryOptions, judged: JudgedSegment): Promise<RecoveredSegment> {
+async function openJudged({ disk, layout }: RecoveryOptions, judged: JudgedSegment, isLast: boolean): Promise<RecoveredSegment> {
   const { scan } = judged;
   const path = layout.file(scan.sequence, "log");
   const file = new SharedFile(await disk.open(path, "read-write"));
@@ -339,7 +339,7 @@ async function openJudged({ disk, layout }: RecoveryOptions, judged: JudgedSegme
   segment.endPlace = judged.endPlace;
   segment.writeEnd = scan.dirtyEnd;
   segment.syncedUpTo = judged.provenEnd;
-  segment.closed = judged.footer !== undefined;
+  segment.closed = judged.footer !== undefined || !isLast;
   segment.marked = judged.marked;
   return { segment, judged };
 }

@@ -16,9 +16,6 @@ import type { Spares } from "./spares.ts";
 import type { TailCache } from "./tail-cache.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
-/** What is not used of a preallocated file is given back in pieces of this size. */
-const BLOCK_BYTES = 4_096;
-
 export type SealerParts = {
   readonly disk: Disk;
   readonly layout: LogLayout;
@@ -36,8 +33,6 @@ export class Sealer {
   #running: Promise<void> | undefined;
   #paused = 0;
   #fault: DiskError | undefined;
-  /** Told whenever a segment is sealed, or cannot be. */
-  readonly #waiting: (() => void)[] = [];
 
   constructor(parts: SealerParts) {
     this.#parts = parts;
@@ -54,7 +49,6 @@ export class Sealer {
     if (this.#next() === undefined) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
-      for (const wake of this.#waiting.splice(0)) wake();
     });
   }
 
@@ -73,25 +67,10 @@ export class Sealer {
     }
   }
 
-  /** Resolves once all entries up to this one are in sealed segments. */
-  async sealedTo(index: number): Promise<void> {
-    for (;;) {
-      const { segments, poison } = this.#parts;
-      if (poison.error !== undefined) throw poison.error;
-      if (segments.unsealed.every((segment) => segment.firstIndex > index || segment.index.count === 0)) return;
-      this.#fault = undefined;
-      this.kick();
-      if (this.#running === undefined) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-      else await this.#running;
-      if (this.#fault !== undefined) throw this.#fault;
-    }
-  }
-
-  /** Nobody waits any longer. */
-  close(): void {
+  /** Starts nothing more, and resolves when what runs has ended. */
+  async close(): Promise<void> {
     this.#paused += 1;
-    this.#fault ??= new DiskError("closed", this.#parts.layout.segments, "the log is closed");
-    for (const wake of this.#waiting.splice(0)) wake();
+    await this.#running;
   }
 
   #next(): UnsealedSegment | undefined {
@@ -126,7 +105,6 @@ export class Sealer {
   async #seal(segment: UnsealedSegment): Promise<void> {
     const { disk, layout, logId, segments, batchIndex, cache } = this.#parts;
     const { sequence, index, end } = segment;
-    await this.#giveBack(segment);
     const temporary = layout.file(sequence, "index.new");
     await removeIfThere(disk, temporary);
     const file = await disk.open(temporary, "create");
@@ -147,14 +125,6 @@ export class Sealer {
     segments.replace(segment, sealed);
     cache.forget(index.rows);
     await segment.file.retire();
-  }
-
-  /** The part of the file that was preallocated and not needed. */
-  async #giveBack(segment: UnsealedSegment): Promise<void> {
-    const needed = Math.ceil(segment.writeEnd / BLOCK_BYTES) * BLOCK_BYTES;
-    if (needed >= segment.allocatedBytes) return;
-    await segment.file.raw.allocate(needed);
-    segment.allocatedBytes = needed;
   }
 
   async #remove(segment: UnsealedSegment): Promise<void> {

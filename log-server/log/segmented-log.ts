@@ -9,8 +9,8 @@
  * each batch; only then can a batch be read. It is not known here what a command or a stream is.
  *
  * After `open` the caller asks for the image with `loadImage`; if that is of no use, for a snapshot with
- * `newestSnapshot`; and applies again what follows (`entries`, `applied`). Snapshots are only taken of what is in
- * sealed segments, so that with a snapshot alone every batch can still be found.
+ * `newestSnapshot`; and applies again what follows (`entries`, `applied`). Beside each snapshot the index of the
+ * segments that were not sealed is kept, so that with a snapshot alone every batch can still be found.
  */
 import { assert } from "../../src/lib/assert.ts";
 import { ok, type Result } from "../../src/lib/result.ts";
@@ -103,6 +103,8 @@ type Parts = {
   readonly damage: DamageList;
   readonly poison: Poison;
   readonly snapshots: SnapshotStore;
+  /** The index of the unsealed segments at each snapshot's position. */
+  readonly tails: SnapshotStore;
   readonly recovered: Recovered;
 };
 
@@ -119,6 +121,9 @@ export class SegmentedLog {
   /** Where the last applied entry was. */
   #applying: UnsealedSegment | undefined;
   #appliedIndex = 0;
+  /** Where what is applied was restored from; undefined before that. */
+  #restored: "image" | "snapshot" | undefined;
+  #snapshotTail: readonly Row[] = [];
   #closed: Promise<void> | undefined;
 
   private constructor(parts: Parts) {
@@ -147,7 +152,7 @@ export class SegmentedLog {
     const damage = new DamageList(limits);
     const pool = new FilePool(disk, limits);
     const indexReader = new IndexReader(pool, layout, limits);
-    const batchIndex = new BatchIndex(kv);
+    const batchIndex = new BatchIndex(kv, limits);
     const snapshots = new SnapshotStore({ disk, directory: layout.snapshots, logId });
     await createFolders(disk, layout);
     const [snapshotPosition = 0] = await snapshots.positions();
@@ -179,6 +184,7 @@ export class SegmentedLog {
       damage,
       poison: new Poison(),
       snapshots,
+      tails: new SnapshotStore({ disk, directory: layout.tails, logId }),
       recovered: recovered.value,
     });
     return ok({ log, report: await log.#finishOpening() });
@@ -282,8 +288,9 @@ export class SegmentedLog {
       this.#applying = segment?.kind === "unsealed" ? segment : undefined;
     }
     const segment = this.#applying;
-    if (segment === undefined || segment.index.isPlaced(index)) return;
-    segment.index.place(index, placements);
+    if (segment === undefined) return;
+    if (!segment.index.isPlaced(index)) segment.index.place(index, placements);
+    this.#image.applied(segment, index);
     if (segment.closed && index === segment.lastIndex) this.#sealer.kick();
   }
 
@@ -302,8 +309,9 @@ export class SegmentedLog {
     return [...sealed, ...unsealed].map(({ endOffset, bytes, lastLogTime }) => ({ endOffset, bytes, lastLogTime }));
   }
 
-  /** Saves the state machine's changed rows, the tail's index and the position in one transaction. */
-  saveImage(stateRows: readonly RowChange[], position: LogIndex, digest: bigint): Promise<void> {
+  /** Saves the state machine's changed rows, the tail's index and the position, the last applied one, in one transaction. */
+  async saveImage(stateRows: readonly RowChange[], position: LogIndex, digest: bigint): Promise<void> {
+    assert(position === this.#appliedIndex || this.#appliedIndex === 0, "P25: the image is of what is applied");
     return this.#image.save(stateRows, position, digest);
   }
 
@@ -311,8 +319,11 @@ export class SegmentedLog {
   async loadImage(): Promise<Result<LoadedImage, ImageFault>> {
     assert(this.#appliedIndex === 0, "the image is loaded before anything is applied");
     const loaded = await this.#image.load(this.lastIndex);
-    if (loaded.ok) this.#appliedIndex = loaded.value.position;
-    else if (loaded.error.kind !== "missing") await this.discardImage();
+    if (loaded.ok) {
+      this.#restored = "image";
+      this.#appliedIndex = loaded.value.position;
+    } else if (loaded.error.kind === "missing") this.#restoreFromSnapshot();
+    else await this.discardImage();
     this.#sealer.kick();
     return loaded;
   }
@@ -322,35 +333,37 @@ export class SegmentedLog {
     await this.#image.discard();
     if (this.#horizon.index > 0) await this.#parts.batchIndex.saveHorizon(this.#horizon);
     this.#appliedIndex = 0;
+    this.#restoreFromSnapshot();
   }
 
   /** The newest intact snapshot that the log follows on. */
   async newestSnapshot(): Promise<Result<NewestSnapshot, SnapshotGap>> {
-    const newest = await this.#parts.snapshots.newest({ firstAvailableIndex: this.firstIndex });
+    const { snapshots, tails } = this.#parts;
+    const newest = await snapshots.newest({ firstAvailableIndex: this.firstIndex });
     const snapshot = newest.ok ? newest.value.snapshot : undefined;
-    if (snapshot !== undefined) {
-      const { term, hash, logTime, configuration } = snapshot.meta;
-      this.#horizon = { index: snapshot.position, term, hash, logTime, configuration };
-    }
+    if (snapshot === undefined) return newest;
+    const { position, meta } = snapshot;
+    this.#horizon = { index: position, term: meta.term, hash: meta.hash, logTime: meta.logTime, configuration: meta.configuration };
+    // A tail that is newer does as well: what was sealed since has an index block.
+    const tail = await tails.newest({ firstAvailableIndex: 1 });
+    this.#snapshotTail = tail.ok && tail.value.snapshot !== undefined ? [...tail.value.snapshot.rows] : [];
+    if (this.#restored === "snapshot") this.#restoreFromSnapshot();
     return newest;
   }
 
-  /**
-   * Writes a snapshot of what the image holds; no image may be saved meanwhile. All entries up to its position are
-   * sealed first: a snapshot is the state and the sealed segments.
-   */
+  /** Writes a snapshot of what the image holds; no image may be saved meanwhile. */
   async snapshotImage(configuration: Uint8Array = NO_CONFIGURATION): Promise<void> {
     const { position, digest } = this.#image;
     if (position === undefined || digest === undefined || position === 0 || position === this.#horizon.index) return;
-    const { segments } = this.#parts;
-    if (segments.unsealed.some((segment) => !segment.closed && segment.firstIndex <= position))
-      await this.#writer.roll();
-    await this.#sealer.sealedTo(position);
-    const end = await this.#endAt(position);
-    await this.#parts.snapshots.write(position, { ...end, configuration, digest }, this.#image.stateRows());
-    const { term, hash, logTime } = end;
+    const { snapshots, tails, batchIndex } = this.#parts;
+    const { term, hash, logTime } = await this.#endAt(position);
+    const rows = this.#image.tailRows;
+    const tailDigest = asDigest(rows.reduce((sum, [key, value]) => sum + rowHash(key, value), 0n));
+    // Before the snapshot: one that is there has its tail.
+    await tails.write(position, { term, hash, logTime, configuration: NO_CONFIGURATION, digest: tailDigest }, rows);
+    await snapshots.write(position, { term, hash, logTime, configuration, digest }, this.#image.stateRows());
     this.#horizon = { index: position, term, hash, logTime, configuration };
-    await this.#parts.batchIndex.saveHorizon(this.#horizon);
+    await batchIndex.saveHorizon(this.#horizon);
   }
 
   /** Drops sealed segments up to `position` (a verified snapshot's) that hold nothing live; how many. */
@@ -381,8 +394,7 @@ export class SegmentedLog {
 
   async #close(): Promise<void> {
     await this.#trimmer.idle();
-    this.#sealer.close();
-    await this.#sealer.idle();
+    await this.#sealer.close();
     try {
       if (this.poisoned === undefined) await this.#writer.close();
     } finally {
@@ -412,6 +424,14 @@ export class SegmentedLog {
       ambiguous: this.ambiguous,
       damage: damage.all,
     };
+  }
+
+  /** The state machine begins where a snapshot ends: the tail's index up to there comes from beside it. */
+  #restoreFromSnapshot(): void {
+    this.#restored = "snapshot";
+    this.#image.restoreFromSnapshot(this.#snapshotTail, this.#horizon.index);
+    this.#snapshotTail = [];
+    this.#sealer.kick();
   }
 
   /** What the chain has at an entry, in memory or read back. */

@@ -35,88 +35,110 @@ export type TailEntry = {
   readonly batches: readonly TailBatch[];
 };
 
-export type TailRow = {
-  readonly sequence: number;
-  readonly firstIndex: number;
-  readonly entries: readonly TailEntry[];
+export type TailRow = { readonly sequence: number; readonly firstIndex: number; readonly entries: readonly TailEntry[] };
+
+/** A row that is full, encoded once, when its last entry was applied. */
+type ClosedRow = { readonly key: Uint8Array; readonly value: Uint8Array; saved: boolean };
+
+/** Of one segment. */
+type SegmentTail = {
+  readonly closed: ClosedRow[];
+  /** The row that is being filled; a save writes what there is of it. */
+  open: { readonly firstIndex: number; lastIndex: number; batches: number } | undefined;
 };
 
-/** What one save changes, and what is saved once it succeeded. */
-export type TailChanges = { readonly changes: RowChange[]; readonly saved: ReadonlyMap<number, SavedRows> };
+/** What one save changes; tell `done` when that is saved. */
+export type TailChanges = {
+  readonly changes: readonly RowChange[];
+  /** All rows, those that did not change too. */
+  readonly rows: readonly Row[];
+  readonly commit: () => void;
+};
 
-/** Of a segment: the first indexes of its rows, and the last entry that they hold. */
-type SavedRows = { readonly firstIndexes: readonly number[]; readonly lastIndex: number };
-
-/** Remembers what the image holds, so that a save brings only what is new. */
+/** The rows of the unsealed segments: what the image holds of them, and what is still to be saved. */
 export class TailRows {
   readonly #limits: LogLimits;
-  #saved: ReadonlyMap<number, SavedRows> = new Map();
+  readonly #tails = new Map<number, SegmentTail>();
+  #saved: readonly Row[] = [];
 
   constructor(limits: LogLimits) {
     this.#limits = limits;
   }
 
-  /** The image holds these rows. */
-  loaded(rows: readonly TailRow[]): void {
-    const saved = new Map<number, SavedRows>();
-    for (const row of rows) {
-      const firstIndexes = [...(saved.get(row.sequence)?.firstIndexes ?? []), row.firstIndex];
-      saved.set(row.sequence, { firstIndexes, lastIndex: row.firstIndex + row.entries.length - 1 });
-    }
-    this.#saved = saved;
+  /** All rows as of the last save. */
+  get saved(): readonly Row[] {
+    return this.#saved;
   }
 
-  /** What brings the image to `position`; tell `done` when that is saved. */
-  changes(unsealed: readonly UnsealedSegment[], position: number): TailChanges {
+  /** The image holds these rows, and nothing else. */
+  reset(rows: readonly Row[]): void {
+    this.#tails.clear();
+    this.#saved = rows;
+    for (const [key, value] of rows) {
+      const { sequence } = readKey(key);
+      const tail = this.#tailOf(sequence);
+      tail.closed.push({ key, value, saved: true });
+    }
+  }
+
+  /** An entry's batches are placed, the one after the last. */
+  applied(segment: UnsealedSegment, index: number): void {
+    const tail = this.#tailOf(segment.sequence);
+    const batches = segment.index.entries.rowCount[segment.index.slotOf(index)] as number;
+    const open = (tail.open ??= { firstIndex: index, lastIndex: index, batches: 0 });
+    open.lastIndex = index;
+    open.batches += batches;
+    const { tailRowEntries, tailRowBatches } = this.#limits;
+    if (index - open.firstIndex + 1 < tailRowEntries && open.batches < tailRowBatches) return;
+    const value = encodeRow(segment, open.firstIndex, index);
+    tail.closed.push({ key: keyOf(segment.sequence, open.firstIndex), value, saved: false });
+    tail.open = undefined;
+  }
+
+  /** What brings the image to the last applied entry. */
+  changes(unsealed: readonly UnsealedSegment[]): TailChanges {
     const changes: RowChange[] = [];
-    const saved = new Map<number, SavedRows>();
+    const rows: Row[] = [];
+    const commits: (() => void)[] = [];
     const present = new Set(unsealed.map((segment) => segment.sequence));
-    for (const [sequence, rows] of this.#saved) {
+    for (const [sequence, tail] of this.#tails) {
       if (present.has(sequence)) continue;
-      for (const firstIndex of rows.firstIndexes) changes.push({ key: keyOf(sequence, firstIndex), value: undefined });
+      for (const row of tail.closed) changes.push({ key: row.key, value: undefined });
+      if (tail.open !== undefined) changes.push({ key: keyOf(sequence, tail.open.firstIndex), value: undefined });
+      commits.push(() => this.#tails.delete(sequence));
     }
     for (const segment of unsealed) {
-      const before = this.#saved.get(segment.sequence);
-      const after = this.#segmentChanges(segment, before, Math.min(position, segment.lastIndex), changes);
-      if (after !== undefined) saved.set(segment.sequence, after);
+      const tail = this.#tails.get(segment.sequence);
+      if (tail === undefined) continue;
+      for (const row of tail.closed) {
+        rows.push([row.key, row.value]);
+        if (row.saved) continue;
+        changes.push({ key: row.key, value: row.value });
+        commits.push(() => {
+          row.saved = true;
+        });
+      }
+      if (tail.open === undefined) continue;
+      const { firstIndex, lastIndex } = tail.open;
+      const key = keyOf(segment.sequence, firstIndex);
+      const value = encodeRow(segment, firstIndex, lastIndex);
+      rows.push([key, value]);
+      changes.push({ key, value });
     }
-    return { changes, saved };
+    const commit = (): void => {
+      for (const one of commits) one();
+      this.#saved = rows;
+    };
+    return { changes, rows, commit };
   }
 
-  done(changes: TailChanges): void {
-    this.#saved = changes.saved;
+  #tailOf(sequence: number): SegmentTail {
+    const known = this.#tails.get(sequence);
+    if (known !== undefined) return known;
+    const tail: SegmentTail = { closed: [], open: undefined };
+    this.#tails.set(sequence, tail);
+    return tail;
   }
-
-  /** Adds the rows of what is not saved yet; the last row may have room, and is then written anew. */
-  #segmentChanges(
-    segment: UnsealedSegment,
-    before: SavedRows | undefined,
-    lastIndex: number,
-    changes: RowChange[],
-  ): SavedRows | undefined {
-    if (before !== undefined && before.lastIndex >= lastIndex) return before;
-    const { tailRowEntries } = this.#limits;
-    const firstIndexes = [...(before?.firstIndexes ?? [])];
-    let next = before === undefined ? segment.firstIndex : before.lastIndex + 1;
-    const open = firstIndexes.at(-1);
-    if (open !== undefined && next - open < tailRowEntries) next = open;
-    else if (next > lastIndex) return before;
-    while (next <= lastIndex) {
-      const last = Math.min(lastIndex, next + tailRowEntries - 1);
-      if (!isPlaced(segment, next, last)) break;
-      changes.push({ key: keyOf(segment.sequence, next), value: encodeRow(segment, next, last) });
-      if (firstIndexes.at(-1) !== next) firstIndexes.push(next);
-      next = last + 1;
-    }
-    return firstIndexes.length === 0 ? undefined : { firstIndexes, lastIndex: next - 1 };
-  }
-}
-
-/** Entries whose batches' places are not known (their index was lost) are not saved, nor is what follows them. */
-function isPlaced(segment: UnsealedSegment, from: number, to: number): boolean {
-  for (let index = from; index <= to; index += 1)
-    if (segment.index.entries.placed[segment.index.slotOf(index)] === 0) return false;
-  return true;
 }
 
 function encodeRow(segment: UnsealedSegment, from: number, to: number): Uint8Array {
@@ -151,9 +173,7 @@ function encodeRow(segment: UnsealedSegment, from: number, to: number): Uint8Arr
 /** A row of the image, read back; undefined for one that is malformed. */
 export function decodeTailRow([key, value]: Row): TailRow | undefined {
   if (key.length !== KEY_LENGTH) return undefined;
-  const keys = new DataView(key.buffer, key.byteOffset, key.byteLength);
-  const sequence = Number(keys.getBigUint64(0));
-  const firstIndex = Number(keys.getBigUint64(8));
+  const { sequence, firstIndex } = readKey(key);
   const reader = new ByteReader(value);
   const count = reader.count(reader.remaining);
   const entries: TailEntry[] = [];
@@ -195,4 +215,9 @@ function keyOf(sequence: number, firstIndex: number): Uint8Array {
   data.setBigUint64(0, BigInt(sequence));
   data.setBigUint64(8, BigInt(firstIndex));
   return key;
+}
+
+function readKey(key: Uint8Array): { sequence: number; firstIndex: number } {
+  const data = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  return { sequence: Number(data.getBigUint64(0)), firstIndex: Number(data.getBigUint64(8)) };
 }

@@ -58,6 +58,7 @@ describe("what wins", () => {
       listen: { host: "::1", port: 0 },
     });
     expect(config({ args: ["--low-water-bytes", "1GiB"] }).lowWaterBytes).toBe(2 ** 30);
+    expect(config({ args: ["--public-url", "https://example.com/"] }).publicUrl).toBe("https://example.com");
   });
 
   it("finds the file through the environment, too", () => {

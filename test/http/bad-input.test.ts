@@ -202,7 +202,7 @@ describe("requests that are refused", () => {
     ],
     [
       "a page from elsewhere",
-      "unauthorized",
+      "forbidden-origin",
       () => send("POST", text, { headers: { ...TEXT, origin: "https://example.com" }, body: "x" }),
     ],
     [

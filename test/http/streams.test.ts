@@ -197,8 +197,8 @@ describe("access", () => {
       fetch(at("s/none"), { method: "POST", headers: { ...TEXT, ...headers }, body: "x" }).then(
         (answer) => answer.status,
       );
-    expect(await post({ origin: "https://example.com" })).toBe(401);
-    expect(await post({ origin: "null" })).toBe(401);
+    expect(await post({ origin: "https://example.com" })).toBe(403);
+    expect(await post({ origin: "null" })).toBe(403);
     expect(await post({ origin: "http://localhost:5173" })).toBe(404);
   });
 });

@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import type { AccessConfig } from "../../log-server/http/auth.ts";
 import { HTTP_LIMITS, type HttpLimits } from "../../log-server/http/limits.ts";
 import { type HttpObserver, NO_HTTP_OBSERVER } from "../../log-server/http/observer.ts";
-import { createHttpServer } from "../../log-server/http/server.ts";
+import { createHttpServer, type UpgradeFace } from "../../log-server/http/server.ts";
 import { temporarySecrets } from "../../log-server/http/subscriptions/secrets.ts";
 import { LOG_LIMITS } from "../../log-server/log/limits.ts";
 import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
@@ -29,6 +29,7 @@ export type TestServerOptions = {
   readonly node?: Partial<NodeLimits>;
   readonly access?: AccessConfig;
   readonly observer?: Partial<HttpObserver>;
+  readonly upgrade?: (node: LogNode) => UpgradeFace;
 };
 
 const MIB = 1_024 * 1_024;
@@ -73,6 +74,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     limits: options.http ?? HTTP_LIMITS,
     zstd: SYSTEM_ZSTD,
     observer: { ...NO_HTTP_OBSERVER, ...options.observer },
+    ...(options.upgrade !== undefined && { upgrade: options.upgrade(node) }),
   });
   const url = await http.listen({ host: "127.0.0.1", port: 0 });
   return {

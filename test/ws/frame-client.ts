@@ -23,6 +23,8 @@ export class FrameClient {
   readonly socket: WebSocket;
   readonly closed: Promise<Closed>;
   readonly texts: string[] = [];
+  /** The numbers of all answers, in the order in which they came. */
+  readonly arrived: number[] = [];
   readonly #answers = new Map<number, Answer[]>();
   readonly #waiting = new Set<() => void>();
   #isClosed = false;
@@ -107,6 +109,7 @@ export class FrameClient {
         const answers = this.#answers.get(frame.requestId) ?? [];
         this.#answers.set(frame.requestId, answers);
         answers.push(decode(frame));
+        this.arrived.push(frame.requestId);
       }
     }
     this.#wake();

@@ -151,7 +151,7 @@ class SubscriptionRoutes {
     if (delivery.kind !== "pull-wake") throw invalid("the subscription is not delivered by pull-wake");
     // Advice for workers that poll; what they race for is decided when the claim is applied (I9).
     if (phase.kind === "idle" && !hasPending)
-      throw new HttpError("condition-failed", "the subscription has nothing pending");
+      throw new HttpError("nothing-pending", "the subscription has nothing pending");
     const wakeId = newWakeId(node.entropy);
     const result = await this.#propose({ kind: "subscription-claim", id, worker, wakeId });
     if (result.kind !== "subscription-claimed") throw unexpectedResult(result);

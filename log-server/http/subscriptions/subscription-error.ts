@@ -10,7 +10,7 @@ const PROTOCOL_CODES: Partial<Readonly<Record<ErrorCode, string>>> = {
   "webhook-forbidden": "WEBHOOK_URL_REJECTED",
   "already-claimed": "ALREADY_CLAIMED",
   "fenced": "FENCED",
-  "condition-failed": "NO_PENDING_WORK",
+  "nothing-pending": "NO_PENDING_WORK",
   "malformed-offset": "INVALID_OFFSET",
   "unauthorized": "TOKEN_INVALID",
 };
