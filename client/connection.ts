@@ -15,6 +15,7 @@ import { CLIENT_LIMITS } from "./limits.ts";
 import type { ReadAnswer, ReadQuery } from "./read-answer.ts";
 import type { SendRead } from "./record-stream.ts";
 import { rejectionError } from "./rejection.ts";
+import { SubscriptionReader } from "./subscription-reader.ts";
 import type { Transport } from "./transport.ts";
 
 const MS_PER_SECOND = 1_000;
@@ -59,6 +60,22 @@ export class Connection {
     if (response.kind === "records") return response;
     throw new TidemarkError("protocol-error", `a read was answered with "${response.kind}"`);
   };
+
+  /** How one reader reads: by a subscription where the transport has them. Each reader has its own. */
+  reader(): SendRead {
+    const subscribe = this.#transport.subscribe?.bind(this.#transport);
+    if (subscribe === undefined) return this.sendRead;
+    const noted: typeof subscribe = (request, events) =>
+      subscribe(request, {
+        ...events,
+        onEvent: (event) => {
+          this.#position = Math.max(this.#position, event.position);
+          events.onEvent(event);
+        },
+      });
+    const reader = new SubscriptionReader(noted, responseError);
+    return (query, signal) => reader.read(query, signal);
+  }
 
   /** The session for single appends to a stream: made at the first, kept while there is room. */
   appends(stream: string): AppendSession {

@@ -81,7 +81,7 @@ async function requestHeaders(token: TokenSource | undefined, signal: AbortSigna
 }
 
 /** Nothing was sent yet, whatever goes wrong here. */
-async function askForToken(token: () => string | Promise<string>, signal: AbortSignal): Promise<string> {
+export async function askForToken(token: () => string | Promise<string>, signal: AbortSignal): Promise<string> {
   let onAbort: (() => void) | undefined;
   const given = new Promise<never>((_, reject) => {
     onAbort = () => reject(withOutcome(asTidemarkError(signal.reason), "not-applied"));
@@ -116,7 +116,7 @@ async function readBody(response: Response, bytesMax: number): Promise<Uint8Arra
 }
 
 /** An answer that is not frames: the server's problem document, or what some proxy on the way had to say. */
-async function refusal(response: Response): Promise<TidemarkError> {
+export async function refusal(response: Response): Promise<TidemarkError> {
   const retryAfterSeconds = Number(response.headers.get("retry-after"));
   const details = retryAfterSeconds > 0 ? { retryAfterMs: retryAfterSeconds * MS_PER_SECOND } : {};
   const problem = await readProblem(response);

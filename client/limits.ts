@@ -21,6 +21,10 @@ export const CLIENT_LIMITS = {
   queuedBytesMax: 64 * 1024 * 1024,
   /** Reads and long-polls in flight; beyond these a read fails with `overloaded`. */
   readsInFlightMax: 1_024,
+  /** A connection that is silent for this long is asked whether it is there. */
+  pingAfterMs: 10_000,
+  /** Frames of one message from the server. */
+  framesPerMessageMax: 1_048_576,
   /** A whole answer: a read's bytes, and a batch that was larger than asked for. */
   responseBytesMax: 96 * 1024 * 1024,
   /** What is read of an error's body. */

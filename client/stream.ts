@@ -235,7 +235,7 @@ export class Stream {
   }
 
   #reader(options: ReadOptions, mode: Pick<RecordStreamConfig, "live" | "timeoutMs" | "onStatus">): RecordStream {
-    return new RecordStream(this.#connection.environment, this.#connection.sendRead, {
+    return new RecordStream(this.#connection.environment, this.#connection.reader(), {
       ...mode,
       stream: this.name,
       from: toFrom(options),

@@ -3,7 +3,25 @@
  * same frames over one connection. A transport neither retries nor interprets: one request, one answer or one error.
  */
 import type { Request } from "../src/wire/request.ts";
-import type { Response } from "../src/wire/response.ts";
+import type { ErrorResponse, RecordsResponse, Response } from "../src/wire/response.ts";
+import type { EndResponse, GapResponse, SubscribedResponse, SubscribeRequest } from "../src/wire/socket-frames.ts";
+import type { TidemarkError } from "./error.ts";
+
+/** In the server's order; `end` and `error` are the last one. */
+export type SubscriptionEvent = SubscribedResponse | RecordsResponse | GapResponse | EndResponse | ErrorResponse;
+
+export type SubscriptionEvents = {
+  readonly onEvent: (event: SubscriptionEvent) => void;
+  /** The connection was lost, or never came about; nothing follows. May be called before `subscribe` returns. */
+  readonly onError: (error: TidemarkError) => void;
+};
+
+export type SubscriptionHandle = {
+  /** Lets the server send this many more bytes. */
+  readonly grant: (bytes: number) => void;
+  /** No event is of interest any more. */
+  readonly close: () => void;
+};
 
 export interface Transport {
   /**
@@ -14,6 +32,11 @@ export interface Transport {
    * the request surely never left, else `unknown`. When `signal` fires it rejects at once, with the signal's code.
    */
   request(request: Request, signal: AbortSignal): Promise<Response>;
+  /**
+   * Follows a stream: the server sends by itself, as far as the credit goes. Only where the connection lasts; without it,
+   * readers ask again and again. A subscription is not begun again by itself after its connection was lost.
+   */
+  subscribe?(request: SubscribeRequest, events: SubscriptionEvents): SubscriptionHandle;
   /** Ends everything under way. */
   close(): Promise<void>;
 }

@@ -4,7 +4,8 @@
  */
 import type { HttpServerOptions } from "./http/server.ts";
 import type { HttpObserver } from "./http/observer.ts";
-import type { LogNode, NodeStatus } from "./node/log-node.ts";
+import type { LogNode } from "./node/log-node.ts";
+import type { NodeStatus } from "./node/node-status.ts";
 import type { NodeObserver } from "./node/observer.ts";
 import { Health } from "./observe/health.ts";
 import type { Detail, EventLog } from "./observe/logging.ts";

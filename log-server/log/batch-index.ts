@@ -81,12 +81,17 @@ export class BatchIndex {
       });
     };
     await this.#writeStreams(streams, encode);
-    await this.#kv.write([put(segmentKey(segment.sequence), (value) => encodeSegment(value, segment.facts, segment.terms))]);
+    await this.#kv.write([
+      put(segmentKey(segment.sequence), (value) => encodeSegment(value, segment.facts, segment.terms)),
+    ]);
   }
 
   /** Forgets a segment's streams, and remembers that its files are to be removed. */
   async drop(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
-    await this.#writeStreams(streams, (record) => ({ kind: "delete", key: streamKey(record.streamId, record.firstOffset) }));
+    await this.#writeStreams(streams, (record) => ({
+      kind: "delete",
+      key: streamKey(record.streamId, record.firstOffset),
+    }));
     await this.#kv.write([put(segmentKey(segment.sequence), (value) => value.u8(1))]);
   }
 

@@ -118,7 +118,9 @@ export async function writeIndexBlock(
   source: { readonly logId: number; readonly sequence: number; readonly end: LogEnd; readonly index: SegmentIndex },
 ): Promise<{ facts: SealedFacts; terms: readonly TermRun[]; streams: readonly StreamRecord[] }> {
   const { index } = source;
-  const streams = [...Uint32Array.from(index.streams.keys()).sort()].map((streamId) => [streamId, index.streams.get(streamId) as StreamRows] as const);
+  const streams = [...Uint32Array.from(index.streams.keys()).sort()].map(
+    (streamId) => [streamId, index.streams.get(streamId) as StreamRows] as const,
+  );
   const records = streamRecords(index, streams);
   const ordered: (readonly number[])[] = streams.map(([, stream]) => stream.rows);
   if (index.rejected.length > 0) ordered.push(index.rejected);
@@ -134,7 +136,7 @@ export async function writeIndexBlock(
     entryCount: index.count,
     termCount: terms.length,
   };
-  const writer = new PageWriter(file, source.sequence);
+  const writer = new PageWriter(file, source.sequence, new IndexTables(facts).pageCount);
   await writer.add((_page, data) => writeFacts(data, facts));
   await writeTable(writer, "streams", records.length, (data, at, record) =>
     writeStream(data, at, records[record] as StreamRecord),

@@ -21,16 +21,19 @@ const WRITE_PAGES = 64;
 export class PageWriter {
   readonly #file: DiskFile;
   readonly #seed: bigint;
-  readonly #buffer: Uint8Array = new Uint8Array(WRITE_PAGES * PAGE_BYTES);
+  readonly #buffer: Uint8Array;
   readonly #parity: Uint8Array = new Uint8Array(PAGE_BYTES);
   #buffered = 0;
   #written = 0;
   /** Pages without parity ones. */
   #pages = 0;
 
-  constructor(file: DiskFile, sequence: number) {
+  /** `pageCount`: how many pages will come. */
+  constructor(file: DiskFile, sequence: number, pageCount: number) {
     this.#file = file;
     this.#seed = seedOf(sequence);
+    const physicalPages = pageCount + Math.ceil(pageCount / STRIPE_PAGES);
+    this.#buffer = new Uint8Array(Math.min(WRITE_PAGES, physicalPages + 1) * PAGE_BYTES);
   }
 
   /** A page whose body `fill` writes: zeroed, from the hash's end on. */
@@ -40,12 +43,11 @@ export class PageWriter {
     const data = new DataView(page.buffer, page.byteOffset, PAGE_BYTES);
     fill(page, data);
     data.setBigUint64(0, xxh64(page.subarray(PAGE_HASH_LENGTH), this.#seed + BigInt(this.#pages)), true);
-    for (let place = 0; place < PAGE_BYTES; place += 1)
-      this.#parity[place] = (this.#parity[place] as number) ^ (page[place] as number);
+    addTo(this.#parity, page);
     this.#pages += 1;
     if (this.#pages % STRIPE_PAGES === 0) this.#endStripe();
     // A parity page may follow a page at once: room for two.
-    if (this.#buffered >= WRITE_PAGES - 1) await this.#flush();
+    if (this.#buffered >= this.#buffer.length / PAGE_BYTES - 1) await this.#flush();
   }
 
   async finish(): Promise<void> {
@@ -116,8 +118,7 @@ async function rebuild(
     if (other === page) continue;
     const bytes = await readWhole(file, other === end ? physical(end - 1) + 1 : physical(other));
     if (bytes === undefined) return undefined;
-    for (let place = 0; place < PAGE_BYTES; place += 1)
-      rebuilt[place] = (rebuilt[place] as number) ^ (bytes[place] as number);
+    addTo(rebuilt, bytes);
   }
   return pageIsIntact(rebuilt, sequence, page) ? rebuilt : undefined;
 }

@@ -73,6 +73,11 @@ export class LogImage {
   async discard(): Promise<void> {
     await this.#parts.image.discard();
     this.#tail.reset([]);
+    for (const segment of this.#parts.segments.unsealed) {
+      for (let index = segment.firstIndex; index <= segment.lastIndex; index += 1) {
+        if (segment.index.isPlaced(index)) this.#tail.applied(segment, index);
+      }
+    }
     await this.#rebuildSparseIndex();
   }
 
@@ -83,7 +88,7 @@ export class LogImage {
       const segment = row && this.#parts.segments.bySequence(row.sequence);
       if (row === undefined || segment?.kind !== "unsealed") continue;
       for (const entry of row.entries) {
-        if (entry.index > position || !fits(segment, entry)) continue;
+        if (entry.index > position || !fits(segment, entry) || segment.index.isPlaced(entry.index)) continue;
         restoreEntry(segment, entry);
         this.#tail.applied(segment, entry.index);
       }
@@ -164,7 +169,6 @@ function fits(segment: UnsealedSegment, entry: TailEntry): boolean {
 
 function restoreEntry(segment: UnsealedSegment, entry: TailEntry): void {
   const { index } = segment;
-  if (index.isPlaced(entry.index)) return;
   const slot = index.slotOf(entry.index);
   if (index.entries.intact[slot] === 0) {
     // The head is damaged; its batches may not be.

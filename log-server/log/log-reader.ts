@@ -20,7 +20,7 @@ import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
 import type { Segment, SegmentList } from "./segment-list.ts";
 import { batchIsIntact } from "./segment-scan.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
-import { isGone } from "./unreadable.ts";
+import { isGone, isMissing } from "./unreadable.ts";
 
 export type StoredBatch = {
   readonly firstOffset: number;
@@ -357,7 +357,7 @@ export class LogReader {
     try {
       return await fetchExtents(pooled, extents, limits);
     } catch (error) {
-      if (!isGone(error)) throw error;
+      if (!isMissing(error)) throw error;
       return extents.map(() => undefined);
     }
   }

@@ -12,10 +12,11 @@ import { EMPTY_LOG, type LogEnd } from "./closing.ts";
 import type { DamageList } from "./damage.ts";
 import { FRAME_HEADER_LENGTH } from "./frame.ts";
 import type { LogLimits } from "./limits.ts";
-import { type LogLayout, parseSegmentFileName } from "./log-layout.ts";
+import type { LogLayout } from "./log-layout.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
 import { footerOf, type JudgedSegment, judgeSegment, previousOf } from "./segment-judge.ts";
 import { isUnused, type ScanFault, scanSegment, type SegmentScan } from "./segment-scan.ts";
+import { findSealed, takeInventory } from "./segment-inventory.ts";
 import { SharedFile } from "./shared-file.ts";
 import { openSpare, type Spare, UnsealedSegment } from "./unsealed-segment.ts";
 
@@ -47,9 +48,6 @@ export type Recovered = {
   readonly scannedBytes: number;
 };
 
-/** The files of `segments/`, by sequence. */
-type Inventory = { readonly logs: Set<number>; readonly indexes: ReadonlySet<number>; readonly highest: number };
-
 export async function recover(options: RecoveryOptions): Promise<Result<Recovered, ScanFault>> {
   const { disk, layout } = options;
   const inventory = await takeInventory(options);
@@ -79,7 +77,8 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   const items = [...sealed.values(), ...living].sort((a, b) => a.sequence - b.sequence);
   const judged = judgeAll(items, options);
   const segments: (SealedSegment | RecoveredSegment)[] = [];
-  for (const item of judged) segments.push("kind" in item ? item : await openJudged(options, item, item === judged.at(-1)));
+  for (const item of judged)
+    segments.push("kind" in item ? item : await openJudged(options, item, item === judged.at(-1)));
   const end = endOf(judged);
   // Not below what a footer promised: segments between it and that are taken for cut off.
   const nextSequence = scans.reduce(
@@ -87,95 +86,6 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
     inventory.highest + 1,
   );
   return ok({ segments, spares, nextSequence, end, scannedBytes: done });
-}
-
-async function takeInventory({ disk, layout }: RecoveryOptions): Promise<Inventory> {
-  const logs = new Set<number>();
-  const indexes = new Set<number>();
-  let highest = 0;
-  for (const name of await disk.list(layout.segments)) {
-    const parsed = parseSegmentFileName(name);
-    if (parsed === undefined) continue;
-    highest = Math.max(highest, parsed.sequence);
-    if (parsed.kind === "log") logs.add(parsed.sequence);
-    else if (parsed.kind === "index") indexes.add(parsed.sequence);
-    else await disk.remove(`${layout.segments}/${name}`);
-  }
-  // What is seen here must stay: a name may have been given by a process that was killed before it was durable.
-  await disk.syncDirectory(layout.segments);
-  return { logs, indexes, highest };
-}
-
-/** The sealed segments, with what the sparse index knows of them or else their blocks; the former is brought up to date. */
-async function findSealed(options: RecoveryOptions, inventory: Inventory): Promise<Map<number, SealedSegment>> {
-  const { batchIndex, indexReader, damage } = options;
-  const known = batchIndex.segments();
-  await finishDrops(options, known.dropped, inventory);
-  const entered = new Map(known.sealed.map((segment) => [segment.sequence, segment]));
-  const sealed = new Map<number, SealedSegment>();
-  for (const sequence of [...inventory.indexes].sort((a, b) => a - b)) {
-    if (known.dropped.includes(sequence)) continue;
-    const segment = entered.get(sequence) ?? (await enterAgain(batchIndex, indexReader, sequence));
-    if (segment === undefined) {
-      damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} cannot be read` });
-      continue;
-    }
-    if (!inventory.logs.has(sequence) && !entered.has(sequence) && segment.lastIndex <= options.snapshotPosition) {
-      // A trim was interrupted, and the store that would say so is lost, too.
-      await options.disk.remove(options.layout.file(sequence, "index"));
-      continue;
-    }
-    sealed.set(sequence, segment);
-  }
-  for (const segment of entered.values()) {
-    const { sequence, firstIndex, lastIndex } = segment;
-    if (!inventory.logs.has(sequence)) {
-      damage.add({
-        kind: "segment",
-        segment: sequence,
-        firstIndex,
-        lastIndex,
-        message: `the file of segment ${sequence} is missing`,
-      });
-    } else if (!inventory.indexes.has(sequence)) {
-      damage.add({
-        kind: "index",
-        segment: sequence,
-        firstIndex,
-        lastIndex,
-        message: `the index of segment ${sequence} is missing`,
-      });
-    }
-  }
-  return sealed;
-}
-
-async function enterAgain(
-  batchIndex: BatchIndex,
-  indexReader: IndexReader,
-  sequence: number,
-): Promise<SealedSegment | undefined> {
-  const segment = await indexReader.open(sequence);
-  const streams = segment && (await indexReader.streams(segment));
-  if (segment === undefined || streams === undefined) return undefined;
-  await batchIndex.enter(segment, streams);
-  return segment;
-}
-
-/** Removes what a trim had decided to remove when it was interrupted. */
-async function finishDrops(
-  { disk, layout, batchIndex }: RecoveryOptions,
-  dropped: readonly number[],
-  inventory: Inventory,
-): Promise<void> {
-  if (dropped.length === 0) return;
-  for (const sequence of dropped) {
-    if (inventory.logs.has(sequence)) await disk.remove(layout.file(sequence, "log"));
-    if (inventory.indexes.has(sequence)) await disk.remove(layout.file(sequence, "index"));
-    inventory.logs.delete(sequence);
-  }
-  await disk.syncDirectory(layout.segments);
-  await batchIndex.forget(dropped);
 }
 
 /** Tells used segments from spares: files that were never written to, behind all that were. */
@@ -296,7 +206,11 @@ function endOf(judged: readonly (SealedSegment | JudgedSegment)[]): LogEnd {
 }
 
 /** Opens a judged segment for use, its index filled from what was read. */
-async function openJudged({ disk, layout }: RecoveryOptions, judged: JudgedSegment, isLast: boolean): Promise<RecoveredSegment> {
+async function openJudged(
+  { disk, layout }: RecoveryOptions,
+  judged: JudgedSegment,
+  isLast: boolean,
+): Promise<RecoveredSegment> {
   const { scan } = judged;
   const path = layout.file(scan.sequence, "log");
   const file = new SharedFile(await disk.open(path, "read-write"));

@@ -21,7 +21,7 @@ import { PAGE_BYTES, pageCountOf, pageIsIntact, placeOfPage, readPage } from "./
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { TermRun } from "./term-runs.ts";
-import { isMissingOrUnreadable } from "./unreadable.ts";
+import { isMissing, isUnreadable } from "./unreadable.ts";
 
 export class SealedSegment {
   readonly kind = "sealed";
@@ -199,7 +199,7 @@ export class IndexReader {
     try {
       return await this.#pool.use(path, work);
     } catch (error) {
-      if (isMissingOrUnreadable(error)) return undefined;
+      if (isMissing(error) || isUnreadable(error)) return undefined;
       throw error;
     }
   }

@@ -4,7 +4,7 @@
  *
  * The block is durable under its name before the sparse index knows of it; until then a restart scans the segment.
  */
-import { type Disk, DiskError } from "../../src/ports/disk.ts";
+import { type Disk, DiskError, type DiskFile } from "../../src/ports/disk.ts";
 import type { BatchIndex } from "./batch-index.ts";
 import { writeIndexBlock } from "./index-block.ts";
 import type { LogLimits } from "./limits.ts";
@@ -106,8 +106,7 @@ export class Sealer {
     const { disk, layout, logId, segments, batchIndex, cache } = this.#parts;
     const { sequence, index, end } = segment;
     const temporary = layout.file(sequence, "index.new");
-    await removeIfThere(disk, temporary);
-    const file = await disk.open(temporary, "create");
+    const file = await createAnew(disk, temporary);
     let block: Awaited<ReturnType<typeof writeIndexBlock>>;
     try {
       block = await writeIndexBlock(file, { logId, sequence, end, index });
@@ -136,10 +135,13 @@ export class Sealer {
   }
 }
 
-async function removeIfThere(disk: Disk, path: string): Promise<void> {
+/** What an earlier attempt left behind is replaced. */
+async function createAnew(disk: Disk, path: string): Promise<DiskFile> {
   try {
-    await disk.remove(path);
+    return await disk.open(path, "create");
   } catch (error) {
-    if (!(error instanceof DiskError) || error.code !== "not-found") throw error;
+    if (!(error instanceof DiskError) || error.code !== "exists") throw error;
   }
+  await disk.remove(path);
+  return disk.open(path, "create");
 }

@@ -14,7 +14,7 @@
  */
 import { assert } from "../../src/lib/assert.ts";
 import { ok, type Result } from "../../src/lib/result.ts";
-import type { Disk, DiskError } from "../../src/ports/disk.ts";
+import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import { BatchIndex, type Horizon } from "./batch-index.ts";
@@ -29,7 +29,7 @@ import { LogReader, type StoredBatch } from "./log-reader.ts";
 import { type DiscardedTail, LogWriter } from "./log-writer.ts";
 import { Poison } from "./poison.ts";
 import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
-import type { RowChange } from "../../src/record/row.ts";
+import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { IndexReader } from "./sealed-segment.ts";
 import { Sealer } from "./sealer.ts";
 import type { BatchPlacement } from "./segment-index.ts";
@@ -288,8 +288,8 @@ export class SegmentedLog {
       this.#applying = segment?.kind === "unsealed" ? segment : undefined;
     }
     const segment = this.#applying;
-    if (segment === undefined) return;
-    if (!segment.index.isPlaced(index)) segment.index.place(index, placements);
+    if (segment === undefined || segment.index.isPlaced(index)) return;
+    segment.index.place(index, placements);
     this.#image.applied(segment, index);
     if (segment.closed && index === segment.lastIndex) this.#sealer.kick();
   }
@@ -321,6 +321,7 @@ export class SegmentedLog {
     const loaded = await this.#image.load(this.lastIndex);
     if (loaded.ok) {
       this.#restored = "image";
+      this.#snapshotTail = [];
       this.#appliedIndex = loaded.value.position;
     } else if (loaded.error.kind === "missing") this.#restoreFromSnapshot();
     else await this.discardImage();
@@ -338,12 +339,20 @@ export class SegmentedLog {
 
   /** The newest intact snapshot that the log follows on. */
   async newestSnapshot(): Promise<Result<NewestSnapshot, SnapshotGap>> {
-    const { snapshots, tails } = this.#parts;
+    const { snapshots, tails, batchIndex } = this.#parts;
     const newest = await snapshots.newest({ firstAvailableIndex: this.firstIndex });
     const snapshot = newest.ok ? newest.value.snapshot : undefined;
     if (snapshot === undefined) return newest;
     const { position, meta } = snapshot;
-    this.#horizon = { index: position, term: meta.term, hash: meta.hash, logTime: meta.logTime, configuration: meta.configuration };
+    this.#horizon = {
+      index: position,
+      term: meta.term,
+      hash: meta.hash,
+      logTime: meta.logTime,
+      configuration: meta.configuration,
+    };
+    // The store may have been lost, or be older.
+    if (batchIndex.horizon()?.index !== position) await batchIndex.saveHorizon(this.#horizon);
     // A tail that is newer does as well: what was sealed since has an index block.
     const tail = await tails.newest({ firstAvailableIndex: 1 });
     this.#snapshotTail = tail.ok && tail.value.snapshot !== undefined ? [...tail.value.snapshot.rows] : [];
@@ -353,6 +362,17 @@ export class SegmentedLog {
 
   /** Writes a snapshot of what the image holds; no image may be saved meanwhile. */
   async snapshotImage(configuration: Uint8Array = NO_CONFIGURATION): Promise<void> {
+    try {
+      await this.#snapshotImage(configuration);
+    } catch (error) {
+      // What a failed sync should have made durable may be lost although the next one "succeeds" (P30); and below a
+      // snapshot the log is trimmed. So it is final here, too.
+      if (error instanceof DiskError && error.code !== "no-space") this.#parts.poison.with(error);
+      throw error;
+    }
+  }
+
+  async #snapshotImage(configuration: Uint8Array): Promise<void> {
     const { position, digest } = this.#image;
     if (position === undefined || digest === undefined || position === 0 || position === this.#horizon.index) return;
     const { snapshots, tails, batchIndex } = this.#parts;
@@ -368,11 +388,18 @@ export class SegmentedLog {
 
   /** Drops sealed segments up to `position` (a verified snapshot's) that hold nothing live; how many. */
   async trim(position: LogIndex, isLive: Liveness): Promise<number> {
+    if (this.poisoned !== undefined) return 0;
     const dropped = await this.#trimmer.trim(position, isLive);
     // There may be space again.
     this.#parts.spares.prepare();
     this.#sealer.kick();
     return dropped;
+  }
+
+  /** Roughly the bytes of the log behind a position, counted by whole segments. */
+  bytesAfter(position: LogIndex): number {
+    const { segments, options } = this.#parts;
+    return segments.all.filter((segment) => segment.lastIndex > position).length * options.limits.segmentBytes;
   }
 
   freeBytes(): Promise<number> {

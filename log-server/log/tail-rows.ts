@@ -35,7 +35,11 @@ export type TailEntry = {
   readonly batches: readonly TailBatch[];
 };
 
-export type TailRow = { readonly sequence: number; readonly firstIndex: number; readonly entries: readonly TailEntry[] };
+export type TailRow = {
+  readonly sequence: number;
+  readonly firstIndex: number;
+  readonly entries: readonly TailEntry[];
+};
 
 /** A row that is full, encoded once, when its last entry was applied. */
 type ClosedRow = { readonly key: Uint8Array; readonly value: Uint8Array; saved: boolean };
@@ -81,18 +85,17 @@ export class TailRows {
     }
   }
 
-  /** An entry's batches are placed, the one after the last. */
+  /** An entry's batches are placed; told once of each, in order. */
   applied(segment: UnsealedSegment, index: number): void {
     const tail = this.#tailOf(segment.sequence);
+    // An entry between was left out: its place is not known.
+    if (tail.open !== undefined && tail.open.lastIndex + 1 !== index) this.#closeRow(segment, tail);
     const batches = segment.index.entries.rowCount[segment.index.slotOf(index)] as number;
     const open = (tail.open ??= { firstIndex: index, lastIndex: index, batches: 0 });
     open.lastIndex = index;
     open.batches += batches;
     const { tailRowEntries, tailRowBatches } = this.#limits;
-    if (index - open.firstIndex + 1 < tailRowEntries && open.batches < tailRowBatches) return;
-    const value = encodeRow(segment, open.firstIndex, index);
-    tail.closed.push({ key: keyOf(segment.sequence, open.firstIndex), value, saved: false });
-    tail.open = undefined;
+    if (index - open.firstIndex + 1 >= tailRowEntries || open.batches >= tailRowBatches) this.#closeRow(segment, tail);
   }
 
   /** What brings the image to the last applied entry. */
@@ -130,6 +133,14 @@ export class TailRows {
       this.#saved = rows;
     };
     return { changes, rows, commit };
+  }
+
+  #closeRow(segment: UnsealedSegment, tail: SegmentTail): void {
+    if (tail.open === undefined) return;
+    const { firstIndex, lastIndex } = tail.open;
+    const value = encodeRow(segment, firstIndex, lastIndex);
+    tail.closed.push({ key: keyOf(segment.sequence, firstIndex), value, saved: false });
+    tail.open = undefined;
   }
 
   #tailOf(sequence: number): SegmentTail {

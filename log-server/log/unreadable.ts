@@ -6,12 +6,12 @@ export function isUnreadable(error: unknown): boolean {
   return error instanceof DiskError && error.code === "io";
 }
 
-/** As above, or there is no such file. */
-export function isMissingOrUnreadable(error: unknown): boolean {
-  return error instanceof DiskError && (error.code === "io" || error.code === "not-found");
+/** There is no such file. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof DiskError && error.code === "not-found";
 }
 
 /** The file was closed or removed under the reader. */
 export function isGone(error: unknown): boolean {
-  return error instanceof DiskError && (error.code === "closed" || error.code === "not-found");
+  return error instanceof DiskError && (error.code === "closed" || isMissing(error));
 }

@@ -5,14 +5,14 @@
  */
 import type { Row, RowChange } from "../../src/record/row.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
-import type { NodeParts } from "./log-node.ts";
+import type { NodeParts } from "./node-parts.ts";
 
 export class Checkpointer {
   readonly #parts: NodeParts;
   /** Drained from the machine, not yet in the image: kept when a save fails, and saved with the next. */
   #unsaved: readonly RowChange[] = [];
   #bytesSinceImage = 0;
-  #bytesSinceSnapshot = 0;
+  #bytesSinceSnapshot: number;
   #imageAt: number;
   #imagePosition: LogIndex;
   #snapshotPosition: LogIndex;
@@ -24,6 +24,8 @@ export class Checkpointer {
     this.#imageAt = parts.clock.monotonic();
     this.#imagePosition = parts.imagePosition;
     this.#snapshotPosition = parts.snapshotPosition;
+    // Not counted from zero: a node restarted often enough would never write one.
+    this.#bytesSinceSnapshot = parts.log.bytesAfter(parts.snapshotPosition);
   }
 
   /** Everything to here is in a verified snapshot: what retention may drop the log below. */
@@ -52,6 +54,7 @@ export class Checkpointer {
   /** Asks for a snapshot now, whatever was written since the last. */
   async snapshot(): Promise<void> {
     await this.#work;
+    if (this.#stopped) return;
     this.#work = this.#run(true);
     await this.#work;
   }
@@ -102,9 +105,11 @@ export class Checkpointer {
 
   /** No image is saved meanwhile (`#work`), so its rows stand still at `#imagePosition` while they are copied. */
   async #writeSnapshot(): Promise<void> {
+    if (this.#snapshotPosition === this.#imagePosition) return;
     const startedAt = this.#parts.clock.monotonic();
-    this.#bytesSinceSnapshot = 0;
+    const bytes = this.#bytesSinceSnapshot;
     await this.#parts.log.snapshotImage();
+    this.#bytesSinceSnapshot -= bytes;
     this.#snapshotPosition = this.#imagePosition;
     const milliseconds = this.#parts.clock.monotonic() - startedAt;
     this.#parts.observer.event("snapshot", { position: this.#snapshotPosition, milliseconds });

@@ -11,65 +11,31 @@ import { assert } from "../../src/lib/assert.ts";
 import type { Result } from "../../src/lib/result.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
-import type { Zstd } from "../../src/ports/zstd.ts";
+import { DiskError } from "../../src/ports/disk.ts";
 import type { Offset } from "../../src/record/offset.ts";
 import { checkCommand } from "../../src/wire/check-command.ts";
 import { decodeCommands, encodeCommands } from "../../src/wire/command-codec.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { Entry, LogIndex } from "../../src/wire/entry.ts";
-import type { HardStateFile } from "../log/hard-state.ts";
 import type { Damage } from "../log/damage.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import { RawNode } from "../raft/raw-node.ts";
 import type { AppendWork, ApplyWork } from "../raft/types.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { StreamView } from "../streams/views.ts";
+import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import { Deadlines } from "./deadlines.ts";
+import { DiskSpace } from "./disk-space.ts";
 import type { NodeLimits } from "./limits.ts";
 import { NodeError } from "./node-error.ts";
-import type { NodeObserver } from "./observer.ts";
-import { commandBytes, type Group, type Pending, Proposals } from "./proposals.ts";
+import type { NodeParts } from "./node-parts.ts";
+import type { NodePhase, NodeStatus } from "./node-status.ts";
+import { type Group, type Pending, Proposals } from "./proposals.ts";
 import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reader.ts";
 import { Retention } from "./retention.ts";
 import { Touches } from "./touches.ts";
 import { Waiters } from "./waiters.ts";
-
-export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
-
-export type NodeStatus = {
-  readonly phase: NodePhase;
-  /** While recovering: log positions re-applied, of how many. */
-  readonly progress: { readonly phase: string; readonly done: number; readonly total: number };
-  readonly hasLeader: boolean;
-  readonly term: number;
-  readonly commitIndex: LogIndex;
-  readonly appliedIndex: LogIndex;
-  readonly lastIndex: LogIndex;
-  readonly damage: readonly Damage[];
-  readonly freeBytes: number;
-  readonly diskFull: boolean;
-  readonly waitingProposals: number;
-  readonly waitingReaders: number;
-  readonly streams: number;
-  readonly snapshotPosition: LogIndex;
-};
-
-export type NodeParts = {
-  readonly clusterId: string;
-  readonly nodeName: string;
-  readonly logId: number;
-  readonly log: SegmentedLog;
-  readonly hardState: HardStateFile;
-  readonly machine: StreamsMachine;
-  readonly clock: Clock;
-  readonly entropy: Entropy;
-  readonly zstd: Zstd | undefined;
-  readonly limits: NodeLimits;
-  readonly observer: NodeObserver;
-  /** Changes already in the machine that its image lacks: all of it, when restored from a snapshot. */
-  readonly imagePosition: LogIndex;
-  readonly snapshotPosition: LogIndex;
-};
 
 export class LogNode {
   readonly clusterId: string;
@@ -90,6 +56,8 @@ export class LogNode {
   readonly #checkpointer: Checkpointer;
   readonly #retention: Retention;
   readonly #touches: Touches;
+  readonly #space: DiskSpace;
+  readonly #deadlines: Deadlines;
   readonly #listeners = new Set<() => void>();
   readonly #barriers = new Map<number, { readonly resolve: () => void; readonly reject: (error: NodeError) => void }>();
   #nextContext = 1;
@@ -101,10 +69,8 @@ export class LogNode {
   readonly #replayTarget: LogIndex;
   /** Set when an entry that must be applied cannot be read: nothing after it can be known here. */
   #blocked: Damage | undefined;
-  #diskFull = false;
-  #freeBytes = Number.MAX_SAFE_INTEGER;
-  #ticking: Promise<void> | undefined;
-  #deadlineTimer: { readonly at: number; readonly timer: Timer } | undefined;
+  /** An append that found no room on the disk, and is tried again. */
+  #stalled: AppendWork | undefined;
   #housekeeping: Timer | undefined;
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #failure: NodeError | undefined;
@@ -126,6 +92,8 @@ export class LogNode {
     this.#waiters = new Waiters(parts.limits.waitersMax);
     this.#checkpointer = new Checkpointer(parts);
     this.#retention = new Retention(parts, (command) => this.#background(command));
+    this.#space = new DiskSpace(parts);
+    this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#background(command));
     this.#raft = new RawNode({
       id: parts.nodeName,
@@ -173,15 +141,14 @@ export class LogNode {
 
   /**
    * A linearizable point: once it resolves, everything committed before the call is applied, and everything that
-   * was due by this node's clock has expired (I14: by an entry, never by the clock alone).
+   * was due by this node's clock has expired (I14: by an entry, never by the clock alone). Throws `NodeError`:
+   * `unavailable`, `overloaded`, or `damaged` where there is no such point, see `tailKnown`.
    */
   async barrier(): Promise<void> {
     await this.#confirm();
-    const deadline = this.machine.nextDeadline();
-    if (deadline !== undefined && deadline <= this.clock.now()) {
-      await this.#touches.flush();
-      await this.#tick();
-    }
+    if (!this.#deadlines.passed) return;
+    await this.#touches.flush();
+    await this.#deadlines.tick();
   }
 
   /** Records of a stream from an offset on. See `ReadResult`. */
@@ -203,6 +170,14 @@ export class LogNode {
   onApplied(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /**
+   * False where damage keeps this node from applying the whole log: what it shows of a stream was once true, but
+   * nobody may be told that a stream ends there, or is not there.
+   */
+  get tailKnown(): boolean {
+    return this.#blocked === undefined;
   }
 
   /** The position everything up to which is applied here. */
@@ -228,8 +203,8 @@ export class LogNode {
       appliedIndex: this.machine.position,
       lastIndex: this.#raft.lastIndex,
       damage: this.#log.damage,
-      freeBytes: this.#freeBytes,
-      diskFull: this.#diskFull,
+      freeBytes: this.#space.freeBytes,
+      diskFull: this.#space.full,
       waitingProposals: this.#proposals.waiting,
       waitingReaders: this.#waiters.count,
       streams: this.machine.streamCount,
@@ -244,10 +219,10 @@ export class LogNode {
     if (!failed) this.#phase = "stopping";
     this.#touches.stop();
     this.#housekeeping?.cancel();
-    this.#deadlineTimer?.timer.cancel();
-    while (!failed && this.#failure === undefined && (this.#proposals.waiting > 0 || this.#proposals.inFlight > 0)) {
-      await new Promise<void>((resolve) => this.clock.defer(resolve));
-    }
+    this.#deadlines.stop();
+    while (this.#underWay) await new Promise<void>((resolve) => this.clock.defer(resolve));
+    const unwritten = new NodeError("outcome-unknown", "the node stopped before there was room on its disk");
+    this.#proposals.fail(unwritten, unwritten);
     this.#waiters.wakeAll();
     await this.#retention.idle();
     await this.#checkpointer.stop(!failed && this.#failure === undefined);
@@ -256,11 +231,16 @@ export class LogNode {
     if (!failed) this.#phase = "stopped";
   }
 
+  /** Something was proposed and will be answered; not while the disk has no room for it. */
+  get #underWay(): boolean {
+    if (this.#failure !== undefined || this.#stalled !== undefined) return false;
+    return this.#proposals.waiting > 0 || this.#proposals.inFlight > 0;
+  }
+
   #refusal(command: Command): NodeError | undefined {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#phase !== "serving") return new NodeError("unavailable", `the node is ${this.#phase}`);
-    if (this.#blocked !== undefined)
-      return new NodeError("damaged", `the log cannot be applied past damage: ${this.#blocked.message}`);
+    if (this.#blocked !== undefined) return this.#blockedError();
     const checked = checkCommand(command);
     if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
     const oversized = oversizedBatch(command, this.limits.batchBytesMax);
@@ -270,10 +250,16 @@ export class LogNode {
         `a batch has ${oversized} bytes; at most ${this.limits.batchBytesMax} are allowed`,
       );
     }
-    if (this.#diskFull && growsTheLog(command)) {
-      return new NodeError("disk-full", `only ${this.#freeBytes} bytes are free on the disk`);
-    }
+    if (this.#space.full && growsTheLog(command)) return this.#fullError();
     return undefined;
+  }
+
+  #fullError(): NodeError {
+    return new NodeError("disk-full", `only ${this.#space.freeBytes} bytes were free on the disk when last looked at`);
+  }
+
+  #blockedError(): NodeError {
+    return new NodeError("damaged", `the log cannot be applied past damage: ${this.#blocked?.message}`);
   }
 
   #scheduleTurn(): void {
@@ -332,10 +318,13 @@ export class LogNode {
       if (work.hardState !== undefined) await this.#parts.hardState.write(work.hardState);
       if (work.entries.length > 0) await this.#log.append(work.entries);
     } catch (error) {
-      this.#fail("outcome-unknown", error);
+      if (error instanceof DiskError && error.code === "no-space" && this.#log.poisoned === undefined)
+        this.#stall(work);
+      else this.#fail("outcome-unknown", error);
       return;
     }
     if (work.entries.length > 0) {
+      this.#space.wrote(bytesOf(work.entries));
       this.#parts.observer.synced(work.entries.length, bytesOf(work.entries), this.clock.monotonic() - startedAt);
     }
     try {
@@ -345,6 +334,22 @@ export class LogNode {
       return;
     }
     this.#drive();
+  }
+
+  /**
+   * No room for these entries; the log is as it was. They have their places already, so they are tried again until
+   * there is room; what only waits to be written is refused.
+   */
+  #stall(work: AppendWork): void {
+    this.#stalled = { ...work, hardState: undefined };
+    this.#space.ranOut();
+    this.#proposals.refuseWaiting(this.#fullError());
+  }
+
+  #retryStalled(): void {
+    const work = this.#stalled;
+    this.#stalled = undefined;
+    if (work !== undefined) void this.#append(work);
   }
 
   #apply(work: ApplyWork): void {
@@ -392,7 +397,7 @@ export class LogNode {
       for (const streamId of applied.changed) this.#waiters.wake(streamId);
     }
     this.#checkpointer.applied(bytesOf(entries));
-    this.#scheduleDeadline();
+    this.#deadlines.reschedule();
     for (const listener of this.#listeners) listener();
   }
 
@@ -416,7 +421,7 @@ export class LogNode {
 
   #serve(): void {
     this.#phase = "serving";
-    this.#scheduleDeadline();
+    this.#deadlines.start();
     this.#keepHouse();
     this.#settled?.resolve();
   }
@@ -427,7 +432,7 @@ export class LogNode {
     if (this.#phase !== "serving" && this.#phase !== "stopping") {
       return Promise.reject(new NodeError("unavailable", `the node is ${this.#phase}`));
     }
-    if (this.#blocked !== undefined) return Promise.resolve();
+    if (this.#blocked !== undefined) return Promise.reject(this.#blockedError());
     if (this.#barriers.size >= this.limits.barriersMax) {
       return Promise.reject(new NodeError("overloaded", "too many reads are waiting"));
     }
@@ -447,53 +452,14 @@ export class LogNode {
     this.#barriers.delete(context);
   }
 
-  /** Lets what is due by this clock expire, through an entry. Callers at the same time share one. */
-  #tick(): Promise<void> {
-    this.#ticking ??= this.propose({ kind: "tick" })
-      .then(() => undefined)
-      .finally(() => {
-        this.#ticking = undefined;
-      });
-    return this.#ticking;
-  }
-
-  #scheduleDeadline(): void {
-    if (this.#phase !== "serving") return;
-    const deadline = this.machine.nextDeadline();
-    if (deadline === this.#deadlineTimer?.at) return;
-    this.#deadlineTimer?.timer.cancel();
-    this.#deadlineTimer = undefined;
-    if (deadline === undefined) return;
-    const delay = Math.min(Math.max(0, deadline - this.clock.now()), MAX_TIMER_MS);
-    const timer = this.clock.schedule(delay, () => {
-      this.#deadlineTimer = undefined;
-      if (this.#phase !== "serving") return;
-      if (deadline > this.clock.now()) this.#scheduleDeadline();
-      else
-        this.#tick().then(
-          () => this.#scheduleDeadline(),
-          () => this.#retryDeadline(),
-        );
-    });
-    this.#deadlineTimer = { at: deadline, timer };
-  }
-
-  #retryDeadline(): void {
-    if (this.#phase !== "serving" || this.#deadlineTimer !== undefined) return;
-    const timer = this.clock.schedule(RETRY_MS, () => {
-      this.#deadlineTimer = undefined;
-      this.#scheduleDeadline();
-    });
-    this.#deadlineTimer = { at: Number.NaN, timer };
-  }
-
   #keepHouse(): void {
     const work = async (): Promise<void> => {
-      this.#freeBytes = await this.#log.freeBytes();
-      const full = this.#freeBytes < this.limits.lowWaterBytes;
-      if (full !== this.#diskFull)
-        this.#parts.observer.event(full ? "disk-full" : "disk-freed", { freeBytes: this.#freeBytes });
-      this.#diskFull = full;
+      // Something beside the appends may have failed for good: sealing, a snapshot.
+      if (this.#log.poisoned !== undefined) return this.#fail("outcome-unknown", this.#log.poisoned);
+      await this.#space.sample();
+      if (this.#stalled !== undefined) this.#retryStalled();
+      // Only below a snapshot may the log be trimmed: with a full disk it is worth one.
+      if (this.#space.full) await this.#checkpointer.snapshot();
       this.#checkpointer.due();
       if (this.#blocked === undefined) await this.#retention.run(this.#checkpointer);
     };
@@ -523,7 +489,7 @@ export class LogNode {
     this.#phase = "failed";
     this.#parts.observer.event("node-failed", { error: message });
     this.#housekeeping?.cancel();
-    this.#deadlineTimer?.timer.cancel();
+    this.#deadlines.stop();
     this.#touches.stop();
     this.#proposals.fail(
       this.#failure,
@@ -537,10 +503,6 @@ export class LogNode {
       listener(code === "internal" ? new NodeError("internal", message, { cause }) : this.#failure);
   }
 }
-
-/** Longer delays are cut into pieces: timers of the platform overflow at 2^31 milliseconds. */
-const MAX_TIMER_MS = 60_000;
-const RETRY_MS = 1_000;
 
 function commandsOf(entry: Entry): readonly Command[] {
   if (entry.kind !== "commands") return [];
@@ -556,32 +518,4 @@ function bytesOf(entries: readonly Entry[]): number {
     for (const batch of entry.batches) bytes += batch.length;
   }
   return bytes;
-}
-
-function oversizedBatch(command: Command, max: number): number | undefined {
-  if (command.kind === "transaction") {
-    for (const operation of command.operations) {
-      const oversized = oversizedBatch(operation, max);
-      if (oversized !== undefined) return oversized;
-    }
-    return undefined;
-  }
-  const length = "batch" in command ? (command.batch?.length ?? 0) : 0;
-  return length > max ? length : undefined;
-}
-
-/** With a full disk, what frees space or moves log time still goes on; what adds data does not. */
-function growsTheLog(command: Command): boolean {
-  switch (command.kind) {
-    case "create":
-    case "append":
-    case "cursor":
-    case "transaction":
-    case "subscription-create":
-    case "subscription-link":
-    case "subscription-wake":
-      return true;
-    default:
-      return false;
-  }
 }

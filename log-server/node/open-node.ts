@@ -56,8 +56,11 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
   const { log, report } = opened.value;
   options.observer.event("log-recovered", report);
 
-  const hardState = await openHardState(options, `${directory}/hard-state`, log.lastIndex === 0);
-  if (!hardState.ok) return hardState;
+  const hardState = await openHardState(options, `${directory}/hard-state`, log);
+  if (!hardState.ok) {
+    await log.close();
+    return hardState;
+  }
 
   const restored = await restoreMachine(options, log);
   if (!restored.ok) return restored;
@@ -85,15 +88,22 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
 async function openHardState(
   options: OpenNodeOptions,
   path: string,
-  mayCreate: boolean,
+  log: SegmentedLog,
 ): Promise<Result<HardStateFile, OpenNodeError>> {
   const { disk, clusterId, diskId, logId } = options;
   const opened = await HardStateFile.open(disk, path);
-  if (opened.ok) return opened;
+  if (opened.ok) {
+    const { term } = opened.value.state;
+    // Both slots damaged, one so that an old state shows again: what was voted since is not known (P33).
+    if (term >= log.lastTerm) return opened;
+    await opened.value.close();
+    const message = `${path} is of term ${term}, but the log has entries of term ${log.lastTerm}`;
+    return err({ kind: "hard-state-damaged", message });
+  }
   switch (opened.error.kind) {
     case "missing":
       // With a log there was a term and a vote: a node that lost them must not vote again under its name (P33).
-      if (!mayCreate)
+      if (log.lastIndex > 0)
         return err({ kind: "hard-state-missing", message: `${path} is missing, but the log is not empty` });
       return ok(await HardStateFile.create(disk, path, { term: 0, vote: undefined, logId, clusterId, nodeId: diskId }));
     case "wiped":

@@ -85,38 +85,20 @@ export class Proposals {
     return undefined;
   }
 
-  /** Gives up: what waits was not proposed; what was proposed may or may not survive. */
-  fail(waiting: NodeError, proposed: NodeError): void {
+  /** Refuses what was not proposed yet. */
+  refuseWaiting(error: NodeError): void {
     const unsent = this.#waiting.slice(this.#head);
     this.#waiting = [];
     this.#head = 0;
     this.#waitingBytes = 0;
+    for (const member of unsent) member.reject(error);
+  }
+
+  /** Gives up: what waits was not proposed; what was proposed may or may not survive. */
+  fail(waiting: NodeError, proposed: NodeError): void {
     const sent = [...this.#proposed.values()];
     this.#proposed.clear();
-    for (const member of unsent) member.reject(waiting);
+    this.refuseWaiting(waiting);
     for (const group of sent) for (const member of group.members) member.reject(proposed);
   }
 }
-
-/** Roughly what a command takes in an entry: its batches, and a little for the rest. */
-export function commandBytes(command: Command): number {
-  switch (command.kind) {
-    case "create":
-    case "append":
-    case "subscription-wake":
-      return OVERHEAD_BYTES + (command.batch?.length ?? 0);
-    case "transaction": {
-      let bytes = OVERHEAD_BYTES;
-      for (const operation of command.operations) bytes += commandBytes(operation);
-      return bytes;
-    }
-    case "cursor":
-      return OVERHEAD_BYTES + (command.value?.length ?? 0);
-    case "touch":
-      return OVERHEAD_BYTES * (1 + command.streams.length);
-    default:
-      return OVERHEAD_BYTES;
-  }
-}
-
-const OVERHEAD_BYTES = 96;

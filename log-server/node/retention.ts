@@ -5,7 +5,7 @@
  */
 import type { Command } from "../../src/wire/command.ts";
 import type { Checkpointer } from "./checkpointer.ts";
-import type { NodeParts } from "./log-node.ts";
+import type { NodeParts } from "./node-parts.ts";
 
 export class Retention {
   readonly #parts: NodeParts;

@@ -3,7 +3,7 @@
  */
 import type { Timer } from "../../src/ports/clock.ts";
 import type { Command } from "../../src/wire/command.ts";
-import type { NodeParts } from "./log-node.ts";
+import type { NodeParts } from "./node-parts.ts";
 
 export class Touches {
   readonly #parts: NodeParts;

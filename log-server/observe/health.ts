@@ -4,7 +4,7 @@
  * Live means that the process should not be restarted; it never depends on a quorum, nor on the disk being read yet.
  * Ready means that requests should be sent here: recovered, a leader seen, little left to apply, not draining.
  */
-import type { NodeStatus } from "../node/log-node.ts";
+import type { NodeStatus } from "../node/node-status.ts";
 import type { Progress } from "./progress.ts";
 
 /** More entries than this between committed and applied is not "caught up". */

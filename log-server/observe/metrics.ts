@@ -6,7 +6,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from "prom-client";
 import type { CommandResult } from "../../src/wire/command.ts";
-import type { NodeStatus } from "../node/log-node.ts";
+import type { NodeStatus } from "../node/node-status.ts";
 import { exponentialBounds, HotHistogram } from "./histogram.ts";
 import type { Progress } from "./progress.ts";
 

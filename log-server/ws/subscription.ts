@@ -6,7 +6,13 @@
 import { assert } from "../../src/lib/assert.ts";
 import type { Offset } from "../../src/record/offset.ts";
 import type { ErrorResponse, RecordsResponse, StreamFacts } from "../../src/wire/response.ts";
-import type { EndReason, EndResponse, GapResponse, SubscribedResponse, SubscribeRequest } from "../../src/wire/socket-frames.ts";
+import type {
+  EndReason,
+  EndResponse,
+  GapResponse,
+  SubscribedResponse,
+  SubscribeRequest,
+} from "../../src/wire/socket-frames.ts";
 import type { StreamView } from "../streams/views.ts";
 import type { Outbox } from "./outbox.ts";
 import type { WsContext } from "./ports.ts";
@@ -27,12 +33,7 @@ export class Subscription {
   #next: Offset | undefined;
 
   /** `send` takes its events, in order; nothing comes after `end` or `error`. */
-  constructor(
-    context: WsContext,
-    outbox: Outbox,
-    request: SubscribeRequest,
-    send: (event: SubscriptionEvent) => void,
-  ) {
+  constructor(context: WsContext, outbox: Outbox, request: SubscribeRequest, send: (event: SubscriptionEvent) => void) {
     this.#context = context;
     this.#outbox = outbox;
     this.#request = request;
@@ -113,7 +114,9 @@ export class Subscription {
         this.#send({ kind: "gap", position: node.position, from: next, to: stream.firstOffset });
         next = this.#next = stream.firstOffset;
       } else if (next >= stream.nextOffset) {
-        if (stream.closed) this.end("closed");
+        // Where damage hides what the log says, this may not be the stream's end.
+        if (!node.tailKnown) this.#refuse("damaged", "what follows is damaged on this node's disk");
+        else if (stream.closed) this.end("closed");
         else await requests.changed(stream, signal);
       } else if (this.#credit <= 0) {
         await this.#creditGranted();
@@ -151,7 +154,7 @@ export class Subscription {
       position: node.position,
       ...factsOf(stream),
       nextOffset,
-      upToDate: nextOffset >= stream.nextOffset,
+      upToDate: nextOffset >= stream.nextOffset && node.tailKnown,
       batches,
     });
     return nextOffset;

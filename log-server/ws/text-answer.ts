@@ -37,7 +37,11 @@ export function answerOf(context: WsContext, stream: string, from: Offset, respo
   }
 }
 
-export function errorAnswer({ code, message, firstOffset }: Pick<ErrorResponse, "code" | "message" | "firstOffset">): Answer {
+export function errorAnswer({
+  code,
+  message,
+  firstOffset,
+}: Pick<ErrorResponse, "code" | "message" | "firstOffset">): Answer {
   return { error: { ...problemOf(code, message), ...(firstOffset !== undefined && { firstOffset }) } };
 }
 
@@ -128,7 +132,10 @@ function valueAnswer(value: Uint8Array | null, contentType: string): Answer {
   if (shown === undefined) return { base64: base64(value) };
   if (!isJsonType(contentType)) return { value: shown };
   try {
-    return { value: JSON.parse(shown) as unknown };
+    const value: unknown = JSON.parse(shown);
+    // The platform reads deeper nesting than it writes: what is nested too deeply is shown as text.
+    JSON.stringify(value);
+    return { value };
   } catch {
     return { value: shown };
   }

@@ -188,5 +188,5 @@ function batchOf(records: readonly TextRecord[], json: boolean): BatchRef {
 function valueOf(value: TextRecord["value"], json: boolean): Uint8Array | null {
   if (value.kind === "bytes") return value.bytes;
   if (value.json === null) return null;
-  return utf8(typeof value.json === "string" && !json ? value.json : JSON.stringify(value.json));
+  return utf8(typeof value.json === "string" && !json ? value.json : value.text);
 }

@@ -14,7 +14,9 @@ export type TextId = string | number;
 
 /** A value as it was written; how it becomes bytes depends on the stream's content type. */
 export type TextRecord = Omit<StreamRecord, "value"> & {
-  readonly value: { readonly kind: "json"; readonly json: unknown } | { readonly kind: "bytes"; readonly bytes: Uint8Array };
+  readonly value:
+    | { readonly kind: "json"; readonly json: unknown; readonly text: string }
+    | { readonly kind: "bytes"; readonly bytes: Uint8Array };
 };
 
 export type TextPlace =
@@ -41,7 +43,12 @@ export type TextRequest =
   | { readonly kind: "delete"; readonly stream: string }
   | { readonly kind: "describe"; readonly stream: string }
   | { readonly kind: "read"; readonly stream: string; readonly from: TextPlace; readonly maxBytes: number | undefined }
-  | { readonly kind: "subscribe"; readonly stream: string; readonly from: TextPlace; readonly credit: number | undefined }
+  | {
+      readonly kind: "subscribe";
+      readonly stream: string;
+      readonly from: TextPlace;
+      readonly credit: number | undefined;
+    }
   | { readonly kind: "credit"; readonly subscription: number; readonly bytes: number }
   | { readonly kind: "unsubscribe"; readonly subscription: number }
   | { readonly kind: "ping" };
@@ -101,7 +108,8 @@ function requestOf(fields: Fields): TextRequest {
   const verb = VERBS.find((known) => known === first);
   if (verb === undefined) throw new Fault("malformed-request", `a message begins with one of ${VERBS.join(", ")}`);
   const unknown = named.slice(1).find((key) => !(KEYS[verb] as readonly string[]).includes(key));
-  if (unknown !== undefined) throw new Fault("malformed-request", `"${unknown.slice(0, 40)}" does not go with "${verb}"`);
+  if (unknown !== undefined)
+    throw new Fault("malformed-request", `"${unknown.slice(0, 40)}" does not go with "${verb}"`);
   switch (verb) {
     case "create":
       return {
@@ -180,10 +188,13 @@ function recordsOf(value: unknown): readonly TextRecord[] {
 
 /** An object is a record in full; anything else stands for its value. */
 function recordOf(value: unknown): TextRecord {
-  if (!isObject(value)) return { value: { kind: "json", json: value } };
+  if (!isObject(value)) return { value: jsonValue(value) };
   const unknown = Object.keys(value).find((key) => !RECORD_KEYS.includes(key));
   if (unknown !== undefined)
-    throw new Fault("malformed-request", `a record in full has ${RECORD_KEYS.join(", ")}, not "${unknown.slice(0, 40)}"`);
+    throw new Fault(
+      "malformed-request",
+      `a record in full has ${RECORD_KEYS.join(", ")}, not "${unknown.slice(0, 40)}"`,
+    );
   const key = optional(value["key"], isString, 'a record\'s "key" is a text');
   const timestamp = optional(value["timestamp"], isTimestamp, 'a record\'s "timestamp" is milliseconds since 1970');
   const headers = headersOf(value["headers"]);
@@ -202,10 +213,19 @@ function valueOf(fields: Fields): TextRecord["value"] {
   const { value, base64 } = fields;
   if ((value === undefined) === (base64 === undefined))
     throw new Fault("malformed-request", 'a record in full has a "value" or "base64"');
-  if (base64 === undefined) return { kind: "json", json: value };
+  if (base64 === undefined) return jsonValue(value);
   const encoded = needed(base64, isString, '"base64" is a text');
   if (!BASE64.test(encoded)) throw new Fault("malformed-request", '"base64" is not well-formed');
   return { kind: "bytes", bytes: new Uint8Array(Buffer.from(encoded, "base64")) };
+}
+
+function jsonValue(json: unknown): TextRecord["value"] {
+  try {
+    return { kind: "json", json, text: JSON.stringify(json) };
+  } catch {
+    // The platform reads deeper nesting than it writes.
+    throw new Fault("malformed-json", "a value is nested too deeply");
+  }
 }
 
 function headersOf(value: unknown): readonly (readonly [string, Uint8Array])[] {
@@ -217,7 +237,9 @@ function headersOf(value: unknown): readonly (readonly [string, Uint8Array])[] {
   });
 }
 
-function producerOf(value: unknown): { readonly id: string; readonly epoch: number; readonly sequence: number } | undefined {
+function producerOf(
+  value: unknown,
+): { readonly id: string; readonly epoch: number; readonly sequence: number } | undefined {
   if (value === undefined) return undefined;
   if (!isObject(value)) throw new Fault("malformed-request", '"producer" is an object');
   return {
@@ -257,7 +279,9 @@ function isTimestamp(value: unknown): value is number {
 }
 
 function isId(value: unknown): value is TextId {
-  return (isString(value) && value.length <= TEXT_ID_LENGTH_MAX) || (typeof value === "number" && Number.isFinite(value));
+  return (
+    (isString(value) && value.length <= TEXT_ID_LENGTH_MAX) || (typeof value === "number" && Number.isFinite(value))
+  );
 }
 
 function refused(code: ErrorCode, message: string, id: TextId | undefined): Err<TextError> {

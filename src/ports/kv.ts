@@ -11,7 +11,11 @@ export type KvWrite = KvPut | KvDelete;
 export interface Kv {
   get(key: Uint8Array): Uint8Array | undefined;
   /** Entries with `from <= key < to`, in key order; `reverse` walks from the end. The bytes are the caller's to keep. */
-  range(from: Uint8Array, to: Uint8Array, options?: { readonly reverse?: boolean; readonly limit?: number }): Iterable<readonly [Uint8Array, Uint8Array]>;
+  range(
+    from: Uint8Array,
+    to: Uint8Array,
+    options?: { readonly reverse?: boolean; readonly limit?: number },
+  ): Iterable<readonly [Uint8Array, Uint8Array]>;
   /** One atomic transaction; durable when it resolves. */
   write(writes: readonly KvWrite[]): Promise<void>;
   /** Forgets everything, durably. */

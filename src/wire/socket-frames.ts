@@ -168,7 +168,9 @@ export function decodeSocketResponse(frame: Frame): Result<SocketResponse, Frame
     case RESPONSE_KINDS.subscribed: {
       const facts = readFacts(reader);
       const offset = reader.varint();
-      return reader.complete ? ok({ kind: "subscribed", position, ...facts, offset }) : malformed("a subscribed is malformed");
+      return reader.complete
+        ? ok({ kind: "subscribed", position, ...facts, offset })
+        : malformed("a subscribed is malformed");
     }
     case RESPONSE_KINDS.gap: {
       const from = reader.varint();

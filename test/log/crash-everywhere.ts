@@ -4,8 +4,8 @@
  */
 import { Prng } from "../../src/lib/prng.ts";
 import { DiskError } from "../../src/ports/disk.ts";
-import { crashChoices, SimDisk } from "../../src/sim/disk.ts";
-import { SimKv } from "../../src/sim/kv.ts";
+import { crashChoices, type SimDisk } from "../../src/sim/disk.ts";
+import type { SimKv } from "../../src/sim/kv.ts";
 
 export type Machine = { readonly disk: SimDisk; readonly kv: SimKv };
 

@@ -268,7 +268,6 @@ describe("a crash of the segmented log", () => {
   });
 
   afterAll(() => {
-    console.info(total);
     expect(total.points).toBeGreaterThan(800);
     expect(total.sampled).toBeGreaterThan(1_000);
   });

@@ -58,7 +58,7 @@ async function readAll(world: LogWorld, entries: readonly Entry[], where: string
     const found = read.value[0] as Entry;
     const expected = entries[index - 1] as Entry;
     const known = { ...found, batches: found.batches.map((batch, at) => ({ ...expected.batches[at], ...batch })) };
-    expectSameEntry(known as Entry, expected, where);
+    expectSameEntry(known, expected, where);
   }
   const refusedBatches: ExpectedBatch[] = [];
   for (const [stream, batches] of expectedStreams(entries)) {

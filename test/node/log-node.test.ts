@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
+import { SimDisk } from "../../src/sim/disk.ts";
 import { append, asAppended, create, readAll, startSimNode, streamOf } from "./sim-node.ts";
 
 describe("appending", () => {
@@ -163,7 +164,7 @@ describe("a disk that fails", () => {
 
   it("refuses to grow below the low-water mark, lets deletes through, and takes appends again when there is room", async () => {
     const limits = { lowWaterBytes: 1_000_000, housekeepingEveryMs: 1_000 };
-    const disk = new (await import("../../src/sim/disk.ts")).SimDisk({ capacityBytes: 3_000_000 });
+    const disk = new SimDisk({ capacityBytes: 3_000_000 });
     const { node, clock } = await startSimNode({ limits, disk });
     await node.propose(create("a"));
     await node.propose(create("b"));
@@ -179,6 +180,63 @@ describe("a disk that fails", () => {
     clock.advance(1_000);
     await settle();
     expect(asAppended(await node.propose(append("a", ["x"]))).firstOffset).toBe(0);
+  });
+
+  it("gets its space back when what fills the disk is deleted, without a restart", async () => {
+    const limits = { lowWaterBytes: 200_000, housekeepingEveryMs: 1_000 };
+    const disk = new SimDisk({ capacityBytes: 1_200_000 });
+    const { node, clock } = await startSimNode({ limits, disk, segmentBytes: 64 * 1024 });
+    await node.propose(create("big"));
+    let appended = 0;
+    await expect(
+      (async () => {
+        for (; appended < 10_000; appended += 1) {
+          await node.propose(append("big", ["x".repeat(4_000)]));
+          if (appended % 4 === 0) clock.advance(1_000);
+        }
+      })(),
+    ).rejects.toMatchObject({ code: "disk-full" });
+    expect(appended).toBeGreaterThan(50);
+    expect(node.phase).toBe("serving");
+    await node.propose({ kind: "delete", stream: "big" });
+    await node.propose({ kind: "tick" });
+    for (let round = 0; round < 8; round += 1) {
+      clock.advance(1_000);
+      await settle();
+    }
+    expect(node.status().diskFull).toBe(false);
+    await node.propose(create("next"));
+    expect(asAppended(await node.propose(append("next", ["y"]))).firstOffset).toBe(0);
+    await node.stop();
+  });
+
+  it("waits for room when the disk is full all the same, and loses and repeats nothing (P44)", async () => {
+    const limits = { lowWaterBytes: 0, housekeepingEveryMs: 1_000 };
+    const disk = new SimDisk({ capacityBytes: 400_000 });
+    const { node, clock } = await startSimNode({ limits, disk, segmentBytes: 64 * 1024 });
+    await node.propose(create("a"));
+    const ballast = await disk.open("ballast", "create");
+    await ballast.allocate((await disk.freeBytes()) - 1_000);
+    const answers: Promise<unknown>[] = [];
+    const sizes = Array.from({ length: 60 }, (_, place) => `${place} ${"x".repeat(4_000)}`);
+    for (const value of sizes) {
+      answers.push(node.propose(append("a", [value])).catch((error: unknown) => error));
+      await settle();
+    }
+    expect(node.status().diskFull).toBe(true);
+    expect(node.phase).toBe("serving");
+    await ballast.close();
+    await disk.remove("ballast");
+    for (let round = 0; round < 4; round += 1) {
+      clock.advance(1_000);
+      await settle();
+    }
+    const results = await Promise.all(answers);
+    const accepted = sizes.filter((_, place) => !(results[place] instanceof NodeError));
+    for (const result of results) if (result instanceof NodeError) expect(result.code).toBe("disk-full");
+    expect(accepted.length).toBeLessThan(sizes.length);
+    expect(await readAll(node, "a", 0, 100_000)).toEqual(accepted);
+    await node.stop();
   });
 
   it("serves every record but the damaged one (I13)", async () => {

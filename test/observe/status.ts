@@ -1,5 +1,5 @@
 /** A node's status as tests want it. */
-import type { NodeStatus } from "../../log-server/node/log-node.ts";
+import type { NodeStatus } from "../../log-server/node/node-status.ts";
 
 export const SERVING: NodeStatus = {
   phase: "serving",

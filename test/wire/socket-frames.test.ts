@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { hex } from "../../src/lib/bytes.ts";
+import { Prng } from "../../src/lib/prng.ts";
 import { encodeFrame, type Frame, splitFrames } from "../../src/wire/frame.ts";
 import { decodeRequest, encodeRequest } from "../../src/wire/request.ts";
 import { decodeResponse, encodeResponse } from "../../src/wire/response.ts";
@@ -16,6 +17,7 @@ import {
   type SocketRequest,
   type SocketResponse,
 } from "../../src/wire/socket-frames.ts";
+import { mutate } from "../fuzz/mutate.ts";
 import { goldenBytes, goldenHex } from "../lib/golden.ts";
 import { arbitraryRequest, arbitraryResponse } from "./requests.ts";
 
@@ -150,14 +152,46 @@ describe("round trips", () => {
 
   it("W66: no kind is both a subscription's and another's", () => {
     fc.assert(
-      fc.property(arbitraryRequest, arbitraryResponse, socketRequest, socketResponse, (asked, answered, mine, theirs) => {
-        expect(isSocketRequest(frameOf(encodeRequest(asked, 1)))).toBe(false);
-        expect(isSocketResponse(frameOf(encodeResponse(answered, 1)))).toBe(false);
-        expect(decodeRequest(frameOf(encodeSocketRequest(mine, 1)), { batchBytesMax: 1_000 }).ok).toBe(false);
-        expect(decodeResponse(frameOf(encodeSocketResponse(theirs, 1))).ok).toBe(false);
-      }),
+      fc.property(
+        arbitraryRequest,
+        arbitraryResponse,
+        socketRequest,
+        socketResponse,
+        (asked, answered, mine, theirs) => {
+          expect(isSocketRequest(frameOf(encodeRequest(asked, 1)))).toBe(false);
+          expect(isSocketResponse(frameOf(encodeResponse(answered, 1)))).toBe(false);
+          expect(decodeRequest(frameOf(encodeSocketRequest(mine, 1)), { batchBytesMax: 1_000 }).ok).toBe(false);
+          expect(decodeResponse(frameOf(encodeSocketResponse(theirs, 1))).ok).toBe(false);
+        },
+      ),
       { numRuns: 30 },
     );
+  });
+});
+
+describe("W5: frames that are almost right", () => {
+  it("give a value or an error, and never throw", () => {
+    const prng = new Prng(20_261_121);
+    const samples = [
+      encodeSocketRequest(
+        { kind: "subscribe", stream: "a", from: "offset", offset: 300, credit: 9, incarnation: 4 },
+        1,
+      ),
+      encodeSocketRequest({ kind: "credit", bytes: 300 }, 1),
+      encodeSocketRequest({ kind: "unsubscribe" }, 1),
+      encodeSocketResponse({ kind: "gap", position: 1, from: 2, to: 300 }, 1),
+      encodeSocketResponse({ kind: "end", position: 1, reason: "slow", nextOffset: 300 }, 1),
+    ];
+    let [accepted, refused] = [0, 0];
+    for (let run = 0; run < 10_000; run += 1) {
+      const frames = splitFrames(mutate(prng, samples), 1_000, 10);
+      for (const frame of frames.ok ? frames.value : []) {
+        const decoded = isSocketResponse(frame) ? decodeSocketResponse(frame) : decodeSocketRequest(frame);
+        if (decoded.ok) accepted += 1;
+        else refused += 1;
+      }
+    }
+    expect(Math.min(accepted, refused)).toBeGreaterThan(100);
   });
 });
 
@@ -167,11 +201,23 @@ describe("what is refused", () => {
     ["W66: a response", "malformed-frame", bodied(132, () => 0)],
     ["W100: an empty subscribe", "malformed-frame", bodied(4, () => 0)],
     ["W71: from nowhere", "malformed-frame", bodied(4, (body) => body.string("a").u8(3).varint(0).varint(1).u8(0))],
-    ["W71: a flag that is neither", "malformed-frame", bodied(4, (body) => body.string("a").u8(0).varint(0).varint(1).u8(2))],
+    [
+      "W71: a flag that is neither",
+      "malformed-frame",
+      bodied(4, (body) => body.string("a").u8(0).varint(0).varint(1).u8(2)),
+    ],
     ["W5: a subscribe cut short", "malformed-frame", bodied(4, (body) => body.string("a").u8(0).varint(0).varint(1))],
-    ["W5: bytes behind it", "malformed-frame", bodied(4, (body) => body.string("a").u8(0).varint(0).varint(1).u8(0).u8(0))],
+    [
+      "W5: bytes behind it",
+      "malformed-frame",
+      bodied(4, (body) => body.string("a").u8(0).varint(0).varint(1).u8(0).u8(0)),
+    ],
     ["W13: no name", "malformed-name", bodied(4, (body) => body.string("a//b").u8(0).varint(0).varint(1).u8(0))],
-    ["W2: a credit past the safe integers", "malformed-frame", bodied(5, (body) => body.bytes(new Uint8Array(8).fill(0xff)))],
+    [
+      "W2: a credit past the safe integers",
+      "malformed-frame",
+      bodied(5, (body) => body.bytes(new Uint8Array(8).fill(0xff))),
+    ],
     ["W101: an empty credit", "malformed-frame", bodied(5, () => 0)],
     ["W102: an unsubscribe with a body", "malformed-frame", bodied(6, (body) => body.u8(0))],
     ["W107: a ping with a body", "malformed-frame", bodied(7, (body) => body.u8(0))],

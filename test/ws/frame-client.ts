@@ -5,7 +5,7 @@ import { checkBatch, decodeBatch, encodeBatch } from "../../src/record/batch-cod
 import type { BatchRef } from "../../src/record/batch.ts";
 import { type Frame, splitFrames } from "../../src/wire/frame.ts";
 import { encodeRequest, type Request } from "../../src/wire/request.ts";
-import { decodeResponse, type RecordsResponse, type Response } from "../../src/wire/response.ts";
+import { decodeResponse, type Response } from "../../src/wire/response.ts";
 import {
   decodeSocketResponse,
   encodeSocketRequest,
@@ -58,7 +58,7 @@ export class FrameClient {
   }
 
   sendBytes(bytes: Uint8Array): void {
-    this.socket.send(bytes as Uint8Array<ArrayBuffer>);
+    this.socket.send(bytes);
   }
 
   say(message: unknown): void {
@@ -177,7 +177,7 @@ export function subscribe(
 /** The values of the records from `from` on. */
 export function valuesOf(answer: Answer, from = 0): readonly string[] {
   if (answer.kind !== "records") throw new Error(`records were expected, not "${answer.kind}"`);
-  return (answer as RecordsResponse).batches.flatMap(({ firstOffset, bytes }) => {
+  return answer.batches.flatMap(({ firstOffset, bytes }) => {
     const decoded = decodeBatch(bytes, { rawBytesMax: FRAME_BYTES_MAX });
     if (!decoded.ok) throw new Error(decoded.error.message);
     return decoded.value.records

@@ -32,7 +32,10 @@ describe("W106: commands", () => {
     // Some alone, some many in one message.
     for (let at = 0; at < count; at += 1 + (at % 7)) client.sendBytes(concat(messages.slice(at, at + 1 + (at % 7))));
     for (let at = 0; at < count; at += 1)
-      expect(await client.next(at + 1)).toMatchObject({ kind: "result", result: { kind: "appended", firstOffset: at } });
+      expect(await client.next(at + 1)).toMatchObject({
+        kind: "result",
+        result: { kind: "appended", firstOffset: at },
+      });
     expect(client.arrived).toEqual(client.arrived.toSorted((a, b) => a - b));
     expect(valuesOf(await client.ask(1, read("c/order", 0)))).toEqual(messages.map((_, at) => `${at}`));
   });
@@ -188,7 +191,10 @@ describe("W100: subscriptions", () => {
           const answer = await client.next(1_000 + at);
           if (answer.kind !== "records") continue;
           seen.push(...valuesOf(answer));
-          client.send(1_000 + at, { kind: "credit", bytes: answer.batches.reduce((sum, { bytes }) => sum + bytes.length, 0) });
+          client.send(1_000 + at, {
+            kind: "credit",
+            bytes: answer.batches.reduce((sum, { bytes }) => sum + bytes.length, 0),
+          });
         }
         expect(seen).toEqual(Array.from({ length: each }, (_, round) => `${stream} ${round}`));
       }),

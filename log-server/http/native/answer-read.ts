@@ -7,7 +7,7 @@ import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import type { LiveResponse } from "../live-responses.ts";
-import { findStream, refreshStream } from "../stream-routes/find-stream.ts";
+import { findStream, findStreamToRead, refreshStream, tailUnknown } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 
 export async function answerDescribe(context: HttpContext, request: DescribeRequest): Promise<Response> {
@@ -22,14 +22,14 @@ export async function answerRead(
   wait: (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">,
 ): Promise<Response> {
   const { node, limits } = context;
-  let stream = await findStream(context, request.stream, undefined);
+  let stream = await findStreamToRead(context, request.stream, undefined);
   node.touch(request.stream);
   if (request.incarnation !== undefined && request.incarnation !== stream.incarnation) {
     throw new HttpError("stream-gone", "the stream that was read is deleted; another has its name now");
   }
   const from = startOf(request, stream);
   const waitMs = Math.min(request.waitMs, limits.frameWaitMsMax);
-  if (waitMs > 0 && from >= stream.nextOffset && !stream.closed) {
+  if (waitMs > 0 && from >= stream.nextOffset && !stream.closed && node.tailKnown) {
     const live = wait(waitMs);
     try {
       for (;;) {
@@ -49,6 +49,8 @@ export async function answerRead(
   }
   const { batches, nextOffset } = read.value;
   const now = refreshStream(context, stream);
+  const atEnd = nextOffset >= now.nextOffset;
+  if (atEnd && !node.tailKnown && batches.length === 0) throw tailUnknown();
   let records = 0;
   let bytes = 0;
   for (const batch of batches) {
@@ -61,7 +63,7 @@ export async function answerRead(
     position: node.position,
     ...factsOf(now),
     nextOffset,
-    upToDate: nextOffset >= now.nextOffset,
+    upToDate: atEnd && node.tailKnown,
     batches,
   };
 }

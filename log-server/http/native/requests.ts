@@ -7,7 +7,7 @@ import type { ErrorResponse, Response } from "../../../src/wire/response.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import type { LiveResponse } from "../live-responses.ts";
-import { findStream, refreshStream } from "../stream-routes/find-stream.ts";
+import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 import { answerDescribe, answerRead } from "./answer-read.ts";
 import { CommandLane } from "./command-lane.ts";
@@ -38,9 +38,9 @@ export class NativeRequests {
     }
   }
 
-  /** The stream at a linearizable point; throws where there is none. */
+  /** The stream at a linearizable point, to be read; throws where there is none. */
   find(name: string): Promise<StreamView> {
-    return findStream(this.#context, name, undefined);
+    return findStreamToRead(this.#context, name, undefined);
   }
 
   /** The stream as it is now; throws if it is gone. */

@@ -9,7 +9,7 @@ import type { StreamView } from "../../streams/views.ts";
 import { isJson } from "../content-type.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
-import { refreshStream, trimmed } from "./find-stream.ts";
+import { refreshStream, tailUnknown, trimmed } from "./find-stream.ts";
 
 export type Chunk = {
   /** Empty where nothing is there to read. */
@@ -69,7 +69,9 @@ export function bodyOfValues(values: readonly Uint8Array[], contentType: string)
 
 function chunkAt(context: HttpContext, known: StreamView, nextOffset: Offset, values: readonly Uint8Array[]): Chunk {
   const stream = refreshStream(context, known);
-  const upToDate = nextOffset >= stream.nextOffset;
+  const atEnd = nextOffset >= stream.nextOffset;
+  const upToDate = atEnd && context.node.tailKnown;
+  if (atEnd && !upToDate && values.length === 0) throw tailUnknown();
   return { values, nextOffset, stream, upToDate, closed: upToDate && stream.closed };
 }
 

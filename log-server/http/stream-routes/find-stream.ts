@@ -24,6 +24,25 @@ export async function findStream(
   return stream;
 }
 
+/**
+ * The same for reading records: those that are known are served even where damage hides what the log says after them.
+ * Whoever answers must then not say that the stream ends there: see `readChunk`.
+ */
+export async function findStreamToRead(
+  context: HttpContext,
+  name: StreamName,
+  session: string | undefined,
+): Promise<StreamView> {
+  const known = context.node.machine.stream(name);
+  if (context.node.tailKnown || known === undefined || known.deleted) return findStream(context, name, session);
+  return known;
+}
+
+/** What to say at the end of what is known, where that may not be the stream's end. */
+export function tailUnknown(): HttpError {
+  return new HttpError("damaged", "what follows is damaged on this node's disk");
+}
+
 /** The stream as it is now, while a request goes on reading it. */
 export function refreshStream(context: HttpContext, known: StreamView): StreamView {
   const stream = context.node.machine.streamById(known.id);

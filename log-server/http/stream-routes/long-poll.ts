@@ -6,7 +6,7 @@ import { nextCursor } from "../cursor.ts";
 import { randomU32 } from "../random.ts";
 import type { ReadQuery } from "../stream-url.ts";
 import { readChunk } from "./chunk.ts";
-import { findStream, refreshStream, resolveFrom } from "./find-stream.ts";
+import { findStreamToRead, refreshStream, resolveFrom, tailUnknown } from "./find-stream.ts";
 import { waitForChange } from "./live-wait.ts";
 import { answerChunk, positionHeaders } from "./read-answer.ts";
 
@@ -22,7 +22,7 @@ export async function longPoll(
   query: ReadQuery,
 ): Promise<void> {
   const { node, limits } = context;
-  let stream = await findStream(context, name, sessionHeader(request.raw.headers));
+  let stream = await findStreamToRead(context, name, sessionHeader(request.raw.headers));
   node.touch(name);
   const from = resolveFrom(stream, query.from);
   const live = context.live.open(reply.raw, limits.longPollMs);
@@ -30,7 +30,7 @@ export async function longPoll(
     for (;;) {
       // Looked up again in the same turn that begins to wait: nothing can happen unseen in between.
       stream = refreshStream(context, stream);
-      if (from < stream.nextOffset || stream.closed || live.signal.aborted) break;
+      if (from < stream.nextOffset || stream.closed || !node.tailKnown || live.signal.aborted) break;
       await waitForChange(context, stream, live.signal);
     }
     if (!live.connected) {
@@ -39,6 +39,7 @@ export async function longPoll(
     }
     const cursor = ["Stream-Cursor", nextCursor(query.cursor, node.clock.now(), randomU32(node.entropy))];
     if (from >= stream.nextOffset) {
+      if (!node.tailKnown) throw tailUnknown();
       const headers = [...positionHeaders(stream, from, true, stream.closed), "Cache-Control", "no-store"];
       context.answers.empty(reply, 204, stream.closed ? headers : [...headers, ...cursor]);
       return;

@@ -4,7 +4,7 @@ import type { HttpContext } from "../context.ts";
 import { sessionHeader } from "../session-token.ts";
 import { type ReadQuery, readQuery, streamOfUrl } from "../stream-url.ts";
 import { bodyOfValues, readChunk } from "./chunk.ts";
-import { findStream, resolveFrom } from "./find-stream.ts";
+import { findStreamToRead, resolveFrom } from "./find-stream.ts";
 import { longPoll } from "./long-poll.ts";
 import { answerChunk, contentHeaders, positionHeaders } from "./read-answer.ts";
 import { serverSentEvents } from "./sse.ts";
@@ -40,7 +40,7 @@ async function catchUp(
   name: string,
   query: ReadQuery,
 ): Promise<void> {
-  const stream = await findStream(context, name, sessionHeader(request.raw.headers));
+  const stream = await findStreamToRead(context, name, sessionHeader(request.raw.headers));
   context.node.touch(name);
   const from = resolveFrom(stream, query.from);
   if (query.from.kind === "now") {

@@ -15,7 +15,7 @@ import { randomU32 } from "../random.ts";
 import type { ReadQuery } from "../stream-url.ts";
 import type { StreamView } from "../../streams/views.ts";
 import { type Chunk, readChunk } from "./chunk.ts";
-import { findStream, refreshStream, resolveFrom } from "./find-stream.ts";
+import { findStreamToRead, refreshStream, resolveFrom } from "./find-stream.ts";
 import { waitForChange } from "./live-wait.ts";
 import { controlEvent, dataEvent, isBase64 } from "./sse-events.ts";
 
@@ -27,7 +27,7 @@ export async function serverSentEvents(
   query: ReadQuery,
 ): Promise<void> {
   const { node, limits } = context;
-  const stream = await findStream(context, name, sessionHeader(request.raw.headers));
+  const stream = await findStreamToRead(context, name, sessionHeader(request.raw.headers));
   node.touch(name);
   const from = resolveFrom(stream, query.from);
   const live = context.live.open(reply.raw, limits.sseMs);

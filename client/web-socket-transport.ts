@@ -1,0 +1,267 @@
+/**
+ * Frames over one WebSocket: everything is pipelined, and streams are subscribed to rather than asked for again and again.
+ * The connection is opened when something is asked, and again after it was lost, with growing pauses while that fails.
+ * Whatever was under way on a lost one fails; those who asked know what to repeat.
+ */
+import type { Timer } from "../src/ports/clock.ts";
+import { unreachable } from "../src/lib/assert.ts";
+import type { Frame } from "../src/wire/frame.ts";
+import { encodeRequest, type Request } from "../src/wire/request.ts";
+import { decodeResponse, type Response } from "../src/wire/response.ts";
+import {
+  decodeSocketResponse,
+  encodeSocketRequest,
+  isSocketResponse,
+  type SocketResponse,
+  type SubscribeRequest,
+} from "../src/wire/socket-frames.ts";
+import { Backoff } from "./backoff.ts";
+import type { Environment } from "./environment.ts";
+import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
+import { CLIENT_LIMITS } from "./limits.ts";
+import type { SubscriptionEvents, SubscriptionHandle, Transport } from "./transport.ts";
+import { openLink, type WebSocketLink, type WebSocketOptions } from "./web-socket-link.ts";
+
+/** One request under way: it is answered, or it fails. */
+type Pending = {
+  readonly frame: Uint8Array;
+  readonly isQuery: boolean;
+  readonly dueAtMs: number;
+  sent: boolean;
+  readonly resolve: (response: Response) => void;
+  readonly reject: (error: TidemarkError) => void;
+};
+
+type Following = { readonly frame: Uint8Array; sent: boolean; readonly events: SubscriptionEvents };
+
+/** The greatest number is the link's own. */
+const REQUEST_ID_RANGE = 2 ** 32 - 1;
+
+export class WebSocketTransport implements Transport {
+  readonly #options: WebSocketOptions;
+  readonly #backoff: Backoff;
+  readonly #closing = new AbortController();
+  #link: WebSocketLink | undefined;
+  #opening = false;
+  #nextRequestId = 0;
+  /** In the order of the calls; what is not sent waits for the connection. */
+  readonly #pending = new Map<number, Pending>();
+  readonly #following = new Map<number, Following>();
+  #pendingBytes = 0;
+  #queries = 0;
+  #overdueCheck: Timer | undefined;
+
+  constructor(options: WebSocketOptions, environment: Environment) {
+    this.#options = options;
+    this.#backoff = new Backoff(environment.entropy);
+  }
+
+  request(request: Request, signal: AbortSignal): Promise<Response> {
+    if (this.#closing.signal.aborted) return Promise.reject(new TidemarkError("client-closed"));
+    if (signal.aborted) return Promise.reject(asTidemarkError(signal.reason));
+    const requestId = this.#takeId();
+    const frame = encodeRequest(request, requestId);
+    const isQuery = request.kind !== "command";
+    if (!this.#hasRoom(frame.length, isQuery))
+      return Promise.reject(new TidemarkError("overloaded", "too much waits for the connection"));
+    const waitMs = CLIENT_LIMITS.attemptTimeoutMs + (request.kind === "read" ? request.waitMs : 0);
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        const { sent } = pending;
+        this.#forget(requestId, pending);
+        reject(withOutcome(asTidemarkError(signal.reason), sent ? "unknown" : "not-applied"));
+      };
+      const pending: Pending = {
+        frame,
+        isQuery,
+        dueAtMs: this.#options.clock.monotonic() + waitMs,
+        sent: false,
+        resolve: (response) => {
+          signal.removeEventListener("abort", onAbort);
+          this.#forget(requestId, pending);
+          resolve(response);
+        },
+        reject: (error) => {
+          signal.removeEventListener("abort", onAbort);
+          this.#forget(requestId, pending);
+          reject(error);
+        },
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#pending.set(requestId, pending);
+      this.#pendingBytes += frame.length;
+      if (isQuery) this.#queries += 1;
+      if (this.#link === undefined) void this.#open();
+      else this.#send(this.#link, pending);
+      this.#overdueCheck ??= this.#planOverdueCheck();
+    });
+  }
+
+  subscribe(request: SubscribeRequest, events: SubscriptionEvents): SubscriptionHandle {
+    const requestId = this.#takeId();
+    const following: Following = { frame: encodeSocketRequest(request, requestId), sent: false, events };
+    if (this.#closing.signal.aborted) {
+      events.onError(new TidemarkError("client-closed"));
+    } else {
+      this.#following.set(requestId, following);
+      if (this.#link === undefined) void this.#open();
+      else this.#send(this.#link, following);
+    }
+    return {
+      grant: (bytes) => {
+        if (this.#following.get(requestId) === following && following.sent)
+          this.#link?.send(encodeSocketRequest({ kind: "credit", bytes }, requestId));
+      },
+      close: () => {
+        if (this.#following.get(requestId) !== following) return;
+        this.#following.delete(requestId);
+        if (following.sent) this.#link?.send(encodeSocketRequest({ kind: "unsubscribe" }, requestId));
+      },
+    };
+  }
+
+  close(): Promise<void> {
+    const error = new TidemarkError("client-closed");
+    this.#closing.abort(error);
+    this.#link?.close(error);
+    this.#failAll(error);
+    this.#overdueCheck?.cancel();
+    return Promise.resolve();
+  }
+
+  #takeId(): number {
+    let requestId = this.#nextRequestId;
+    // A subscription may live for longer than the numbers last.
+    while (this.#following.has(requestId) || this.#pending.has(requestId))
+      requestId = (requestId + 1) % REQUEST_ID_RANGE;
+    this.#nextRequestId = (requestId + 1) % REQUEST_ID_RANGE;
+    return requestId;
+  }
+
+  #hasRoom(bytes: number, isQuery: boolean): boolean {
+    if (isQuery) return this.#queries < CLIENT_LIMITS.readsInFlightMax;
+    if (this.#pending.size >= CLIENT_LIMITS.queuedCommandsMax) return false;
+    return this.#pending.size === 0 || this.#pendingBytes + bytes <= CLIENT_LIMITS.queuedBytesMax;
+  }
+
+  #send(link: WebSocketLink, outgoing: Pending | Following): void {
+    outgoing.sent = true;
+    link.send(outgoing.frame);
+  }
+
+  /** One at a time; what waits is sent in its order, or fails as having never left. */
+  async #open(): Promise<void> {
+    if (this.#opening) return;
+    this.#opening = true;
+    const events = {
+      onFrame: (frame: Frame) => this.#onFrame(frame),
+      onEnd: (error: TidemarkError) => this.#onEnd(error),
+    };
+    try {
+      const link = await openLink(this.#options, events, this.#closing.signal);
+      this.#backoff.reset();
+      this.#link = link;
+      for (const outgoing of [...this.#following.values(), ...this.#pending.values()]) this.#send(link, outgoing);
+    } catch (thrown) {
+      const error = asTidemarkError(thrown);
+      this.#failAll(error);
+      // Whoever comes back before the pause is over waits for its end.
+      await this.#pause(this.#backoff.next(error.retryAfterMs));
+    }
+    this.#opening = false;
+    const unsent = this.#link === undefined && (this.#pending.size > 0 || this.#following.size > 0);
+    if (unsent && !this.#closing.signal.aborted) void this.#open();
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#closing.signal.aborted) {
+        resolve();
+        return;
+      }
+      const finish = (): void => {
+        timer.cancel();
+        this.#closing.signal.removeEventListener("abort", finish);
+        resolve();
+      };
+      const timer = this.#options.clock.schedule(delayMs, finish);
+      this.#closing.signal.addEventListener("abort", finish, { once: true });
+    });
+  }
+
+  #onFrame(frame: Frame): void {
+    const following = this.#following.get(frame.requestId);
+    if (isSocketResponse(frame)) {
+      const event = decodeSocketResponse(frame);
+      if (!event.ok) this.#give(`the server's frame cannot be understood: ${event.error.message}`);
+      else if (following !== undefined) this.#onEvent(frame.requestId, following, event.value);
+      return;
+    }
+    // What nobody waits for any more was given up.
+    const pending = this.#pending.get(frame.requestId);
+    if (following === undefined && pending === undefined) return;
+    const response = decodeResponse(frame);
+    if (!response.ok) this.#give(`the server's frame cannot be understood: ${response.error.message}`);
+    else if (pending !== undefined) pending.resolve(response.value);
+    else if (following !== undefined) this.#onEvent(frame.requestId, following, response.value);
+  }
+
+  #onEvent(requestId: number, { events }: Following, event: Response | SocketResponse): void {
+    switch (event.kind) {
+      case "subscribed":
+      case "records":
+      case "gap":
+        events.onEvent(event);
+        break;
+      case "end":
+      case "error":
+        this.#following.delete(requestId);
+        events.onEvent(event);
+        break;
+      case "result":
+      case "description":
+      case "pong":
+        this.#give(`a subscription was answered with "${event.kind}"`);
+        break;
+      default:
+        unreachable(event);
+    }
+  }
+
+  /** The connection is of no more use. */
+  #give(message: string): void {
+    this.#link?.close(new TidemarkError("protocol-error", message));
+  }
+
+  #onEnd(error: TidemarkError): void {
+    this.#link = undefined;
+    this.#failAll(error);
+  }
+
+  #failAll(error: TidemarkError): void {
+    const following = [...this.#following.values()];
+    this.#following.clear();
+    for (const pending of [...this.#pending.values()])
+      pending.reject(withOutcome(error, pending.sent ? "unknown" : "not-applied"));
+    for (const { events } of following) events.onError(error);
+  }
+
+  #forget(requestId: number, pending: Pending): void {
+    if (!this.#pending.delete(requestId)) return;
+    this.#pendingBytes -= pending.frame.length;
+    if (pending.isQuery) this.#queries -= 1;
+  }
+
+  /** An answer that does not come in time, on a connection that is alive, fails alone. */
+  #planOverdueCheck(): Timer {
+    return this.#options.clock.schedule(CLIENT_LIMITS.attemptTimeoutMs / 4, () => {
+      const nowMs = this.#options.clock.monotonic();
+      for (const pending of [...this.#pending.values()]) {
+        if (pending.dueAtMs > nowMs) continue;
+        const error = new TidemarkError("connection-lost", "the server did not answer in time");
+        pending.reject(withOutcome(error, pending.sent ? "unknown" : "not-applied"));
+      }
+      this.#overdueCheck = this.#pending.size > 0 ? this.#planOverdueCheck() : undefined;
+    });
+  }
+}

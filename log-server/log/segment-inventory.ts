@@ -1,0 +1,102 @@
+/**
+ * What files a log has in `segments/`, and which of its segments are sealed. The sparse index knows of those, and is
+ * brought up to date here: a crash may have come between a block and its entry, or in the middle of a drop.
+ */
+import type { Disk } from "../../src/ports/disk.ts";
+import type { BatchIndex } from "./batch-index.ts";
+import type { DamageList } from "./damage.ts";
+import { type LogLayout, parseSegmentFileName } from "./log-layout.ts";
+import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
+
+export type InventoryParts = {
+  readonly disk: Disk;
+  readonly layout: LogLayout;
+  readonly batchIndex: BatchIndex;
+  readonly indexReader: IndexReader;
+  readonly damage: DamageList;
+  readonly snapshotPosition: number;
+};
+
+/** The files, by sequence. */
+export type Inventory = {
+  readonly logs: Set<number>;
+  readonly indexes: Set<number>;
+  readonly highest: number;
+};
+
+export async function takeInventory({ disk, layout }: InventoryParts): Promise<Inventory> {
+  const logs = new Set<number>();
+  const indexes = new Set<number>();
+  let highest = 0;
+  for (const name of await disk.list(layout.segments)) {
+    const parsed = parseSegmentFileName(name);
+    if (parsed === undefined) continue;
+    highest = Math.max(highest, parsed.sequence);
+    if (parsed.kind === "log") logs.add(parsed.sequence);
+    else if (parsed.kind === "index") indexes.add(parsed.sequence);
+    else await disk.remove(`${layout.segments}/${name}`);
+  }
+  // What is seen here must stay: a name may have been given by a process that was killed before it was durable.
+  await disk.syncDirectory(layout.segments);
+  return { logs, indexes, highest };
+}
+
+/** The sealed segments, as the sparse index knows them or else their blocks. Removes what a trim had meant to remove. */
+export async function findSealed(parts: InventoryParts, inventory: Inventory): Promise<Map<number, SealedSegment>> {
+  const { batchIndex, damage } = parts;
+  const known = batchIndex.segments();
+  await finishDrops(parts, known.dropped, inventory);
+  const entered = new Map(known.sealed.map((segment) => [segment.sequence, segment]));
+  const sealed = new Map<number, SealedSegment>();
+  for (const sequence of [...inventory.indexes].sort((a, b) => a - b)) {
+    const segment = entered.get(sequence) ?? (await enterAgain(parts, inventory, sequence));
+    if (segment === "dropped") continue;
+    if (segment !== undefined) sealed.set(sequence, segment);
+    else damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} cannot be read` });
+  }
+  for (const segment of new Set([...entered.values(), ...sealed.values()])) reportMissing(damage, inventory, segment);
+  return sealed;
+}
+
+function reportMissing(damage: DamageList, inventory: Inventory, segment: SealedSegment): void {
+  const { sequence, firstIndex, lastIndex } = segment;
+  const concerned = { segment: sequence, firstIndex, lastIndex };
+  if (!inventory.logs.has(sequence)) {
+    damage.add({ kind: "segment", ...concerned, message: `the file of segment ${sequence} is missing` });
+  } else if (!inventory.indexes.has(sequence)) {
+    damage.add({ kind: "index", ...concerned, message: `the index of segment ${sequence} is missing` });
+  }
+}
+
+/** A block that the sparse index does not know of. */
+async function enterAgain(
+  { disk, layout, batchIndex, indexReader, snapshotPosition }: InventoryParts,
+  inventory: Inventory,
+  sequence: number,
+): Promise<SealedSegment | "dropped" | undefined> {
+  const segment = await indexReader.open(sequence);
+  if (segment !== undefined && !inventory.logs.has(sequence) && segment.lastIndex <= snapshotPosition) {
+    // A trim was interrupted, and the store that would say so is lost, too.
+    await disk.remove(layout.file(sequence, "index"));
+    return "dropped";
+  }
+  const streams = segment && (await indexReader.streams(segment));
+  if (segment === undefined || streams === undefined) return undefined;
+  await batchIndex.enter(segment, streams);
+  return segment;
+}
+
+async function finishDrops(
+  { disk, layout, batchIndex }: InventoryParts,
+  dropped: readonly number[],
+  { logs, indexes }: Inventory,
+): Promise<void> {
+  if (dropped.length === 0) return;
+  for (const sequence of dropped) {
+    if (logs.delete(sequence)) await disk.remove(layout.file(sequence, "log"));
+    await disk.syncDirectory(layout.segments);
+    if (indexes.delete(sequence)) await disk.remove(layout.file(sequence, "index"));
+  }
+  await disk.syncDirectory(layout.segments);
+  await batchIndex.forget(dropped);
+}

@@ -1,0 +1,54 @@
+/** What is known of a command before it is proposed: its size, and whether a full disk may still take it. */
+import type { Command } from "../../src/wire/command.ts";
+
+const OVERHEAD_BYTES = 96;
+
+/** Roughly what a command takes in an entry: its batches, and a little for the rest. */
+export function commandBytes(command: Command): number {
+  switch (command.kind) {
+    case "create":
+    case "append":
+    case "subscription-wake":
+      return OVERHEAD_BYTES + (command.batch?.length ?? 0);
+    case "transaction": {
+      let bytes = OVERHEAD_BYTES;
+      for (const operation of command.operations) bytes += commandBytes(operation);
+      return bytes;
+    }
+    case "cursor":
+      return OVERHEAD_BYTES + (command.value?.length ?? 0);
+    case "touch":
+      return OVERHEAD_BYTES * (1 + command.streams.length);
+    default:
+      return OVERHEAD_BYTES;
+  }
+}
+
+/** The length of a batch that is longer than allowed, or undefined where none is. */
+export function oversizedBatch(command: Command, bytesMax: number): number | undefined {
+  if (command.kind === "transaction") {
+    for (const operation of command.operations) {
+      const oversized = oversizedBatch(operation, bytesMax);
+      if (oversized !== undefined) return oversized;
+    }
+    return undefined;
+  }
+  const length = "batch" in command ? (command.batch?.length ?? 0) : 0;
+  return length > bytesMax ? length : undefined;
+}
+
+/** With a full disk, what frees space or moves log time still goes on; what adds data does not. */
+export function growsTheLog(command: Command): boolean {
+  switch (command.kind) {
+    case "create":
+    case "append":
+    case "cursor":
+    case "transaction":
+    case "subscription-create":
+    case "subscription-link":
+    case "subscription-wake":
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,27 @@
+/** What a node is put together from: `open-node.ts` brings it up, the node's parts take what they need. */
+import type { Clock } from "../../src/ports/clock.ts";
+import type { Entropy } from "../../src/ports/entropy.ts";
+import type { Zstd } from "../../src/ports/zstd.ts";
+import type { LogIndex } from "../../src/wire/entry.ts";
+import type { HardStateFile } from "../log/hard-state.ts";
+import type { SegmentedLog } from "../log/segmented-log.ts";
+import type { StreamsMachine } from "../streams/machine.ts";
+import type { NodeLimits } from "./limits.ts";
+import type { NodeObserver } from "./observer.ts";
+
+export type NodeParts = {
+  readonly clusterId: string;
+  readonly nodeName: string;
+  readonly logId: number;
+  readonly log: SegmentedLog;
+  readonly hardState: HardStateFile;
+  readonly machine: StreamsMachine;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly zstd: Zstd | undefined;
+  readonly limits: NodeLimits;
+  readonly observer: NodeObserver;
+  /** Of the image that the machine was restored from; 0 without one: the next save must then bring every row. */
+  readonly imagePosition: LogIndex;
+  readonly snapshotPosition: LogIndex;
+};

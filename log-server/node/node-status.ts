@@ -1,0 +1,23 @@
+/** How a node is: what health checks, metrics and people look at. */
+import type { LogIndex } from "../../src/wire/entry.ts";
+import type { Damage } from "../log/damage.ts";
+
+export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
+
+export type NodeStatus = {
+  readonly phase: NodePhase;
+  /** While recovering: log positions applied again, of how many. */
+  readonly progress: { readonly phase: string; readonly done: number; readonly total: number };
+  readonly hasLeader: boolean;
+  readonly term: number;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  readonly damage: readonly Damage[];
+  readonly freeBytes: number;
+  readonly diskFull: boolean;
+  readonly waitingProposals: number;
+  readonly waitingReaders: number;
+  readonly streams: number;
+  readonly snapshotPosition: LogIndex;
+};
