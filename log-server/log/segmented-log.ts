@@ -18,20 +18,22 @@ import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import { BatchIndex, type Horizon } from "./batch-index.ts";
+import { BatchReader, type StoredBatch } from "./batch-reader.ts";
 import type { LogEnd } from "./closing.ts";
 import { type Damage, DamageList } from "./damage.ts";
+import { EntryReader } from "./entry-reader.ts";
 import { FilePool } from "./file-pool.ts";
 import { Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import { LogImage } from "./log-image.ts";
 import { LogLayout } from "./log-layout.ts";
-import { LogReader, type StoredBatch } from "./log-reader.ts";
 import { type DiscardedTail, LogWriter } from "./log-writer.ts";
 import { Poison } from "./poison.ts";
 import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { IndexReader } from "./sealed-segment.ts";
 import { Sealer } from "./sealer.ts";
+import { SegmentFiles } from "./segment-files.ts";
 import type { BatchPlacement } from "./segment-index.ts";
 import type { AmbiguousTail } from "./segment-judge.ts";
 import { SegmentList } from "./segment-list.ts";
@@ -99,6 +101,7 @@ type Parts = {
   readonly batchIndex: BatchIndex;
   readonly indexReader: IndexReader;
   readonly pool: FilePool;
+  readonly files: SegmentFiles;
   readonly cache: TailCache;
   readonly damage: DamageList;
   readonly poison: Poison;
@@ -113,7 +116,8 @@ const NO_CONFIGURATION: Uint8Array = new Uint8Array(0);
 export class SegmentedLog {
   readonly #parts: Parts;
   readonly #writer: LogWriter;
-  readonly #reader: LogReader;
+  readonly #entries: EntryReader;
+  readonly #batches: BatchReader;
   readonly #sealer: Sealer;
   readonly #trimmer: Trimmer;
   readonly #image: LogImage;
@@ -131,7 +135,8 @@ export class SegmentedLog {
     const shared = { ...parts, disk, logId, limits };
     this.#parts = parts;
     this.#sealer = new Sealer(shared);
-    this.#reader = new LogReader(shared);
+    this.#entries = new EntryReader(shared);
+    this.#batches = new BatchReader(shared);
     this.#trimmer = new Trimmer(shared);
     const last = parts.recovered.segments.at(-1);
     const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
@@ -180,6 +185,7 @@ export class SegmentedLog {
       batchIndex,
       indexReader,
       pool,
+      files: new SegmentFiles(layout, limits, pool),
       cache: new TailCache(limits),
       damage,
       poison: new Poison(),
@@ -274,7 +280,7 @@ export class SegmentedLog {
    * comes without its bytes; its entry can be applied all the same.
    */
   entries(from: LogIndex, to: LogIndex, maxBytes: number): Promise<Result<Entry[], Damage>> {
-    return this.#reader.entries(from, Math.min(to, this.lastIndex), maxBytes);
+    return this.#entries.entries(from, Math.min(to, this.lastIndex), maxBytes);
   }
 
   /** The state machine has applied an entry, the next one: what it did with each of its batches. */
@@ -299,7 +305,7 @@ export class SegmentedLog {
    * and `maxBytes`; one at least. What damage hides is an error only if nothing precedes it.
    */
   read(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<StoredBatch[], Damage>> {
-    return this.#reader.read(streamId, from, to, maxBytes);
+    return this.#batches.read(streamId, from, to, maxBytes);
   }
 
   /** Where a stream's batches are, by segment, oldest first. */
@@ -464,6 +470,6 @@ export class SegmentedLog {
   /** What the chain has at an entry, in memory or read back. */
   async #endAt(index: LogIndex): Promise<LogEnd> {
     if (index === this.#writer.end.index) return this.#writer.end;
-    return this.#reader.endAt(index);
+    return this.#entries.endAt(index);
   }
 }

@@ -31,6 +31,8 @@ export type NodeLimits = {
   readonly housekeepingEveryMs: number;
   /** With less free space than this, commands that need more are refused as `disk-full`. */
   readonly lowWaterBytes: number;
+  /** An append for which the disk had no room is tried again after this. */
+  readonly stalledRetryMs: number;
 };
 
 export const NODE_LIMITS: NodeLimits = {
@@ -51,4 +53,5 @@ export const NODE_LIMITS: NodeLimits = {
   touchesMax: 10_000,
   housekeepingEveryMs: 5_000,
   lowWaterBytes: 256 * 1024 * 1024,
+  stalledRetryMs: 500,
 };

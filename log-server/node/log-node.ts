@@ -70,7 +70,7 @@ export class LogNode {
   /** Set when an entry that must be applied cannot be read: nothing after it can be known here. */
   #blocked: Damage | undefined;
   /** An append that found no room on the disk, and is tried again. */
-  #stalled: AppendWork | undefined;
+  #stalled: Timer | undefined;
   #housekeeping: Timer | undefined;
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #failure: NodeError | undefined;
@@ -221,6 +221,7 @@ export class LogNode {
     this.#housekeeping?.cancel();
     this.#deadlines.stop();
     while (this.#underWay) await new Promise<void>((resolve) => this.clock.defer(resolve));
+    this.#stalled?.cancel();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before there was room on its disk");
     this.#proposals.fail(unwritten, unwritten);
     this.#waiters.wakeAll();
@@ -316,10 +317,15 @@ export class LogNode {
     const startedAt = this.clock.monotonic();
     try {
       if (work.hardState !== undefined) await this.#parts.hardState.write(work.hardState);
+    } catch (error) {
+      this.#fail("outcome-unknown", error);
+      return;
+    }
+    try {
       if (work.entries.length > 0) await this.#log.append(work.entries);
     } catch (error) {
-      if (error instanceof DiskError && error.code === "no-space" && this.#log.poisoned === undefined)
-        this.#stall(work);
+      const full = error instanceof DiskError && error.code === "no-space" && this.#log.poisoned === undefined;
+      if (full) this.#stall(work);
       else this.#fail("outcome-unknown", error);
       return;
     }
@@ -341,15 +347,13 @@ export class LogNode {
    * there is room; what only waits to be written is refused.
    */
   #stall(work: AppendWork): void {
-    this.#stalled = { ...work, hardState: undefined };
+    const again = { ...work, hardState: undefined };
+    this.#stalled = this.clock.schedule(this.limits.stalledRetryMs, () => {
+      this.#stalled = undefined;
+      if (this.#failure === undefined) void this.#append(again);
+    });
     this.#space.ranOut();
     this.#proposals.refuseWaiting(this.#fullError());
-  }
-
-  #retryStalled(): void {
-    const work = this.#stalled;
-    this.#stalled = undefined;
-    if (work !== undefined) void this.#append(work);
   }
 
   #apply(work: ApplyWork): void {
@@ -457,7 +461,6 @@ export class LogNode {
       // Something beside the appends may have failed for good: sealing, a snapshot.
       if (this.#log.poisoned !== undefined) return this.#fail("outcome-unknown", this.#log.poisoned);
       await this.#space.sample();
-      if (this.#stalled !== undefined) this.#retryStalled();
       // Only below a snapshot may the log be trimmed: with a full disk it is worth one.
       if (this.#space.full) await this.#checkpointer.snapshot();
       this.#checkpointer.due();
