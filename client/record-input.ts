@@ -28,7 +28,10 @@ export type RecordInput =
   | (RecordAttributes & { readonly json: unknown });
 
 function toBytes(input: BytesInput): Uint8Array {
-  return typeof input === "string" ? utf8(input) : input;
+  const given: unknown = input;
+  if (typeof given === "string") return utf8(given);
+  if (given instanceof Uint8Array) return given;
+  throw new TidemarkError("invalid-argument", "a key, a header's value and bytes to append are text or a Uint8Array");
 }
 
 /** Throws `invalid-argument` for what cannot be a record, and `record-too-large`. */
@@ -68,10 +71,13 @@ function jsonBytes(value: unknown): Uint8Array {
 }
 
 function toHeaders(headers: NonNullable<RecordAttributes["headers"]>): RecordHeader[] {
-  const pairs = Array.isArray(headers)
-    ? (headers as readonly (readonly [string, BytesInput])[])
-    : Object.entries(headers as Readonly<Record<string, BytesInput>>);
-  return pairs.map(([name, value]) => [name, toBytes(value)] as const);
+  const pairs: readonly unknown[] = Array.isArray(headers) ? headers : Object.entries(headers);
+  return pairs.map((pair) => {
+    if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== "string") {
+      throw new TidemarkError("invalid-argument", "a record's headers are an object, or pairs of a name and a value");
+    }
+    return [pair[0], toBytes(pair[1] as BytesInput)] as const;
+  });
 }
 
 /** What a record counts for in every bound. */

@@ -239,7 +239,7 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     for (;;) {
       try {
         const askedAtMs = this.#environment.clock.monotonic();
-        const answer = await this.#send(this.#query(), this.#deadline.signal);
+        const answer = await this.#ask(this.#query());
         this.#onConnected();
         const chunk = this.#decode(answer, gap);
         if (chunk.runs.length === 0 && !chunk.end) await this.#pace(askedAtMs);
@@ -247,6 +247,7 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
       } catch (thrown) {
         const error = asTidemarkError(thrown);
         if (this.#deadline.error !== undefined) throw this.#deadline.error;
+        if (error.code === "timeout") throw error;
         if (error.code === "offset-trimmed" && error.gap !== undefined && this.#config.onGap !== undefined) {
           gap = { from: gap?.from ?? error.gap.from, to: error.gap.to };
           this.#place = { incarnation: this.#place?.incarnation, offset: error.gap.to };
@@ -255,6 +256,22 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
         if (!error.retryable) throw withOutcome(error, "not-applied");
         await sleep(this.#environment.clock, this.#onDisconnected(error), this.#deadline.signal);
       }
+    }
+  }
+
+  /** One attempt, within the time that is left; what the server is asked to wait does not count. */
+  async #ask(query: ReadQuery): Promise<ReadAnswer> {
+    const { timeoutMs } = this.#config;
+    const nowMs = this.#environment.clock.monotonic();
+    const leftMs = timeoutMs - (nowMs - (this.#failingSinceMs ?? nowMs));
+    const attempt = new Deadline(this.#environment.clock, this.#deadline.signal, Math.max(0, leftMs) + query.waitMs);
+    try {
+      return await this.#send(query, attempt.signal);
+    } catch (error) {
+      if (attempt.error?.code !== "timeout") throw error;
+      throw new TidemarkError("timeout", `no answer for ${timeoutMs} ms`, { cause: error });
+    } finally {
+      attempt.release();
     }
   }
 

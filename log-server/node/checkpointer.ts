@@ -24,8 +24,9 @@ export class Checkpointer {
     this.#imageAt = parts.clock.monotonic();
     this.#imagePosition = parts.imagePosition;
     this.#snapshotPosition = parts.snapshotPosition;
-    // Not counted from zero: a node restarted often enough would never write one.
-    this.#bytesSinceSnapshot = parts.log.bytesAfter(parts.snapshotPosition);
+    // Not counted from zero: a node restarted often enough would never write one. One that is damaged is replaced soon.
+    const lost = parts.log.horizon.index > parts.snapshotPosition;
+    this.#bytesSinceSnapshot = lost ? parts.limits.snapshotEveryBytes : parts.log.bytesAfter(parts.snapshotPosition);
   }
 
   /** Everything to here is in a verified snapshot: what retention may drop the log below. */
@@ -48,7 +49,13 @@ export class Checkpointer {
   async stop(save: boolean): Promise<void> {
     await this.#work;
     this.#stopped = true;
-    if (save) await this.#saveImage();
+    if (!save) return;
+    try {
+      await this.#saveImage();
+    } catch (error) {
+      // Without it the next start re-applies more of the log; the log itself must be closed all the same.
+      this.#parts.observer.event("checkpoint-failed", { error: String(error) });
+    }
   }
 
   /** Asks for a snapshot now, whatever was written since the last. */

@@ -347,10 +347,11 @@ export class LogNode {
    * there is room; what only waits to be written is refused.
    */
   #stall(work: AppendWork): void {
-    const again = { ...work, hardState: undefined };
     this.#stalled = this.clock.schedule(this.limits.stalledRetryMs, () => {
       this.#stalled = undefined;
-      if (this.#failure === undefined) void this.#append(again);
+      // Of a group that spans two segments the first half may be there already.
+      const entries = work.entries.filter((entry) => entry.index > this.#log.lastIndex);
+      if (this.#failure === undefined) void this.#append({ ...work, hardState: undefined, entries });
     });
     this.#space.ranOut();
     this.#proposals.refuseWaiting(this.#fullError());

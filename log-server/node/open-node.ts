@@ -122,9 +122,10 @@ async function restoreMachine(options: OpenNodeOptions, log: SegmentedLog): Prom
   const limits = options.limits.streams;
   options.onProgress?.("restore", 0, 1);
   const snapshot = await log.newestSnapshot();
-  if (!snapshot.ok) return err({ kind: "snapshot-gap", message: snapshot.error.message });
-  for (const damaged of snapshot.value.damaged) options.observer.event("snapshot-damaged", damaged);
-  const snapshotPosition = snapshot.value.snapshot?.position ?? 0;
+  const { damaged } = snapshot.ok ? snapshot.value : snapshot.error;
+  for (const one of damaged) options.observer.event("snapshot-damaged", one);
+  const found = snapshot.ok ? snapshot.value.snapshot : undefined;
+  const snapshotPosition = found?.position ?? 0;
 
   const image = await log.loadImage();
   if (image.ok) {
@@ -136,8 +137,10 @@ async function restoreMachine(options: OpenNodeOptions, log: SegmentedLog): Prom
   } else if (image.error.kind !== "missing") {
     options.observer.event("image-discarded", { reason: image.error.kind, detail: image.error.message });
   }
+  // The image alone reached over what no intact snapshot does: what was trimmed cannot be applied again.
+  if (!snapshot.ok) return err({ kind: "snapshot-gap", message: snapshot.error.message });
   await log.discardImage();
-  const machine = StreamsMachine.restore(snapshot.value.snapshot?.rows ?? [], limits);
+  const machine = StreamsMachine.restore(found?.rows ?? [], limits);
   if (!machine.ok) return err({ kind: "snapshot-damaged", message: machine.error });
   options.onProgress?.("restore", 1, 1);
   return ok({ machine: machine.value, imagePosition: 0, snapshotPosition });

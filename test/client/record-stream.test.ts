@@ -155,6 +155,16 @@ describe("read", () => {
     expect(error.cause).toMatchObject({ code: "connection-failed" });
   });
 
+  it("gives up in time when the server hangs", async () => {
+    const b = bench();
+    await fill(b, [["a"]]);
+    b.transport.faults.push("hang");
+    const startedAt = b.time.environment.clock.monotonic();
+    const error = await run(b.time, failure(collect(b.client.stream("s").read({ timeout: 1_000 }))));
+    expect(error).toMatchObject({ code: "timeout", outcome: "not-applied" });
+    expect(b.time.environment.clock.monotonic() - startedAt).toBe(1_000);
+  });
+
   it("what is wrong for good ends it", async () => {
     const b = bench();
     expect(await run(b.time, failure(collect(b.client.stream("other").read())))).toMatchObject({
