@@ -74,6 +74,7 @@ export class LogNode {
   #housekeeping: Timer | undefined;
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #failure: NodeError | undefined;
+  #damageReported = 0;
   readonly #failed: ((error: NodeError) => void)[] = [];
 
   constructor(parts: NodeParts) {
@@ -461,6 +462,7 @@ export class LogNode {
     const work = async (): Promise<void> => {
       // Something beside the appends may have failed for good: sealing, a snapshot.
       if (this.#log.poisoned !== undefined) return this.#fail("outcome-unknown", this.#log.poisoned);
+      this.#reportDamage();
       await this.#space.sample();
       // Only below a snapshot may the log be trimmed: with a full disk it is worth one.
       if (this.#space.full) await this.#checkpointer.snapshot();
@@ -473,6 +475,13 @@ export class LogNode {
         if (this.#phase !== "serving") return;
         this.#housekeeping = this.clock.schedule(this.limits.housekeepingEveryMs, () => this.#keepHouse());
       });
+  }
+
+  /** What was found since the last look, at the start or by a reader. */
+  #reportDamage(): void {
+    const { damage } = this.#log;
+    for (const found of damage.slice(this.#damageReported)) this.#parts.observer.event("damage", found);
+    this.#damageReported = damage.length;
   }
 
   /** A command of the node's own; nobody waits for its answer, and it is made again if it fails. */

@@ -55,6 +55,7 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
   if (!opened.ok) return opened;
   const { log, report } = opened.value;
   options.observer.event("log-recovered", report);
+  if (report.discarded !== undefined) options.observer.event("log-cut", report.discarded);
 
   const hardState = await openHardState(options, `${directory}/hard-state`, log);
   if (!hardState.ok) {
@@ -124,6 +125,7 @@ async function restoreMachine(options: OpenNodeOptions, log: SegmentedLog): Prom
   const snapshot = await log.newestSnapshot();
   const { damaged } = snapshot.ok ? snapshot.value : snapshot.error;
   for (const one of damaged) options.observer.event("snapshot-damaged", one);
+  if (!snapshot.ok) options.observer.event("snapshot-gap", { detail: snapshot.error.message });
   const found = snapshot.ok ? snapshot.value.snapshot : undefined;
   const snapshotPosition = found?.position ?? 0;
 

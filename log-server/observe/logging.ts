@@ -19,10 +19,13 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "background-rejected": "debug",
   "damage": "error",
   "disk-full": "warn",
+  "image-discarded": "warn",
   "insecure": "warn",
   "log-cut": "warn",
   "node-failed": "fatal",
   "recovery-progress": "debug",
+  "snapshot-damaged": "warn",
+  "snapshot-gap": "error",
 };
 
 const TEXT_MAX = 500;

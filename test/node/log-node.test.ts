@@ -239,6 +239,41 @@ describe("a disk that fails", () => {
     await node.stop();
   });
 
+  it("refuses to start with a term older than its log: it may have voted since (I1, P33)", async () => {
+    let sim = await startSimNode();
+    for (let start = 0; start < 3; start += 1) {
+      await sim.node.propose(create(`a${start}`));
+      await sim.node.stop();
+      sim = await startSimNode(sim);
+    }
+    await sim.node.stop();
+    const { disk } = sim;
+    expect(disk.zeroSector("logs/0/hard-state", 0)).toBe(true);
+    expect(disk.staleSector("logs/0/hard-state", 8)).toBe(true);
+    await expect(startSimNode(sim)).rejects.toThrow("hard-state-damaged");
+  });
+
+  it("serves what is known below damage to a head, and says of nothing that it ends there (I13)", async () => {
+    const { node, disk, kv, clock } = await startSimNode();
+    await node.propose(create("a"));
+    for (const value of ["one", "two", "three"]) await node.propose(append("a", [value]));
+    const path = disk.files().find((name) => name.endsWith("1.log")) as string;
+    const places = [
+      ...Buffer.from(disk.bytes(path))
+        .toString("latin1")
+        .matchAll(/text|\x01a/g),
+    ].map(({ index }) => index);
+    // The process dies without an image; then the head of the second append rots.
+    const crashed = disk.crash({ kind: "all" });
+    crashed.flip(path, places.at(-2) as number);
+    const second = await startSimNode({ disk: crashed, kv: kv.crash(), clock });
+    expect(second.node.tailKnown).toBe(false);
+    expect(await readAll(second.node, "a")).toEqual(["one"]);
+    await expect(second.node.barrier()).rejects.toMatchObject({ code: "damaged" });
+    await expect(second.node.propose(append("a", ["four"]))).rejects.toMatchObject({ code: "damaged" });
+    await second.node.stop();
+  });
+
   it("serves every record but the damaged one (I13)", async () => {
     const { node, disk, kv, clock } = await startSimNode();
     await node.propose(create("a"));

@@ -5,7 +5,7 @@
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { generateSigningKeyPem, parseSigningKey, type PublicJwk, type SigningKey } from "./signing.ts";
-import { generateTokenSecret } from "./tokens.ts";
+import { generateTokenSecret, parseTokenSecret } from "./tokens.ts";
 
 export type Secrets = {
   readonly signingKey: SigningKey;
@@ -35,10 +35,19 @@ export async function loadSecrets(directory: string): Promise<Secrets> {
     (await read(directory, TOKEN_SECRET_FILE)) ??
     (await create(directory, TOKEN_SECRET_FILE, Buffer.from(generateTokenSecret()).toString("base64url")));
   return {
-    signingKey: parseSigningKey(pem),
-    retiredKeys: retired === undefined ? [] : [parseSigningKey(retired).jwk],
-    tokenSecret: Buffer.from(secret.trim(), "base64url"),
+    signingKey: parse(directory, SIGNING_KEY_FILE, pem, parseSigningKey),
+    retiredKeys: retired === undefined ? [] : [parse(directory, RETIRED_KEY_FILE, retired, parseSigningKey).jwk],
+    tokenSecret: parse(directory, TOKEN_SECRET_FILE, secret.trim(), parseTokenSecret),
   };
+}
+
+/** A damaged one is not replaced by itself: receivers would no longer know whose webhooks they get. */
+function parse<T>(directory: string, name: string, text: string, parseText: (text: string) => T): T {
+  try {
+    return parseText(text);
+  } catch (cause) {
+    throw new Error(`${join(directory, name)} is damaged: restore it, or remove it to have a new one made`, { cause });
+  }
 }
 
 async function read(directory: string, name: string): Promise<string | undefined> {

@@ -21,6 +21,13 @@ export function generateTokenSecret(): Uint8Array {
   return randomBytes(SECRET_BYTES);
 }
 
+/** Throws if it is not one that `generateTokenSecret` made: a shorter one could be guessed. */
+export function parseTokenSecret(text: string): Uint8Array {
+  const secret = Buffer.from(text, "base64url");
+  if (secret.length !== SECRET_BYTES) throw new Error(`a token secret has ${SECRET_BYTES} bytes, not ${secret.length}`);
+  return secret;
+}
+
 export function issueToken(secret: Uint8Array, token: WakeToken, nowMs: number): string {
   const claims = { sub: token.subscription, gen: token.generation, exp: Math.floor(nowMs / 1_000) + LIFETIME_SECONDS };
   const payload = Buffer.from(JSON.stringify(claims)).toString("base64url");
