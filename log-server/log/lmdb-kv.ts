@@ -8,6 +8,7 @@
  */
 import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { open, type RootDatabase } from "lmdb";
 import { assert } from "../../src/lib/assert.ts";
 import { DiskError } from "../../src/ports/disk.ts";
@@ -64,7 +65,9 @@ function eraseStore(path: string): void {
 class LmdbKv implements Kv {
   readonly #database: RootDatabase<Uint8Array, Uint8Array>;
   readonly #path: string;
-  #state: "open" | "poisoned" | "closed" = "open";
+  #state: "open" | "closed" = "open";
+  /** After it nothing more is written. */
+  #failure: DiskError | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(database: RootDatabase<Uint8Array, Uint8Array>, path: string) {
@@ -121,8 +124,8 @@ class LmdbKv implements Kv {
 
   async #transaction(run: () => Promise<unknown>): Promise<void> {
     this.#requireOpen();
-    if (this.#state === "poisoned")
-      throw new DiskError("io", this.#path, "an earlier transaction failed; nothing more is written");
+    if (this.#failure !== undefined)
+      throw new DiskError("io", this.#path, `nothing more is written: ${this.#failure.message}`);
     const done = run();
     this.#last = done;
     try {
@@ -132,7 +135,7 @@ class LmdbKv implements Kv {
       // On a full disk the old pages are as they were (they are never overwritten), and trimming the log, which needs
       // this store, must go on once there is room. After anything else it is as with a file: the last write (P30).
       if (reason.code !== "no-space") {
-        if (this.#state === "open") this.#state = "poisoned";
+        this.#failure ??= reason;
         this.#markDoubtful();
       }
       throw reason;
@@ -142,11 +145,9 @@ class LmdbKv implements Kv {
   /** The store rejects at once and tells why on a second promise, which must not stay unhandled. */
   async #explain(error: unknown): Promise<DiskError> {
     const { commitError } = error as { commitError?: Promise<unknown> };
-    const nextTurn = new Promise((resolve) => setImmediate(resolve, error));
+    const tooLate = sleep(KV_LIMITS.reasonWaitMsMax, error, { ref: false });
     const cause =
-      commitError === undefined
-        ? error
-        : await Promise.race([commitError.catch((reason: unknown) => reason), nextTurn]);
+      commitError === undefined ? error : await Promise.race([commitError.catch((reason: unknown) => reason), tooLate]);
     const message = cause instanceof Error ? cause.message : String(cause);
     return new DiskError(this.#diskIsFull() ? "no-space" : "io", this.#path, `the transaction failed: ${message}`, {
       cause,

@@ -318,7 +318,7 @@ export class SegmentedLog {
   /** Saves the state machine's changed rows, the tail's index and the position, the last applied one, in one transaction. */
   async saveImage(stateRows: readonly RowChange[], position: LogIndex, digest: bigint): Promise<void> {
     assert(position === this.#appliedIndex || this.#appliedIndex === 0, "P25: the image is of what is applied");
-    return this.#image.save(stateRows, position, digest);
+    return this.#orPoisoned(this.#image.save(stateRows, position, digest));
   }
 
   /** The image, verified; one that is of no use is discarded, and the fault says why. Before anything is applied. */
@@ -367,12 +367,18 @@ export class SegmentedLog {
   }
 
   /** Writes a snapshot of what the image holds; no image may be saved meanwhile. */
-  async snapshotImage(configuration: Uint8Array = NO_CONFIGURATION): Promise<void> {
+  snapshotImage(configuration: Uint8Array = NO_CONFIGURATION): Promise<void> {
+    return this.#orPoisoned(this.#snapshotImage(configuration));
+  }
+
+  /**
+   * What a failed sync should have made durable may be lost although the next one "succeeds" (P30); and below a snapshot
+   * the log is trimmed. So for what is beside the log, too, only a lack of space is not final.
+   */
+  async #orPoisoned(work: Promise<void>): Promise<void> {
     try {
-      await this.#snapshotImage(configuration);
+      await work;
     } catch (error) {
-      // What a failed sync should have made durable may be lost although the next one "succeeds" (P30); and below a
-      // snapshot the log is trimmed. So it is final here, too.
       if (error instanceof DiskError && error.code !== "no-space") this.#parts.poison.with(error);
       throw error;
     }

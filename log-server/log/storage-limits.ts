@@ -11,6 +11,8 @@ export const KV_LIMITS = {
   keyBytesMax: 1_000,
   /** A transaction that fails with less room than this failed for want of it. */
   fullBelowBytes: 16_777_216,
+  /** How long to wait to be told why a transaction failed. */
+  reasonWaitMsMax: 1_000,
 } as const;
 
 export const HARD_STATE_LIMITS = {
