@@ -85,7 +85,8 @@ export class Subscription {
     }
     const offset = this.#startIn(stream);
     if (offset > stream.nextOffset) {
-      this.#refuse("malformed-offset", "the offset is after the stream's end");
+      if (!node.tailKnown) this.#refuse("damaged", "what follows is damaged on this node's disk");
+      else this.#refuse("malformed-offset", "the offset is after the stream's end");
       return undefined;
     }
     this.#next = offset;

@@ -27,7 +27,7 @@ export async function answerRead(
   if (request.incarnation !== undefined && request.incarnation !== stream.incarnation) {
     throw new HttpError("stream-gone", "the stream that was read is deleted; another has its name now");
   }
-  const from = startOf(request, stream);
+  const from = startOf(request, stream, node.tailKnown);
   const waitMs = Math.min(request.waitMs, limits.frameWaitMsMax);
   if (waitMs > 0 && from >= stream.nextOffset && !stream.closed && node.tailKnown) {
     const live = wait(waitMs);
@@ -68,15 +68,18 @@ export async function answerRead(
   };
 }
 
-function startOf(request: ReadRequest, stream: StreamView): Offset {
+function startOf(request: ReadRequest, stream: StreamView, tailKnown: boolean): Offset {
   switch (request.from) {
     case "start":
       return stream.firstOffset;
     case "now":
+      if (!tailKnown) throw tailUnknown();
       return stream.nextOffset;
     case "offset":
-      if (request.offset > stream.nextOffset)
+      if (request.offset > stream.nextOffset) {
+        if (!tailKnown) throw tailUnknown();
         throw new HttpError("malformed-offset", "the offset is after the stream's end");
+      }
       if (request.offset < stream.firstOffset) throw trimmed(stream.firstOffset);
       return request.offset;
   }

@@ -52,17 +52,22 @@ export function refreshStream(context: HttpContext, known: StreamView): StreamVi
 }
 
 /** Where a read begins. */
-export function resolveFrom(stream: StreamView, from: ReadFrom): Offset {
+export function resolveFrom(context: HttpContext, stream: StreamView, from: ReadFrom): Offset {
+  const { tailKnown } = context.node;
   switch (from.kind) {
     case "start":
       return stream.firstOffset;
     case "now":
+      if (!tailKnown) throw tailUnknown();
       return stream.nextOffset;
     case "token":
       break;
   }
   const { incarnation, offset } = from.token;
   if (incarnation === 0 && offset === 0) return stream.firstOffset;
+  const isLater =
+    incarnation > stream.incarnation || (incarnation === stream.incarnation && offset > stream.nextOffset);
+  if (isLater && !tailKnown) throw tailUnknown();
   if (incarnation !== stream.incarnation) {
     if (incarnation === 0 || incarnation > stream.incarnation)
       throw new HttpError("malformed-offset", "this service did not give this offset");

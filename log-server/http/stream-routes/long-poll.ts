@@ -24,7 +24,7 @@ export async function longPoll(
   const { node, limits } = context;
   let stream = await findStreamToRead(context, name, sessionHeader(request.raw.headers));
   node.touch(name);
-  const from = resolveFrom(stream, query.from);
+  const from = resolveFrom(context, stream, query.from);
   const live = context.live.open(reply.raw, limits.longPollMs);
   try {
     for (;;) {

@@ -42,7 +42,7 @@ async function catchUp(
 ): Promise<void> {
   const stream = await findStreamToRead(context, name, sessionHeader(request.raw.headers));
   context.node.touch(name);
-  const from = resolveFrom(stream, query.from);
+  const from = resolveFrom(context, stream, query.from);
   if (query.from.kind === "now") {
     // Always empty, whatever is there: the tail, and where to go on from.
     const headers = [

@@ -29,7 +29,7 @@ export async function serverSentEvents(
   const { node, limits } = context;
   const stream = await findStreamToRead(context, name, sessionHeader(request.raw.headers));
   node.touch(name);
-  const from = resolveFrom(stream, query.from);
+  const from = resolveFrom(context, stream, query.from);
   const live = context.live.open(reply.raw, limits.sseMs);
   try {
     const headers: FlatHeaders = [
