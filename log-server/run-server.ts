@@ -124,7 +124,7 @@ async function open(
   watch: Watch,
   closers: Closer[],
 ): Promise<Result<LogNode, StartError>> {
-  const kv = openLmdbKv(join(folder.path, IMAGE_FOLDER));
+  const kv = openLmdbKv(join(folder.path, IMAGE_FOLDER), (reason) => watch.event("image-discarded", { reason }));
   closers.push(() => kv.close());
   const opened = await openNode({
     disk: folder.disk,

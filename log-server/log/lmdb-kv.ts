@@ -2,15 +2,16 @@
  * The `Kv` port over LMDB. The only file that loads the native module.
  *
  * LMDB's pages have no checksums, so nothing is kept here that cannot be rebuilt from the log; `image.ts` hashes
- * what it stores. A damaged page may even end the process while it is read: `openLmdbKv` therefore walks all rows
- * once under a mark on the file system. Where it finds a mark left behind, by that or by a failed transaction, it
- * starts with an empty store.
+ * what it stores. A damaged page may even end the process, where it is read or where it is taken for new rows:
+ * `openLmdbKv` therefore looks up all rows once under a mark on the file system, and so is the first transaction made.
+ * Where a mark was left behind, by one of these or by anything that failed, the next start begins with an empty store.
  */
 import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { open, type RootDatabase } from "lmdb";
 import { assert } from "../../src/lib/assert.ts";
+import { compareBytes } from "../../src/lib/bytes.ts";
 import { DiskError } from "../../src/ports/disk.ts";
 import type { Kv, KvWrite } from "../../src/ports/kv.ts";
 import { mayBeStore } from "./lmdb-header.ts";
@@ -19,18 +20,26 @@ import { KV_LIMITS } from "./storage-limits.ts";
 const DATA_FILE = "data.mdb";
 const MARK_FILE = "doubtful";
 
-/** Opens the store in the folder `path` of the real file system, making it if need be. Local disks only, never NFS. */
-export function openLmdbKv(path: string): Kv {
+/**
+ * Opens the store in the folder `path` of the real file system, making it if need be. Local disks only, never NFS.
+ * `onErased` is told why, if it begins empty for another reason than being new.
+ */
+export function openLmdbKv(path: string, onErased: (reason: string) => void = () => undefined): Kv {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const mark = join(path, MARK_FILE);
-  if (existsSync(mark) || !mayBeStore(join(path, DATA_FILE))) eraseStore(path);
+  const erase = (reason: string): void => {
+    eraseStore(path);
+    onErased(reason);
+  };
+  if (existsSync(mark)) erase("it could not be used, or ended a process");
+  else if (!mayBeStore(join(path, DATA_FILE))) erase("its header is damaged, or it was cut short");
   writeFileSync(mark, "");
   let database: RootDatabase<Uint8Array, Uint8Array>;
   try {
     database = openAndWalk(path);
-  } catch {
-    // Not even readable: what it held is rebuilt from the log.
-    eraseStore(path);
+  } catch (error) {
+    // What it held is rebuilt from the log.
+    erase(error instanceof Error ? error.message : String(error));
     database = openAndWalk(path);
   }
   rmSync(mark);
@@ -52,8 +61,12 @@ function openAndWalk(path: string): RootDatabase<Uint8Array, Uint8Array> {
     cache: false,
     compression: false,
   });
-  for (const _ of database.getRange()) {
-    // Touching each row is the point.
+  let before: Uint8Array | undefined;
+  for (const { key } of database.getRange()) {
+    const copy = new Uint8Array(key);
+    const found = (before === undefined || compareBytes(before, copy) < 0) && database.getBinary(copy) !== undefined;
+    if (!found) throw new Error("a row is not found by its key");
+    before = copy;
   }
   return database;
 }
@@ -68,7 +81,7 @@ class LmdbKv implements Kv {
   #state: "open" | "closed" = "open";
   /** After it nothing more is written. */
   #failure: DiskError | undefined;
-  #last: Promise<unknown> = Promise.resolve();
+  #last: Promise<unknown> | undefined;
 
   constructor(database: RootDatabase<Uint8Array, Uint8Array>, path: string) {
     this.#database = database;
@@ -77,8 +90,12 @@ class LmdbKv implements Kv {
 
   get(key: Uint8Array): Uint8Array | undefined {
     this.#requireOpen();
-    const value = this.#database.getBinary(key);
-    return value === undefined ? undefined : new Uint8Array(value);
+    try {
+      const value = this.#database.getBinary(key);
+      return value === undefined ? undefined : new Uint8Array(value);
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
   }
 
   *range(
@@ -93,7 +110,11 @@ class LmdbKv implements Kv {
       ? this.#database.getRange({ start: to, exclusiveStart: true, end: from, inclusiveEnd: true, reverse, limit })
       : this.#database.getRange({ start: from, end: to, limit });
     // The store's buffers are reused: what leaves here is a copy.
-    for (const { key, value } of rows) yield [new Uint8Array(key), new Uint8Array(value)];
+    try {
+      for (const { key, value } of rows) yield [new Uint8Array(key), new Uint8Array(value)];
+    } catch (error) {
+      throw this.#unreadable(error);
+    }
   }
 
   write(writes: readonly KvWrite[]): Promise<void> {
@@ -118,7 +139,7 @@ class LmdbKv implements Kv {
   async close(): Promise<void> {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    await this.#last.catch(() => undefined);
+    await this.#last?.catch(() => undefined);
     await this.#database.close();
   }
 
@@ -126,10 +147,14 @@ class LmdbKv implements Kv {
     this.#requireOpen();
     if (this.#failure !== undefined)
       throw new DiskError("io", this.#path, `nothing more is written: ${this.#failure.message}`);
+    // The first shows whether the free pages are sound: a damaged one may end the process.
+    const isFirst = this.#last === undefined;
+    if (isFirst) this.#markDoubtful();
     const done = run();
     this.#last = done;
     try {
       await done;
+      if (isFirst && this.#failure === undefined) this.#unmark();
     } catch (error) {
       const reason = await this.#explain(error);
       // On a full disk the old pages are as they were (they are never overwritten), and trimming the log, which needs
@@ -137,6 +162,8 @@ class LmdbKv implements Kv {
       if (reason.code !== "no-space") {
         this.#failure ??= reason;
         this.#markDoubtful();
+      } else if (isFirst && this.#failure === undefined) {
+        this.#unmark();
       }
       throw reason;
     }
@@ -171,6 +198,18 @@ class LmdbKv implements Kv {
     } catch {
       // The transaction's own error says more.
     }
+  }
+
+  #unmark(): void {
+    rmSync(join(this.#path, MARK_FILE), { force: true });
+  }
+
+  #unreadable(error: unknown): DiskError {
+    this.#markDoubtful();
+    const message = error instanceof Error ? error.message : String(error);
+    return new DiskError("io", this.#path, `the store cannot be read; the next start begins a new one: ${message}`, {
+      cause: error,
+    });
   }
 
   #requireOpen(): void {

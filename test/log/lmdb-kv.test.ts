@@ -1,4 +1,5 @@
 /** The `Kv` contract on LMDB, and what it does where its file is damaged. */
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -48,11 +49,28 @@ describe("LMDB, damaged", () => {
     await again.close();
   });
 
-  it("begins empty where the file is not a store", async () => {
+  it("begins empty where the file is not a store, and says so", async () => {
     const path = await written();
     await writeFile(join(path, "data.mdb"), new Uint8Array(16_384).fill(0x5a));
-    const kv = openLmdbKv(path);
+    const reasons: string[] = [];
+    const kv = openLmdbKv(path, (reason) => reasons.push(reason));
     expect(kv.get(key)).toBeUndefined();
+    expect(reasons).toEqual([expect.stringContaining("header")]);
+    await kv.close();
+  });
+
+  it("makes its first transaction under the mark, for that may end the process", async () => {
+    const path = await written();
+    const kv = openLmdbKv(path);
+    const marked = (): boolean => existsSync(join(path, "doubtful"));
+    expect(marked()).toBe(false);
+    const first = kv.write([{ kind: "put", key, value: key }]);
+    expect(marked()).toBe(true);
+    await first;
+    expect(marked()).toBe(false);
+    const second = kv.write([{ kind: "delete", key }]);
+    expect(marked()).toBe(false);
+    await second;
     await kv.close();
   });
 });

@@ -3,12 +3,12 @@
  * refused as that, everything else is served, and what can be rebuilt is (I13). Where a server cannot go on at all it
  * says why in one line.
  */
-import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Prng } from "../../src/lib/prng.ts";
-import { damageSomewhere, filesIn, flipBit, placeOf, zero } from "./damaged-files.ts";
+import { damageSomewhere, filesIn, flipBit, flipWherever, placeOf, zero } from "./damaged-files.ts";
 import { temporaryFolder } from "./folders.ts";
 import { readHonestly } from "./honest-reads.ts";
 import { append, create, head, nextOffset, readOnce, remove } from "./http.ts";
@@ -148,15 +148,18 @@ describe("damage", () => {
     expect(await server.stop()).toMatchObject({ code: 0 });
   });
 
-  it("to the image: discarded, and nothing is refused", async () => {
-    const prng = new Prng(SEED);
-    for (let trial = 0; trial < 4; trial += 1) {
-      const folder = copyOfWorld();
-      const what = damageSomewhere(join(folder, "image/data.mdb"), prng);
-      const server = await Server.start(folder, LIMITS);
-      expect(await refusedIn(server.url, world), what).toEqual({});
-      await server.kill();
-    }
+  it.each([
+    ["a row", (path: string): void => flipWherever(path, "closed")],
+    ["its header", (path: string): void => zero(path, 0, 64)],
+    ["its end", (path: string): void => truncateSync(path, statSync(path).size / 2)],
+    ["all of it", (path: string): void => writeFileSync(path, new Prng(SEED).bytes(statSync(path).size))],
+  ])("to the image, %s: discarded, and nothing is refused", async (_what, damage) => {
+    const folder = copyOfWorld();
+    damage(join(folder, "image/data.mdb"));
+    const server = await Server.start(folder, LIMITS);
+    expect(server.events).toContainEqual(expect.objectContaining({ event: "image-discarded" }));
+    expect(await refusedIn(server.url, world)).toEqual({});
+    expect(await server.stop()).toMatchObject({ code: 0 });
   });
 
   it("to the newest snapshot: the image does, and a new one is written", async () => {
@@ -232,7 +235,8 @@ describe("damage", () => {
 
   it(`anywhere, ${TRIALS} times: served as it was, or refused`, async () => {
     const prng = new Prng(SEED);
-    const targets = filesIn(world.folder, /segments|snapshots|tails|data\.mdb|hard-state/);
+    // Of the store's pages nobody can say beforehand what they are for, nor what the store makes of them.
+    const targets = filesIn(world.folder, /segments|snapshots|tails|hard-state/);
     for (let trial = 0; trial < TRIALS; trial += 1) {
       const folder = copyOfWorld();
       const target = prng.pick(targets);

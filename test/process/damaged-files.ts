@@ -22,6 +22,12 @@ export function flipBit(path: string, at: number, bit: number = 0): void {
   });
 }
 
+/** Flips a bit in each copy of this text that the file holds, old ones too. */
+export function flipWherever(path: string, text: string): void {
+  const bytes = readFileSync(path);
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) flipBit(path, at);
+}
+
 export function zero(path: string, at: number, length: number): void {
   change(path, at, length, (bytes) => bytes.fill(0));
 }
