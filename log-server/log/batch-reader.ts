@@ -128,7 +128,7 @@ export class BatchReader {
           length: rows.length[row] as number,
           hash: rows.hash[row] as bigint,
           logTime: entries.logTime[rows.slot[row] as number] as number,
-          bytes: rows.bytes[row],
+          bytes: rows.bytes(row),
         });
         bytes += rows.length[row] as number;
       }

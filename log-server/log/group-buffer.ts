@@ -42,16 +42,16 @@ export class GroupBuffer {
     return at;
   }
 
-  /** Puts bytes behind what was taken; returns what will stay valid of them. */
-  put(bytes: Uint8Array): Uint8Array {
+  /** Puts bytes behind what was taken. Returns where they were copied to in `bytes`; large ones are taken as they are. */
+  put(bytes: Uint8Array): number | undefined {
     if (bytes.length > this.#limits.copiedBatchBytesMax) {
       this.#flush();
       this.#chunks.push(bytes);
-      return bytes;
+      return undefined;
     }
     const at = this.take(bytes.length);
     this.#block.set(bytes, at);
-    return this.#block.subarray(at, at + bytes.length);
+    return at;
   }
 
   pad(length: number): void {

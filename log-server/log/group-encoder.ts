@@ -73,9 +73,11 @@ export class GroupEncoder {
     for (const batch of entry.batches) {
       const bytes = batch.bytes;
       assert(bytes !== undefined && bytes.length === batch.length, "an entry to append has the bytes of its batches");
-      const kept = buffer.put(bytes);
-      index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot, undefined);
-      this.#cache.keep(index.rows, index.rows.count - 1, kept);
+      const copiedAt = buffer.put(bytes);
+      index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot);
+      const row = index.rows.count - 1;
+      if (copiedAt === undefined) this.#cache.keep(index.rows, row, bytes, 0);
+      else this.#cache.keep(index.rows, row, buffer.bytes, copiedAt);
       batchPlace += batch.length;
     }
     const { term, logTime } = entry;

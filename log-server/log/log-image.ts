@@ -178,7 +178,7 @@ function restoreEntry(segment: UnsealedSegment, entry: TailEntry): void {
     entries.logTime[slot] = entry.logTime;
     entries.firstRow[slot] = rows.count;
     entries.rowCount[slot] = entry.batches.length;
-    for (const batch of entry.batches) rows.add(batch.place, batch.length, batch.span, batch.hash, slot, undefined);
+    for (const batch of entry.batches) rows.add(batch.place, batch.length, batch.span, batch.hash, slot);
   }
   index.place(
     entry.index,

@@ -232,7 +232,7 @@ async function openJudged(
     const { frame, head, place } = found.piece;
     let batchPlace = place + FRAME_HEADER_LENGTH + frame.headLength;
     for (const batch of head.batches) {
-      index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot, undefined);
+      index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot);
       batchPlace += batch.length;
     }
     const { term, logTime } = head;

@@ -18,10 +18,14 @@ export class RowTable {
   /** -1: not applied, or not accepted. */
   stream: Float64Array = new Float64Array(FIRST_CAPACITY);
   firstOffset: Float64Array = new Float64Array(FIRST_CAPACITY);
-  /** The bytes, while the tail's cache keeps them. */
-  readonly bytes: (Uint8Array | undefined)[] = [];
+  /**
+   * While the tail's cache keeps the bytes: the block that they are in, shared with others, and where they begin. An
+   * object for each batch would be most of what the garbage collector has to look at under small appends.
+   */
+  readonly #block: (Uint8Array | undefined)[] = [];
+  #blockAt: Uint32Array = new Uint32Array(FIRST_CAPACITY);
 
-  add(place: number, length: number, span: number, hash: bigint, slot: number, bytes: Uint8Array | undefined): void {
+  add(place: number, length: number, span: number, hash: bigint, slot: number): void {
     const at = this.count;
     if (at === this.place.length) this.#grow(at * 2);
     this.place[at] = place;
@@ -31,13 +35,28 @@ export class RowTable {
     this.slot[at] = slot;
     this.stream[at] = -1;
     this.firstOffset[at] = 0;
-    this.bytes[at] = bytes;
+    this.#block[at] = undefined;
     this.count = at + 1;
+  }
+
+  keepBytes(row: number, block: Uint8Array, blockAt: number): void {
+    this.#block[row] = block;
+    this.#blockAt[row] = blockAt;
+  }
+
+  forgetBytes(row: number): void {
+    this.#block[row] = undefined;
+  }
+
+  /** A view of the bytes, if they are in memory. */
+  bytes(row: number): Uint8Array | undefined {
+    const at = this.#blockAt[row] as number;
+    return this.#block[row]?.subarray(at, at + (this.length[row] as number));
   }
 
   truncate(count: number): void {
     this.count = count;
-    this.bytes.length = count;
+    this.#block.length = count;
   }
 
   #grow(capacity: number): void {
@@ -48,5 +67,6 @@ export class RowTable {
     this.slot = grown(this.slot, new Uint32Array(capacity));
     this.stream = grown(this.stream, new Float64Array(capacity));
     this.firstOffset = grown(this.firstOffset, new Float64Array(capacity));
+    this.#blockAt = grown(this.#blockAt, new Uint32Array(capacity));
   }
 }

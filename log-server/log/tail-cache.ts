@@ -25,12 +25,14 @@ export class TailCache {
     return this.#bytes;
   }
 
-  keep(table: RowTable, row: number, bytes: Uint8Array): void {
-    table.bytes[row] = bytes;
+  /** The row's bytes are in `block`, from `blockAt` on, and stay there. */
+  keep(table: RowTable, row: number, block: Uint8Array, blockAt: number): void {
+    const length = table.length[row] as number;
+    table.keepBytes(row, block, blockAt);
     this.#tables.push(table);
     this.#rows.push(row);
-    this.#lengths.push(bytes.length);
-    this.#bytes += bytes.length;
+    this.#lengths.push(length);
+    this.#bytes += length;
     while (this.#bytes > this.#limits.tailCacheBytes) this.#dropOldest();
   }
 
@@ -42,7 +44,7 @@ export class TailCache {
   #dropOldest(): void {
     const table = this.#tables[this.#first] as RowTable;
     // The row may have been cut off, or been given to another batch since: that one is then read from the disk.
-    table.bytes[this.#rows[this.#first] as number] = undefined;
+    table.forgetBytes(this.#rows[this.#first] as number);
     this.#bytes -= this.#lengths[this.#first] as number;
     this.#first += 1;
     if (this.#first < COMPACT_SLOTS_MIN || this.#first * 2 < this.#rows.length) return;

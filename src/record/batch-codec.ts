@@ -232,7 +232,7 @@ function finishBatch(header: BatchHeader): Uint8Array {
   writer.patchU32(28, baseTime >>> 0);
   writer.patchU32(32, Math.floor(baseTime / HIGH) >>> 0);
   writer.patchU64(0, xxh64(writer.view().subarray(HASH_LENGTH)));
-  return writer.finish();
+  return writer.finishShared();
 }
 
 function compressIfSmaller(zstd: Zstd, raw: Uint8Array): Uint8Array | undefined {

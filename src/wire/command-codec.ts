@@ -15,6 +15,7 @@ import type {
   AppendCommand,
   Command,
   CommandResult,
+  CompactCommand,
   Condition,
   CreateCommand,
   CursorCommand,
@@ -54,6 +55,7 @@ const KINDS = [
   "subscription-ack",
   "subscription-release",
   "subscription-failed",
+  "compact",
 ] as const satisfies readonly Command["kind"][];
 const KIND_NUMBER: ReadonlyMap<Command["kind"], number> = new Map(KINDS.map((kind, number) => [kind, number]));
 
@@ -98,7 +100,7 @@ export function encodeCommands(commands: readonly Command[]): EncodedCommands {
     assert(checkCommand(command).ok, "I10: what is encoded decodes to the same command");
     writeCommand(command, batches);
   }
-  return { head: writer.finish(), batches };
+  return { head: writer.finishShared(), batches };
 }
 
 export function decodeCommands(head: Uint8Array, batches: readonly BatchRef[]): Result<Command[], CommandError> {
@@ -204,6 +206,10 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
     case "subscription-failed":
       writer.string(command.id).varint(command.generation).string(command.wakeId).varint(command.retryAtMs);
       return;
+    case "compact":
+      writer.string(command.stream).varint(command.incarnation);
+      writer.varint(command.before).varint(command.tombstonesBefore);
+      return;
     default:
       return unreachable(command);
   }
@@ -262,6 +268,14 @@ function readCommand(source: Source): Command {
       return { kind, ...readFence(reader) };
     case "subscription-failed":
       return { kind, ...readFence(reader), retryAtMs: reader.varint() };
+    case "compact":
+      return {
+        kind,
+        stream: reader.string(TEXT_BYTES_MAX),
+        incarnation: reader.varint(),
+        before: reader.varint(),
+        tombstonesBefore: reader.varint(),
+      } satisfies CompactCommand;
     case undefined:
       reader.fail();
       return { kind: "tick" };
@@ -394,15 +408,20 @@ function readExpiry(reader: ByteReader): Expiry {
   return { kind: "never" };
 }
 
-function writeRetention(retention: Retention): void {
-  writeFlags(retention.maxAgeMs !== undefined, retention.maxBytes !== undefined);
-  if (retention.maxAgeMs !== undefined) writer.varint(retention.maxAgeMs);
-  if (retention.maxBytes !== undefined) writer.varint(retention.maxBytes);
+function writeRetention({ maxAgeMs, maxBytes, compaction }: Retention): void {
+  writeFlags(maxAgeMs !== undefined, maxBytes !== undefined, compaction !== undefined);
+  if (maxAgeMs !== undefined) writer.varint(maxAgeMs);
+  if (maxBytes !== undefined) writer.varint(maxBytes);
+  if (compaction !== undefined) writer.varint(compaction.tombstoneMs);
 }
 
 function readRetention(reader: ByteReader): Retention {
-  const has = readFlags(reader, 2);
-  return { ...(has(0) && { maxAgeMs: reader.varint() }), ...(has(1) && { maxBytes: reader.varint() }) };
+  const has = readFlags(reader, 3);
+  return {
+    ...(has(0) && { maxAgeMs: reader.varint() }),
+    ...(has(1) && { maxBytes: reader.varint() }),
+    ...(has(2) && { compaction: { tombstoneMs: reader.varint() } }),
+  };
 }
 
 function writeFork(fork: ForkPoint): void {

@@ -34,7 +34,7 @@ async function written(entryCount: number, streamCount: number): Promise<{ disk:
     const placements: BatchPlacement[] = [];
     for (let row = 0; row < rowCount; row += 1) {
       const span = 1 + prng.below(5);
-      index.rows.add(place, 50, span, BigInt(place), slot, undefined);
+      index.rows.add(place, 50, span, BigInt(place), slot);
       const streamId = prng.below(streamCount);
       if (prng.chance(0.1)) {
         placements.push({ accepted: false });
