@@ -45,7 +45,7 @@ describe("encodeBatch and decodeBatch", () => {
           count: records.length,
           sparse: false,
         });
-        expect(hash).toBe(new DataView(bytes.buffer).getBigUint64(0, true));
+        expect(hash).toBe(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
         expect(verifyRecords(bytes, LIMITS)).toEqual({ ok: true, value: undefined });
       }),
     );

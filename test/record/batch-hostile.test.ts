@@ -52,7 +52,7 @@ function forge(body: Uint8Array, header: Header): Uint8Array {
 }
 
 function seal(bytes: Uint8Array): Uint8Array {
-  new DataView(bytes.buffer).setBigUint64(0, xxh64(bytes.subarray(8)), true);
+  new DataView(bytes.buffer, bytes.byteOffset).setBigUint64(0, xxh64(bytes.subarray(8)), true);
   return bytes;
 }
 
