@@ -15,6 +15,7 @@ import type { AppendCommand, AppendedResult, CommandResult, Rejection } from "..
 import { AppendEntry, outcomeOf, type AppendRequest } from "./append-entry.ts";
 import { Backoff } from "./backoff.ts";
 import { Deadline, type CallOptions } from "./deadline.ts";
+import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { after, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
@@ -31,6 +32,7 @@ export type AppendSessionOptions = {
   readonly sharedId: boolean;
   readonly unacknowledgedBytesMax: number;
   readonly timeoutMs: number;
+  readonly diagnostics: Diagnostics;
 };
 
 /** `flowing` sends; `draining` waits for the attempts in flight; `resting` waits before it sends again. */
@@ -53,6 +55,8 @@ export class AppendSession {
   #attempts = 0;
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;
+  /** The stream that the epoch began with is gone; perhaps another has its name. */
+  #streamGone = false;
   /** A tag of this epoch was taken by a command that is not applied under it. */
   #holed = false;
   #stopError: TidemarkError | undefined;
@@ -76,6 +80,23 @@ export class AppendSession {
    * with `buffer-full`, at once, if too much is unacknowledged.
    */
   append(request: AppendRequest, call: CallOptions = {}): Promise<AppendedResult> {
+    const { diagnostics, stream } = this.#options;
+    if (!diagnostics.hears("append")) return this.#append(request, call);
+    const attributes = {
+      "messaging.operation.name": "append",
+      "messaging.operation.type": "send",
+      "messaging.destination.name": stream,
+      "messaging.batch.message_count": request.batch?.span ?? 0,
+      "tidemark.batch.body.size": request.batch?.length ?? 0,
+    };
+    return diagnostics.trace("append", attributes, async (told) => {
+      const result = await this.#append(request, call);
+      if (result.firstOffset !== undefined) told["tidemark.offset"] = result.firstOffset;
+      return result;
+    });
+  }
+
+  #append(request: AppendRequest, call: CallOptions): Promise<AppendedResult> {
     if (this.#stopError !== undefined) return Promise.reject(withOutcome(this.#stopError, "not-applied"));
     if (!this.#hasRoom(request.batch?.length ?? 0)) return Promise.reject(new TidemarkError("buffer-full"));
     const deadline = new Deadline(this.#environment.clock, call.signal, call.timeout ?? this.#options.timeoutMs);
@@ -128,6 +149,9 @@ export class AppendSession {
     this.#epoch += 1;
     this.#nextSequence = 0;
     this.#holed = false;
+    // Nothing that may have been applied to the old one is sent again by now.
+    if (this.#streamGone) this.#incarnation = undefined;
+    this.#streamGone = false;
   }
 
   #attempt(entry: AppendEntry): void {
@@ -202,6 +226,7 @@ export class AppendSession {
       this.#end(entry, "gap", error);
       return;
     }
+    if (rejection.code === "stream-not-found") this.#streamGone = true;
     if (rejection.epoch !== undefined) this.#epoch = Math.max(this.#epoch, rejection.epoch);
     this.#onFailure(entry, error);
   }

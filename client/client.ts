@@ -1,16 +1,26 @@
 /**
  * `connect` and the client: what is configured once and shared by all streams of one server or cluster.
  */
+import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Zstd } from "../src/ports/zstd.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
 import { Connection } from "./connection.ts";
+import { Cursor } from "./cursor.ts";
+import type { StreamInfo } from "./description.ts";
+import { Diagnostics } from "./diagnostics.ts";
 import { SYSTEM_ENVIRONMENT, type Environment } from "./environment.ts";
 import { TidemarkError } from "./error.ts";
+import { completeFollow, type FollowOptions } from "./follow-options.ts";
+import type { FollowedRecord, LogMark } from "./followed-record.ts";
 import type { HttpOptions, TokenSource } from "./http-exchange.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
+import type { MergedStream } from "./merged-stream.ts";
 import { Stream } from "./stream.ts";
+import { listStreams, type ListOptions } from "./stream-list.ts";
+import { Transaction } from "./transaction.ts";
 import type { Transport } from "./transport.ts";
+import { TypedStream } from "./typed-stream.ts";
 import { WebSocketTransport } from "./web-socket-transport.ts";
 
 export type ConnectOptions = {
@@ -52,9 +62,10 @@ export class Client {
   constructor(url: string | URL, options: ConnectOptions) {
     const base = parseUrl(url);
     const environment = options.environment ?? SYSTEM_ENVIRONMENT;
+    const diagnostics = new Diagnostics(environment, base);
     const transport =
       options.transport ??
-      newTransport(base, environment, {
+      newTransport(base, environment, diagnostics, {
         baseUrl: base,
         token: options.token,
         fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
@@ -62,14 +73,84 @@ export class Client {
       });
     this.url = base.href;
     this.#zstd = options.zstd;
-    this.#connection = new Connection(environment, transport, options.timeout ?? CLIENT_LIMITS.callTimeoutMs);
+    this.#connection = new Connection(
+      environment,
+      transport,
+      diagnostics,
+      options.timeout ?? CLIENT_LIMITS.callTimeoutMs,
+    );
   }
 
   /** A handle for a stream, which need not exist. The name is the path below `/v1/stream/`, decoded: `orders/eu`. */
-  stream(name: string): Stream {
+  stream(name: string): Stream;
+  /**
+   * A handle for a stream of JSON values that a schema describes: any validator's that implements Standard Schema.
+   *
+   * ```ts
+   * const orders = client.stream("orders", { schema: v.object({ id: v.number() }) });
+   * await orders.append({ json: { id: 1 } });
+   * for await (const { data } of orders.read()) console.log(data.id);
+   * ```
+   */
+  stream<Schema extends StandardSchemaV1>(
+    name: string,
+    options: { readonly schema: Schema },
+  ): TypedStream<StandardSchemaV1.InferInput<Schema>, StandardSchemaV1.InferOutput<Schema>>;
+  stream(name: string, options?: { readonly schema: StandardSchemaV1 }): Stream | TypedStream<unknown, unknown> {
     const checked = checkStreamName(name);
     if (!checked.ok) throw new TidemarkError(checked.error.code, checked.error.message);
-    return new Stream(this.#connection, name, this.#zstd);
+    const stream = new Stream(this.#connection, name, this.#zstd);
+    return options === undefined ? stream : new TypedStream(stream, options.schema);
+  }
+
+  /**
+   * Follows many streams as one: their records in the order in which the log has them, each once, and goes on by itself
+   * when the connection or the server was gone. Ends when all of the streams are over. Needs a WebSocket: `unsupported`
+   * with a URL that begins with http.
+   *
+   * ```ts
+   * for await (const record of client.follow(["orders", "payments"])) console.log(record.stream, record.json());
+   * ```
+   */
+  follow(
+    streams: readonly string[],
+    options: FollowOptions & { readonly marks: true },
+  ): MergedStream<FollowedRecord | LogMark>;
+  follow(streams: readonly string[], options?: FollowOptions): MergedStream;
+  follow(streams: readonly string[], options: FollowOptions = {}): MergedStream<FollowedRecord | LogMark> {
+    return this.#connection.follow(completeFollow(streams, options, this.#zstd));
+  }
+
+  /**
+   * The streams there are, by name: fetched page by page as the loop goes on.
+   *
+   * ```ts
+   * for await (const { name, nextOffset } of client.streams({ prefix: "orders/" })) console.log(name, nextOffset);
+   * ```
+   */
+  streams(options: ListOptions = {}): AsyncIterableIterator<StreamInfo, void, undefined> {
+    return listStreams(this.#connection, options);
+  }
+
+  /**
+   * A transaction: conditions and operations on any streams and cursors, committed whole or not at all.
+   *
+   * ```ts
+   * await client
+   *   .transaction()
+   *   .expectCursor("shipping", "41")
+   *   .append("shipments", { json: { order: 42 } })
+   *   .setCursor("shipping", "42")
+   *   .commit();
+   * ```
+   */
+  transaction(): Transaction {
+    return new Transaction(this.#connection, this.#zstd);
+  }
+
+  /** A handle for a named cursor, which need not exist. */
+  cursor(name: string): Cursor {
+    return new Cursor(this.#connection, name);
   }
 
   /** The highest position of the log that this client has seen: a later read elsewhere can be asked to be no older. */
@@ -87,13 +168,13 @@ export class Client {
   }
 }
 
-function newTransport(base: URL, environment: Environment, options: HttpOptions): Transport {
+function newTransport(base: URL, environment: Environment, diagnostics: Diagnostics, options: HttpOptions): Transport {
   if (base.protocol === "http:" || base.protocol === "https:") return new HttpTransport(options);
   const { WebSocket: webSocket } = globalThis;
   if (webSocket === undefined) {
     throw new TidemarkError("invalid-argument", "this platform has no WebSocket; use a URL that begins with http");
   }
-  return new WebSocketTransport({ ...options, webSocket }, environment);
+  return new WebSocketTransport({ ...options, webSocket }, environment, diagnostics);
 }
 
 function parseUrl(url: string | URL): URL {

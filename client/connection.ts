@@ -3,38 +3,58 @@
  * the session position. Internal; users hold a `Client`.
  */
 import { unreachable } from "../src/lib/assert.ts";
-import type { AppendCommand, Command, CommandResult } from "../src/wire/command.ts";
-import type { Request } from "../src/wire/request.ts";
+import type { AppendCommand, Command, CommandResult, TransactionCommand } from "../src/wire/command.ts";
+import type { LookUpRequest } from "../src/wire/look-up.ts";
+import type { DescribeRequest, Request } from "../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../src/wire/response.ts";
+import { outcomeOf } from "./append-entry.ts";
 import { AppendSession, type SendCommand } from "./append-session.ts";
 import { Backoff } from "./backoff.ts";
 import { Deadline, sleep, type CallOptions } from "./deadline.ts";
+import type { DiagnosticMessage, Diagnostics } from "./diagnostics.ts";
 import { randomId, type Environment } from "./environment.ts";
 import { after, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
+import type { FollowedRecord, LogMark } from "./followed-record.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
+import { MergedStream, type MergedStreamConfig } from "./merged-stream.ts";
 import type { ReadAnswer, ReadQuery } from "./read-answer.ts";
 import type { SendRead } from "./record-stream.ts";
 import { rejectionError } from "./rejection.ts";
 import { SubscriptionReader } from "./subscription-reader.ts";
+import { TransactionTags } from "./transaction-tags.ts";
 import type { Transport } from "./transport.ts";
 
 const MS_PER_SECOND = 1_000;
 
-export type StreamDescription = Extract<Response, { readonly kind: "description" }>;
+/** What asks and changes nothing, with the kind of its answer. */
+const ANSWERS = {
+  "describe": "description",
+  "list": "stream-list",
+  "locate": "located",
+  "cursor-get": "cursor",
+} as const;
+
+type LookUp = DescribeRequest | LookUpRequest;
+type AnswerTo<Request extends LookUp> = Extract<Response, { readonly kind: (typeof ANSWERS)[Request["kind"]] }>;
+type Transacted = Extract<CommandResult, { readonly kind: "transaction" }>;
 
 export class Connection {
   readonly environment: Environment;
   /** The default for every call. */
   readonly timeoutMs: number;
+  readonly transactionTags: TransactionTags;
+  readonly diagnostics: Diagnostics;
   readonly #transport: Transport;
   #position = 0;
   #closed = false;
   /** In order of use, the longest unused first. */
   readonly #sessions = new Map<string, AppendSession>();
 
-  constructor(environment: Environment, transport: Transport, timeoutMs: number) {
+  constructor(environment: Environment, transport: Transport, diagnostics: Diagnostics, timeoutMs: number) {
     this.environment = environment;
+    this.diagnostics = diagnostics;
     this.timeoutMs = timeoutMs;
+    this.transactionTags = new TransactionTags(environment.entropy);
     this.#transport = transport;
   }
 
@@ -77,6 +97,23 @@ export class Connection {
     return (query, signal) => reader.read(query, signal);
   }
 
+  /** Many streams as one. Throws `unsupported` where the transport cannot. */
+  follow<T extends FollowedRecord | LogMark>(config: MergedStreamConfig): MergedStream<T> {
+    const follow = this.#transport.follow?.bind(this.#transport);
+    if (follow === undefined)
+      throw new TidemarkError("unsupported", "many streams are followed over a WebSocket: use a ws:// or wss:// URL");
+    const noted: typeof follow = (request, events) =>
+      follow(request, {
+        ...events,
+        onEvent: (event) => {
+          this.#position = Math.max(this.#position, event.position);
+          events.onEvent(event);
+        },
+      });
+    const toError = (answer: ErrorResponse): TidemarkError => responseError(answer, undefined);
+    return new MergedStream<T>(this.environment, { follow: noted, toError }, config);
+  }
+
   /** The session for single appends to a stream: made at the first, kept while there is room. */
   appends(stream: string): AppendSession {
     if (this.#closed) throw new TidemarkError("client-closed");
@@ -84,6 +121,11 @@ export class Connection {
     this.#sessions.delete(stream);
     this.#sessions.set(stream, session);
     return session;
+  }
+
+  /** The stream was deleted: what is appended from now on is for another of its name. */
+  forget(stream: string): void {
+    if (this.#sessions.get(stream)?.idle === true) this.#sessions.delete(stream);
   }
 
   /** One command to its end: retried until it is answered or the call is over. Throws what the state machine refuses. */
@@ -107,14 +149,43 @@ export class Connection {
     });
   }
 
-  describe(stream: string, call: CallOptions): Promise<StreamDescription> {
-    return this.#retrying(call, async (signal) => {
-      const response = await this.#request({ kind: "describe", stream }, signal, (answer) =>
-        responseError(answer, undefined),
-      );
-      if (response.kind === "description") return response;
-      throw new TidemarkError("protocol-error", `a describe was answered with "${response.kind}"`);
-    });
+  /**
+   * A transaction to its end. One with tagged appends is retried as an append is (I8). Any other is not repeated once it
+   * may have taken effect: doing it twice could undo what others did in between. `uncertain`: it was under way before.
+   */
+  transact(command: TransactionCommand, uncertain: boolean, call: CallOptions): Promise<Transacted> {
+    const isTagged = command.operations.some(({ kind, ...rest }) => kind === "append" && "producer" in rest);
+    let maybeApplied = uncertain;
+    return this.#retrying(
+      call,
+      async (signal) => {
+        try {
+          const result = await this.#command(command, signal);
+          if (result.kind === "transaction") return result;
+          throw result.kind === "rejected"
+            ? rejectionError(result)
+            : new TidemarkError("protocol-error", `a transaction was answered with "${result.kind}"`);
+        } catch (thrown) {
+          const error = asTidemarkError(thrown);
+          maybeApplied ||= error.outcome === "unknown";
+          if (isTagged) throw withOutcome(error, outcomeOf(error, maybeApplied));
+          throw maybeApplied ? withOutcome(error, "unknown") : error;
+        }
+      },
+      () => isTagged || !maybeApplied,
+    );
+  }
+
+  /** Asks until there is an answer or the call is over. */
+  lookUp<Asked extends LookUp>(request: Asked, call: CallOptions): Promise<AnswerTo<Asked>> {
+    return this.#retrying(call, (signal) => this.lookUpOnce(request, signal));
+  }
+
+  /** One attempt at it. */
+  async lookUpOnce<Asked extends LookUp>(request: Asked, signal: AbortSignal): Promise<AnswerTo<Asked>> {
+    const response = await this.#request(request, signal, (answer) => responseError(answer, undefined));
+    if (response.kind === ANSWERS[request.kind]) return response as AnswerTo<Asked>;
+    throw new TidemarkError("protocol-error", `a "${request.kind}" was answered with "${response.kind}"`);
   }
 
   async close(): Promise<void> {
@@ -138,12 +209,19 @@ export class Connection {
     signal: AbortSignal,
     toError: (answer: ErrorResponse) => TidemarkError,
   ): Promise<Exclude<Response, ErrorResponse>> {
-    const response = await this.#transport.request(request, signal);
+    const response = this.diagnostics.hears("request")
+      ? await this.diagnostics.trace("request", requestAttributes(request), () =>
+          this.#transport.request(request, signal),
+        )
+      : await this.#transport.request(request, signal);
     this.#position = Math.max(this.#position, response.position);
     switch (response.kind) {
       case "result":
       case "records":
       case "description":
+      case "stream-list":
+      case "located":
+      case "cursor":
         return response;
       case "error":
         throw toError(response);
@@ -152,7 +230,11 @@ export class Connection {
     }
   }
 
-  async #retrying<T>(call: CallOptions, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #retrying<T>(
+    call: CallOptions,
+    attempt: (signal: AbortSignal) => Promise<T>,
+    mayRepeat: () => boolean = () => true,
+  ): Promise<T> {
     if (this.#closed) throw new TidemarkError("client-closed");
     const deadline = new Deadline(this.environment.clock, call.signal, call.timeout ?? this.timeoutMs);
     const backoff = new Backoff(this.environment.entropy);
@@ -165,7 +247,7 @@ export class Connection {
         } catch (thrown) {
           const error = asTidemarkError(thrown);
           if (deadline.error !== undefined) throw after(withOutcome(deadline.error, error.outcome), last);
-          if (!error.retryable || this.#closed) throw error;
+          if (!error.retryable || !mayRepeat() || this.#closed) throw error;
           last = error;
         }
         await sleep(this.environment.clock, backoff.next(last.retryAfterMs), deadline.signal).catch(
@@ -188,6 +270,7 @@ export class Connection {
       sharedId: false,
       unacknowledgedBytesMax: CLIENT_LIMITS.unacknowledgedBytesMax,
       timeoutMs: this.timeoutMs,
+      diagnostics: this.diagnostics,
     });
   }
 
@@ -199,6 +282,14 @@ export class Connection {
     }
     throw new TidemarkError("buffer-full", "appends to too many streams are under way");
   }
+}
+
+function requestAttributes(request: Request): DiagnosticMessage["attributes"] {
+  const asked = request.kind === "command" ? request.command : request;
+  return {
+    "messaging.operation.name": asked.kind,
+    ...("stream" in asked && { "messaging.destination.name": asked.stream }),
+  };
 }
 
 function responseError(answer: ErrorResponse, askedFrom: number | undefined): TidemarkError {

@@ -14,10 +14,12 @@ export const CLIENT_ERRORS = {
   "connection-failed": { title: "The server cannot be reached", retryable: true },
   "connection-lost": { title: "The connection broke before the answer came", retryable: true },
   "protocol-error": { title: "The server's answer cannot be understood", retryable: false },
+  "unsupported": { title: "The connection cannot do this", retryable: false },
   "client-closed": { title: "The client is closed", retryable: false },
   "producer-closed": { title: "The producer is closed", retryable: false },
   "buffer-full": { title: "Too much is unacknowledged; wait for room", retryable: true },
   "producer-conflict": { title: "Another producer uses this id and epoch", retryable: false },
+  "schema-mismatch": { title: "A value is not what the stream's schema allows", retryable: false },
   "not-text": { title: "The bytes are not UTF-8 text", retryable: false },
   "offset-forgotten": {
     title: "The append was applied before, too long ago for its offset to be known",
@@ -44,7 +46,14 @@ export type TidemarkErrorDetails = {
   readonly epoch?: number;
   /** The server asked for this much patience. */
   readonly retryAfterMs?: number;
+  /** The place of the record that cannot be read. */
+  readonly offset?: number;
+  /** What the schema has against it. */
+  readonly issues?: readonly SchemaIssue[];
 };
+
+/** One thing that a schema has against a value. */
+export type SchemaIssue = { readonly message: string; readonly path: readonly PropertyKey[] };
 
 export class TidemarkError extends Error {
   override readonly name = "TidemarkError";
@@ -56,6 +65,8 @@ export class TidemarkError extends Error {
   readonly tail: number | undefined;
   readonly epoch: number | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly offset: number | undefined;
+  readonly issues: readonly SchemaIssue[] | undefined;
 
   constructor(code: TidemarkErrorCode, message?: string, details: TidemarkErrorDetails = {}) {
     super(message ?? errorTitle(code), details.cause === undefined ? undefined : { cause: details.cause });
@@ -66,6 +77,8 @@ export class TidemarkError extends Error {
     this.tail = details.tail;
     this.epoch = details.epoch;
     this.retryAfterMs = details.retryAfterMs;
+    this.offset = details.offset;
+    this.issues = details.issues;
   }
 }
 
@@ -106,7 +119,7 @@ export function after(error: TidemarkError, last: TidemarkError | undefined): Ti
 }
 
 function detailsOf(error: TidemarkError): TidemarkErrorDetails {
-  const { outcome, cause, gap, tail, epoch, retryAfterMs } = error;
+  const { outcome, cause, gap, tail, epoch, retryAfterMs, offset, issues } = error;
   return {
     outcome,
     ...(cause !== undefined && { cause }),
@@ -114,6 +127,8 @@ function detailsOf(error: TidemarkError): TidemarkErrorDetails {
     ...(tail !== undefined && { tail }),
     ...(epoch !== undefined && { epoch }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
+    ...(offset !== undefined && { offset }),
+    ...(issues !== undefined && { issues }),
   };
 }
 

@@ -12,20 +12,33 @@ export type {
   AppendOptions,
   Created,
   CreateOptions,
-  Description,
+  FromTime,
   Place,
   ProducerOptions,
   ReadOptions,
   Stream,
   SubscribeOptions,
 } from "./stream.ts";
+export type { Description, StreamInfo } from "./description.ts";
+export type { ListOptions } from "./stream-list.ts";
+export type { OperationResult, Transaction, TransactionAppendOptions } from "./transaction.ts";
+export type { Cursor, CursorOptions } from "./cursor.ts";
+export type { TypedInput, TypedReadOptions, TypedStream, TypedSubscribeOptions } from "./typed-stream.ts";
+export type { InvalidPolicy, TypedRecord, TypedRecordStream } from "./typed-record-stream.ts";
 export type { Producer } from "./producer.ts";
 export type { RecordStream, ReadStatus } from "./record-stream.ts";
 export type { ReceivedRecord } from "./received-record.ts";
+export type { FollowOptions } from "./follow-options.ts";
+export type { FollowedRecord, LogMark } from "./followed-record.ts";
+export type { MergedStream } from "./merged-stream.ts";
+export type { LogPlace } from "../src/record/log-place.ts";
 export type { BytesInput, RecordInput } from "./record-input.ts";
 export type { CallOptions } from "./deadline.ts";
-export { TidemarkError, type Gap, type Outcome, type TidemarkErrorCode } from "./error.ts";
+export { TidemarkError, type Gap, type Outcome, type SchemaIssue, type TidemarkErrorCode } from "./error.ts";
+export { DIAGNOSTIC_CHANNELS, type DiagnosticMessage } from "./diagnostics.ts";
 export type { Transport } from "./transport.ts";
-export type { Environment } from "./environment.ts";
+export type { DiagnosticChannel, Environment } from "./environment.ts";
 export type { Zstd } from "../src/ports/zstd.ts";
+export type { Compaction, Retention } from "../src/wire/command.ts";
+export type { StreamOrigin } from "../src/wire/stream-facts.ts";
 export type { RecordHeader } from "../src/record/record.ts";

@@ -53,6 +53,12 @@ export const CLIENT_LIMITS = {
   /** What a reader fetches ahead of its consumer: two chunks of half of it. */
   prefetchBytes: 4 * 1024 * 1024,
   prefetchBytesMin: 8 * 1024,
+  /** Of a listing; the server may give fewer. */
+  listedStreamsPerPage: 1_000,
+  /** Producer ids that transactions leave to later ones: as many as were under way at once, up to this. */
+  idleTransactionTagsMax: 64,
+  /** How often a follow hears that its streams are silent, where it asks for marks. */
+  markEveryMs: 20,
 } as const;
 
 /** A batch's own header and a record's framing are small; count them so that empty records are not free. */

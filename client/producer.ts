@@ -12,6 +12,7 @@ import type { StreamRecord } from "../src/record/record.ts";
 import type { AppendedResult } from "../src/wire/command.ts";
 import { AppendSession, type SendCommand } from "./append-session.ts";
 import { abortedBy, Deadline, type CallOptions } from "./deadline.ts";
+import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
@@ -29,6 +30,7 @@ export type ProducerConfig = {
   readonly timeoutMs: number;
   readonly signal: AbortSignal | undefined;
   readonly zstd: Zstd | undefined;
+  readonly diagnostics: Diagnostics;
 };
 
 type Held = {
@@ -69,6 +71,7 @@ export class Producer {
       // Batches are smaller than the records they were made of, or hardly larger: the producer's own bound is the one that holds.
       unacknowledgedBytesMax: Number.POSITIVE_INFINITY,
       timeoutMs: config.timeoutMs,
+      diagnostics: config.diagnostics,
     });
     if (config.signal?.aborted === true) this.#onAbort();
     else config.signal?.addEventListener("abort", this.#onAbort, { once: true });

@@ -42,14 +42,16 @@ export function decodeAnswer(answer: ReadAnswer, from: Offset, zstd: Zstd | unde
   let records: ReceivedRecord[] = [];
   let gap: Gap | undefined;
   let next = from;
+  let ended = 0;
   const breakAt = (offset: Offset): void => {
-    if (records.length > 0 || gap !== undefined) runs.push({ gap, records });
+    if (records.length > 0) runs.push({ gap, records });
+    gap = { from: records.length > 0 ? next : (gap?.from ?? next), to: offset };
     records = [];
-    gap = { from: next, to: offset };
     next = offset;
   };
   for (const batch of answer.batches) {
-    if (batch.firstOffset > next) throw misordered(next, batch.firstOffset);
+    // Between two batches there may be nothing: compaction.
+    if (batch.firstOffset < ended) throw misordered(ended, batch.firstOffset);
     const decoded = decodeBatch(batch.bytes, {
       rawBytesMax: CLIENT_LIMITS.decodedBatchBytesMax,
       ...(zstd !== undefined && { zstd }),
@@ -63,10 +65,11 @@ export function decodeAnswer(answer: ReadAnswer, from: Offset, zstd: Zstd | unde
       records.push(new ReceivedRecord(record, offset, batch.logTime, answer.incarnation));
       next = offset + 1;
     }
-    const end = batch.firstOffset + decoded.value.span;
-    if (end > next) breakAt(end);
+    ended = batch.firstOffset + decoded.value.span;
+    if (ended > next) breakAt(ended);
   }
-  if (answer.nextOffset !== next) throw misordered(next, answer.nextOffset);
+  if (answer.nextOffset < next) throw misordered(next, answer.nextOffset);
+  if (answer.nextOffset > next) breakAt(answer.nextOffset);
   if (records.length > 0 || gap !== undefined) runs.push({ gap, records });
   return runs;
 }

@@ -27,11 +27,19 @@ export type RecordInput =
   | (RecordAttributes & { readonly value: BytesInput | null })
   | (RecordAttributes & { readonly json: unknown });
 
-function toBytes(input: BytesInput): Uint8Array {
+export function isMany(records: RecordInput | readonly RecordInput[]): records is readonly RecordInput[] {
+  return Array.isArray(records);
+}
+
+/** Throws `invalid-argument` for anything else. */
+export function toBytes(input: BytesInput): Uint8Array {
   const given: unknown = input;
   if (typeof given === "string") return utf8(given);
   if (given instanceof Uint8Array) return given;
-  throw new TidemarkError("invalid-argument", "a key, a header's value and bytes to append are text or a Uint8Array");
+  throw new TidemarkError(
+    "invalid-argument",
+    "keys, values of headers and cursors, and bytes to append are text or a Uint8Array",
+  );
 }
 
 /** Throws `invalid-argument` for what cannot be a record, and `record-too-large`. */

@@ -9,6 +9,7 @@ import type { Zstd } from "../src/ports/zstd.ts";
 import { formatOffset, type Incarnation, type Offset } from "../src/record/offset.ts";
 import { Backoff } from "./backoff.ts";
 import { Deadline, sleep } from "./deadline.ts";
+import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome, type Gap } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
@@ -16,6 +17,12 @@ import { decodeAnswer, type ReadAnswer, type ReadQuery, type Run } from "./read-
 import type { ReceivedRecord } from "./received-record.ts";
 
 export type SendRead = (query: ReadQuery, signal: AbortSignal) => Promise<ReadAnswer>;
+
+/** One attempt to find where a time begins. */
+export type Locate = (
+  atMs: number,
+  signal: AbortSignal,
+) => Promise<{ readonly offset: Offset; readonly incarnation: Incarnation }>;
 
 /** What a subscription tells of its connection. */
 export type ReadStatus =
@@ -30,7 +37,11 @@ export type ReadStatus =
 /** A complete configuration; `stream.ts` fills it from what the caller gave. */
 export type RecordStreamConfig = {
   readonly stream: string;
-  readonly from: "start" | "now" | { readonly offset: Offset; readonly incarnation: Incarnation | undefined };
+  readonly from:
+    | "start"
+    | "now"
+    | { readonly offset: Offset; readonly incarnation: Incarnation | undefined }
+    | { readonly atMs: number };
   /** Goes on at the tail. */
   readonly live: boolean;
   readonly waitMs: number;
@@ -42,6 +53,7 @@ export type RecordStreamConfig = {
   readonly onGap: ((gap: Gap) => void) | undefined;
   readonly onStatus: ((status: ReadStatus) => void) | undefined;
   readonly zstd: Zstd | undefined;
+  readonly diagnostics: Diagnostics;
 };
 
 type Chunk = { readonly runs: readonly Run[]; readonly answer: ReadAnswer; readonly end: boolean };
@@ -54,6 +66,7 @@ function ignore(): void {}
 export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undefined> {
   readonly #environment: Environment;
   readonly #send: SendRead;
+  readonly #locate: Locate;
   readonly #config: RecordStreamConfig;
   readonly #deadline: Deadline;
   readonly #backoff: Backoff;
@@ -72,13 +85,14 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
   #advancing: Promise<boolean> | undefined;
   #ended = false;
 
-  constructor(environment: Environment, send: SendRead, config: RecordStreamConfig) {
+  constructor(environment: Environment, send: SendRead, locate: Locate, config: RecordStreamConfig) {
     this.#environment = environment;
     this.#send = send;
+    this.#locate = locate;
     this.#config = config;
     this.#deadline = new Deadline(environment.clock, config.signal, Number.POSITIVE_INFINITY);
     this.#backoff = new Backoff(environment.entropy);
-    if (typeof config.from === "object") this.#place = config.from;
+    if (typeof config.from === "object" && "offset" in config.from) this.#place = config.from;
     // Given up means now, not after what is still held.
     this.#deadline.signal.addEventListener("abort", () => {
       this.#records = NO_RECORDS;
@@ -227,11 +241,25 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
   /** The chunk after the last one taken; asked for once. */
   #fetched(): Promise<Chunk> {
     if (this.#ahead === undefined) {
-      this.#ahead = this.#fetch();
+      this.#ahead = this.#config.diagnostics.hears("read") ? this.#tracedFetch() : this.#fetch();
       // Its failure is the consumer's once it gets there, and nobody's before.
       this.#ahead.catch(ignore);
     }
     return this.#ahead;
+  }
+
+  #tracedFetch(): Promise<Chunk> {
+    const { diagnostics, stream } = this.#config;
+    const attributes = {
+      "messaging.operation.name": "read",
+      "messaging.operation.type": "receive",
+      "messaging.destination.name": stream,
+    };
+    return diagnostics.trace("read", attributes, async (told) => {
+      const chunk = await this.#fetch();
+      told["messaging.batch.message_count"] = chunk.runs.reduce((count, { records }) => count + records.length, 0);
+      return chunk;
+    });
   }
 
   async #fetch(): Promise<Chunk> {
@@ -239,7 +267,7 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     for (;;) {
       try {
         const askedAtMs = this.#environment.clock.monotonic();
-        const answer = await this.#ask(this.#query());
+        const answer = await this.#ask();
         this.#onConnected();
         const chunk = this.#decode(answer, gap);
         if (chunk.runs.length === 0 && !chunk.end) await this.#pace(askedAtMs);
@@ -260,13 +288,16 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
   }
 
   /** One attempt, within the time that is left; what the server is asked to wait does not count. */
-  async #ask(query: ReadQuery): Promise<ReadAnswer> {
-    const { timeoutMs } = this.#config;
+  async #ask(): Promise<ReadAnswer> {
+    const { timeoutMs, from } = this.#config;
+    const waitMs = this.#waitMs();
     const nowMs = this.#environment.clock.monotonic();
     const leftMs = timeoutMs - (nowMs - (this.#failingSinceMs ?? nowMs));
-    const attempt = new Deadline(this.#environment.clock, this.#deadline.signal, Math.max(0, leftMs) + query.waitMs);
+    const attempt = new Deadline(this.#environment.clock, this.#deadline.signal, Math.max(0, leftMs) + waitMs);
     try {
-      return await this.#send(query, attempt.signal);
+      if (this.#place === undefined && typeof from === "object" && "atMs" in from)
+        this.#place = await this.#locate(from.atMs, attempt.signal);
+      return await this.#send(this.#query(waitMs), attempt.signal);
     } catch (error) {
       if (attempt.error?.code !== "timeout") throw error;
       throw new TidemarkError("timeout", `no answer for ${timeoutMs} ms`, { cause: error });
@@ -282,16 +313,20 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     await sleep(this.#environment.clock, CLIENT_LIMITS.backoffFirstMs - waitedMs, this.#deadline.signal);
   }
 
-  #query(): ReadQuery {
-    const { stream, live, waitMs, prefetchBytes, from } = this.#config;
+  /** The first answer settles the place, and comes at once. */
+  #waitMs(): number {
+    return this.#config.live && this.#incarnation !== undefined ? this.#config.waitMs : 0;
+  }
+
+  #query(waitMs: number): ReadQuery {
+    const { stream, prefetchBytes, from } = this.#config;
     return {
       stream,
       incarnation: this.#place?.incarnation,
       from: this.#place !== undefined || typeof from === "object" ? "offset" : from,
       offset: this.#place?.offset ?? 0,
       maxBytes: Math.ceil(prefetchBytes / 2),
-      // The first answer settles the place, and comes at once.
-      waitMs: live && this.#incarnation !== undefined ? waitMs : 0,
+      waitMs,
     };
   }
 

@@ -4,14 +4,15 @@
  */
 import type { Zstd } from "../src/ports/zstd.ts";
 import { formatOffset, parseOffset, type Incarnation, type Offset } from "../src/record/offset.ts";
-import type { CreatedResult, Expiry, Retention } from "../src/wire/command.ts";
+import type { AppendedResult, CreateCommand, CreatedResult, Expiry, Retention } from "../src/wire/command.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./deadline.ts";
+import { toDescription, type Description } from "./description.ts";
 import { asTidemarkError, TidemarkError, type Gap } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import { Producer } from "./producer.ts";
-import { sealBatch, toRecord, type RecordInput } from "./record-input.ts";
-import { RecordStream, type ReadStatus, type RecordStreamConfig } from "./record-stream.ts";
+import { isMany, sealBatch, toRecord, type RecordInput } from "./record-input.ts";
+import { RecordStream, type Locate, type ReadStatus, type RecordStreamConfig } from "./record-stream.ts";
 
 export type CreateOptions = CallOptions & {
   /** Default `application/octet-stream`. With `application/json` each record is one JSON message. */
@@ -49,19 +50,6 @@ export type Appended = {
   readonly nextToken: string;
 };
 
-export type Description = {
-  readonly name: string;
-  readonly contentType: string;
-  readonly incarnation: Incarnation;
-  /** Of the oldest record that is retained. */
-  readonly firstOffset: Offset;
-  readonly nextOffset: Offset;
-  readonly nextToken: string;
-  readonly closed: boolean;
-  /** By the log's time. */
-  readonly createdAt: Date;
-};
-
 export type ProducerOptions = {
   /** Default: a random id. With an id of your own, raise `epoch` whenever a producer starts: the older is then fenced. */
   readonly id?: string;
@@ -82,9 +70,12 @@ export type ProducerOptions = {
 /** A place in a stream: an offset, or a token as text, which also names the stream's incarnation. */
 export type Place = Offset | string;
 
+/** The first record that was appended at this time of the log's, or later. A number: milliseconds since the Unix epoch. */
+export type FromTime = { readonly time: Date | number };
+
 export type ReadOptions = CallOptions & {
-  /** The first record to read: a place, `"start"` (the oldest that is retained; the default) or `"now"` (the tail). */
-  readonly from?: Place;
+  /** The first record to read: a place, `"start"` (the oldest that is retained; the default), `"now"` (the tail) or a time. */
+  readonly from?: Place | FromTime;
   /** The last record that was read: begin behind it. */
   readonly after?: Place;
   /** What may be fetched ahead of the loop. Default 4 MiB. */
@@ -111,18 +102,7 @@ export class Stream {
 
   /** Creates the stream. One that exists with the same configuration is fine, with another it is `stream-exists`. */
   async create(options: CreateOptions = {}): Promise<Created> {
-    const expiry = toExpiry(options);
-    const result = await this.#connection.execute(
-      {
-        kind: "create",
-        stream: this.name,
-        closed: false,
-        ...(options.contentType !== undefined && { contentType: options.contentType }),
-        ...(expiry !== undefined && { expiry }),
-        ...(options.retention !== undefined && { retention: options.retention }),
-      },
-      options,
-    );
+    const result = await this.#connection.execute(toCreate(this.name, options), options);
     if (result.kind !== "created")
       throw new TidemarkError("protocol-error", `a create was answered with "${result.kind}"`);
     return toCreated(result);
@@ -144,15 +124,7 @@ export class Stream {
       },
       { ...(signal !== undefined && { signal }), ...(timeout !== undefined && { timeout }) },
     );
-    const offset = result.firstOffset;
-    if (offset === undefined) throw new TidemarkError("protocol-error", "an append was answered without its offset");
-    const nextOffset = offset + inputs.length;
-    return {
-      offset,
-      nextOffset,
-      token: formatOffset(result.incarnation, offset),
-      nextToken: formatOffset(result.incarnation, nextOffset),
-    };
+    return toAppended(result, inputs.length);
   }
 
   /** Closes the stream, after everything this client appended to it by `append`: it takes no more. Idempotent. */
@@ -170,24 +142,41 @@ export class Stream {
   /** Deletes the stream. */
   async delete(options: CallOptions = {}): Promise<void> {
     await this.#connection.execute({ kind: "delete", stream: this.name }, options);
+    this.#connection.forget(this.name);
   }
 
   /** What the stream is and how far it reaches; `stream-not-found` if there is none. */
   async describe(options: CallOptions = {}): Promise<Description> {
-    const { contentType, incarnation, firstOffset, tail, closed, createdAtMs } = await this.#connection.describe(
-      this.name,
+    return toDescription(this.name, await this.#connection.lookUp({ kind: "describe", stream: this.name }, options));
+  }
+
+  /** Sets what the stream may forget by itself, in place of what was set before: `{}` keeps everything. */
+  async settings(retention: Retention, options: CallOptions = {}): Promise<void> {
+    await this.#connection.execute({ kind: "settings", stream: this.name, retention }, options);
+  }
+
+  /**
+   * Forgets the records before this place, for ever. Never goes back, and not beyond the tail. Resolves to what is now the
+   * oldest that is retained.
+   */
+  async trim(before: Place, options: CallOptions = {}): Promise<{ readonly firstOffset: Offset }> {
+    const { offset, incarnation } = toPlace(before);
+    const result = await this.#connection.execute(
+      { kind: "trim", stream: this.name, before: offset, ...(incarnation !== undefined && { incarnation }) },
       options,
     );
-    return {
-      name: this.name,
-      contentType,
-      incarnation,
-      firstOffset,
-      nextOffset: tail,
-      nextToken: formatOffset(incarnation, tail),
-      closed,
-      createdAt: new Date(createdAtMs),
-    };
+    if (result.kind === "trimmed") return { firstOffset: result.firstOffset };
+    throw new TidemarkError("protocol-error", `a trim was answered with "${result.kind}"`);
+  }
+
+  /**
+   * The offset of the first retained record that was appended at this time of the log's or later; if there is none yet,
+   * the next offset. A number: milliseconds since the Unix epoch.
+   */
+  async offsetAt(time: Date | number, options: CallOptions = {}): Promise<Offset> {
+    const atMs = toMilliseconds(time);
+    const { offset } = await this.#connection.lookUp({ kind: "locate", stream: this.name, atMs }, options);
+    return offset;
   }
 
   /** A producer: gathers records into batches, each appended exactly once and in order. */
@@ -207,6 +196,7 @@ export class Stream {
       timeoutMs: options.timeout ?? this.#connection.timeoutMs,
       signal: options.signal,
       zstd: this.#zstd,
+      diagnostics: this.#connection.diagnostics,
     });
   }
 
@@ -234,8 +224,12 @@ export class Stream {
     });
   }
 
+  /** One attempt. */
+  readonly #locate: Locate = (atMs, signal) =>
+    this.#connection.lookUpOnce({ kind: "locate", stream: this.name, atMs }, signal);
+
   #reader(options: ReadOptions, mode: Pick<RecordStreamConfig, "live" | "timeoutMs" | "onStatus">): RecordStream {
-    return new RecordStream(this.#connection.environment, this.#connection.reader(), {
+    return new RecordStream(this.#connection.environment, this.#connection.reader(), this.#locate, {
       ...mode,
       stream: this.name,
       from: toFrom(options),
@@ -244,12 +238,21 @@ export class Stream {
       signal: options.signal,
       onGap: options.onGap,
       zstd: this.#zstd,
+      diagnostics: this.#connection.diagnostics,
     });
   }
 }
 
-function isMany(records: RecordInput | readonly RecordInput[]): records is readonly RecordInput[] {
-  return Array.isArray(records);
+export function toCreate(stream: string, options: CreateOptions): CreateCommand {
+  const expiry = toExpiry(options);
+  return {
+    kind: "create",
+    stream,
+    closed: false,
+    ...(options.contentType !== undefined && { contentType: options.contentType }),
+    ...(expiry !== undefined && { expiry }),
+    ...(options.retention !== undefined && { retention: options.retention }),
+  };
 }
 
 function toExpiry(options: CreateOptions): Expiry | undefined {
@@ -261,7 +264,19 @@ function toExpiry(options: CreateOptions): Expiry | undefined {
   return undefined;
 }
 
-function toCreated(result: CreatedResult): Created {
+export function toAppended(result: AppendedResult, count: number): Appended {
+  const { incarnation, firstOffset: offset } = result;
+  if (offset === undefined) throw new TidemarkError("protocol-error", "an append was answered without its offset");
+  const nextOffset = offset + count;
+  return {
+    offset,
+    nextOffset,
+    token: formatOffset(incarnation, offset),
+    nextToken: formatOffset(incarnation, nextOffset),
+  };
+}
+
+export function toCreated(result: CreatedResult): Created {
   const { created, contentType, incarnation, nextOffset, closed } = result;
   return { created, contentType, incarnation, nextOffset, nextToken: formatOffset(incarnation, nextOffset), closed };
 }
@@ -273,10 +288,17 @@ function toFrom(options: ReadOptions): RecordStreamConfig["from"] {
     const place = toPlace(after);
     return { ...place, offset: place.offset + 1 };
   }
-  return from === undefined || from === "start" || from === "now" ? (from ?? "start") : toPlace(from);
+  if (from === undefined || from === "start" || from === "now") return from ?? "start";
+  return typeof from === "object" ? { atMs: toMilliseconds(from.time) } : toPlace(from);
 }
 
-function toPlace(place: Place): { readonly offset: Offset; readonly incarnation: Incarnation | undefined } {
+function toMilliseconds(time: Date | number): number {
+  const atMs = typeof time === "number" ? time : time.getTime();
+  if (Number.isSafeInteger(atMs) && atMs >= 0) return atMs;
+  throw new TidemarkError("invalid-argument", "a time is a Date, or whole milliseconds since 1970");
+}
+
+export function toPlace(place: Place): { readonly offset: Offset; readonly incarnation: Incarnation | undefined } {
   if (typeof place === "number") {
     if (!Number.isSafeInteger(place) || place < 0)
       throw new TidemarkError("malformed-offset", "an offset is a whole number from 0");

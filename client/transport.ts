@@ -3,6 +3,7 @@
  * same frames over one connection. A transport neither retries nor interprets: one request, one answer or one error.
  */
 import type { Request } from "../src/wire/request.ts";
+import type { FollowRequest, FollowResponse } from "../src/wire/follow-frames.ts";
 import type { ErrorResponse, RecordsResponse, Response } from "../src/wire/response.ts";
 import type { EndResponse, GapResponse, SubscribedResponse, SubscribeRequest } from "../src/wire/socket-frames.ts";
 import type { TidemarkError } from "./error.ts";
@@ -10,8 +11,11 @@ import type { TidemarkError } from "./error.ts";
 /** In the server's order; `end` and `error` are the last one. */
 export type SubscriptionEvent = SubscribedResponse | RecordsResponse | GapResponse | EndResponse | ErrorResponse;
 
-export type SubscriptionEvents = {
-  readonly onEvent: (event: SubscriptionEvent) => void;
+/** The same for many streams; `follow-end` and `error` are the last one. */
+export type FollowEvent = FollowResponse | ErrorResponse;
+
+export type SubscriptionEvents<Event = SubscriptionEvent> = {
+  readonly onEvent: (event: Event) => void;
   /** The connection was lost, or never came about; nothing follows. May be called before `subscribe` returns. */
   readonly onError: (error: TidemarkError) => void;
 };
@@ -37,6 +41,8 @@ export interface Transport {
    * readers ask again and again. A subscription is not begun again by itself after its connection was lost.
    */
   subscribe?(request: SubscribeRequest, events: SubscriptionEvents): SubscriptionHandle;
+  /** Follows many streams as one, in log order: as `subscribe`, and only where that is. */
+  follow?(request: FollowRequest, events: SubscriptionEvents<FollowEvent>): SubscriptionHandle;
   /** Ends everything under way. */
   close(): Promise<void>;
 }

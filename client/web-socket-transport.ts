@@ -4,7 +4,7 @@
  * Whatever was under way on a lost one fails; those who asked know what to repeat.
  */
 import type { Timer } from "../src/ports/clock.ts";
-import { unreachable } from "../src/lib/assert.ts";
+import type { FollowRequest } from "../src/wire/follow-frames.ts";
 import type { Frame } from "../src/wire/frame.ts";
 import { encodeRequest, type Request } from "../src/wire/request.ts";
 import { decodeResponse, type Response } from "../src/wire/response.ts";
@@ -16,10 +16,11 @@ import {
   type SubscribeRequest,
 } from "../src/wire/socket-frames.ts";
 import { Backoff } from "./backoff.ts";
+import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
-import type { SubscriptionEvents, SubscriptionHandle, Transport } from "./transport.ts";
+import type { FollowEvent, SubscriptionEvent, SubscriptionEvents, SubscriptionHandle, Transport } from "./transport.ts";
 import { openLink, type WebSocketLink, type WebSocketOptions } from "./web-socket-link.ts";
 
 /** One request under way: it is answered, or it fails. */
@@ -32,7 +33,16 @@ type Pending = {
   readonly reject: (error: TidemarkError) => void;
 };
 
-type Following = { readonly frame: Uint8Array; sent: boolean; readonly events: SubscriptionEvents };
+/** One subscription, or one follow of many streams. */
+type Following = {
+  readonly frame: Uint8Array;
+  sent: boolean;
+  /** False if it is no event of this. */
+  readonly deliver: (event: Answer) => boolean;
+  readonly onError: (error: TidemarkError) => void;
+};
+
+type Answer = Response | SocketResponse;
 
 /** The greatest number is the link's own. */
 const REQUEST_ID_RANGE = 2 ** 32 - 1;
@@ -40,9 +50,11 @@ const REQUEST_ID_RANGE = 2 ** 32 - 1;
 export class WebSocketTransport implements Transport {
   readonly #options: WebSocketOptions;
   readonly #backoff: Backoff;
+  readonly #diagnostics: Diagnostics;
   readonly #closing = new AbortController();
   #link: WebSocketLink | undefined;
   #opening = false;
+  #openings = 0;
   #nextRequestId = 0;
   /** In the order of the calls; what is not sent waits for the connection. */
   readonly #pending = new Map<number, Pending>();
@@ -51,8 +63,9 @@ export class WebSocketTransport implements Transport {
   #queries = 0;
   #overdueCheck: Timer | undefined;
 
-  constructor(options: WebSocketOptions, environment: Environment) {
+  constructor(options: WebSocketOptions, environment: Environment, diagnostics: Diagnostics) {
     this.#options = options;
+    this.#diagnostics = diagnostics;
     this.#backoff = new Backoff(environment.entropy);
   }
 
@@ -97,11 +110,33 @@ export class WebSocketTransport implements Transport {
     });
   }
 
-  subscribe(request: SubscribeRequest, events: SubscriptionEvents): SubscriptionHandle {
+  subscribe(request: SubscribeRequest, { onEvent, onError }: SubscriptionEvents): SubscriptionHandle {
+    const deliver = (event: Answer): boolean => {
+      const expected = isSubscriptionEvent(event);
+      if (expected) onEvent(event);
+      return expected;
+    };
+    return this.#begin(request, deliver, onError);
+  }
+
+  follow(request: FollowRequest, { onEvent, onError }: SubscriptionEvents<FollowEvent>): SubscriptionHandle {
+    const deliver = (event: Answer): boolean => {
+      const expected = isFollowEvent(event);
+      if (expected) onEvent(event);
+      return expected;
+    };
+    return this.#begin(request, deliver, onError);
+  }
+
+  #begin(
+    request: SubscribeRequest | FollowRequest,
+    deliver: Following["deliver"],
+    onError: Following["onError"],
+  ): SubscriptionHandle {
     const requestId = this.#takeId();
-    const following: Following = { frame: encodeSocketRequest(request, requestId), sent: false, events };
+    const following: Following = { frame: encodeSocketRequest(request, requestId), sent: false, deliver, onError };
     if (this.#closing.signal.aborted) {
-      events.onError(new TidemarkError("client-closed"));
+      onError(new TidemarkError("client-closed"));
     } else {
       this.#following.set(requestId, following);
       if (this.#link === undefined) void this.#open();
@@ -153,12 +188,12 @@ export class WebSocketTransport implements Transport {
   async #open(): Promise<void> {
     if (this.#opening) return;
     this.#opening = true;
-    const events = {
-      onFrame: (frame: Frame) => this.#onFrame(frame),
-      onEnd: (error: TidemarkError) => this.#onEnd(error),
-    };
+    this.#openings += 1;
     try {
-      const link = await openLink(this.#options, events, this.#closing.signal);
+      const link =
+        this.#openings > 1 && this.#diagnostics.hears("reconnect")
+          ? await this.#diagnostics.trace("reconnect", { "tidemark.openings": this.#openings }, () => this.#newLink())
+          : await this.#newLink();
       this.#backoff.reset();
       this.#link = link;
       for (const outgoing of [...this.#following.values(), ...this.#pending.values()]) this.#send(link, outgoing);
@@ -171,6 +206,14 @@ export class WebSocketTransport implements Transport {
     this.#opening = false;
     const unsent = this.#link === undefined && (this.#pending.size > 0 || this.#following.size > 0);
     if (unsent && !this.#closing.signal.aborted) void this.#open();
+  }
+
+  #newLink(): Promise<WebSocketLink> {
+    const events = {
+      onFrame: (frame: Frame) => this.#onFrame(frame),
+      onEnd: (error: TidemarkError) => this.#onEnd(error),
+    };
+    return openLink(this.#options, events, this.#closing.signal);
   }
 
   #pause(delayMs: number): Promise<void> {
@@ -206,26 +249,11 @@ export class WebSocketTransport implements Transport {
     else if (following !== undefined) this.#onEvent(frame.requestId, following, response.value);
   }
 
-  #onEvent(requestId: number, { events }: Following, event: Response | SocketResponse): void {
-    switch (event.kind) {
-      case "subscribed":
-      case "records":
-      case "gap":
-        events.onEvent(event);
-        break;
-      case "end":
-      case "error":
-        this.#following.delete(requestId);
-        events.onEvent(event);
-        break;
-      case "result":
-      case "description":
-      case "pong":
-        this.#give(`a subscription was answered with "${event.kind}"`);
-        break;
-      default:
-        unreachable(event);
-    }
+  #onEvent(requestId: number, following: Following, event: Answer): void {
+    // Before it is told: whoever hears of the end may begin anew.
+    if (event.kind === "end" || event.kind === "follow-end" || event.kind === "error")
+      this.#following.delete(requestId);
+    if (!following.deliver(event)) this.#give(`a subscription was answered with "${event.kind}"`);
   }
 
   /** The connection is of no more use. */
@@ -243,7 +271,7 @@ export class WebSocketTransport implements Transport {
     this.#following.clear();
     for (const pending of [...this.#pending.values()])
       pending.reject(withOutcome(error, pending.sent ? "unknown" : "not-applied"));
-    for (const { events } of following) events.onError(error);
+    for (const { onError } of following) onError(error);
   }
 
   #forget(requestId: number, pending: Pending): void {
@@ -264,4 +292,27 @@ export class WebSocketTransport implements Transport {
       this.#overdueCheck = this.#pending.size > 0 ? this.#planOverdueCheck() : undefined;
     });
   }
+}
+
+const SUBSCRIPTION_EVENTS: ReadonlySet<string> = new Set<SubscriptionEvent["kind"]>([
+  "subscribed",
+  "records",
+  "gap",
+  "end",
+  "error",
+]);
+const FOLLOW_EVENTS: ReadonlySet<string> = new Set<FollowEvent["kind"]>([
+  "following",
+  "follow-records",
+  "stream-event",
+  "follow-end",
+  "error",
+]);
+
+function isSubscriptionEvent(event: Answer): event is SubscriptionEvent {
+  return SUBSCRIPTION_EVENTS.has(event.kind);
+}
+
+function isFollowEvent(event: Answer): event is FollowEvent {
+  return FOLLOW_EVENTS.has(event.kind);
 }

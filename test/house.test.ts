@@ -24,13 +24,18 @@ const AWAITS_AT_LOAD = "src/record/checksum.ts";
 
 /** Which part may import a package: a dependency is met in one place. `node:` is no package. */
 const OWNERS: Readonly<Record<string, string>> = {
+  "@fastify/swagger": "log-server/http/openapi/",
+  "@fastify/type-provider-typebox": "log-server/http/typed-routes.ts",
   "@fastify/websocket": "log-server/ws/",
+  "@standard-schema/spec": "client/",
   "close-with-grace": "log-server/main.ts",
   "commander": "client/cli/",
+  "csv-parse": "client/cli/csv.ts",
   "fastify": "log-server/http/",
   "lmdb": "log-server/log/lmdb-kv.ts",
   "pino": "log-server/observe/logging.ts",
   "prom-client": "log-server/observe/metrics.ts",
+  "typebox": "log-server/http/",
   "ws": "log-server/ws/",
   "xxhash-wasm": "src/record/checksum.ts",
 };

@@ -4,7 +4,7 @@ import { defineConfig, type ViteUserConfig } from "vitest/config";
 const config: ViteUserConfig = defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/conformance/**", "test/process/**"],
+    exclude: ["test/conformance/**", "test/process/**", "test/browser/**"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -1,33 +1,31 @@
 /** The options of every verb that talks to a server, and the client they make. Flags win over the environment. */
 import { readFileSync } from "node:fs";
-import { type Command, InvalidArgumentError, Option } from "commander";
-import type { Client } from "../client.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import { connect, type Client } from "../client.ts";
 import { TidemarkError } from "../error.ts";
 import type { Io } from "./io.ts";
 import { nodeZstd } from "./node-zstd.ts";
+import { type OutputFormat, withOutputOption } from "./verb.ts";
 
 export const URL_DEFAULT = "http://127.0.0.1:4437";
 const TIMEOUT_SECONDS_DEFAULT = 30;
 const MS_PER_SECOND = 1_000;
 
-export type OutputFormat = "text" | "json";
-
-export type ConnectionOptions = {
+export type ServerOptions = {
   readonly url?: string;
   readonly tokenFile?: string;
   /** Seconds. */
   readonly timeout: number;
-  readonly output: OutputFormat;
 };
 
-export function withOutputOption(command: Command): Command {
-  return command.addOption(
-    new Option("-o, --output <format>", "how to print").choices(["text", "json"]).default("text"),
-  );
-}
+export type ConnectionOptions = ServerOptions & { readonly output: OutputFormat };
 
 export function withConnectionOptions(command: Command): Command {
-  return withOutputOption(command)
+  return withOutputOption(withServerOptions(command));
+}
+
+export function withServerOptions(command: Command): Command {
+  return command
     .option("--url <url>", `the server (default: TIDEMARK_URL, or ${URL_DEFAULT})`)
     .option("--token-file <file>", "a file with the bearer token (default: TIDEMARK_TOKEN_FILE)")
     .option(
@@ -38,17 +36,17 @@ export function withConnectionOptions(command: Command): Command {
     );
 }
 
-export function openClient(io: Io, options: ConnectionOptions): Client {
+export function openClient(io: Io, options: ServerOptions): Client {
   const tokenFile = options.tokenFile ?? io.env["TIDEMARK_TOKEN_FILE"];
   const zstd = nodeZstd();
-  return io.connect(options.url ?? io.env["TIDEMARK_URL"] ?? URL_DEFAULT, {
+  return (io.connect ?? connect)(options.url ?? io.env["TIDEMARK_URL"] ?? URL_DEFAULT, {
     timeout: timeoutMs(options),
     ...(tokenFile !== undefined && { token: readToken(tokenFile) }),
     ...(zstd !== undefined && { zstd }),
   });
 }
 
-export function timeoutMs(options: ConnectionOptions): number {
+export function timeoutMs(options: ServerOptions): number {
   return options.timeout * MS_PER_SECOND;
 }
 

@@ -10,6 +10,8 @@ export const EXIT = {
   conflict: 4,
   unavailable: 5,
   unauthorized: 6,
+  outcomeUnknown: 7,
+  damaged: 8,
   interrupted: 130,
 } as const;
 
@@ -19,16 +21,21 @@ Exit status:
   1    failure
   2    usage, or input that cannot be understood
   3    no such stream, or the records are gone
-  4    conflict: the stream is closed, exists differently, or a newer producer took over
-  5    the server is unavailable or overloaded, or the time was up; try again
+  4    conflict: a condition does not hold, the stream is closed or exists differently, a newer producer took over
+  5    the server is unavailable or overloaded, or the time was up; nothing was done, so try again
   6    a valid token is needed
+  7    it is not known whether it was done
+  8    data is damaged
   130  interrupted`;
 
 export function exitCodeOf(error: TidemarkError): number {
-  if (error.retryable) return EXIT.unavailable;
-  if (error.code === "invalid-argument" || error.code === "not-text") return EXIT.usage;
-  if (error.code === "producer-conflict") return EXIT.conflict;
   if (error.code === "aborted") return EXIT.interrupted;
+  // Before "try again": doing so might do it twice.
+  if (error.outcome === "unknown" && error.code !== "protocol-error") return EXIT.outcomeUnknown;
+  if (error.retryable) return EXIT.unavailable;
+  if (error.code === "invalid-argument" || error.code === "not-text" || error.code === "unsupported") return EXIT.usage;
+  if (error.code === "producer-conflict") return EXIT.conflict;
+  if (error.code === "damaged") return EXIT.damaged;
   const code = asErrorCode(error.code);
   if (code === undefined) return EXIT.failure;
   switch (ERRORS[code].status) {

@@ -3,7 +3,7 @@
  * whoever reads, and a reader that went away (`| head`) is the end of the work, not a failure.
  */
 import type { Readable, Writable } from "node:stream";
-import { connect } from "../client.ts";
+import type { connect } from "../client.ts";
 
 export type Io = {
   readonly stdin: Readable;
@@ -12,7 +12,8 @@ export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Fires at the first Ctrl-C or termination. */
   readonly interrupted: AbortSignal;
-  readonly connect: typeof connect;
+  /** Instead of the SDK's. */
+  readonly connect?: typeof connect;
 };
 
 /** The reader of our output went away. */
@@ -51,6 +52,5 @@ export function processIo(): Io {
     stderr: process.stderr,
     env: process.env,
     interrupted: controller.signal,
-    connect,
   };
 }

@@ -1,71 +1,56 @@
 /**
- * The command line but for `serve`, which the entry script starts itself. Verbs throw `TidemarkError`s; what they print
- * and the exit status are decided here, once.
+ * Runs one command line. Verbs throw `TidemarkError`s; how a failure is printed, and the exit status, are decided here,
+ * once: a line `tidemark: what is wrong (code)`, or with `-o json` `{"error": problem}`.
  */
-import { Command, CommanderError } from "commander";
-import { TidemarkError } from "../error.ts";
-import { appendCommand } from "./append.ts";
-import { demoCommand } from "./demo.ts";
-import { EXIT, EXIT_HELP, exitCodeOf } from "./exit-codes.ts";
+import { CommanderError } from "commander";
+import { asErrorCode, errorTitle, TidemarkError } from "../error.ts";
+import { ERRORS } from "../../src/wire/errors.ts";
+import { EXIT, exitCodeOf } from "./exit-codes.ts";
 import { OutputClosedError, processIo, type Io } from "./io.ts";
 import { nodeObjection } from "./node-version.ts";
-import { tailCommand } from "./tail.ts";
-import { packageVersion, versionCommand } from "./version.ts";
+import { jsonLine, visible } from "./output.ts";
+import { createProgram } from "./program.ts";
 
-/** The entry script runs these itself; here they are only listed. */
-const SERVER_VERBS = [
-  ["serve", "run a server"],
-  ["config", "show a server's effective configuration: config print"],
-] as const;
-
-/** Runs one command line, without the program's own name; resolves to the exit status. */
+/** `args` are without the program's own name. Resolves to the exit status. */
 export async function main(args: readonly string[], io: Io = processIo()): Promise<number> {
   const objection = nodeObjection(process.versions.node);
   if (objection !== undefined) {
     io.stderr.write(`${objection}\n`);
     return EXIT.failure;
   }
-  let exitCode: number = EXIT.ok;
-  const program = createProgram(io, (code) => {
-    exitCode = code;
-  });
+  const json = wantsJson(args);
   try {
-    await program.parseAsync(args, { from: "user" });
-    return exitCode;
+    return await run(args, io, json);
   } catch (thrown) {
-    return report(io, thrown, wantsJson(args));
+    if (thrown instanceof OutputClosedError) return EXIT.ok;
+    // It has been told of.
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (!(thrown instanceof TidemarkError)) throw thrown;
+    report(io, thrown, json);
+    return exitCodeOf(thrown);
   }
 }
 
-function createProgram(io: Io, onDone: (exitCode: number) => void): Command {
-  const program = new Command("tidemark")
-    .description("A shared-log service: durable, ordered, replayable streams.")
-    .version(packageVersion(), "-V, --version", "print the version")
-    .helpCommand("help [command]", "show a command's help")
-    .addHelpText(
-      "after",
-      `${EXIT_HELP}\n\nExample:\n  $ tidemark serve &\n  $ echo hello | tidemark append greetings --create\n  $ tidemark tail greetings`,
-    );
-  program.addCommand(appendCommand(io, onDone));
-  program.addCommand(tailCommand(io, onDone));
-  for (const [verb, description] of SERVER_VERBS) {
-    program
-      .command(verb)
-      .description(description)
-      .allowUnknownOption()
-      .allowExcessArguments()
-      .action(() => {
-        throw new TidemarkError("invalid-argument", `"${verb}" is run by the tidemark executable, not from here`);
-      });
+async function run(args: readonly string[], io: Io, json: boolean): Promise<number> {
+  const [verb, below] = args;
+  // The server reads its own options.
+  if (!args.includes("--help") && !args.includes("-h")) {
+    if (verb === "serve") return (await import("./serve.ts")).runServe(args.slice(1));
+    if (verb === "config" && below === "print") return (await import("./serve.ts")).runConfigPrint(io, args.slice(2));
   }
-  program.addCommand(demoCommand(onDone));
-  program.addCommand(versionCommand(io, onDone));
-  for (const command of [program, ...program.commands]) {
-    command.exitOverride();
-    command.showHelpAfterError("(add --help for more)");
-    command.configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) });
-  }
-  return program;
+  let exitCode: number = EXIT.ok;
+  const program = await createProgram(io, {
+    verb,
+    onDone(code) {
+      exitCode = code;
+    },
+    onUsage(message) {
+      if (json) io.stderr.write(jsonLine({ error: { code: "usage", detail: message, retryable: false } }));
+      else io.stderr.write(`tidemark: ${visible(message.replaceAll(/\s+/g, " "))} (add --help for more)\n`);
+    },
+  });
+  await program.parseAsync(args, { from: "user" });
+  return exitCode;
 }
 
 /** Before the options are parsed, or when they could not be. */
@@ -78,16 +63,21 @@ function wantsJson(args: readonly string[]): boolean {
   );
 }
 
-function report(io: Io, thrown: unknown, json: boolean): number {
-  if (thrown instanceof OutputClosedError) return EXIT.ok;
-  // Commander has printed it.
-  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (!(thrown instanceof TidemarkError)) throw thrown;
-  if (json) {
-    const { code, message, retryable, outcome } = thrown;
-    io.stderr.write(`${JSON.stringify({ error: { code, message, retryable, outcome } })}\n`);
-  } else {
-    io.stderr.write(`tidemark: ${thrown.message} [${thrown.code}]\n`);
+function report(io: Io, error: TidemarkError, json: boolean): void {
+  if (!json) {
+    io.stderr.write(`tidemark: ${visible(error.message)} (${error.code})\n`);
+    return;
   }
-  return exitCodeOf(thrown);
+  const { code, message, retryable, outcome } = error;
+  const known = asErrorCode(code);
+  const problem = {
+    type: `urn:tidemark:error:${code}`,
+    title: errorTitle(code),
+    ...(known !== undefined && { status: ERRORS[known].status }),
+    detail: message,
+    code,
+    retryable,
+    outcome,
+  };
+  io.stderr.write(jsonLine({ error: problem }));
 }

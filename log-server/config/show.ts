@@ -7,20 +7,25 @@ const MASK = "(set)";
 
 type Row = readonly [name: string, rest: string];
 
-/** One line for each option, for `serve --help`. */
-export function describeOptions(): string {
-  const rows: Row[] = OPTION_NAMES.map((name) => {
+/** An option as help shows it: `--listen <HOST:PORT>`, and what it is, by default and by which variable. */
+export type OptionHelp = { readonly flag: string; readonly help: string };
+
+/** Of each option, for `serve --help` and for completions. */
+export function describeOptions(): readonly OptionHelp[] {
+  const options: OptionHelp[] = OPTION_NAMES.map((name) => {
     const { placeholder, help, secret } = OPTIONS[name];
-    const flag = `--${flagOf(name)}${placeholder === undefined ? "" : ` ${placeholder}`}`;
     const fallback = defaultText(name);
     const variable = secret ? `${variableOf(name)}_FILE` : variableOf(name);
-    return [flag, `${help}${fallback === undefined ? "" : ` (default ${fallback})`} [${variable}]`];
+    return {
+      flag: `--${flagOf(name)}${placeholder === undefined ? "" : ` <${placeholder}>`}`,
+      help: `${help}${fallback === undefined ? "" : ` (default ${fallback})`} [${variable}]`,
+    };
   });
-  rows.push([
-    `${CONFIG_FLAG} FILE`,
-    `a JSON file of settings, such as { "listen": "127.0.0.1:4437" } [${CONFIG_VARIABLE}]`,
-  ]);
-  return table(rows);
+  options.push({
+    flag: `${CONFIG_FLAG} <FILE>`,
+    help: `a JSON file of settings, such as { "listen": "127.0.0.1:4437" } [${CONFIG_VARIABLE}]`,
+  });
+  return options;
 }
 
 /** What is in effect and where each value came from, for `config print`; as an object for JSON. */
@@ -32,6 +37,13 @@ export function effectiveConfig({ config, origins }: LoadedConfig): {
     return [name, { value, from: origins[name] ?? "default" }];
   });
   return Object.fromEntries(shown) as ReturnType<typeof effectiveConfig>;
+}
+
+/** All that is wrong with a configuration, as standard error shows it: lines for people, or one line of JSON. */
+export function formatProblems(problems: readonly string[], output: "text" | "json"): string {
+  const detail = "the configuration is wrong";
+  if (output === "text") return `tidemark: ${detail}:\n${problems.map((problem) => `  - ${problem}\n`).join("")}`;
+  return `${JSON.stringify({ error: { code: "misconfigured", detail, retryable: false, problems } })}\n`;
 }
 
 export function formatConfig(loaded: LoadedConfig): string {

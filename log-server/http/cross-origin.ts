@@ -9,11 +9,13 @@ import type { FlatHeaders } from "./http-error.ts";
 
 export type CrossOriginPolicy = "any-origin" | "loopback-only";
 
-const METHODS = "GET, HEAD, PUT, POST, DELETE, OPTIONS";
+const METHODS = "GET, HEAD, PUT, POST, PATCH, DELETE, OPTIONS";
 const REQUEST_HEADERS = [
   "Authorization",
   "Content-Type",
+  "If-Match",
   "If-None-Match",
+  "Last-Event-ID",
   "Stream-Seq",
   "Stream-TTL",
   "Stream-Expires-At",

@@ -10,6 +10,15 @@ export function header(headers: IncomingHttpHeaders, name: string): string | und
   return typeof value === "string" ? value : value?.join(", ");
 }
 
+/** RFC 3339. */
+const TIMESTAMP = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
+
+/** Milliseconds since 1970 of an RFC 3339 timestamp not before that; else undefined. */
+export function parseTimestamp(text: string): number | undefined {
+  const atMs = TIMESTAMP.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isSafeInteger(atMs) && atMs >= 0 ? atMs : undefined;
+}
+
 /** A non-negative safe integer in plain decimal: no sign, no leading zero, no exponent. */
 export function integerHeader(headers: IncomingHttpHeaders, name: string): number | undefined {
   const value = header(headers, name);

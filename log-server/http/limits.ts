@@ -34,6 +34,8 @@ export type HttpLimits = {
   readonly eventBytesMax: number;
   readonly longPollMs: number;
   readonly sseMs: number;
+  /** To a reader of server-sent events for whom there is nothing, a sign of life this often. */
+  readonly heartbeatMs: number;
   /** An SSE reader that takes nothing for this long is dropped. */
   readonly stalledReaderMs: number;
   /** Long-polls and SSE answers under way. */
@@ -55,6 +57,9 @@ export type HttpLimits = {
   readonly framesResponseBytesMax: number;
   readonly frameReadBytesMax: number;
   readonly frameWaitMsMax: number;
+
+  /** Of one page of a listing. */
+  readonly listedStreamsMax: number;
 
   readonly subscriptionIdBytesMax: number;
   readonly subscriptionBodyBytesMax: number;
@@ -94,6 +99,7 @@ export const HTTP_LIMITS: HttpLimits = {
   eventBytesMax: 256 * 1024,
   longPollMs: 20_000,
   sseMs: 60_000,
+  heartbeatMs: 15_000,
   stalledReaderMs: 20_000,
   liveResponsesMax: 100_000,
   closeGraceMs: 1_000,
@@ -108,6 +114,8 @@ export const HTTP_LIMITS: HttpLimits = {
   framesResponseBytesMax: 64 * 1024 * 1024,
   frameReadBytesMax: 4 * 1024 * 1024,
   frameWaitMsMax: 30_000,
+
+  listedStreamsMax: 1_000,
 
   subscriptionIdBytesMax: 256,
   subscriptionBodyBytesMax: 2 * 1024 * 1024,

@@ -6,10 +6,12 @@ import type { AddressInfo } from "node:net";
 import fastify, { type FastifyInstance, type FastifyPluginAsync } from "fastify";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogNode } from "../node/log-node.ts";
+import { allowedMethods } from "./allowed-methods.ts";
 import { Answers } from "./answers.ts";
 import { Access, type AccessConfig } from "./auth.ts";
 import { bodyParser } from "./body.ts";
 import type { HttpContext } from "./context.ts";
+import { registerCursorRoutes } from "./cursors/routes.ts";
 import { answerError } from "./error-answer.ts";
 import { HttpError } from "./http-error.ts";
 import { HTTP_LIMITS, type HttpLimits } from "./limits.ts";
@@ -17,15 +19,19 @@ import { LiveResponses } from "./live-responses.ts";
 import { FRAMES_PATH, framesRoute } from "./native/frames-route.ts";
 import { NativeRequests } from "./native/requests.ts";
 import { type HttpObserver, NO_HTTP_OBSERVER } from "./observer.ts";
+import { openApiRoute, registerOpenApi } from "./openapi/document.ts";
+import { RECORDS_PREFIX, registerRecordRoutes } from "./records/routes.ts";
 import { answerSocketError } from "./socket-errors.ts";
 import { appendRoute } from "./stream-routes/append.ts";
 import { createRoute } from "./stream-routes/create.ts";
 import { deleteRoute } from "./stream-routes/delete.ts";
 import { headRoute } from "./stream-routes/head.ts";
 import { readRoute } from "./stream-routes/read.ts";
-import { STREAM_PREFIX, streamOfUrl } from "./stream-url.ts";
+import { STREAM_PREFIX, streamBehind } from "./stream-url.ts";
+import { registerStreamRoutes, STREAMS_PREFIX, TRIM_PREFIX } from "./streams/routes.ts";
 import type { SubscriptionConfig } from "./subscriptions/config.ts";
 import { registerSubscriptionRoutes } from "./subscriptions/routes.ts";
+import { registerTransactionRoutes } from "./transactions/routes.ts";
 import { WakeLoop } from "./subscriptions/wake-loop.ts";
 
 export type HttpServerOptions = {
@@ -47,6 +53,9 @@ export type UpgradeFace = {
   readonly path: string;
   readonly plugin: (requests: NativeRequests) => FastifyPluginAsync;
 };
+
+/** What stands before a stream's name. */
+const NAMED = [STREAM_PREFIX, RECORDS_PREFIX, STREAMS_PREFIX, TRIM_PREFIX];
 
 /** The longest parameter in a URL: a stream's path below a subscription. */
 const PARAMETER_LENGTH_MAX = 4_096;
@@ -93,20 +102,12 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   server.setErrorHandler((error, _request, reply) => answerError(answers, observer, reply, error));
   server.setNotFoundHandler((request, reply) => answerError(answers, observer, reply, notFound(request.raw.url ?? "")));
 
-  registerSubscriptionRoutes(server, context, options.subscriptions);
-  const streams = `${STREAM_PREFIX}*`;
-  server.put(streams, createRoute(context));
-  server.post(streams, appendRoute(context));
-  server.get(streams, readRoute(context));
-  server.head(streams, headRoute(context));
-  server.delete(streams, deleteRoute(context));
-  server.options("/v1/*", (_request, reply) => answers.preflight(reply));
-  const requests = new NativeRequests(context);
-  server.post(FRAMES_PATH, framesRoute(context, requests));
-  if (options.upgrade !== undefined) {
-    server.register(options.upgrade.plugin(requests));
-  }
-  for (const plugin of options.plugins ?? []) server.register(plugin);
+  // Told of the routes behind it, which therefore wait until it is ready.
+  registerOpenApi(server);
+  server.register((scope, _options, done) => {
+    registerRoutes(scope, context, options);
+    done();
+  });
 
   const wakes = new WakeLoop(context, options.subscriptions);
   let cutOff: NodeJS.Timeout | undefined;
@@ -127,11 +128,34 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   return server;
 }
 
+function registerRoutes(server: FastifyInstance, context: HttpContext, options: HttpServerOptions): void {
+  registerSubscriptionRoutes(server, context, options.subscriptions);
+  const streams = `${STREAM_PREFIX}*`;
+  server.put(streams, createRoute(context));
+  server.post(streams, appendRoute(context));
+  server.get(streams, readRoute(context));
+  server.head(streams, headRoute(context));
+  server.delete(streams, deleteRoute(context));
+  server.options("/v1/*", (_request, reply) => context.answers.preflight(reply));
+  const requests = new NativeRequests(context);
+  server.post(FRAMES_PATH, framesRoute(context, requests));
+  openApiRoute(server, context);
+  registerRecordRoutes(server, context);
+  registerStreamRoutes(server, context);
+  registerTransactionRoutes(server, context);
+  registerCursorRoutes(server, context);
+  if (options.upgrade !== undefined) {
+    server.register(options.upgrade.plugin(requests));
+  }
+  for (const plugin of options.plugins ?? []) server.register(plugin);
+}
+
 /** The router refuses some stream names before we see them; what is wrong with them is ours to say. */
 function nameError(url: string): HttpError | undefined {
-  if (!url.startsWith(STREAM_PREFIX)) return undefined;
+  const prefix = NAMED.find((known) => url.startsWith(known));
+  if (prefix === undefined) return undefined;
   try {
-    streamOfUrl(url, url.length);
+    streamBehind(prefix, url, url.length);
     return undefined;
   } catch (error) {
     return error instanceof HttpError ? error : undefined;
@@ -139,11 +163,10 @@ function nameError(url: string): HttpError | undefined {
 }
 
 function notFound(url: string): HttpError {
-  if (url === FRAMES_PATH || url.startsWith(STREAM_PREFIX)) {
-    const allowed = url === FRAMES_PATH ? "POST, OPTIONS" : "GET, HEAD, PUT, POST, DELETE, OPTIONS";
-    return new HttpError("method-not-allowed", `the methods here are ${allowed}`, ["Allow", allowed]);
-  }
-  return new HttpError("route-not-found", "nothing is served at this path");
+  const allowed = allowedMethods(url);
+  return allowed === undefined
+    ? new HttpError("route-not-found", "nothing is served at this path")
+    : new HttpError("method-not-allowed", `the methods here are ${allowed}`, ["Allow", allowed]);
 }
 
 function isUpgradePath(face: UpgradeFace | undefined, url: string | undefined): boolean {

@@ -29,6 +29,23 @@ export function streamOfUrl(url: string, urlBytesMax: number): StreamName {
   return streamOfPath(end < 0 ? url : url.slice(0, end));
 }
 
+/** The stream that a URL names behind another prefix than the protocol's. */
+export function streamBehind(prefix: string, url: string, urlBytesMax: number): StreamName {
+  const name = parseStreamName(tailOfUrl(prefix, url, urlBytesMax));
+  if (!name.ok) throw new HttpError(name.error.code, name.error.message);
+  return name.value;
+}
+
+/** What a path has behind the prefix, still encoded. */
+export function tailOfUrl(prefix: string, url: string, urlBytesMax: number): string {
+  if (url.length > urlBytesMax) throw new HttpError("url-too-long", `a URL may have at most ${urlBytesMax} bytes`);
+  const end = url.indexOf("?");
+  const path = end < 0 ? url : url.slice(0, end);
+  if (!path.startsWith(prefix) || !URL_CHARACTERS.test(path))
+    throw new HttpError("malformed-url", `the path begins with ${prefix} and is percent-encoded`);
+  return path.slice(prefix.length);
+}
+
 const KNOWN_MAX = 4_096;
 
 /** The stream that a path names, as it stands in URLs and in `Stream-Forked-From`. */

@@ -14,7 +14,7 @@ import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { Kv, KvWrite } from "../../src/ports/kv.ts";
 import type { LogEnd } from "./closing.ts";
-import type { SealedFacts, StreamRecord } from "./index-block.ts";
+import type { StreamRecord } from "./index-block.ts";
 import type { LogLimits } from "./limits.ts";
 import { rowHash } from "../../src/record/row.ts";
 import { SealedSegment } from "./sealed-segment.ts";
@@ -26,9 +26,13 @@ const STREAM_KEY_LENGTH = 13;
 const SEGMENT_KEY_LENGTH = 9;
 const HIGH = 0x1_0000_0000;
 const TERM_RUNS_MAX = 0x1_0000_0000;
+const SOURCES_MAX = 0x1_0000_0000;
 
 /** Where in one sealed segment a stream's batches are. */
 export type StreamSegment = Omit<StreamRecord, "streamId" | "incarnation"> & { readonly sequence: number };
+
+/** First offsets of streams' batches in some segments. */
+export type StreamKeys = ReadonlyMap<number, readonly number[]>;
 
 /** The position below which entries may exist only as compacted data. */
 export type Horizon = LogEnd & { readonly configuration: Uint8Array };
@@ -73,17 +77,47 @@ export class BatchIndex {
 
   /** Enters a sealed segment: durable when it resolves. The segment itself comes last: with it, all is there. */
   async enter(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
-    const encode = (record: StreamRecord): KvWrite => {
-      const key = streamKey(record.streamId, record.firstOffset);
-      return put(key, (value) => {
-        value.int(segment.sequence).u32(record.firstRow).u32(record.rowCount);
-        value.int(record.endOffset).int(record.bytes).int(record.lastLogTime);
-      });
-    };
-    await this.#writeStreams(streams, encode);
-    await this.#kv.write([
-      put(segmentKey(segment.sequence), (value) => encodeSegment(value, segment.facts, segment.terms)),
-    ]);
+    await this.#writeStreams(streams, (record) => putStream(segment, record));
+    await this.#kv.write([putSegment(segment)]);
+  }
+
+  /** Corrects what is said of one stream in a sealed segment. */
+  correct(segment: SealedSegment, record: StreamRecord): Promise<void> {
+    return this.#kv.write([putStream(segment, record)]);
+  }
+
+  /**
+   * A rewritten segment takes the place of its sources: of each stream in one transaction, so that a reader finds it here or
+   * there, and nothing twice. The segments come last: from then on the sources' files are to be removed.
+   */
+  async replace(rewritten: SealedSegment, streams: readonly StreamRecord[], stale: StreamKeys): Promise<void> {
+    const fresh = new Map(streams.map((record) => [record.streamId, record]));
+    let writes: KvWrite[] = [];
+    for (const streamId of new Set([...stale.keys(), ...fresh.keys()])) {
+      const record = fresh.get(streamId);
+      for (const firstOffset of stale.get(streamId) ?? [])
+        if (firstOffset !== record?.firstOffset) writes.push({ kind: "delete", key: streamKey(streamId, firstOffset) });
+      if (record !== undefined) writes.push(putStream(rewritten, record));
+      if (writes.length < this.#limits.indexRowsPerWrite) continue;
+      await this.#kv.write(writes);
+      writes = [];
+    }
+    if (writes.length > 0) await this.#kv.write(writes);
+    await this.#kv.write([putSegment(rewritten), ...rewritten.sources.map(dropped)]);
+  }
+
+  /** Everything that is said of streams in these segments; all rows are looked at. */
+  rowsIn(sequences: ReadonlySet<number>): StreamKeys {
+    const rows = new Map<number, number[]>();
+    for (const [key, value] of this.#kv.range(streamKey(0, 0), Uint8Array.of(FAMILY.stream + 1))) {
+      const decoded = decodeStream(key, value);
+      if (decoded === undefined || !sequences.has(decoded.sequence)) continue;
+      const streamId = new DataView(key.buffer, key.byteOffset, key.byteLength).getUint32(1);
+      const offsets = rows.get(streamId);
+      if (offsets === undefined) rows.set(streamId, [decoded.firstOffset]);
+      else offsets.push(decoded.firstOffset);
+    }
+    return rows;
   }
 
   /** Forgets a segment's streams, and remembers that its files are to be removed. */
@@ -92,7 +126,7 @@ export class BatchIndex {
       kind: "delete",
       key: streamKey(record.streamId, record.firstOffset),
     }));
-    await this.#kv.write([put(segmentKey(segment.sequence), (value) => value.u8(1))]);
+    await this.#kv.write([dropped(segment.sequence)]);
   }
 
   /** In pieces: a segment may hold a hundred thousand streams, and nobody is to wait for all of them. */
@@ -134,6 +168,22 @@ function put(key: Uint8Array, encode: (value: ByteWriter) => void): KvWrite {
   return { kind: "put", key, value: writer.finish() };
 }
 
+function putStream(segment: SealedSegment, record: StreamRecord): KvWrite {
+  return put(streamKey(record.streamId, record.firstOffset), (value) => {
+    value.int(segment.sequence).u32(record.firstRow).u32(record.rowCount);
+    value.int(record.endOffset).int(record.bytes).int(record.lastLogTime);
+  });
+}
+
+function putSegment(segment: SealedSegment): KvWrite {
+  return put(segmentKey(segment.sequence), (value) => encodeSegment(value, segment));
+}
+
+/** The segment's files are to be removed. */
+function dropped(sequence: number): KvWrite {
+  return put(segmentKey(sequence), (value) => value.u8(1));
+}
+
 /** A reader of a value's content, if its hash is right. */
 function opened(key: Uint8Array, value: Uint8Array | undefined): ByteReader | undefined {
   if (value === undefined || value.length < HASH_LENGTH) return undefined;
@@ -156,12 +206,20 @@ function decodeStream(key: Uint8Array, value: Uint8Array): StreamSegment | undef
   return reader.complete ? decoded : undefined;
 }
 
-function encodeSegment(value: ByteWriter, facts: SealedFacts, terms: readonly TermRun[]): void {
+function encodeSegment(value: ByteWriter, { facts, terms, sources }: SealedSegment): void {
   const { end } = facts;
   value.u8(0).u32(facts.logId).int(facts.firstIndex).int(end.index).int(end.term).u64(end.hash).int(end.logTime);
-  value.int(facts.dataBytes).u32(facts.streamCount).u32(facts.rowCount).u32(facts.entryCount);
+  value
+    .int(facts.order)
+    .int(facts.fileBytes)
+    .int(facts.dataBytes)
+    .u32(facts.streamCount)
+    .u32(facts.rowCount)
+    .u32(facts.entryCount);
   value.varint(terms.length);
   for (const run of terms) value.varint(run.firstIndex).varint(run.term);
+  value.varint(sources.length);
+  for (const source of sources) value.varint(source);
 }
 
 /** A number: the sequence of a segment that was being dropped. */
@@ -173,14 +231,18 @@ function decodeSegment(key: Uint8Array, value: Uint8Array): SealedSegment | numb
   const logId = reader.u32();
   const firstIndex = reader.int();
   const end = { index: reader.int(), term: reader.int(), hash: reader.u64(), logTime: reader.int() };
-  const dataBytes = reader.int();
+  const sizes = { order: reader.int(), fileBytes: reader.int(), dataBytes: reader.int() };
   const counts = { streamCount: reader.u32(), rowCount: reader.u32(), entryCount: reader.u32() };
   const termCount = reader.count(TERM_RUNS_MAX);
   const terms: TermRun[] = [];
   for (let run = 0; run < termCount && !reader.failed; run += 1)
     terms.push({ firstIndex: reader.varint(), term: reader.varint() });
+  const sourceCount = reader.count(SOURCES_MAX);
+  const sources: number[] = [];
+  for (let source = 0; source < sourceCount && !reader.failed; source += 1) sources.push(reader.varint());
   if (!reader.complete) return undefined;
-  return new SealedSegment({ logId, sequence, firstIndex, end, dataBytes, ...counts, termCount }, terms);
+  const facts = { logId, sequence, firstIndex, end, ...sizes, ...counts, termCount, sourceCount };
+  return new SealedSegment(facts, terms, sources);
 }
 
 function streamKey(streamId: number, offset: number): Uint8Array {

@@ -3,6 +3,7 @@
  * was verified against that index; what does not verify is a `Damage`, and never hides what is beside it.
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
+import type { LogPlace } from "../../src/record/log-place.ts";
 import type { BatchIndex, StreamSegment } from "./batch-index.ts";
 import type { Damage, DamageList } from "./damage.ts";
 import type { BatchRow } from "./index-block.ts";
@@ -13,7 +14,7 @@ import type { Segment, SegmentList } from "./segment-list.ts";
 import { batchIsIntact } from "./segment-scan.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
-export type StoredBatch = {
+export type StoredBatch = LogPlace & {
   readonly firstOffset: number;
   readonly span: number;
   readonly logTime: number;
@@ -33,6 +34,11 @@ export type BatchReaderParts = {
 /** A batch to read, with its bytes if they are in memory. */
 type WantedBatch = BatchRow & { readonly bytes?: Uint8Array | undefined };
 
+/** Batches of one segment, perhaps none, and where to read on: compaction may have left nothing up to there. */
+type Wanted = { readonly batches: readonly WantedBatch[]; readonly next: number };
+type Found = Wanted & { readonly segment: Segment };
+type Part = { readonly batches: readonly StoredBatch[]; readonly next: number };
+
 /** Rows of a sealed segment whose pages are brought in together. */
 const READ_AHEAD_ROWS = 1_024;
 
@@ -48,61 +54,59 @@ export class BatchReader {
     const batches: StoredBatch[] = [];
     let room = maxBytes;
     let next = from;
-    for (
-      let visited = 0;
-      next < to && (room > 0 || batches.length === 0) && visited < this.#parts.limits.readSegmentsMax;
-      visited += 1
-    ) {
+    let visited = 0;
+    while (next < to && (room > 0 || batches.length === 0) && visited < this.#parts.limits.readSegmentsMax) {
       const part = await this.#readOne(streamId, next, to, room);
       if (!part.ok) return batches.length > 0 ? ok(batches) : part;
-      for (const batch of part.value) {
+      for (const batch of part.value.batches) {
         batches.push(batch);
         room -= batch.bytes.length;
-        next = batch.firstOffset + batch.span;
       }
+      next = part.value.next;
+      if (part.value.batches.length > 0) visited += 1;
     }
     return ok(batches);
   }
 
-  /** From the one segment that holds the offset; one batch at least. */
-  async #readOne(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<StoredBatch[], Damage>> {
-    const { removals } = this.#parts.segments;
-    const damaged = (damage: Damage): Result<never, Damage> =>
-      // What was dropped under the reader is gone, not damaged.
-      removals === this.#parts.segments.removals ? this.#damaged(damage) : err(damage);
+  /** From the one segment that holds the offset; what it says goes on behind it. */
+  async #readOne(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<Part, Damage>> {
+    const { segments, damage } = this.#parts;
+    const { removals } = segments;
+    for (;;) {
+      const { changes } = segments;
+      const part = await this.#tryOne(streamId, from, to, maxBytes);
+      if (part.ok) return part;
+      // It may have been sealed or rewritten under the reader: then it is elsewhere now.
+      if (changes !== segments.changes) continue;
+      // What was dropped meanwhile is gone, not damaged.
+      return removals === segments.removals ? err(damage.add(part.error)) : part;
+    }
+  }
+
+  async #tryOne(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<Part, Damage>> {
     const found =
       this.#inUnsealed(streamId, from, to, maxBytes) ?? (await this.#inSealed(streamId, from, to, maxBytes));
-    const first = found?.wanted[0];
-    if (found === undefined || first === undefined || first.firstOffset > from) {
-      return damaged({
-        kind: "index",
-        streamId,
-        firstOffset: from,
-        message: `where offset ${from} of stream ${streamId} is, is not known`,
-      });
+    if (found === undefined || found.next <= from) {
+      const message = `where offset ${from} of stream ${streamId} is, is not known`;
+      return err({ kind: "index", streamId, firstOffset: from, message });
     }
-    const bytes = await this.#bytesOf(found.segment, found.wanted);
+    const bytes = await this.#bytesOf(found.segment, found.batches);
     const batches: StoredBatch[] = [];
-    for (const [at, wanted] of found.wanted.entries()) {
-      const { firstOffset, span, logTime, hash, place } = wanted;
+    for (const [at, wanted] of found.batches.entries()) {
+      const { firstOffset, span, logTime, hash, position, ordinal, place } = wanted;
       const content = bytes[at];
       if (content === undefined) {
+        if (batches.length > 0) return ok({ batches, next: endOf(batches) });
         const segment = found.segment.sequence;
         const message = `the records from offset ${firstOffset} of stream ${streamId} on are damaged`;
-        const damage = damaged({ kind: "batch", segment, place, streamId, firstOffset, message });
-        return batches.length > 0 ? ok(batches) : damage;
+        return err({ kind: "batch", segment, place, streamId, firstOffset, message });
       }
-      batches.push({ firstOffset, span, logTime, hash, bytes: content });
+      batches.push({ firstOffset, span, logTime, hash, position, ordinal, bytes: content });
     }
-    return ok(batches);
+    return ok({ batches, next: found.next });
   }
 
-  #inUnsealed(
-    streamId: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-  ): { segment: UnsealedSegment; wanted: WantedBatch[] } | undefined {
+  #inUnsealed(streamId: number, from: number, to: number, maxBytes: number): Found | undefined {
     const { unsealed } = this.#parts.segments;
     for (let at = unsealed.length - 1; at >= 0; at -= 1) {
       const segment = unsealed[at] as UnsealedSegment;
@@ -113,11 +117,12 @@ export class BatchReader {
       const wanted: WantedBatch[] = [];
       let bytes = 0;
       for (
-        let ordinal = segment.index.find(streamId, from);
-        ordinal < stream.rows.length && (bytes < maxBytes || wanted.length === 0);
-        ordinal += 1
+        let member = segment.index.find(streamId, from);
+        member < stream.rows.length && (bytes < maxBytes || wanted.length === 0);
+        member += 1
       ) {
-        const row = stream.rows[ordinal] as number;
+        const row = stream.rows[member] as number;
+        const slot = rows.slot[row] as number;
         const firstOffset = rows.firstOffset[row] as number;
         if (firstOffset >= to) break;
         wanted.push({
@@ -127,60 +132,49 @@ export class BatchReader {
           place: rows.place[row] as number,
           length: rows.length[row] as number,
           hash: rows.hash[row] as bigint,
-          logTime: entries.logTime[rows.slot[row] as number] as number,
+          logTime: entries.logTime[slot] as number,
+          position: segment.index.firstIndex + slot,
+          ordinal: row - (entries.firstRow[slot] as number),
           bytes: rows.bytes(row),
         });
         bytes += rows.length[row] as number;
       }
-      return { segment, wanted };
+      return { segment, batches: wanted, next: endOf(wanted) };
     }
     return undefined;
   }
 
-  async #inSealed(
-    streamId: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-  ): Promise<{ segment: SealedSegment; wanted: WantedBatch[] } | undefined> {
+  async #inSealed(streamId: number, from: number, to: number, maxBytes: number): Promise<Found | undefined> {
     const { segments, batchIndex } = this.#parts;
     const near = batchIndex.before(streamId, from);
     const known = near !== undefined && from < near.endOffset ? segments.bySequence(near.sequence) : undefined;
     if (near !== undefined && known?.kind === "sealed") {
       const wanted = await this.#wantedRows(known, near, streamId, from, to, maxBytes);
-      if (wanted !== undefined) return { segment: known, wanted };
+      if (wanted !== undefined) return { segment: known, ...wanted };
     }
     return this.#searchSealed(streamId, from, to, maxBytes);
   }
 
   /** The sparse index does not know, or is wrong: the blocks themselves are asked, and it is corrected. */
-  async #searchSealed(
-    streamId: number,
-    from: number,
-    to: number,
-    maxBytes: number,
-  ): Promise<{ segment: SealedSegment; wanted: WantedBatch[] } | undefined> {
+  async #searchSealed(streamId: number, from: number, to: number, maxBytes: number): Promise<Found | undefined> {
     const { segments, batchIndex, indexReader } = this.#parts;
     for (const segment of segments.sealed) {
       const record = await indexReader.stream(segment, streamId);
       if (record === undefined || record === "absent" || from < record.firstOffset || from >= record.endOffset)
         continue;
-      const wanted = await this.#wantedRows(
-        segment,
-        { ...record, sequence: segment.sequence },
-        streamId,
-        from,
-        to,
-        maxBytes,
-      );
+      const near = { ...record, sequence: segment.sequence };
+      const wanted = await this.#wantedRows(segment, near, streamId, from, to, maxBytes);
       if (wanted === undefined) continue;
-      await batchIndex.enter(segment, [record]).catch(() => undefined);
-      return { segment, wanted };
+      if (segments.holds(segment)) await batchIndex.correct(segment, record).catch(() => undefined);
+      return { segment, ...wanted };
     }
     return undefined;
   }
 
-  /** Rows of a sealed segment from the one that holds `from` on: none if damage hides it; undefined if it is not there. */
+  /**
+   * Rows of a sealed segment from the one that holds `from` on; undefined if it is not there. Without the next offset
+   * damage hides it.
+   */
   async #wantedRows(
     segment: SealedSegment,
     near: StreamSegment,
@@ -188,25 +182,32 @@ export class BatchReader {
     from: number,
     to: number,
     maxBytes: number,
-  ): Promise<WantedBatch[] | undefined> {
+  ): Promise<Wanted | undefined> {
     const { indexReader } = this.#parts;
+    const { isRewritten } = segment;
     const end = near.firstRow + near.rowCount;
     if (end > segment.facts.rowCount) return undefined;
     const first = await indexReader.findRow(segment, near.firstRow, near.rowCount, from);
-    if (first === undefined) return [];
-    if (first >= end) return undefined;
-    const wanted: WantedBatch[] = [];
+    if (first === undefined) return { batches: [], next: from };
+    if (first >= end && !isRewritten) return undefined;
+    const batches: WantedBatch[] = [];
     let bytes = 0;
+    let next = from;
     for (let at = first; at < end && (bytes < maxBytes || at === first); at += 1) {
       if ((at - first) % READ_AHEAD_ROWS === 0)
         await indexReader.readAhead(segment, at, Math.min(end - at, READ_AHEAD_ROWS));
       const row = await indexReader.row(segment, at);
       if (row !== undefined && row.streamId !== streamId) return undefined;
-      if (row === undefined || row.firstOffset >= to) break;
-      wanted.push(row);
+      if (row === undefined) return { batches, next };
+      // A batch that is not where the one before ended was compacted, or is lost.
+      if (row.firstOffset > next && !isRewritten) return { batches, next };
+      if (row.firstOffset >= to) return { batches, next: to };
+      batches.push(row);
       bytes += row.length;
+      next = row.firstOffset + row.span;
+      if (at === end - 1 && !isRewritten) return { batches, next };
     }
-    return wanted;
+    return { batches, next: bytes < maxBytes || batches.length === 0 ? Math.max(next, near.endOffset) : next };
   }
 
   /** Verified; undefined where damaged. */
@@ -222,8 +223,9 @@ export class BatchReader {
       return bytes !== undefined && batchIsIntact(bytes, batch) ? bytes : undefined;
     });
   }
+}
 
-  #damaged(damage: Damage): Result<never, Damage> {
-    return err(this.#parts.damage.add(damage));
-  }
+function endOf(batches: readonly { readonly firstOffset: number; readonly span: number }[]): number {
+  const last = batches.at(-1);
+  return last === undefined ? 0 : last.firstOffset + last.span;
 }

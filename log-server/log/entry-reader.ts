@@ -57,7 +57,8 @@ export class EntryReader {
     const segment = this.#parts.segments.find(index);
     const known = segment?.kind === "unsealed" ? segment.endAt(index) : segment?.facts.end;
     if (known?.index === index) return known;
-    const extent = segment && (await this.#placeOfEntry(segment, index));
+    const hasEntries = segment?.kind === "unsealed" || segment?.isRewritten === false;
+    const extent = segment && hasEntries ? await this.#placeOfEntry(segment, index) : undefined;
     const [frame] = segment && extent ? await this.#parts.files.fetch(segment, [extent]) : [];
     const entry = segment && extent && this.#decode(segment, frame, extent.place, index);
     if (frame === undefined || entry === undefined) {
@@ -76,6 +77,17 @@ export class EntryReader {
     const segment = this.#parts.segments.find(from);
     if (segment === undefined)
       return this.#damaged({ kind: "segment", firstIndex: from, lastIndex: from, message: `entry ${from} is missing` });
+    if (segment.kind === "sealed" && segment.isRewritten) {
+      // Nobody applies them again, and none of them is lost: what they held that is live is there.
+      const message = `of the entries up to ${segment.lastIndex} only what they appended is kept`;
+      return err({
+        kind: "segment",
+        segment: segment.sequence,
+        firstIndex: from,
+        lastIndex: segment.lastIndex,
+        message,
+      });
+    }
     const wanted = await this.#wantedEntries(segment, from, Math.min(to, segment.lastIndex), maxBytes);
     if (wanted.length === 0) return this.#damagedEntry(segment, from);
     const frames = await this.#parts.files.fetch(segment, wanted);

@@ -4,20 +4,19 @@
  *
  *     0  u64  frame hash    xxh64 of bytes 8..32, seed: the segment's sequence · 2^32 + the frame's place
  *     8  u32  length        of the frame, this header included, without padding
- *    12  u8   kind          1 entry, 2 mark, 3 footer; 4 is kept for a rewritten entry, below
+ *    12  u8   kind          1 entry, 2 mark, 3 footer; 4 batch, of a rewritten segment (`compacted-file.ts`)
  *    13  u8   version       1
  *    14  u16  0
  *    16  u32  synced up to  the place in this segment before which all had been synced before this was written
  *    20  u32  head length   of what the entry hash covers, right behind this header
- *    24  u64  entry hash    xxh64 of that head: of an entry, its identity
+ *    24  u64  entry hash    xxh64 of that head: of an entry or a batch, its identity
  *    32       head, then whatever it describes
  *
  * The seed ties a frame to its place: one from another place or segment, or an older one, does not pass for it. The
  * header stands for itself, so that with a damaged head the frame's length and the entry's identity are still known.
  *
- * A rewritten entry (kind 4, when compaction comes) will have the same head and the same entry hash, so that the
- * chain and the identity stay; behind the directory a table says for each batch what is stored in its stead
- * (u64 hash, u32 length; length 0: nothing). A reader that does not know a kind or version refuses the segment.
+ * The kinds do not mix: a batch stands only in a rewritten segment, the others never do. A reader that does not know a
+ * kind or version refuses the segment.
  */
 import { xxh64 } from "../../src/record/checksum.ts";
 
@@ -29,7 +28,7 @@ const HASH_LENGTH = 8;
 const PLACE_BITS = 32n;
 
 /** Never renumber: these are on disk. */
-const KIND_CODES = { entry: 1, mark: 2, footer: 3 } as const;
+const KIND_CODES = { entry: 1, mark: 2, footer: 3, batch: 4 } as const;
 const KIND_CODE_MAX = 15;
 
 export type FrameKind = keyof typeof KIND_CODES;
@@ -124,6 +123,8 @@ function kindOf(code: number): FrameKind | undefined {
       return "mark";
     case KIND_CODES.footer:
       return "footer";
+    case KIND_CODES.batch:
+      return "batch";
     default:
       return undefined;
   }

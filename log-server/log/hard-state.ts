@@ -24,9 +24,9 @@ import { type Disk, DiskError, type DiskFile } from "../../src/ports/disk.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
 import { HARD_STATE_LIMITS } from "./storage-limits.ts";
 
-const SLOT_LENGTH = 512;
-const SLOT_SPACING = 4_096;
-const SLOTS = [0, 1] as const;
+export const SLOT_LENGTH = 512;
+export const SLOT_SPACING = 4_096;
+export const HARD_STATE_SLOTS = [0, 1] as const;
 const MARK = 0x53484d54;
 const VERSION = 1;
 
@@ -45,7 +45,7 @@ export type HardStateFault =
   | { readonly kind: "wiped"; readonly message: string }
   | { readonly kind: "unsupported-version"; readonly found: number; readonly supported: number };
 
-type Slot =
+export type HardStateSlot =
   | { readonly kind: "intact"; readonly generation: number; readonly state: HardStateRecord }
   | { readonly kind: "unsupported"; readonly version: number }
   | { readonly kind: "damaged" };
@@ -129,7 +129,7 @@ export class HardStateFile {
       throw new DiskError("io", this.#file.path, "an earlier write failed; the hard state is not written again");
     this.#writing = true;
     try {
-      for (const slot of SLOTS) {
+      for (const slot of HARD_STATE_SLOTS) {
         await this.#file.write(slot * SLOT_SPACING, [encodeSlot(slot, generation, state)]);
         await this.#file.sync();
       }
@@ -159,7 +159,8 @@ function encodeSlot(slot: number, generation: number, state: HardStateRecord): U
   return writer.finish();
 }
 
-async function readSlot(file: DiskFile, slot: number): Promise<Slot> {
+/** A slot as it stands; nothing is mended. */
+export async function readSlot(file: DiskFile, slot: number): Promise<HardStateSlot> {
   const bytes = new Uint8Array(SLOT_LENGTH);
   try {
     if ((await file.read(slot * SLOT_SPACING, bytes)) < SLOT_LENGTH) return { kind: "damaged" };

@@ -98,6 +98,11 @@ export function pageCountOf(fileBytes: number): number {
   return all - Math.ceil(all / (STRIPE_PAGES + 1));
 }
 
+/** The size of a file of so many pages, parity ones included. */
+export function fileBytesOf(pageCount: number): number {
+  return (pageCount + Math.ceil(pageCount / STRIPE_PAGES)) * PAGE_BYTES;
+}
+
 /** Where a page begins in the file. */
 export function placeOfPage(page: number): number {
   return physical(page) * PAGE_BYTES;

@@ -28,6 +28,12 @@ export type LogLimits = {
   readonly tailRowBatches: number;
   /** Rows of the sparse index written in one transaction. */
   readonly indexRowsPerWrite: number;
+  /** Copied at a time while segments are rewritten, so that appends are not kept waiting. */
+  readonly rewriteChunkBytes: number;
+  /** Of a rewritten segment's file. */
+  readonly compactedBytesMax: number;
+  /** Of a batch that is compacted, uncompressed: what one of the largest that are accepted may hold. */
+  readonly rawBatchBytesMax: number;
   /** Damaged tails set aside and kept, as evidence. */
   readonly quarantineFilesMax: number;
   /** Findings of damage kept for reporting. */
@@ -52,6 +58,9 @@ export const LOG_LIMITS: LogLimits = {
   tailRowEntries: 256,
   tailRowBatches: 1_024,
   indexRowsPerWrite: 2_000,
+  rewriteChunkBytes: 256 * KIB,
+  compactedBytesMax: 1_024 * MIB,
+  rawBatchBytesMax: 64 * MIB,
   quarantineFilesMax: 8,
   damageMax: 1_000,
 };

@@ -2,8 +2,9 @@
  * Names in a log's folder:
  *
  *     segments/<sequence>.log         a segment; one with nothing in it yet is a spare
- *     segments/<sequence>.index       a sealed segment's index block
- *     segments/<sequence>.index.new   one that is being written
+ *     segments/<sequence>.compacted   a rewritten segment: what survived of those that it replaced
+ *     segments/<sequence>.index       the index block of a sealed or rewritten segment
+ *     segments/<sequence>.*.new       one of these that is being written
  *     quarantine/<sequence>-<place>   a damaged tail, set aside before it was cut off
  *     snapshots/                      see `snapshot-store.ts`
  *     tails/                          the index of what was not sealed, for each snapshot
@@ -12,9 +13,9 @@
  */
 
 const DIGITS = 16;
-const NAME = /^(\d{16})\.(log|index|index\.new)$/;
+const NAME = /^(\d{16})\.(log|compacted|compacted\.new|index|index\.new)$/;
 
-export type SegmentFileKind = "log" | "index" | "index.new";
+export type SegmentFileKind = "log" | "compacted" | "compacted.new" | "index" | "index.new";
 export type SegmentFileName = { readonly sequence: number; readonly kind: SegmentFileKind };
 
 export class LogLayout {

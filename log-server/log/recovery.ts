@@ -2,7 +2,7 @@
  * Finds out what a log's folder holds: which segments are sealed, what the others contain, which files are of no use.
  * Sealed segments are not read, so that this takes no longer for a longer log.
  *
- * The log is what its segments say in the order of their sequences: where two hold the same index, the later one
+ * The log is what its segments say in the order of their sequences (a rewritten one stands where its sources did): where two hold the same index, the later one
  * counts, for it was written after the earlier one was cut.
  */
 import { ok, type Result } from "../../src/lib/result.ts";
@@ -74,7 +74,7 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   }
 
   const living = await removeCutOff(options, scans);
-  const items = [...sealed.values(), ...living].sort((a, b) => a.sequence - b.sequence);
+  const items = [...sealed.values(), ...living].sort((a, b) => orderOf(a) - orderOf(b));
   const judged = judgeAll(items, options);
   const segments: (SealedSegment | RecoveredSegment)[] = [];
   for (const item of judged)
@@ -86,6 +86,10 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
     inventory.highest + 1,
   );
   return ok({ segments, spares, nextSequence, end, scannedBytes: done });
+}
+
+function orderOf(item: SealedSegment | SegmentScan): number {
+  return "kind" in item ? item.order : item.sequence;
 }
 
 /** Tells used segments from spares: files that were never written to, behind all that were. */

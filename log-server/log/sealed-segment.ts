@@ -1,5 +1,5 @@
 /**
- * Sealed segments: full, immutable, with an index block on disk. Of each only a few facts are in memory; pages of the
+ * Sealed segments, and what is left of some after they were rewritten: immutable, with an index block on disk. Of each only a few facts are in memory; pages of the
  * block are read when needed and the most recently used kept.
  */
 import type { DiskFile } from "../../src/ports/disk.ts";
@@ -8,9 +8,11 @@ import {
   type BatchRow,
   type EntryRecord,
   IndexTables,
+  RECORD_BYTES,
   readEntryRecord,
   readFacts,
   readRow,
+  readSource,
   readStream,
   readTermRun,
   type SealedFacts,
@@ -29,14 +31,32 @@ export class SealedSegment {
   readonly facts: SealedFacts;
   readonly tables: IndexTables;
   readonly terms: readonly TermRun[];
+  /** Of a rewritten segment: the sequences of those that it replaced. */
+  readonly sources: readonly number[];
   /** A stream's data that was live when last looked at: while it is, nothing else need be looked at. */
   liveWitness: { readonly streamId: number; readonly endOffset: number } | undefined;
 
-  constructor(facts: SealedFacts, terms: readonly TermRun[]) {
+  constructor(facts: SealedFacts, terms: readonly TermRun[], sources: readonly number[]) {
     this.sequence = facts.sequence;
     this.facts = facts;
     this.tables = new IndexTables(facts);
     this.terms = terms;
+    this.sources = sources;
+  }
+
+  /** It holds what survived of others: batches, but no entries. */
+  get isRewritten(): boolean {
+    return this.facts.sourceCount > 0;
+  }
+
+  /** Which of its files has the batches. */
+  get dataKind(): "log" | "compacted" {
+    return this.isRewritten ? "compacted" : "log";
+  }
+
+  /** See `SealedFacts`. */
+  get order(): number {
+    return this.facts.order;
   }
 
   get firstIndex(): number {
@@ -77,14 +97,20 @@ export class IndexReader {
     if (page === undefined) return undefined;
     const facts = readFacts(viewOf(page));
     if (facts === undefined || facts.sequence !== sequence) return undefined;
-    const bare = new SealedSegment(facts, []);
+    const bare = new SealedSegment(facts, [], []);
     const terms: TermRun[] = [];
     for (let run = 0; run < facts.termCount; run += 1) {
       const read = await this.#record(bare, "terms", run, readTermRun);
       if (read === undefined) return undefined;
       terms.push(read);
     }
-    return new SealedSegment(facts, terms);
+    const sources: number[] = [];
+    for (let source = 0; source < facts.sourceCount; source += 1) {
+      const read = await this.#record(bare, "sources", source, readSource);
+      if (read === undefined) return undefined;
+      sources.push(read);
+    }
+    return new SealedSegment(facts, terms, sources);
   }
 
   entry(segment: SealedSegment, slot: number): Promise<EntryRecord | undefined> {
@@ -122,11 +148,20 @@ export class IndexReader {
   }
 
   /** Of a stream's rows from `firstRow` on, the first that ends behind `offset`; `firstRow + rowCount` if none does. */
-  async findRow(
+  findRow(segment: SealedSegment, firstRow: number, rowCount: number, offset: number): Promise<number | undefined> {
+    return this.#search(segment, firstRow, rowCount, (row) => row.firstOffset + row.span > offset);
+  }
+
+  /** The first that was appended at this log time or later; likewise. */
+  findRowAt(segment: SealedSegment, firstRow: number, rowCount: number, atMs: number): Promise<number | undefined> {
+    return this.#search(segment, firstRow, rowCount, (row) => row.logTime >= atMs);
+  }
+
+  async #search(
     segment: SealedSegment,
     firstRow: number,
     rowCount: number,
-    offset: number,
+    isReached: (row: BatchRow) => boolean,
   ): Promise<number | undefined> {
     let low = firstRow;
     let high = firstRow + rowCount;
@@ -134,7 +169,7 @@ export class IndexReader {
       const middle = (low + high) >> 1;
       const row = await this.row(segment, middle);
       if (row === undefined) return undefined;
-      if (row.firstOffset + row.span > offset) high = middle;
+      if (isReached(row)) high = middle;
       else low = middle + 1;
     }
     return low;
@@ -155,6 +190,29 @@ export class IndexReader {
       const whole = bytes.slice(at, at + PAGE_BYTES);
       if (pageIsIntact(whole, segment.sequence, page)) this.#keep(keyOf(segment, page), viewOf(whole));
     }
+  }
+
+  /**
+   * All rows from `row` on, with few calls and past the pages in memory, which readers want. Whether all of them could be
+   * read. Each call of the disk lets others have their turn.
+   */
+  async walkRows(
+    segment: SealedSegment,
+    row: number,
+    rowCount: number,
+    visit: (row: BatchRow) => void,
+  ): Promise<boolean> {
+    const perPage = segment.tables.perPage("rows");
+    const path = this.#layout.file(segment.sequence, "index");
+    for (let next = row; next < row + rowCount;) {
+      const { page, at } = segment.tables.locate("rows", next);
+      const bytes = await this.#read(path, (file) => readPage(file, segment.sequence, page, segment.tables.pageCount));
+      if (bytes === undefined) return false;
+      const data = viewOf(bytes);
+      const end = Math.min(row + rowCount, next - (next % perPage) + perPage);
+      for (let place = at; next < end; next += 1, place += RECORD_BYTES.rows) visit(readRow(data, place));
+    }
+    return true;
   }
 
   async #record<T>(

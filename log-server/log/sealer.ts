@@ -4,9 +4,10 @@
  *
  * The block is durable under its name before the sparse index knows of it; until then a restart scans the segment.
  */
-import { type Disk, DiskError, type DiskFile } from "../../src/ports/disk.ts";
+import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { BatchIndex } from "./batch-index.ts";
-import { writeIndexBlock } from "./index-block.ts";
+import { createAnew } from "./create-anew.ts";
+import { writeIndexBlock } from "./index-block-writer.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { Poison } from "./poison.ts";
@@ -109,7 +110,7 @@ export class Sealer {
     const file = await createAnew(disk, temporary);
     let block: Awaited<ReturnType<typeof writeIndexBlock>>;
     try {
-      block = await writeIndexBlock(file, { logId, sequence, end, index });
+      block = await writeIndexBlock(file, { logId, sequence, end, fileBytes: segment.allocatedBytes, index });
       await file.sync();
     } catch (error) {
       await file.close().catch(() => undefined);
@@ -119,7 +120,7 @@ export class Sealer {
     await file.close();
     await disk.rename(temporary, layout.file(sequence, "index"));
     await disk.syncDirectory(layout.segments);
-    const sealed = new SealedSegment(block.facts, block.terms);
+    const sealed = new SealedSegment(block.facts, block.terms, []);
     await batchIndex.enter(sealed, block.streams);
     segments.replace(segment, sealed);
     cache.forget(index.rows);
@@ -133,15 +134,4 @@ export class Sealer {
     await disk.remove(segment.path);
     await disk.syncDirectory(layout.segments);
   }
-}
-
-/** What an earlier attempt left behind is replaced. */
-async function createAnew(disk: Disk, path: string): Promise<DiskFile> {
-  try {
-    return await disk.open(path, "create");
-  } catch (error) {
-    if (!(error instanceof DiskError) || error.code !== "exists") throw error;
-  }
-  await disk.remove(path);
-  return disk.open(path, "create");
 }

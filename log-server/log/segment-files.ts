@@ -23,7 +23,7 @@ export class SegmentFiles {
 
   /** The bytes of each piece, not verified; undefined where the file does not give them, or is gone. */
   async fetch(segment: Segment, extents: readonly Extent[]): Promise<(Uint8Array | undefined)[]> {
-    const path = this.#layout.file(segment.sequence, "log");
+    const path = this.#layout.file(segment.sequence, segment.kind === "sealed" ? segment.dataKind : "log");
     const pooled: FileAccess = (work) => this.#pool.use(path, work);
     const access: FileAccess = segment.kind === "sealed" ? pooled : (work) => segment.file.use(work);
     try {

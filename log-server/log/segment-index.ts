@@ -141,17 +141,26 @@ export class SegmentIndex {
 
   /** Where in the stream's rows the batch that holds `offset` is, or else the first behind it; -1 if there is none. */
   find(streamId: number, offset: number): number {
-    const stream = this.streams.get(streamId);
-    if (stream === undefined || offset >= stream.endOffset) return -1;
-    const { rows } = stream;
+    const { firstOffset, span } = this.rows;
+    return this.#search(streamId, (row) => (firstOffset[row] as number) + (span[row] as number) > offset);
+  }
+
+  /** The first of the stream's rows that was appended at this log time or later; -1 if there is none. */
+  findAt(streamId: number, atMs: number): number {
+    const { slot } = this.rows;
+    const { logTime } = this.entries;
+    return this.#search(streamId, (row) => (logTime[slot[row] as number] as number) >= atMs);
+  }
+
+  /** The first of the stream's rows of which this is true; it is true of all behind that. */
+  #search(streamId: number, isReached: (row: number) => boolean): number {
+    const rows = this.streams.get(streamId)?.rows;
+    if (rows === undefined || !isReached(rows.at(-1) as number)) return -1;
     let low = 0;
     let high = rows.length - 1;
-    // The first whose end is behind the offset.
     while (low < high) {
       const middle = (low + high) >> 1;
-      const row = rows[middle] as number;
-      const end = (this.rows.firstOffset[row] as number) + (this.rows.span[row] as number);
-      if (end > offset) high = middle;
+      if (isReached(rows[middle] as number)) high = middle;
       else low = middle + 1;
     }
     return low;

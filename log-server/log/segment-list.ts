@@ -1,21 +1,24 @@
 /** The segments of the log, in order: sealed ones, then (mostly) those that are not. And the terms of their entries. */
 import { assert } from "../../src/lib/assert.ts";
-import { termRuns } from "./index-block.ts";
 import type { SealedSegment } from "./sealed-segment.ts";
-import { TermRuns } from "./term-runs.ts";
+import { TermRuns, termRuns } from "./term-runs.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
 export type Segment = SealedSegment | UnsealedSegment;
 
 export class SegmentList {
   readonly #all: Segment[];
+  /** Those in the list, and those that were replaced while the sparse index still names them. */
+  readonly #bySequence = new Map<number, Segment>();
   terms: TermRuns = new TermRuns();
   #firstIndex: number | undefined;
   #unsealed: readonly UnsealedSegment[] | undefined;
   #removals = 0;
+  #changes = 0;
 
   constructor(segments: readonly Segment[]) {
     this.#all = [...segments];
+    for (const segment of segments) this.#bySequence.set(segment.sequence, segment);
     this.rebuildTerms();
   }
 
@@ -50,6 +53,11 @@ export class SegmentList {
     return this.#removals;
   }
 
+  /** How often anything here changed: a reader that finds something elsewhere looks again. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** The first entry from which on none is missing up to the end; with an empty log, the one that will come. */
   get firstIndex(): number {
     this.#firstIndex ??= this.#findFirstIndex();
@@ -70,20 +78,30 @@ export class SegmentList {
   }
 
   bySequence(sequence: number): Segment | undefined {
-    let low = 0;
-    let high = this.#all.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#all[middle] as Segment).sequence < sequence) low = middle + 1;
-      else high = middle;
+    return this.#bySequence.get(sequence);
+  }
+
+  /** Whether it is part of the log, and was neither dropped nor replaced. */
+  holds(segment: Segment): boolean {
+    return this.#all.includes(segment);
+  }
+
+  /** The sealed segments with these sequences, if they are neighbours in this order; undefined if not. */
+  run(sequences: readonly number[]): readonly SealedSegment[] | undefined {
+    const first = this.#all.findIndex((segment) => segment.sequence === sequences[0]);
+    const run: SealedSegment[] = [];
+    for (const [at, sequence] of sequences.entries()) {
+      const segment = this.#all[first + at];
+      if (segment?.kind !== "sealed" || segment.sequence !== sequence) return undefined;
+      run.push(segment);
     }
-    const segment = this.#all[low];
-    return segment?.sequence === sequence ? segment : undefined;
+    return run.length > 0 ? run : undefined;
   }
 
   add(segment: UnsealedSegment): void {
     assert(segment.sequence > (this.last?.sequence ?? 0), "sequences only grow");
     this.#all.push(segment);
+    this.#bySequence.set(segment.sequence, segment);
     this.#changed();
   }
 
@@ -91,6 +109,21 @@ export class SegmentList {
     const at = this.#all.indexOf(before);
     assert(at >= 0, "a segment of the log");
     this.#all[at] = after;
+    this.#bySequence.set(after.sequence, after);
+    this.#changed();
+  }
+
+  /** A rewritten segment takes the place of neighbours, which are still found by their sequences until `forget`. */
+  supersede(sources: readonly SealedSegment[], rewritten: SealedSegment): void {
+    const at = this.#all.indexOf(sources[0] as SealedSegment);
+    assert(at >= 0 && this.run(sources.map(({ sequence }) => sequence)) !== undefined, "segments of the log, in order");
+    this.#all.splice(at, sources.length, rewritten);
+    this.#bySequence.set(rewritten.sequence, rewritten);
+    this.#changed();
+  }
+
+  forget(segments: readonly Segment[]): void {
+    for (const { sequence } of segments) this.#bySequence.delete(sequence);
     this.#changed();
   }
 
@@ -98,6 +131,7 @@ export class SegmentList {
     const at = this.#all.indexOf(segment);
     if (at < 0) return;
     this.#all.splice(at, 1);
+    this.#bySequence.delete(segment.sequence);
     this.#removals += 1;
     this.#changed();
   }
@@ -105,11 +139,17 @@ export class SegmentList {
   #changed(): void {
     this.#firstIndex = undefined;
     this.#unsealed = undefined;
+    this.#changes += 1;
   }
 
   #findFirstIndex(): number {
-    let at = this.#all.length - 1;
-    while (at > 0 && (this.#all[at - 1] as Segment).lastIndex + 1 === (this.#all[at] as Segment).firstIndex) at -= 1;
-    return this.#all[at]?.firstIndex ?? 1;
+    let next = (this.last?.lastIndex ?? 0) + 1;
+    for (let at = this.#all.length - 1; at >= 0; at -= 1) {
+      const segment = this.#all[at] as Segment;
+      // A rewritten one has batches, but no entries.
+      if (segment.lastIndex + 1 !== next || (segment.kind === "sealed" && segment.isRewritten)) break;
+      next = segment.firstIndex;
+    }
+    return next;
   }
 }

@@ -2,6 +2,7 @@
  * Reads an unsealed segment from end to end and says what stands in it: nothing is judged here (`recovered-segment.ts`
  * does), and nothing is written.
  */
+import { unreachable } from "../../src/lib/assert.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
@@ -143,6 +144,11 @@ class Scanner {
         const closing = intact ? readClosing(this.#data, place, frame) : undefined;
         return closing === undefined ? { kind: "damaged", place, end } : { kind: frame.kind, place, end, closing };
       }
+      case "batch":
+        // Of a rewritten segment: none of ours.
+        return { kind: "damaged", place, end };
+      default:
+        return unreachable(frame.kind);
     }
   }
 

@@ -16,6 +16,7 @@ import { assert } from "../../src/lib/assert.ts";
 import { ok, type Result } from "../../src/lib/result.ts";
 import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { Kv } from "../../src/ports/kv.ts";
+import type { Zstd } from "../../src/ports/zstd.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import { BatchIndex, type Horizon } from "./batch-index.ts";
 import { BatchReader, type StoredBatch } from "./batch-reader.ts";
@@ -23,6 +24,7 @@ import type { LogEnd } from "./closing.ts";
 import { type Damage, DamageList } from "./damage.ts";
 import { EntryReader } from "./entry-reader.ts";
 import { FilePool } from "./file-pool.ts";
+import { NO_STREAM, type StreamRecord } from "./index-block.ts";
 import { Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import { LogImage } from "./log-image.ts";
@@ -31,6 +33,7 @@ import { type DiscardedTail, LogWriter } from "./log-writer.ts";
 import { Poison } from "./poison.ts";
 import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
+import { bytesOf, type RewriteReport, Rewriter } from "./rewriter.ts";
 import { IndexReader } from "./sealed-segment.ts";
 import { Sealer } from "./sealer.ts";
 import { SegmentFiles } from "./segment-files.ts";
@@ -40,7 +43,9 @@ import { SegmentList } from "./segment-list.ts";
 import type { ScanFault } from "./segment-scan.ts";
 import { type NewestSnapshot, type SnapshotGap, SnapshotStore } from "./snapshot-store.ts";
 import { Spares } from "./spares.ts";
+import type { Survivors } from "./survivors.ts";
 import { TailCache } from "./tail-cache.ts";
+import { TimeFinder } from "./time-finder.ts";
 import { type Liveness, Trimmer } from "./trimmer.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
@@ -53,6 +58,8 @@ export type OpenOptions = {
   readonly limits: LogLimits;
   /** No other node has this log: a damaged tail that was perhaps never acknowledged is set aside and cut off. */
   readonly soleVoter: boolean;
+  /** Batches that were compressed are compacted only where there is one. */
+  readonly zstd?: Zstd | undefined;
   readonly onProgress?: (progress: Progress) => void;
 };
 
@@ -77,7 +84,29 @@ export type RecoveryReport = {
 export type OpenedLog = { readonly log: SegmentedLog; readonly report: RecoveryReport };
 
 /** A stream's batches in one segment, for retention. */
-export type StreamSegmentSummary = { readonly endOffset: number; readonly bytes: number; readonly lastLogTime: number };
+export type StreamSegmentSummary = {
+  /** Undefined: the segment is not sealed yet. */
+  readonly sequence: number | undefined;
+  readonly firstOffset: number;
+  readonly endOffset: number;
+  readonly bytes: number;
+  readonly lastLogTime: number;
+};
+
+/** A sealed segment, for who decides what is rewritten. */
+export type SealedSegmentSummary = {
+  readonly sequence: number;
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** What it takes on the disk. */
+  readonly fileBytes: number;
+  /** Of batches that were accepted. */
+  readonly dataBytes: number;
+  /** It holds what was left of others. */
+  readonly rewritten: boolean;
+  /** Undefined where damage hides it. */
+  streams(): Promise<readonly StreamRecord[] | undefined>;
+};
 
 export type LogStats = {
   readonly sealedSegments: number;
@@ -118,8 +147,12 @@ export class SegmentedLog {
   readonly #writer: LogWriter;
   readonly #entries: EntryReader;
   readonly #batches: BatchReader;
+  readonly #times: TimeFinder;
   readonly #sealer: Sealer;
   readonly #trimmer: Trimmer;
+  readonly #rewriter: Rewriter;
+  /** Trims and rewrites follow one another. */
+  #lastGivenBack: Promise<unknown> = Promise.resolve();
   readonly #image: LogImage;
   #horizon: Horizon;
   /** Where the last applied entry was. */
@@ -132,12 +165,14 @@ export class SegmentedLog {
 
   private constructor(parts: Parts) {
     const { disk, logId, limits } = parts.options;
-    const shared = { ...parts, disk, logId, limits };
+    const shared = { ...parts, disk, logId, limits, zstd: parts.options.zstd };
     this.#parts = parts;
     this.#sealer = new Sealer(shared);
     this.#entries = new EntryReader(shared);
     this.#batches = new BatchReader(shared);
+    this.#times = new TimeFinder(shared);
     this.#trimmer = new Trimmer(shared);
+    this.#rewriter = new Rewriter(shared);
     const last = parts.recovered.segments.at(-1);
     const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
     this.#writer = new LogWriter({ ...shared, sealer: this.#sealer }, parts.recovered.end, ambiguous);
@@ -302,17 +337,59 @@ export class SegmentedLog {
 
   /**
    * A stream's batches from the one that holds `from` on, up to `to` (which is not beyond the stream's applied end)
-   * and `maxBytes`; one at least. What damage hides is an error only if nothing precedes it.
+   * and `maxBytes`; one at least. What damage hides is an error only if nothing precedes it. Where compaction took all
+   * of a batch, the next one follows; without any batch, nothing is left up to `to`.
    */
   read(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<StoredBatch[], Damage>> {
     return this.#batches.read(streamId, from, to, maxBytes);
   }
 
+  /**
+   * The first offset from `from` to before `to` whose batch has this log time or a later one, else `to`. Where
+   * compaction left nothing it may be an offset without a record: what follows it is what was asked for.
+   */
+  offsetAtTime(streamId: number, atMs: number, from: number, to: number): Promise<Result<number, Damage>> {
+    return this.#times.find(streamId, atMs, from, to);
+  }
+
   /** Where a stream's batches are, by segment, oldest first. */
   streamSegments(streamId: number): StreamSegmentSummary[] {
-    const sealed: StreamSegmentSummary[] = this.#parts.batchIndex.segmentsOf(streamId);
-    const unsealed = this.#parts.segments.unsealed.flatMap((segment) => segment.index.streams.get(streamId) ?? []);
-    return [...sealed, ...unsealed].map(({ endOffset, bytes, lastLogTime }) => ({ endOffset, bytes, lastLogTime }));
+    const sealed = this.#parts.batchIndex
+      .segmentsOf(streamId)
+      .map(({ sequence, firstOffset, endOffset, bytes, lastLogTime }): StreamSegmentSummary => ({
+        sequence,
+        firstOffset,
+        endOffset,
+        bytes,
+        lastLogTime,
+      }));
+    const unsealed = this.#parts.segments.unsealed.flatMap(({ index }): StreamSegmentSummary[] => {
+      const stream = index.streams.get(streamId);
+      if (stream === undefined) return [];
+      const firstOffset = index.rows.firstOffset[stream.rows[0] as number] as number;
+      const { endOffset, bytes, lastLogTime } = stream;
+      return [{ sequence: undefined, firstOffset, endOffset, bytes, lastLogTime }];
+    });
+    return [...sealed, ...unsealed];
+  }
+
+  /** The sealed segments that may be rewritten, in order: all but the one that the log ends with. */
+  sealedSegments(): readonly SealedSegmentSummary[] {
+    const { segments, indexReader } = this.#parts;
+    return segments.sealed
+      .filter((segment) => segment !== segments.last)
+      .map((segment) => ({
+        sequence: segment.sequence,
+        firstIndex: segment.firstIndex,
+        lastIndex: segment.lastIndex,
+        fileBytes: bytesOf(segment),
+        dataBytes: segment.facts.dataBytes,
+        rewritten: segment.isRewritten,
+        streams: async () => {
+          const streams = await indexReader.streams(segment);
+          return streams?.filter(({ streamId }) => streamId !== NO_STREAM);
+        },
+      }));
   }
 
   /** Saves the state machine's changed rows, the tail's index and the position, the last applied one, in one transaction. */
@@ -375,9 +452,9 @@ export class SegmentedLog {
    * What a failed sync should have made durable may be lost although the next one "succeeds" (P30); and below a snapshot
    * the log is trimmed. So for what is beside the log, too, only a lack of space is not final.
    */
-  async #orPoisoned(work: Promise<void>): Promise<void> {
+  async #orPoisoned<T>(work: Promise<T>): Promise<T> {
     try {
-      await work;
+      return await work;
     } catch (error) {
       if (error instanceof DiskError && error.code !== "no-space") this.#parts.poison.with(error);
       throw error;
@@ -400,12 +477,40 @@ export class SegmentedLog {
 
   /** Drops sealed segments up to `position` (a verified snapshot's) that hold nothing live; how many. */
   async trim(position: LogIndex, isLive: Liveness): Promise<number> {
-    if (this.poisoned !== undefined) return 0;
-    const dropped = await this.#trimmer.trim(position, isLive);
+    const dropped = await this.#givingBack(async () => {
+      if (this.poisoned !== undefined) return 0;
+      await this.#rewriter.finish();
+      return this.#trimmer.trim(position, isLive);
+    });
     // There may be space again.
     this.#parts.spares.prepare();
     this.#sealer.kick();
     return dropped;
+  }
+
+  /**
+   * Replaces sealed segments that follow one another, all up to `position` (a verified snapshot's), by one with what
+   * survives of them. A stream's record says which offsets that covers; a read there goes on with the next batch that is
+   * left. The entries are no longer available. Segments that a trim has dropped meanwhile are left out. Nothing happens where damage would have to be taken for compacted, or
+   * without room for the copy: the report says so. Rejects with `DiskError`, which poisons the log.
+   */
+  rewrite(position: LogIndex, sequences: readonly number[], survivors: Survivors): Promise<RewriteReport> {
+    assert(position <= this.#horizon.index, "I13: only what a verified snapshot covers is rewritten");
+    return this.#givingBack(async () => {
+      const { error } = this.#parts.poison;
+      if (error !== undefined) throw error;
+      const report = await this.#orPoisoned(this.#rewriter.rewrite(position, sequences, survivors));
+      this.#parts.spares.prepare();
+      this.#sealer.kick();
+      return report;
+    });
+  }
+
+  /** Segments are dropped and rewritten one at a time. */
+  #givingBack<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#lastGivenBack.then(work);
+    this.#lastGivenBack = done.catch(() => undefined);
+    return done;
   }
 
   /** Roughly the bytes of the log behind a position, counted by whole segments. */
@@ -422,7 +527,7 @@ export class SegmentedLog {
   async settled(): Promise<void> {
     await this.#parts.spares.idle();
     await this.#sealer.idle();
-    await this.#trimmer.idle();
+    await this.#lastGivenBack;
   }
 
   /** Finishes what goes on, proves the end of the log, and closes its files. */
@@ -432,7 +537,8 @@ export class SegmentedLog {
   }
 
   async #close(): Promise<void> {
-    await this.#trimmer.idle();
+    this.#rewriter.stop();
+    await this.#lastGivenBack;
     await this.#sealer.close();
     try {
       if (this.poisoned === undefined) await this.#writer.close();

@@ -42,6 +42,13 @@ export class Spares {
     return this.#fault;
   }
 
+  /** A sequence for a file that is not a spare. */
+  takeSequence(): number {
+    const sequence = this.#nextSequence;
+    this.#nextSequence += 1;
+    return sequence;
+  }
+
   /** A spare of at least this size. Rejects, with nothing changed, when the disk has no space for one. */
   async take(bytes: number): Promise<Spare> {
     let spare = await this.#first();
@@ -115,8 +122,7 @@ export class Spares {
   }
 
   async #create(): Promise<Spare> {
-    const sequence = this.#nextSequence;
-    this.#nextSequence += 1;
+    const sequence = this.takeSequence();
     const path = this.#layout.file(sequence, "log");
     const { segmentBytes, allocationStepBytes } = this.#limits;
     const raw = await this.#disk.open(path, "create");

@@ -1,5 +1,6 @@
 /** The terms of the log's entries, as the places where they change: few, however long the log. */
 import { assert } from "../../src/lib/assert.ts";
+import type { SegmentIndex } from "./segment-index.ts";
 
 /** From this entry to the next run's first. Term 0: damage hides it. */
 export type TermRun = { readonly firstIndex: number; readonly term: number };
@@ -38,4 +39,14 @@ export class TermRuns {
     const keep = this.#runs.findLastIndex((run) => run.firstIndex <= index);
     if (keep > 0) this.#runs = this.#runs.slice(keep);
   }
+}
+
+/** Where the terms of a segment's entries begin. */
+export function termRuns(index: SegmentIndex): TermRun[] {
+  const runs: TermRun[] = [];
+  for (let slot = 0; slot < index.count; slot += 1) {
+    const term = index.entries.term[slot] as number;
+    if (runs.at(-1)?.term !== term) runs.push({ firstIndex: index.firstIndex + slot, term });
+  }
+  return runs;
 }

@@ -9,6 +9,7 @@ import type { FilePool } from "./file-pool.ts";
 import { NO_STREAM, type StreamRecord } from "./index-block.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
+import { removeSegmentFiles } from "./segment-removal.ts";
 import type { SegmentList } from "./segment-list.ts";
 
 /** Whether anything of a stream before `endOffset` may still be read. */
@@ -25,29 +26,18 @@ export type TrimmerParts = {
 
 export class Trimmer {
   readonly #parts: TrimmerParts;
-  #running: Promise<number> | undefined;
 
   constructor(parts: TrimmerParts) {
     this.#parts = parts;
   }
 
-  /** How many segments were dropped. `position`: of a verified snapshot. */
-  trim(position: number, isLive: Liveness): Promise<number> {
-    this.#running ??= this.#trim(position, isLive).finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
-  }
-
-  async idle(): Promise<void> {
-    await this.#running?.catch(() => undefined);
-  }
-
-  async #trim(position: number, isLive: Liveness): Promise<number> {
+  /** How many segments were dropped. `position`: of a verified snapshot. One call at a time. */
+  async trim(position: number, isLive: Liveness): Promise<number> {
     const { segments, indexReader } = this.#parts;
     let dropped = 0;
     for (const segment of segments.sealed) {
-      if (segment.lastIndex > position) break;
+      // The last one says where the log ends.
+      if (segment.lastIndex > position || segment === segments.last) break;
       const witness = segment.liveWitness;
       if (witness !== undefined && isLive(witness.streamId, witness.endOffset)) continue;
       const records = await indexReader.streams(segment);
@@ -63,18 +53,11 @@ export class Trimmer {
   }
 
   async #drop(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
-    const { disk, layout, segments, batchIndex, pool } = this.#parts;
-    const { sequence } = segment;
+    const { segments, batchIndex } = this.#parts;
     await batchIndex.drop(segment, streams);
     segments.remove(segment);
     segments.terms.trim(segments.firstIndex);
-    // The block last, durably so: without its segment it means nothing, the segment without it would be a riddle.
-    for (const kind of ["log", "index"] as const) {
-      const path = layout.file(sequence, kind);
-      await pool.forget(path);
-      await disk.remove(path);
-      await disk.syncDirectory(layout.segments);
-    }
-    await batchIndex.forget([sequence]);
+    await removeSegmentFiles(this.#parts, segment);
+    await batchIndex.forget([segment.sequence]);
   }
 }

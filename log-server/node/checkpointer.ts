@@ -37,7 +37,10 @@ export class Checkpointer {
   applied(bytes: number): void {
     this.#bytesSinceImage += bytes;
     this.#bytesSinceSnapshot += bytes;
-    if (this.#bytesSinceImage >= this.#parts.limits.imageEveryBytes) this.#start();
+    const { limits, machine } = this.#parts;
+    // Rows, too: a save holds them all in memory a few times over.
+    const isDue = this.#bytesSinceImage >= limits.imageEveryBytes || machine.changedRows >= limits.imageEveryRows;
+    if (isDue) this.#start();
   }
 
   /** Called now and then: saves what has been waiting for long. */
@@ -60,7 +63,8 @@ export class Checkpointer {
 
   /** Asks for a snapshot now, whatever was written since the last. */
   async snapshot(): Promise<void> {
-    await this.#work;
+    // Several may have waited for the same work: each for the next that begins behind it.
+    while (this.#work !== undefined) await this.#work;
     if (this.#stopped) return;
     this.#work = this.#run(true);
     await this.#work;

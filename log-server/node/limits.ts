@@ -15,10 +15,21 @@ export type NodeLimits = {
   readonly replayBytesMax: number;
   /** Readers waiting for a change, over all streams. */
   readonly waitersMax: number;
+  /** Streams followed together with others, over all followers. */
+  readonly followedStreamsMax: number;
+  /** Read ahead by one merge of many streams, over all of them. */
+  readonly mergeAheadBytesMax: number;
+  /** And by all merges together. */
+  readonly mergesAheadBytesMax: number;
+  /** One read of a merge stops after the batch that reaches this. */
+  readonly mergeReadBytesMax: number;
+  /** Reads of one merge under way together: how much may come beyond what it reads ahead. */
+  readonly mergeReadsMax: number;
   /** Linearizable reads waiting for their point. */
   readonly barriersMax: number;
-  /** The image is saved after this much of the log was applied, or this many entries, or this long. */
+  /** The image is saved after this much of the log was applied, or this many rows changed, or this long. */
   readonly imageEveryBytes: number;
+  readonly imageEveryRows: number;
   readonly imageEveryMs: number;
   /** Changed rows kept for the next save when one failed; with more, the image is given up and saved whole. */
   readonly unsavedRowsMax: number;
@@ -33,6 +44,33 @@ export type NodeLimits = {
   readonly lowWaterBytes: number;
   /** An append for which the disk had no room is tried again after this. */
   readonly stalledRetryMs: number;
+  /** What all maps of keys of one compaction pass take together; a longer section is compacted in parts. */
+  readonly compactionMapBytesMax: number;
+  /** Read at a time from a stream that is compacted. */
+  readonly compactionReadBytes: number;
+  /** A stream's frontier moves once so much of it is new … */
+  readonly compactionDirtyBytesMin: number;
+  /** … and this share of it, from 0 to 1 … */
+  readonly compactionDirtyShareMin: number;
+  /** … or that share, and for so long in log time that the bytes no longer count. */
+  readonly compactionDelayMsMax: number;
+  /** After a start a stream is read anew, to see what is left to do, if it is no larger than this. */
+  readonly compactionRescanBytesMax: number;
+  /** Of the data in the segments that compaction rewrites, the share that goes: for less it is not done. */
+  readonly compactionGainShareMin: number;
+  /** The segment being written is closed early, so that it can be compacted, at most so often. */
+  readonly rollEveryMs: number;
+  /** Segments looked into in one pass for what is live. */
+  readonly reclaimSegmentsPerPass: number;
+  /** A segment is rewritten for what was trimmed, expired and deleted where that is this share of its file. */
+  readonly rewriteGainShareMin: number;
+  /** And not for less than this: what a file takes beside its data comes back with no rewrite. */
+  readonly rewriteGainBytesMin: number;
+  /** Neighbours rewritten to one: what stays of them, and how many. */
+  readonly rewriteRunBytesMax: number;
+  readonly rewriteRunSegmentsMax: number;
+  /** So many small neighbours are merged though nothing in them is to go. */
+  readonly mergeSegmentsMin: number;
 };
 
 export const NODE_LIMITS: NodeLimits = {
@@ -44,8 +82,14 @@ export const NODE_LIMITS: NodeLimits = {
   groupBytesMax: 16 * 1024 * 1024,
   replayBytesMax: 4 * 1024 * 1024,
   waitersMax: 100_000,
+  followedStreamsMax: 262_144,
+  mergeAheadBytesMax: 8 * 1024 * 1024,
+  mergesAheadBytesMax: 256 * 1024 * 1024,
+  mergeReadBytesMax: 512 * 1024,
+  mergeReadsMax: 4,
   barriersMax: 100_000,
   imageEveryBytes: 32 * 1024 * 1024,
+  imageEveryRows: 32_768,
   imageEveryMs: 10_000,
   unsavedRowsMax: 200_000,
   snapshotEveryBytes: 256 * 1024 * 1024,
@@ -54,4 +98,18 @@ export const NODE_LIMITS: NodeLimits = {
   housekeepingEveryMs: 5_000,
   lowWaterBytes: 256 * 1024 * 1024,
   stalledRetryMs: 500,
+  compactionMapBytesMax: 64 * 1024 * 1024,
+  compactionReadBytes: 1024 * 1024,
+  compactionDirtyBytesMin: 16 * 1024 * 1024,
+  compactionDirtyShareMin: 0.5,
+  compactionDelayMsMax: 24 * 60 * 60 * 1_000,
+  compactionRescanBytesMax: 256 * 1024 * 1024,
+  compactionGainShareMin: 0.3,
+  rollEveryMs: 60_000,
+  reclaimSegmentsPerPass: 4,
+  rewriteGainShareMin: 0.5,
+  rewriteGainBytesMin: 256 * 1024,
+  rewriteRunBytesMax: 64 * 1024 * 1024,
+  rewriteRunSegmentsMax: 16,
+  mergeSegmentsMin: 4,
 };

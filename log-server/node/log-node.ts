@@ -12,6 +12,7 @@ import type { Result } from "../../src/lib/result.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import { DiskError } from "../../src/ports/disk.ts";
+import type { LogPlace } from "../../src/record/log-place.ts";
 import type { Offset } from "../../src/record/offset.ts";
 import { checkCommand } from "../../src/wire/check-command.ts";
 import { decodeCommands, encodeCommands } from "../../src/wire/command-codec.ts";
@@ -23,17 +24,24 @@ import { RawNode } from "../raft/raw-node.ts";
 import type { AppendWork, ApplyWork } from "../raft/types.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { StreamView } from "../streams/views.ts";
+import { AheadRoom } from "./ahead-room.ts";
 import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import { Compactor } from "./compactor.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DiskSpace } from "./disk-space.ts";
+import { type Follower, Followers } from "./followers.ts";
+import { FrontierMover } from "./frontier-mover.ts";
 import type { NodeLimits } from "./limits.ts";
+import { Merge, type MergeStart } from "./merge.ts";
 import { NodeError } from "./node-error.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
 import { type Group, type Pending, Proposals } from "./proposals.ts";
 import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reader.ts";
 import { Retention } from "./retention.ts";
+import { offsetAtPlace } from "./offset-at-place.ts";
+import { type DamagedError, offsetAtTime } from "./offset-at-time.ts";
 import { Touches } from "./touches.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -53,8 +61,11 @@ export class LogNode {
   readonly #reader: Reader;
   readonly #proposals: Proposals;
   readonly #waiters: Waiters;
+  readonly #followers: Followers;
+  readonly #mergesRoom: AheadRoom;
   readonly #checkpointer: Checkpointer;
   readonly #retention: Retention;
+  readonly #compactor: Compactor;
   readonly #touches: Touches;
   readonly #space: DiskSpace;
   readonly #deadlines: Deadlines;
@@ -91,8 +102,12 @@ export class LogNode {
     this.#reader = new Reader(parts.log, parts.machine, parts.zstd, parts.limits.batchBytesMax * 4);
     this.#proposals = new Proposals(parts.limits);
     this.#waiters = new Waiters(parts.limits.waitersMax);
+    this.#mergesRoom = new AheadRoom(parts.limits.mergesAheadBytesMax);
+    this.#followers = new Followers(parts.limits.followedStreamsMax);
     this.#checkpointer = new Checkpointer(parts);
     this.#retention = new Retention(parts, (command) => this.#background(command));
+    const frontiers = new FrontierMover(parts, (command) => this.#background(command));
+    this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer });
     this.#space = new DiskSpace(parts);
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#background(command));
@@ -120,9 +135,10 @@ export class LogNode {
     });
   }
 
-  /** Called once if the node can no longer go on: a failed sync is final (PITFALLS P30). */
+  /** Called once if the node can no longer go on, at once if that is so already: a failed sync is final (PITFALLS P30). */
   onFailure(listener: (error: NodeError) => void): void {
-    this.#failed.push(listener);
+    if (this.#failure === undefined) this.#failed.push(listener);
+    else listener(this.#failure);
   }
 
   /**
@@ -165,6 +181,32 @@ export class LogNode {
   /** Resolves at the stream's next change (tail, closure, end), or when the signal aborts. */
   changed(streamId: number, signal: AbortSignal): Promise<void> {
     return this.#waiters.wait(streamId, signal);
+  }
+
+  /** Hears of changes of many streams at once, until it is closed. Throws `overloaded` where too many are followed. */
+  follow(streamIds: readonly number[]): Follower {
+    return this.#followers.follow(streamIds);
+  }
+
+  /** Many streams as one, each from its offset on; no stream begins before the place `from`. */
+  merge(streams: readonly MergeStart[], from: LogPlace): Merge {
+    const { mergeAheadBytesMax, mergeReadBytesMax, mergeReadsMax } = this.limits;
+    const limits = {
+      aheadBytesMax: mergeAheadBytesMax,
+      readBytesMax: mergeReadBytesMax,
+      readsMax: mergeReadsMax,
+    };
+    return new Merge(this, streams, from, limits, this.#mergesRoom);
+  }
+
+  /** The first offset of the stream whose batch the log does not have before `place`; else the stream's tail. */
+  offsetAtPlace(stream: StreamView, place: LogPlace): Promise<Result<Offset, ReadError>> {
+    return offsetAtPlace(this, stream, place);
+  }
+
+  /** The first retained offset of the stream that was appended at `atMs` of log time or later; else the stream's tail. */
+  offsetAtTime(stream: StreamView, atMs: number): Promise<Result<Offset, DamagedError>> {
+    return offsetAtTime(this.#log, this.machine, stream, atMs);
   }
 
   /** Called after entries were applied. Returns how to stop listening. */
@@ -210,6 +252,7 @@ export class LogNode {
       waitingReaders: this.#waiters.count,
       streams: this.machine.streamCount,
       snapshotPosition: this.#checkpointer.snapshotPosition,
+      compaction: this.#compactor.status,
     };
   }
 
@@ -227,6 +270,7 @@ export class LogNode {
     this.#proposals.fail(unwritten, unwritten);
     this.#waiters.wakeAll();
     await this.#retention.idle();
+    await this.#compactor.stop();
     await this.#checkpointer.stop(!failed && this.#failure === undefined);
     await this.#log.close();
     await this.#parts.hardState.close();
@@ -400,8 +444,12 @@ export class LogNode {
       const applied = this.machine.apply(entry, commands);
       this.#log.applied(entry.index, applied.placements);
       if (group !== undefined) this.#answer(group, applied.results);
-      for (const streamId of applied.changed) this.#waiters.wake(streamId);
+      for (const streamId of applied.changed) {
+        this.#waiters.wake(streamId);
+        this.#followers.changed(streamId);
+      }
     }
+    this.#followers.progressed();
     this.#checkpointer.applied(bytesOf(entries));
     this.#deadlines.reschedule();
     for (const listener of this.#listeners) listener();
@@ -467,14 +515,22 @@ export class LogNode {
       // Only below a snapshot may the log be trimmed: with a full disk it is worth one.
       if (this.#space.full) await this.#checkpointer.snapshot();
       this.#checkpointer.due();
-      if (this.#blocked === undefined) await this.#retention.run(this.#checkpointer);
+      if (this.#blocked !== undefined) return undefined;
+      await this.#retention.run(this.#checkpointer);
+      // Not waited for: it may take long, and what else is done here must not.
+      void this.#compactor.run().catch((error: unknown) => this.#housekeepingFailed(error));
+      return undefined;
     };
     work()
-      .catch((error: unknown) => this.#parts.observer.event("housekeeping-failed", { error: String(error) }))
+      .catch((error: unknown) => this.#housekeepingFailed(error))
       .finally(() => {
         if (this.#phase !== "serving") return;
         this.#housekeeping = this.clock.schedule(this.limits.housekeepingEveryMs, () => this.#keepHouse());
       });
+  }
+
+  #housekeepingFailed(error: unknown): void {
+    this.#parts.observer.event("housekeeping-failed", { error: String(error) });
   }
 
   /** What was found since the last look, at the start or by a reader. */

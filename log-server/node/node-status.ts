@@ -1,6 +1,7 @@
 /** How a node is: what health checks, metrics and people look at. */
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { Damage } from "../log/damage.ts";
+import type { CompactionStatus } from "./compactor.ts";
 
 export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
 
@@ -20,4 +21,5 @@ export type NodeStatus = {
   readonly waitingReaders: number;
   readonly streams: number;
   readonly snapshotPosition: LogIndex;
+  readonly compaction: CompactionStatus;
 };

@@ -50,6 +50,7 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
     logId: options.logId,
     limits: options.limits.log,
     soleVoter: true,
+    zstd: options.zstd,
     onProgress: (progress) => options.onProgress?.(progress.phase, progress.done, progress.total),
   });
   if (!opened.ok) return opened;

@@ -142,6 +142,11 @@ export class Metrics {
     this.#status("disk_free_bytes", "Space left on the data folder's disk", (status) =>
       status.freeBytes < Number.MAX_SAFE_INTEGER ? status.freeBytes : undefined,
     );
+    this.#status(
+      "compaction_dirty_bytes",
+      "Behind the compaction frontiers of all streams that have one",
+      (status) => status.compaction.dirtyBytes,
+    );
     this.#status("snapshot_index", "The position of the newest snapshot", (status) => status.snapshotPosition);
     this.#gauge("snapshot_age_seconds", "Since the newest snapshot of this run", () =>
       this.#snapshotAt === undefined ? undefined : (performance.now() - this.#snapshotAt) / 1_000,
@@ -174,6 +179,14 @@ export class Metrics {
       "slow_consumers_dropped_total",
       "Live readers dropped for taking nothing",
       () => this.#slowReadersDropped,
+    );
+    this.#counter(
+      "segments_rewritten_total",
+      "Sealed segments rewritten without what is gone, by this run",
+      () => this.#options.status()?.compaction.segmentsRewritten ?? 0,
+    );
+    this.#counter("rewrite_freed_bytes_total", "Disk space given back by rewriting segments, by this run", () =>
+      Math.max(0, this.#options.status()?.compaction.bytesGivenBack ?? 0),
     );
     this.#gauge("subscribers", "Live readers", () => this.#liveReaders);
     this.#counterBy("proposals_total", "Commands answered, by what came of them", "result", this.#proposals);

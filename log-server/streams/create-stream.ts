@@ -13,6 +13,7 @@ import { batchRefusal } from "./append-records.ts";
 import { reject, tooMany, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
+import { cutsCompacted } from "./inherited-records.ts";
 import { addStream, findStream, growStream } from "./stream-lifecycle.ts";
 import { type ForkOrigin, NO_EXPIRY, sameExpiry, sameRetention, Stream } from "./stream.ts";
 
@@ -93,6 +94,9 @@ function resolveFork(state: State, step: Step, fork: ForkPoint): ForkOrigin | Re
     return reject("invalid-fork", "the fork point is past the source's end", whereabouts(source));
   if (offset < source.firstOffset) {
     return reject("offset-trimmed", "the fork point is before the source's first retained record", whereabouts(source));
+  }
+  if (end > source.firstOffset && cutsCompacted(source, end)) {
+    return reject("invalid-fork", "the fork point is in the compacted part of the source", whereabouts(source));
   }
   return { source, offset, partialBytes: fork.partialBytes };
 }

@@ -10,6 +10,16 @@ export function readRanges(stream: Stream, from: Offset, to: Offset): ReadRange[
   return ranges;
 }
 
+/**
+ * Whether a fork that inherits the stream's records before `end` would leave it where it is compacted: a record there may
+ * be gone for the sake of a newer one that the fork would not get.
+ */
+export function cutsCompacted(stream: Stream, end: Offset): boolean {
+  let holder = stream;
+  while (holder.origin !== undefined && end <= holder.ownFrom) holder = holder.origin.source;
+  return end < holder.compactedBefore;
+}
+
 /** At most `forkDepthMax` deep. */
 function collect(stream: Stream, from: Offset, to: Offset, ranges: ReadRange[]): void {
   if (from >= to) return;

@@ -14,6 +14,7 @@ import type { Row, RowChange } from "../../src/record/row.ts";
 import type { Command, CommandResult, StreamName } from "../../src/wire/command.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import { appendRecords } from "./append-records.ts";
+import { compactStream } from "./compact-stream.ts";
 import { createStream } from "./create-stream.ts";
 import { doWhatIsDue, nextDeadline } from "./due.ts";
 import { NeededRecords, readRanges } from "./inherited-records.ts";
@@ -35,7 +36,7 @@ import { Step } from "./step.ts";
 import { changeSettings, deleteStream, touchStreams, trimStream } from "./stream-upkeep.ts";
 import { type Stream, viewOfStream } from "./stream.ts";
 import { type Subscription, viewOfSubscription } from "./subscription.ts";
-import type { Applied, ReadRange, StreamView, SubscriptionView } from "./views.ts";
+import type { Applied, ReadRange, StreamPage, StreamView, SubscriptionView } from "./views.ts";
 
 export class StreamsMachine {
   readonly #state: State;
@@ -106,6 +107,24 @@ export class StreamsMachine {
     }
   }
 
+  /**
+   * A page of the streams whose names begin with `prefix` and come after `after`. It looks at no more than `limit` names;
+   * those that are deleted are left out, so that a page may be short and yet not the last.
+   */
+  list(prefix: string, after: string, limit: number): StreamPage {
+    const streams: StreamView[] = [];
+    let looked = 0;
+    let last = after;
+    for (const name of this.#state.nameOrder.names(prefix, after)) {
+      if (looked >= limit) return { streams, next: last };
+      looked += 1;
+      last = name;
+      const view = this.stream(name);
+      if (view !== undefined && !view.deleted) streams.push(view);
+    }
+    return { streams };
+  }
+
   /** Names of the streams that have retention settings. */
   retainedStreams(): readonly StreamName[] {
     return sortedById(this.#state.retained).map((stream) => stream.name);
@@ -119,12 +138,17 @@ export class StreamsMachine {
 
   /** Whether anyone may still read a record that was appended to the stream before `endOffset`. */
   isLive(streamId: number, endOffset: Offset): boolean {
+    return this.neededFrom(streamId) < endOffset;
+  }
+
+  /** Of the records that were appended to the stream, those before this are gone for everyone; infinite: all are. */
+  neededFrom(streamId: number): Offset {
     const stream = this.#state.streams.get(streamId);
-    if (stream === undefined) return false;
+    if (stream === undefined) return Number.POSITIVE_INFINITY;
     if (this.#needed?.position !== this.position) {
       this.#needed = { position: this.position, records: new NeededRecords() };
     }
-    return this.#needed.records.from(stream) < endOffset;
+    return this.#needed.records.from(stream);
   }
 
   cursor(name: string): Uint8Array | undefined {
@@ -151,6 +175,11 @@ export class StreamsMachine {
   /** Log time of what is due next: an expiry, the end of a lease, a retry. */
   nextDeadline(): number | undefined {
     return nextDeadline(this.#state);
+  }
+
+  /** About how many rows `drainChanges` would bring. */
+  get changedRows(): number {
+    return this.#state.ledger.changed;
   }
 
   /** The rows that changed since the last call: deletions first, each to be done in this order. */
@@ -258,6 +287,8 @@ function run(state: State, step: Step, command: Command): CommandResult {
       return releaseSubscription(state, step, command);
     case "subscription-failed":
       return failSubscription(state, step, command);
+    case "compact":
+      return compactStream(state, step, command);
     default:
       return unreachable(command);
   }

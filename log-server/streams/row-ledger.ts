@@ -43,6 +43,11 @@ export class RowLedger {
     this.#sum += owner.hash;
   }
 
+  /** Rows that the next drain brings, at most. */
+  get changed(): number {
+    return this.#undrained.length;
+  }
+
   digest(): bigint {
     for (const owner of this.#undigested) {
       if ((owner.marks & UNDIGESTED) === 0) continue;

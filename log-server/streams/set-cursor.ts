@@ -15,8 +15,9 @@ export function setCursor(state: State, step: Step, command: CursorCommand): Com
   const refusal = refusalOf(state, command, cursor);
   if (refusal !== undefined) return refusal;
   if (value === undefined) remove(state, step, cursor);
-  else if (cursor === undefined) add(state, step, name, value.slice());
-  else change(state, step, cursor, value.slice());
+  // Copied, whatever kind of array it is: it would keep alive all that it came in.
+  else if (cursor === undefined) add(state, step, name, new Uint8Array(value));
+  else change(state, step, cursor, new Uint8Array(value));
   return { kind: "done" };
 }
 

@@ -6,6 +6,7 @@ import type { StreamName } from "../../src/wire/command.ts";
 import type { Cursor } from "./cursor.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { StreamsLimits } from "./limits.ts";
+import { NameOrder } from "./name-order.ts";
 import { PositionRow } from "./position-row.ts";
 import { compareProducers, type Producer } from "./producer.ts";
 import { RowLedger } from "./row-ledger.ts";
@@ -23,6 +24,8 @@ export class State {
   readonly streams = new Map<number, Stream>();
   /** Soft-deleted streams too: their names are taken. */
   readonly names = new Map<StreamName, Stream>();
+  /** The same names, sorted. */
+  readonly nameOrder = new NameOrder();
   readonly expiries = new Deadlines<Stream>((a, b) => a.id - b.id);
   /** Soft-deleted and no longer needed by any fork: removed as soon as an entry has room for it. */
   readonly doomed = new Set<Stream>();

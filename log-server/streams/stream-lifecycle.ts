@@ -38,6 +38,7 @@ export function indexStream(state: State, stream: Stream): void {
   assert(!state.names.has(stream.name), "a name is one stream's");
   state.streams.set(stream.id, stream);
   state.names.set(stream.name, stream);
+  state.nameOrder.add(stream.name);
   const source = stream.origin?.source;
   if (source !== undefined) {
     source.forks ??= new Set();
@@ -47,14 +48,16 @@ export function indexStream(state: State, stream: Stream): void {
 }
 
 export function indexRetention(state: State, stream: Stream): void {
-  const { maxAgeMs, maxBytes } = stream.retention;
-  if (!stream.deleted && (maxAgeMs !== undefined || maxBytes !== undefined)) state.retained.add(stream);
+  const { maxAgeMs, maxBytes, compaction } = stream.retention;
+  const retained = maxAgeMs !== undefined || maxBytes !== undefined || compaction !== undefined;
+  if (!stream.deleted && retained) state.retained.add(stream);
   else state.retained.delete(stream);
 }
 
 function unindexStream(state: State, stream: Stream): void {
   state.streams.delete(stream.id);
   state.names.delete(stream.name);
+  state.nameOrder.remove(stream.name);
   state.retained.delete(stream);
   state.doomed.delete(stream);
   if (stream.deadline !== undefined) state.expiries.cancel(stream.deadline);

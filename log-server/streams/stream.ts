@@ -27,6 +27,8 @@ export const NO_EXPIRY: Expiry = { kind: "never" };
 export const NO_RETENTION: Retention = {};
 
 const SECOND_MS = 1_000;
+/** Of a row: what is in it, and what is so. */
+const FLAG_BITS = 10;
 
 export class Stream extends RowOwner {
   readonly id: number;
@@ -43,6 +45,10 @@ export class Stream extends RowOwner {
 
   retention: Retention = NO_RETENTION;
   firstOffset: Offset = 0;
+  /** Its own records before this are compacted; see `CompactCommand`. */
+  compactedBefore: Offset = 0;
+  /** Of these, tombstones before this are gone, too. */
+  tombstonesBefore: Offset = 0;
   nextOffset: Offset;
   closed = false;
   deleted = false;
@@ -85,9 +91,12 @@ export class Stream extends RowOwner {
   /** Returns what puts its own fields back as they are now. */
   beforeImage(): () => void {
     const { retention, firstOffset, nextOffset, closed, deleted, lastSequence, producers } = this;
+    const { compactedBefore, tombstonesBefore } = this;
     return () => {
       this.retention = retention;
       this.firstOffset = firstOffset;
+      this.compactedBefore = compactedBefore;
+      this.tombstonesBefore = tombstonesBefore;
       this.nextOffset = nextOffset;
       this.closed = closed;
       this.deleted = deleted;
@@ -108,7 +117,7 @@ export class Stream extends RowOwner {
   }
 
   #writeValue(writer: ByteWriter): void {
-    const { origin, retention, expiry } = this;
+    const { origin, retention, expiry, compactedBefore, tombstonesBefore } = this;
     const has: readonly boolean[] = [
       this.closed,
       this.deleted,
@@ -118,14 +127,18 @@ export class Stream extends RowOwner {
       retention.maxBytes !== undefined,
       expiry.kind === "sliding",
       expiry.kind === "absolute",
+      retention.compaction !== undefined,
+      compactedBefore > 0,
     ];
-    writer.u8(has.reduce((flags, is, bit) => (is ? flags | (1 << bit) : flags), 0));
+    writer.varint(has.reduce((flags, is, bit) => (is ? flags | (1 << bit) : flags), 0));
     writer.string(this.name).varint(this.incarnation).string(this.contentType).varint(this.createdAtMs);
     writer.varint(this.firstOffset).varint(this.nextOffset);
     if (origin !== undefined) writer.varint(origin.source.id).varint(origin.offset).varint(origin.partialBytes);
     if (this.lastSequence !== undefined) writer.string(this.lastSequence);
     if (retention.maxAgeMs !== undefined) writer.varint(retention.maxAgeMs);
     if (retention.maxBytes !== undefined) writer.varint(retention.maxBytes);
+    if (retention.compaction !== undefined) writer.varint(retention.compaction.tombstoneMs);
+    if (compactedBefore > 0) writer.varint(compactedBefore).varint(tombstonesBefore);
     if (expiry.kind === "sliding") writer.varint(expiry.ttlSeconds);
     if (expiry.kind === "absolute") writer.varint(expiry.atMs);
     // A soft-deleted stream expires no more.
@@ -141,7 +154,8 @@ export function readStream(
   reader: ByteReader,
   findSource: (id: number) => Stream | undefined,
 ): ReadStream | undefined {
-  const flags = reader.u8();
+  const flags = reader.varint();
+  if (flags >= 1 << FLAG_BITS) return undefined;
   const has = (bit: number): boolean => ((flags >> bit) & 1) === 1;
   const textMax = reader.remaining;
   const name = reader.string(textMax);
@@ -157,7 +171,10 @@ export function readStream(
   const retention = {
     ...(has(4) && { maxAgeMs: reader.varint() }),
     ...(has(5) && { maxBytes: reader.varint() }),
+    ...(has(8) && { compaction: { tombstoneMs: reader.varint() } }),
   };
+  const compactedBefore = has(9) ? reader.varint() : 0;
+  const tombstonesBefore = has(9) ? reader.varint() : 0;
   if (has(6) && has(7)) return undefined;
   let expiry = NO_EXPIRY;
   if (has(6)) expiry = { kind: "sliding", ttlSeconds: reader.varint() };
@@ -165,6 +182,7 @@ export function readStream(
   const deleted = has(1);
   const slidingAtMs = has(6) && !deleted ? reader.varint() : undefined;
   if (!reader.complete || firstOffset > nextOffset) return undefined;
+  if (compactedBefore > nextOffset || tombstonesBefore > compactedBefore) return undefined;
 
   let origin: ForkOrigin | undefined;
   if (sourceId !== undefined) {
@@ -176,10 +194,12 @@ export function readStream(
   if (nextOffset < stream.ownFrom) return undefined;
   stream.firstOffset = firstOffset;
   stream.nextOffset = nextOffset;
+  stream.compactedBefore = compactedBefore;
+  stream.tombstonesBefore = tombstonesBefore;
   stream.closed = has(0);
   stream.deleted = deleted;
   stream.lastSequence = lastSequence;
-  if (has(4) || has(5)) stream.retention = retention;
+  if (has(4) || has(5) || has(8)) stream.retention = retention;
   if (deleted) return { stream, expiresAtMs: undefined };
   return { stream, expiresAtMs: expiry.kind === "absolute" ? expiry.atMs : slidingAtMs };
 }
@@ -198,7 +218,9 @@ export function sameExpiry(a: Expiry, b: Expiry): boolean {
 }
 
 export function sameRetention(a: Retention, b: Retention): boolean {
-  return a.maxAgeMs === b.maxAgeMs && a.maxBytes === b.maxBytes;
+  return (
+    a.maxAgeMs === b.maxAgeMs && a.maxBytes === b.maxBytes && a.compaction?.tombstoneMs === b.compaction?.tombstoneMs
+  );
 }
 
 export function viewOfStream(stream: Stream, logTime: number): StreamView {
@@ -219,6 +241,8 @@ export function viewOfStream(stream: Stream, logTime: number): StreamView {
     retention: stream.retention,
     firstOffset: stream.firstOffset,
     nextOffset: stream.nextOffset,
+    compactedBefore: stream.compactedBefore,
+    tombstonesBefore: stream.tombstonesBefore,
     closed: stream.closed,
     deleted: stream.deleted || stream.isDue(logTime),
     createdAtMs: stream.createdAtMs,

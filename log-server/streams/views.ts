@@ -27,6 +27,10 @@ export type StreamView = {
   /** The first record still retained: the frontier that trims move. */
   readonly firstOffset: Offset;
   readonly nextOffset: Offset;
+  /** Its own records before this are compacted: only the newest of each key is sure to be there. */
+  readonly compactedBefore: Offset;
+  /** Never past `compactedBefore`: tombstones before this are gone, too. */
+  readonly tombstonesBefore: Offset;
   readonly closed: boolean;
   /** Soft-deleted: gone for clients, kept because forks need its records. */
   readonly deleted: boolean;
@@ -36,6 +40,13 @@ export type StreamView = {
   readonly lastSequence?: string;
   /** Forks that were made of it and still exist. */
   readonly forks: number;
+};
+
+/** A page of a listing, in order of names. */
+export type StreamPage = {
+  readonly streams: readonly StreamView[];
+  /** The last name looked at, where more follow it: what the next page comes after. */
+  readonly next?: StreamName;
 };
 
 /** Where records of a stream are stored: `[from, to)` of the stream that they were appended to. */

@@ -3,12 +3,16 @@
  * frames and text, bring their requests here, so that they share bounds, order and shutdown.
  */
 import type { Command } from "../../src/wire/command.ts";
-import type { DescribeRequest, ReadRequest } from "../../src/wire/request.ts";
-import type { EndReason, SubscribeRequest } from "../../src/wire/socket-frames.ts";
-import type { Response } from "../../src/wire/response.ts";
+import type { QueryRequest } from "../../src/wire/request.ts";
+import type { FollowRequest } from "../../src/wire/follow-frames.ts";
+import type { EndReason } from "../../src/wire/end-reason.ts";
+import type { SubscribeRequest } from "../../src/wire/socket-frames.ts";
+import type { ErrorResponse, Response } from "../../src/wire/response.ts";
 import { AnswerLine } from "./answer-line.ts";
+import { type FollowEvent, MergedSubscription } from "./merged-subscription.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Lane, Wait, WsContext } from "./ports.ts";
+import type { Running } from "./running.ts";
 import { Subscription, type SubscriptionEvent } from "./subscription.ts";
 import { refusal } from "./ws-error.ts";
 
@@ -19,7 +23,9 @@ export class Desk {
   readonly #line: AnswerLine;
   readonly #onEased: () => void;
   readonly #closing = new AbortController();
-  readonly #subscriptions = new Map<number | string, Subscription>();
+  /** Subscriptions and follows. */
+  readonly #subscriptions = new Map<number | string, Running>();
+  #follows = 0;
   #held = 0;
   #heldBytes = 0;
   #queries = 0;
@@ -63,14 +69,14 @@ export class Desk {
     this.#line.add(this.#lane.submit(command), bytes, write);
   }
 
-  async query(request: ReadRequest | DescribeRequest, write: (response: Response) => void): Promise<void> {
+  async query(request: QueryRequest, write: (response: Response) => void): Promise<void> {
     const { node, requests, limits } = this.context;
     if (this.#queries >= limits.queriesUnderWayMax) {
       write(refusal(node.position, "overloaded", "too many reads of this connection are under way"));
       return;
     }
-    const bounded: ReadRequest | DescribeRequest =
-      request.kind === "describe"
+    const bounded: QueryRequest =
+      request.kind !== "read"
         ? request
         : {
             ...request,
@@ -89,6 +95,27 @@ export class Desk {
 
   /** False if a subscription of this key is under way. Its events go to `send`, the last one an `end` or an `error`. */
   subscribe(key: number | string, request: SubscribeRequest, send: (event: SubscriptionEvent) => void): boolean {
+    const subscription = new Subscription(this.context, this.outbox, request, (event) => {
+      if (event.kind === "end" || event.kind === "error") this.#forget(key);
+      send(event);
+    });
+    return this.#start(key, subscription, send);
+  }
+
+  /** The same for many streams in log order; the last of its events is a `follow-end` or an `error`. */
+  follow(key: number | string, request: FollowRequest, send: (event: FollowEvent) => void): boolean {
+    if (this.#follows >= this.context.limits.followsMax && !this.#subscriptions.has(key)) {
+      send(refusal(this.context.node.position, "overloaded", "this connection follows too much"));
+      return true;
+    }
+    const follow = new MergedSubscription(this.context, this.outbox, request, (event) => {
+      if (event.kind === "follow-end" || event.kind === "error") this.#forget(key);
+      send(event);
+    });
+    return this.#start(key, follow, send);
+  }
+
+  #start(key: number | string, subscription: Running, send: (event: ErrorResponse) => void): boolean {
     if (this.#subscriptions.has(key)) return false;
     const { node, limits, observer } = this.context;
     if (this.#closing.signal.aborted) {
@@ -99,11 +126,8 @@ export class Desk {
       send(refusal(node.position, "overloaded", "this connection has too many subscriptions"));
       return true;
     }
-    const subscription = new Subscription(this.context, this.outbox, request, (event) => {
-      if (event.kind === "end" || event.kind === "error") this.#forget(key);
-      send(event);
-    });
     this.#subscriptions.set(key, subscription);
+    if (subscription instanceof MergedSubscription) this.#follows += 1;
     observer.liveReaders(1);
     void subscription.run();
     return true;
@@ -145,7 +169,11 @@ export class Desk {
   }
 
   #forget(key: number | string): void {
-    if (this.#subscriptions.delete(key)) this.context.observer.liveReaders(-1);
+    const subscription = this.#subscriptions.get(key);
+    if (subscription === undefined) return;
+    this.#subscriptions.delete(key);
+    if (subscription instanceof MergedSubscription) this.#follows -= 1;
+    this.context.observer.liveReaders(-1);
   }
 
   #wait(milliseconds: number): Wait {

@@ -6,6 +6,7 @@ import { encodeResponse, type Response } from "../../src/wire/response.ts";
 import { decodeSocketRequest, encodeSocketResponse, isSocketRequest } from "../../src/wire/socket-frames.ts";
 import { CLOSE, type CloseCode } from "./close-code.ts";
 import type { Desk } from "./desk.ts";
+import type { FollowEvent } from "./merged-subscription.ts";
 import type { SubscriptionEvent } from "./subscription.ts";
 import { refusal } from "./ws-error.ts";
 
@@ -50,6 +51,9 @@ function takeSocketFrame(desk: Desk, frame: Frame): Violation | undefined {
     case "subscribe":
       if (desk.subscribe(requestId, request, (event) => sendEvent(desk, requestId, event))) return undefined;
       return { close: CLOSE.protocolError, reason: `a subscription with the number ${requestId} is under way` };
+    case "follow":
+      if (desk.follow(requestId, request, (event) => sendEvent(desk, requestId, event))) return undefined;
+      return { close: CLOSE.protocolError, reason: `a subscription with the number ${requestId} is under way` };
     case "credit":
       desk.grant(requestId, request.bytes);
       return undefined;
@@ -64,7 +68,7 @@ function takeSocketFrame(desk: Desk, frame: Frame): Violation | undefined {
   }
 }
 
-function sendEvent(desk: Desk, requestId: number, event: SubscriptionEvent): void {
+function sendEvent(desk: Desk, requestId: number, event: SubscriptionEvent | FollowEvent): void {
   switch (event.kind) {
     case "records":
     case "error":
@@ -73,6 +77,10 @@ function sendEvent(desk: Desk, requestId: number, event: SubscriptionEvent): voi
     case "subscribed":
     case "gap":
     case "end":
+    case "following":
+    case "follow-records":
+    case "stream-event":
+    case "follow-end":
       desk.outbox.sendFrame(encodeSocketResponse(event, requestId));
       break;
     default:

@@ -19,6 +19,15 @@ export type WsLimits = {
 
   /** Subscriptions of one connection; more are refused as `overloaded`. */
   readonly subscriptionsMax: number;
+  /** Of these, follows of many streams: each reads ahead. */
+  readonly followsMax: number;
+  readonly followStreamsMax: number;
+  /** The shortest time between two marks of a follow whose streams are silent. */
+  readonly markEveryMsMin: number;
+  /** A follow that could not send for this long forgets what it read ahead. */
+  readonly releaseAfterMs: number;
+  /** Streams that expire unless they are used are kept alive this often at least. Timers do not hold much more. */
+  readonly keepAliveMsMax: number;
   /** Credit of one subscription; what is granted beyond it is not counted. */
   readonly creditBytesMax: number;
   /** What a subscription of the text mode may send before it needs credit, unless it says so itself. */
@@ -55,6 +64,11 @@ export const WS_LIMITS: WsLimits = {
   readWaitMsMax: 30_000,
 
   subscriptionsMax: 1_024,
+  followsMax: 64,
+  followStreamsMax: 16_384,
+  markEveryMsMin: 5,
+  releaseAfterMs: 1_000,
+  keepAliveMsMax: 3_600_000,
   creditBytesMax: 1024 * 1024 * 1024,
   textCreditBytes: 1024 * 1024 * 1024,
   chunkBytesMax: 512 * 1024,

@@ -5,7 +5,7 @@
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { Command } from "../../src/wire/command.ts";
-import type { DescribeRequest, ReadRequest } from "../../src/wire/request.ts";
+import type { QueryRequest } from "../../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../../src/wire/response.ts";
 import type { LogNode } from "../node/log-node.ts";
 import type { StreamView } from "../streams/views.ts";
@@ -27,7 +27,7 @@ export interface Wait {
 export interface Requests {
   lane(): Lane;
   /** Never rejects. `wait` is called only where there is something to wait for. */
-  query(request: ReadRequest | DescribeRequest, wait: (milliseconds: number) => Wait): Promise<Response>;
+  query(request: QueryRequest, wait: (milliseconds: number) => Wait): Promise<Response>;
   /** The stream at a linearizable point; throws where there is none. */
   find(name: string): Promise<StreamView>;
   /** The stream as it is now; throws if it is gone. */

@@ -5,30 +5,27 @@
  */
 import { assert } from "../../src/lib/assert.ts";
 import type { Offset } from "../../src/record/offset.ts";
-import type { ErrorResponse, RecordsResponse, StreamFacts } from "../../src/wire/response.ts";
-import type {
-  EndReason,
-  EndResponse,
-  GapResponse,
-  SubscribedResponse,
-  SubscribeRequest,
-} from "../../src/wire/socket-frames.ts";
+import type { EndReason } from "../../src/wire/end-reason.ts";
+import type { ErrorResponse, RecordsResponse } from "../../src/wire/response.ts";
+import type { StreamFacts } from "../../src/wire/stream-facts.ts";
+import type { EndResponse, GapResponse, SubscribedResponse, SubscribeRequest } from "../../src/wire/socket-frames.ts";
 import type { StreamView } from "../streams/views.ts";
+import { Credit } from "./credit.ts";
 import type { Outbox } from "./outbox.ts";
 import type { WsContext } from "./ports.ts";
+import type { Running } from "./running.ts";
 import { refusal } from "./ws-error.ts";
 
 /** `end` and `error` are the last one. */
 export type SubscriptionEvent = SubscribedResponse | RecordsResponse | GapResponse | EndResponse | ErrorResponse;
 
-export class Subscription {
+export class Subscription implements Running {
   readonly #context: WsContext;
   readonly #outbox: Outbox;
   readonly #request: SubscribeRequest;
   readonly #send: (event: SubscriptionEvent) => void;
   readonly #over = new AbortController();
-  #credit: number;
-  #onCredit: (() => void) | undefined;
+  readonly #credit: Credit;
   /** Everything before it was sent; known once it has begun. */
   #next: Offset | undefined;
 
@@ -38,12 +35,11 @@ export class Subscription {
     this.#outbox = outbox;
     this.#request = request;
     this.#send = send;
-    this.#credit = Math.min(request.credit, context.limits.creditBytesMax);
+    this.#credit = new Credit(request.credit, context.limits.creditBytesMax);
   }
 
   grant(bytes: number): void {
-    this.#credit = Math.min(this.#credit + bytes, this.#context.limits.creditBytesMax);
-    if (this.#credit > 0) this.#onCredit?.();
+    this.#credit.grant(bytes);
   }
 
   /** Ends it with an `end` event that tells where to go on. */
@@ -60,7 +56,7 @@ export class Subscription {
   /** Ends it without a word: nobody is there to hear it. */
   cancel(): void {
     this.#over.abort();
-    this.#onCredit?.();
+    this.#credit.wake();
   }
 
   /** Resolves when it is over; never rejects. */
@@ -119,8 +115,8 @@ export class Subscription {
         if (!node.tailKnown) this.#refuse("damaged", "what follows is damaged on this node's disk");
         else if (stream.closed) this.end("closed");
         else await requests.changed(stream, signal);
-      } else if (this.#credit <= 0) {
-        await this.#creditGranted();
+      } else if (this.#credit.bytes <= 0) {
+        await this.#credit.granted();
       } else if (!this.#outbox.hasRoom) {
         await this.#outbox.room();
       } else {
@@ -132,7 +128,7 @@ export class Subscription {
   /** Sends what is there from `from` on, as far as one message goes; returns where it ends. */
   async #sendChunk(known: StreamView, from: Offset): Promise<Offset> {
     const { node, requests, limits, observer } = this.#context;
-    const maxBytes = Math.min(this.#credit, limits.chunkBytesMax);
+    const maxBytes = Math.min(this.#credit.bytes, limits.chunkBytesMax);
     const read = await node.read(known, from, { maxBytes });
     if (this.#over.signal.aborted) return from;
     const stream = requests.refresh(known);
@@ -146,7 +142,7 @@ export class Subscription {
     assert(nextOffset > from, "I7: what lies before a stream's tail can be read");
     let bytes = 0;
     for (const batch of batches) bytes += batch.bytes.length;
-    this.#credit -= bytes;
+    this.#credit.use(bytes);
     this.#next = nextOffset;
     observer.read(nextOffset - from, bytes);
     if (stream.expiry.kind === "sliding") node.touch(stream.name);
@@ -161,15 +157,6 @@ export class Subscription {
     return nextOffset;
   }
 
-  #creditGranted(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onCredit = () => {
-        this.#onCredit = undefined;
-        resolve();
-      };
-    });
-  }
-
   #refuse(code: ErrorResponse["code"], message: string): void {
     this.#finish(refusal(this.#context.node.position, code, message));
   }
@@ -180,7 +167,7 @@ export class Subscription {
   }
 }
 
-function factsOf(stream: StreamView): StreamFacts {
+export function factsOf(stream: StreamView): StreamFacts {
   const { incarnation, contentType, firstOffset, nextOffset, closed } = stream;
   return { incarnation, contentType, firstOffset, tail: nextOffset, closed };
 }

@@ -1,8 +1,10 @@
 /** Answers as the text mode shows them: JSON objects that name what they answer. */
 import { assert, unreachable } from "../../src/lib/assert.ts";
+import { toBase64 } from "../../src/lib/base64.ts";
 import { text } from "../../src/lib/bytes.ts";
 import { decodeBatch } from "../../src/record/batch-codec.ts";
 import { formatOffset, type Offset } from "../../src/record/offset.ts";
+import { holdsJson, showBytes } from "../../src/record/record-json.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import type { CommandResult } from "../../src/wire/command.ts";
 import { problemOf } from "../../src/wire/problem.ts";
@@ -11,12 +13,6 @@ import type { WsContext } from "./ports.ts";
 import type { SubscriptionEvent } from "./subscription.ts";
 
 export type Answer = Readonly<Record<string, unknown>>;
-
-const JSON_TYPE = /^application\/json(?:;|$)/;
-
-export function isJsonType(contentType: string): boolean {
-  return JSON_TYPE.test(contentType);
-}
 
 /** The answer to a command or query about `stream`. */
 export function answerOf(context: WsContext, stream: string, from: Offset, response: Response): Answer {
@@ -30,6 +26,11 @@ export function answerOf(context: WsContext, stream: string, from: Offset, respo
       const next = { next: tail, token: formatOffset(incarnation, tail) };
       return { described: stream, contentType, first: firstOffset, ...next, closed, createdAtMs };
     }
+    // The text mode asks for none of these.
+    case "stream-list":
+    case "located":
+    case "cursor":
+      return { done: stream };
     case "error":
       return errorAnswer(response);
     default:
@@ -113,15 +114,13 @@ function recordsAnswer(context: WsContext, response: RecordsResponse, from: Offs
   return { records, ...place(incarnation, nextOffset), upToDate };
 }
 
-function recordAnswer(offset: Offset, record: StreamRecord, logTime: number, contentType: string): Answer {
+export function recordAnswer(offset: Offset, record: StreamRecord, logTime: number, contentType: string): Answer {
   const { key, headers, timestamp } = record;
   return {
     offset,
     ...valueAnswer(record.value, contentType),
-    ...(key !== undefined && { key: text(key) ?? { base64: base64(key) } }),
-    ...(headers !== undefined && {
-      headers: headers.map(([name, value]) => [name, text(value) ?? { base64: base64(value) }]),
-    }),
+    ...(key !== undefined && { key: showBytes(key) }),
+    ...(headers !== undefined && { headers: headers.map(([name, value]) => [name, showBytes(value)]) }),
     timestamp: timestamp ?? logTime,
   };
 }
@@ -129,8 +128,8 @@ function recordAnswer(offset: Offset, record: StreamRecord, logTime: number, con
 function valueAnswer(value: Uint8Array | null, contentType: string): Answer {
   if (value === null) return { value: null };
   const shown = text(value);
-  if (shown === undefined) return { base64: base64(value) };
-  if (!isJsonType(contentType)) return { value: shown };
+  if (shown === undefined) return { base64: toBase64(value) };
+  if (!holdsJson(contentType)) return { value: shown };
   try {
     const value: unknown = JSON.parse(shown);
     // The platform reads deeper nesting than it writes: what is nested too deeply is shown as text.
@@ -139,8 +138,4 @@ function valueAnswer(value: Uint8Array | null, contentType: string): Answer {
   } catch {
     return { value: shown };
   }
-}
-
-function base64(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("base64");
 }

@@ -3,19 +3,21 @@
  * one after the other, and the server encodes the batches.
  */
 import { assert, unreachable } from "../../src/lib/assert.ts";
-import { utf8 } from "../../src/lib/bytes.ts";
 import { checkBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
-import type { StreamRecord } from "../../src/record/record.ts";
+import { holdsJson, type JsonRecord, recordOfJson } from "../../src/record/record-json.ts";
 import type { Command } from "../../src/wire/command.ts";
+import type { FollowRequest } from "../../src/wire/follow-frames.ts";
 import type { ReadRequest } from "../../src/wire/request.ts";
 import type { Response } from "../../src/wire/response.ts";
 import type { Desk } from "./desk.ts";
-import { type Answer, answerOf, errorAnswer, eventAnswer, isJsonType } from "./text-answer.ts";
-import { parseTextRequest, type TextId, type TextPlace, type TextRecord, type TextRequest } from "./text-request.ts";
+import { FollowAnswers } from "./text-follow.ts";
+import { type Answer, answerOf, errorAnswer, eventAnswer } from "./text-answer.ts";
+import { parseTextRequest, type TextId, type TextPlace, type TextRequest } from "./text-request.ts";
 import { refusal } from "./ws-error.ts";
 
 type AppendRequest = Extract<TextRequest, { readonly kind: "append" }>;
+type FollowText = Extract<TextRequest, { readonly kind: "follow" }>;
 type SubscribeText = Extract<TextRequest, { readonly kind: "subscribe" }>;
 
 export class TextMode {
@@ -79,6 +81,8 @@ export class TextMode {
       }
       case "subscribe":
         return this.#subscribe(id, request);
+      case "follow":
+        return this.#follow(id, request);
       case "credit":
         return this.#desk.grant(textKey(request.subscription), request.bytes);
       case "unsubscribe":
@@ -94,7 +98,7 @@ export class TextMode {
     const { node } = this.#desk.context;
     const { stream, records, close, expectedOffset, producer } = request;
     const contentType = node.machine.stream(stream)?.contentType ?? "";
-    const batch = records.length === 0 ? undefined : batchOf(records, isJsonType(contentType));
+    const batch = records.length === 0 ? undefined : batchOf(records, holdsJson(contentType));
     if (batch !== undefined && batch.length > node.limits.batchBytesMax) {
       const message = `the records make a batch of ${batch.length} bytes; ${node.limits.batchBytesMax} are allowed`;
       this.#send(withId(id, errorAnswer(refusal(node.position, "batch-too-large", message))));
@@ -156,6 +160,29 @@ export class TextMode {
     });
   }
 
+  #follow(id: TextId | undefined, { streams, notBefore, credit, markEveryMs = 0 }: FollowText): void {
+    const { limits } = this.#desk.context;
+    const number = this.#nextSubscription;
+    this.#nextSubscription += 1;
+    const events = new FollowAnswers(
+      this.#desk.context,
+      number,
+      streams.map(({ stream }) => stream),
+    );
+    const request: FollowRequest = {
+      kind: "follow",
+      streams: streams.map(({ stream, from }) => ({ stream, ...placeOf(from) })),
+      ...(notBefore !== undefined && { notBefore }),
+      credit: credit ?? limits.textCreditBytes,
+      markEveryMs,
+    };
+    this.#desk.follow(textKey(number), request, (event) => {
+      const answer = events.answer(event);
+      if (credit === undefined) this.#desk.grant(textKey(number), limits.textCreditBytes);
+      this.#send(event.kind === "following" ? withId(id, answer) : answer);
+    });
+  }
+
   #send(answer: Answer): void {
     this.#desk.outbox.sendText(JSON.stringify(answer));
   }
@@ -176,17 +203,10 @@ function placeOf(from: TextPlace): Pick<ReadRequest, "from" | "offset" | "incarn
   return { from: "offset", offset, ...(incarnation !== undefined && { incarnation }) };
 }
 
-function batchOf(records: readonly TextRecord[], json: boolean): BatchRef {
-  const bytes = encodeBatch(records.map((record): StreamRecord => ({ ...record, value: valueOf(record.value, json) })));
+function batchOf(records: readonly JsonRecord[], json: boolean): BatchRef {
+  const bytes = encodeBatch(records.map((record) => recordOfJson(record, json)));
   const checked = checkBatch(bytes, { batchBytesMax: bytes.length });
   assert(checked.ok, "an encoder makes good batches");
   const { hash, length, span } = checked.value;
   return { hash, length, span, bytes };
-}
-
-/** Texts stand for themselves, except where the stream holds JSON; `null` is a tombstone. */
-function valueOf(value: TextRecord["value"], json: boolean): Uint8Array | null {
-  if (value.kind === "bytes") return value.bytes;
-  if (value.json === null) return null;
-  return utf8(typeof value.json === "string" && !json ? value.json : value.text);
 }

@@ -4,20 +4,13 @@
  * "records": ["a"]}`. A key that is not known is refused, for it is usually a slip.
  */
 import { err, ok, type Err, type Result } from "../../src/lib/result.ts";
-import { utf8 } from "../../src/lib/bytes.ts";
+import type { LogPlace } from "../../src/record/log-place.ts";
 import { type Incarnation, type Offset, parseOffset } from "../../src/record/offset.ts";
-import { type StreamRecord, TIMESTAMP_MAX_MS } from "../../src/record/record.ts";
+import { type JsonRecord, parseJsonRecord } from "../../src/record/record-json.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
 
 export type TextId = string | number;
-
-/** A value as it was written; how it becomes bytes depends on the stream's content type. */
-export type TextRecord = Omit<StreamRecord, "value"> & {
-  readonly value:
-    | { readonly kind: "json"; readonly json: unknown; readonly text: string }
-    | { readonly kind: "bytes"; readonly bytes: Uint8Array };
-};
 
 export type TextPlace =
   | { readonly kind: "start" }
@@ -34,7 +27,7 @@ export type TextRequest =
   | {
       readonly kind: "append";
       readonly stream: string;
-      readonly records: readonly TextRecord[];
+      readonly records: readonly JsonRecord[];
       readonly close: boolean;
       readonly expectedOffset: Offset | undefined;
       readonly producer: { readonly id: string; readonly epoch: number; readonly sequence: number } | undefined;
@@ -48,6 +41,13 @@ export type TextRequest =
       readonly stream: string;
       readonly from: TextPlace;
       readonly credit: number | undefined;
+    }
+  | {
+      readonly kind: "follow";
+      readonly streams: readonly { readonly stream: string; readonly from: TextPlace }[];
+      readonly notBefore: LogPlace | undefined;
+      readonly credit: number | undefined;
+      readonly markEveryMs: number | undefined;
     }
   | { readonly kind: "credit"; readonly subscription: number; readonly bytes: number }
   | { readonly kind: "unsubscribe"; readonly subscription: number }
@@ -67,6 +67,7 @@ const KEYS = {
   describe: [],
   read: ["from", "maxBytes"],
   subscribe: ["from", "credit"],
+  follow: ["from", "notBefore", "credit", "markEveryMs"],
   credit: ["bytes"],
   unsubscribe: [],
   ping: [],
@@ -145,6 +146,14 @@ function requestOf(fields: Fields): TextRequest {
         from: placeOf(fields["from"]),
         credit: optional(fields["credit"], isCount, '"credit" is a whole number of bytes'),
       };
+    case "follow":
+      return {
+        kind: "follow",
+        streams: startsOf(fields[verb], fields["from"]),
+        notBefore: logPlaceOf(fields["notBefore"]),
+        credit: optional(fields["credit"], isCount, '"credit" is a whole number of bytes'),
+        markEveryMs: optional(fields["markEveryMs"], isCount, '"markEveryMs" is a whole number'),
+      };
     case "credit":
       return {
         kind: "credit",
@@ -168,6 +177,33 @@ function streamOf(value: unknown): string {
   return name;
 }
 
+/** `from` is one place for all, or an object that has one for each stream that does not begin at its start. */
+function startsOf(value: unknown, from: unknown): { readonly stream: string; readonly from: TextPlace }[] {
+  if (!Array.isArray(value) || value.length === 0)
+    throw new Fault("malformed-request", '"follow" names streams: ["a", "b"]');
+  const names = value.map(streamOf);
+  if (new Set(names).size < names.length) throw new Fault("malformed-request", '"follow" names a stream twice');
+  if (!isObject(from)) {
+    const place = placeOf(from);
+    if (place.kind === "offset") throw new Fault("malformed-request", 'an offset is of one stream: "from": {"a": 5}');
+    return names.map((stream) => ({ stream, from: place }));
+  }
+  const stranger = Object.keys(from).find((name) => !names.includes(name));
+  if (stranger !== undefined)
+    throw new Fault("malformed-request", `"from" names "${stranger.slice(0, 40)}", which is not followed`);
+  return names.map((stream) => ({ stream, from: placeOf(Object.hasOwn(from, stream) ? from[stream] : undefined) }));
+}
+
+function logPlaceOf(value: unknown): LogPlace | undefined {
+  if (value === undefined) return undefined;
+  const wrong = '"notBefore" is {"position": 1, "ordinal": 0}';
+  if (!isObject(value)) throw new Fault("malformed-request", wrong);
+  return {
+    position: needed(value["position"], isCount, wrong),
+    ordinal: needed(value["ordinal"] ?? 0, isCount, wrong),
+  };
+}
+
 function placeOf(value: unknown): TextPlace {
   if (value === undefined || value === "start") return { kind: "start" };
   if (value === "now") return { kind: "now" };
@@ -180,60 +216,13 @@ function placeOf(value: unknown): TextPlace {
   return { kind: "offset", offset, incarnation };
 }
 
-function recordsOf(value: unknown): readonly TextRecord[] {
+function recordsOf(value: unknown): readonly JsonRecord[] {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw new Fault("malformed-request", '"records" is an array');
-  return value.map(recordOf);
-}
-
-/** An object is a record in full; anything else stands for its value. */
-function recordOf(value: unknown): TextRecord {
-  if (!isObject(value)) return { value: jsonValue(value) };
-  const unknown = Object.keys(value).find((key) => !RECORD_KEYS.includes(key));
-  if (unknown !== undefined)
-    throw new Fault(
-      "malformed-request",
-      `a record in full has ${RECORD_KEYS.join(", ")}, not "${unknown.slice(0, 40)}"`,
-    );
-  const key = optional(value["key"], isString, 'a record\'s "key" is a text');
-  const timestamp = optional(value["timestamp"], isTimestamp, 'a record\'s "timestamp" is milliseconds since 1970');
-  const headers = headersOf(value["headers"]);
-  return {
-    value: valueOf(value),
-    ...(key !== undefined && { key: utf8(key) }),
-    ...(timestamp !== undefined && { timestamp }),
-    ...(headers.length > 0 && { headers }),
-  };
-}
-
-const RECORD_KEYS: readonly string[] = ["value", "base64", "key", "headers", "timestamp"];
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-
-function valueOf(fields: Fields): TextRecord["value"] {
-  const { value, base64 } = fields;
-  if ((value === undefined) === (base64 === undefined))
-    throw new Fault("malformed-request", 'a record in full has a "value" or "base64"');
-  if (base64 === undefined) return jsonValue(value);
-  const encoded = needed(base64, isString, '"base64" is a text');
-  if (!BASE64.test(encoded)) throw new Fault("malformed-request", '"base64" is not well-formed');
-  return { kind: "bytes", bytes: new Uint8Array(Buffer.from(encoded, "base64")) };
-}
-
-function jsonValue(json: unknown): TextRecord["value"] {
-  try {
-    return { kind: "json", json, text: JSON.stringify(json) };
-  } catch {
-    // The platform reads deeper nesting than it writes.
-    throw new Fault("malformed-json", "a value is nested too deeply");
-  }
-}
-
-function headersOf(value: unknown): readonly (readonly [string, Uint8Array])[] {
-  if (value === undefined) return [];
-  if (!isObject(value)) throw new Fault("malformed-request", 'a record\'s "headers" are an object');
-  return Object.entries(value).map(([name, text]) => {
-    if (!name.isWellFormed()) throw new Fault("malformed-request", "a header's name is not well-formed");
-    return [name, utf8(needed(text, isString, "a header's value is a text"))] as const;
+  return value.map((element) => {
+    const record = parseJsonRecord(element);
+    if (!record.ok) throw new Fault(record.error.code, record.error.message);
+    return record.value;
   });
 }
 
@@ -272,10 +261,6 @@ function isBoolean(value: unknown): value is boolean {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
-}
-
-function isTimestamp(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Math.abs(value as number) <= TIMESTAMP_MAX_MS;
 }
 
 function isId(value: unknown): value is TextId {

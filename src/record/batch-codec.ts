@@ -153,6 +153,11 @@ export function verifyRecords(
   });
 }
 
+/** Of a batch that `checkBatch` would accept. */
+export function isCompressed(bytes: Uint8Array): boolean {
+  return ((bytes[13] as number) & COMPRESSION_MASK) !== 0;
+}
+
 /** Checks everything and returns the records; keys and values are views of `bytes` (or of its decompressed body). */
 export function decodeBatch(bytes: Uint8Array, options: DecodeOptions): Result<DecodedBatch, BatchError> {
   const checked = checkBatch(bytes, { batchBytesMax: Number.MAX_SAFE_INTEGER });

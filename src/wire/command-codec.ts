@@ -20,10 +20,8 @@ import type {
   CreateCommand,
   CursorCommand,
   DeleteCommand,
-  Expiry,
   ForkPoint,
   Rejection,
-  Retention,
   SubscriptionAck,
   SubscriptionCreateCommand,
   SubscriptionWakeCommand,
@@ -32,6 +30,7 @@ import type {
   TrimCommand,
 } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
+import { readExpiry, readRetention, writeExpiry, writeRetention } from "./settings-codec.ts";
 
 const { textBytesMax: TEXT_BYTES_MAX, blobBytesMax: BLOB_BYTES_MAX, itemsMax: ITEMS_MAX } = COMMAND_LIMITS;
 
@@ -166,7 +165,7 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
       return;
     case "settings":
       writer.string(command.stream);
-      return writeRetention(command.retention);
+      return writeRetention(writer, command.retention);
     case "trim":
       writeStreamRef(command);
       writer.varint(command.before);
@@ -311,8 +310,8 @@ function writeCreate(command: CreateCommand, batches: BatchRef[]): void {
     batch !== undefined,
   );
   if (contentType !== undefined) writer.string(contentType);
-  if (expiry !== undefined) writeExpiry(expiry);
-  if (retention !== undefined) writeRetention(retention);
+  if (expiry !== undefined) writeExpiry(writer, expiry);
+  if (retention !== undefined) writeRetention(writer, retention);
   if (fork !== undefined) writeFork(fork);
   if (batch !== undefined) batches.push(batch);
 }
@@ -382,46 +381,6 @@ function readStreamRef(reader: ByteReader): { readonly stream: string; readonly 
   const stream = reader.string(TEXT_BYTES_MAX);
   const has = readFlags(reader, 1);
   return { stream, ...(has(0) && { incarnation: reader.varint() }) };
-}
-
-function writeExpiry(expiry: Expiry): void {
-  switch (expiry.kind) {
-    case "never":
-      writer.u8(0);
-      return;
-    case "sliding":
-      writer.u8(1).varint(expiry.ttlSeconds);
-      return;
-    case "absolute":
-      writer.u8(2).varint(expiry.atMs);
-      return;
-    default:
-      return unreachable(expiry);
-  }
-}
-
-function readExpiry(reader: ByteReader): Expiry {
-  const kind = reader.u8();
-  if (kind === 1) return { kind: "sliding", ttlSeconds: reader.varint() };
-  if (kind === 2) return { kind: "absolute", atMs: reader.varint() };
-  if (kind !== 0) reader.fail();
-  return { kind: "never" };
-}
-
-function writeRetention({ maxAgeMs, maxBytes, compaction }: Retention): void {
-  writeFlags(maxAgeMs !== undefined, maxBytes !== undefined, compaction !== undefined);
-  if (maxAgeMs !== undefined) writer.varint(maxAgeMs);
-  if (maxBytes !== undefined) writer.varint(maxBytes);
-  if (compaction !== undefined) writer.varint(compaction.tombstoneMs);
-}
-
-function readRetention(reader: ByteReader): Retention {
-  const has = readFlags(reader, 3);
-  return {
-    ...(has(0) && { maxAgeMs: reader.varint() }),
-    ...(has(1) && { maxBytes: reader.varint() }),
-    ...(has(2) && { compaction: { tombstoneMs: reader.varint() } }),
-  };
 }
 
 function writeFork(fork: ForkPoint): void {
@@ -608,7 +567,7 @@ function writeResult(result: CommandResult): void {
     case "created":
       writeFlags(result.created, result.closed);
       writer.varint(result.incarnation).varint(result.nextOffset).string(result.contentType);
-      return writeExpiry(result.expiry);
+      return writeExpiry(writer, result.expiry);
     case "appended":
       writeFlags(
         result.closed,

@@ -21,8 +21,11 @@ export type Expiry =
   | { readonly kind: "sliding"; readonly ttlSeconds: number }
   | { readonly kind: "absolute"; readonly atMs: number };
 
-/** What a stream may forget by itself. Absent fields: no bound. */
-export type Retention = { readonly maxAgeMs?: number; readonly maxBytes?: number };
+/** Keeps the newest record of each key; a tombstone that deletes one stays at least `tombstoneMs` of log time. */
+export type Compaction = { readonly tombstoneMs: number };
+
+/** What a stream may forget by itself. Absent fields: no bound, and nothing but what a bound takes away. */
+export type Retention = { readonly maxAgeMs?: number; readonly maxBytes?: number; readonly compaction?: Compaction };
 
 /**
  * Where a fork leaves its source. The proposer resolves sub-offsets, for that needs the records' sizes; `apply`
@@ -89,6 +92,20 @@ export type TrimCommand = {
   readonly stream: StreamName;
   readonly incarnation?: Incarnation;
   readonly before: Offset;
+};
+
+/**
+ * The leader's: moves the frontiers below which a stream is compacted, never back. A keyed record before `before` stays
+ * only if it is the newest of its key there, and no tombstone before `tombstonesBefore`. That may not lie past the
+ * frontier as it was: a tombstone is for a while a record like any other. What pins the stream (a fork) or no longer
+ * asks for compaction makes this do nothing; while a fork inherits records, its tombstones stay, for they may be of those.
+ */
+export type CompactCommand = {
+  readonly kind: "compact";
+  readonly stream: StreamName;
+  readonly incarnation: Incarnation;
+  readonly before: Offset;
+  readonly tombstonesBefore: Offset;
 };
 
 /** Sets a named cursor (a small durable value), or deletes it when `value` is absent. `expected`: its value must be this; `null`: must not exist. */
@@ -206,7 +223,8 @@ export type Command =
   | SubscriptionClaimCommand
   | SubscriptionAckCommand
   | SubscriptionReleaseCommand
-  | SubscriptionFailedCommand;
+  | SubscriptionFailedCommand
+  | CompactCommand;
 
 /* What applying a command answers. */
 

@@ -8,6 +8,10 @@ export const WIRE_LIMITS = {
   commandBatchesMax: 65_536,
   /** Batches of one answer to a read. */
   responseBatchesMax: 1_048_576,
+  /** Streams of one page of a listing. */
+  listedStreamsMax: 65_536,
+  /** Streams of one follow. */
+  followStreamsMax: 65_536,
   /** Messages, content types and the like, in answers. */
   textBytesMax: 64 * 1024,
   /** What a frame splitter reserves first; it doubles up to the frame it waits for. */

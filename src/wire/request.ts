@@ -10,10 +10,12 @@ import { err, ok, type Err, type Result } from "../lib/result.ts";
 import { type BatchError, checkBatch } from "../record/batch-codec.ts";
 import type { BatchRef } from "../record/batch.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
+import { COMMAND_LIMITS } from "./check-command.ts";
 import { type CommandError, decodeCommands, encodeCommand } from "./command-codec.ts";
 import type { Command, StreamName } from "./command.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
 import { WIRE_LIMITS } from "./limits.ts";
+import { type LookUpRequest, readList, readLocate, writeList, writeLocate } from "./look-up.ts";
 import { checkStreamName, type StreamNameError } from "./stream-name.ts";
 
 export type CommandRequest = { readonly kind: "command"; readonly command: Command };
@@ -35,12 +37,15 @@ export type ReadRequest = {
 
 export type DescribeRequest = { readonly kind: "describe"; readonly stream: StreamName };
 
-export type Request = CommandRequest | ReadRequest | DescribeRequest;
+/** Asks, and changes nothing. */
+export type QueryRequest = ReadRequest | DescribeRequest | LookUpRequest;
+
+export type Request = CommandRequest | QueryRequest;
 
 export type RequestError = FrameError | BatchError | CommandError | StreamNameError;
 
 /** Never renumber. Responses have numbers from 128 on. */
-const KINDS = { command: 1, read: 2, describe: 3 } as const;
+const KINDS = { "command": 1, "read": 2, "describe": 3, "list": 9, "locate": 10, "cursor-get": 13 } as const;
 const READ_FROM = ["offset", "start", "now"] as const;
 
 /** Reused: encoding is synchronous, and a frame is a copy. */
@@ -70,6 +75,14 @@ export function encodeRequest(request: Request, requestId: number): Uint8Array {
       return encodeFrame(KINDS.read, requestId, [writer.view()]);
     case "describe":
       return encodeFrame(KINDS.describe, requestId, [writer.string(request.stream).view()]);
+    case "list":
+      writeList(writer, request);
+      return encodeFrame(KINDS.list, requestId, [writer.view()]);
+    case "locate":
+      writeLocate(writer, request);
+      return encodeFrame(KINDS.locate, requestId, [writer.view()]);
+    case "cursor-get":
+      return encodeFrame(KINDS["cursor-get"], requestId, [writer.string(request.name).view()]);
     default:
       return unreachable(request);
   }
@@ -91,6 +104,20 @@ export function decodeRequest(frame: Frame, limits: { readonly batchBytesMax: nu
       if (!reader.complete) return malformed("a describe request is malformed");
       const name = checkStreamName(stream);
       return name.ok ? ok({ kind: "describe", stream }) : name;
+    }
+    case KINDS.list: {
+      const request = readList(reader);
+      return reader.complete ? ok(request) : malformed("a list request is malformed");
+    }
+    case KINDS.locate: {
+      const request = readLocate(reader);
+      if (!reader.complete) return malformed("a locate request is malformed");
+      const name = checkStreamName(request.stream);
+      return name.ok ? ok(request) : name;
+    }
+    case KINDS["cursor-get"]: {
+      const name = reader.string(COMMAND_LIMITS.textBytesMax);
+      return reader.complete ? ok({ kind: "cursor-get", name }) : malformed("a cursor request is malformed");
     }
     default:
       return malformed(`request kind ${frame.kind} is not known here`);

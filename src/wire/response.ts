@@ -6,21 +6,30 @@ import { unreachable } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
-import type { Incarnation, Offset } from "../record/offset.ts";
+import type { Offset } from "../record/offset.ts";
 import { decodeResult, encodeResult } from "./command-codec.ts";
 import type { CommandResult } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
 import { WIRE_LIMITS } from "./limits.ts";
-
-export type StreamFacts = {
-  readonly incarnation: Incarnation;
-  readonly contentType: string;
-  /** The first retained record. */
-  readonly firstOffset: Offset;
-  readonly tail: Offset;
-  readonly closed: boolean;
-};
+import {
+  type LookUpResponse,
+  readCursor,
+  readLocated,
+  readStreamList,
+  writeCursor,
+  writeLocated,
+  writeStreamList,
+} from "./look-up.ts";
+import {
+  readBoolean,
+  readDetails,
+  readFacts,
+  type StreamDetails,
+  type StreamFacts,
+  writeDetails,
+  writeFacts,
+} from "./stream-facts.ts";
 
 export type ResultResponse = { readonly kind: "result"; readonly position: number; readonly result: CommandResult };
 
@@ -35,11 +44,8 @@ export type RecordsResponse = StreamFacts & {
   readonly batches: readonly { readonly firstOffset: Offset; readonly logTime: number; readonly bytes: Uint8Array }[];
 };
 
-export type DescriptionResponse = StreamFacts & {
-  readonly kind: "description";
-  readonly position: number;
-  readonly createdAtMs: number;
-};
+export type DescriptionResponse = StreamFacts &
+  StreamDetails & { readonly kind: "description"; readonly position: number };
 
 /** The request was not carried out, or it is not known whether (`outcome`). A command that was refused has a `result`. */
 export type ErrorResponse = {
@@ -52,10 +58,18 @@ export type ErrorResponse = {
   readonly retryAfterSeconds?: number;
 };
 
-export type Response = ResultResponse | RecordsResponse | DescriptionResponse | ErrorResponse;
+export type Response = ResultResponse | RecordsResponse | DescriptionResponse | LookUpResponse | ErrorResponse;
 
 /** Never renumber. */
-const KINDS = { result: 128, records: 129, description: 130, error: 131 } as const;
+const KINDS = {
+  "result": 128,
+  "records": 129,
+  "description": 130,
+  "error": 131,
+  "stream-list": 138,
+  "located": 139,
+  "cursor": 144,
+} as const;
 const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
 
 /** Reused: encoding is synchronous, and a frame is a copy. */
@@ -79,7 +93,17 @@ export function encodeResponse(response: Response, requestId: number): Uint8Arra
     }
     case "description":
       writeFacts(writer, response);
-      return encodeFrame(KINDS.description, requestId, [writer.varint(response.createdAtMs).view()]);
+      writeDetails(writer, response);
+      return encodeFrame(KINDS.description, requestId, [writer.view()]);
+    case "stream-list":
+      writeStreamList(writer, response);
+      return encodeFrame(KINDS["stream-list"], requestId, [writer.view()]);
+    case "located":
+      writeLocated(writer, response);
+      return encodeFrame(KINDS.located, requestId, [writer.view()]);
+    case "cursor":
+      writeCursor(writer, response);
+      return encodeFrame(KINDS.cursor, requestId, [writer.view()]);
     case "error":
       writer.string(response.code).string(response.message);
       writer.u8((response.firstOffset === undefined ? 0 : 1) | (response.retryAfterSeconds === undefined ? 0 : 2));
@@ -119,11 +143,17 @@ export function decodeResponse(frame: Frame): Result<Response, FrameError> {
     }
     case KINDS.description: {
       const facts = readFacts(reader);
-      const createdAtMs = reader.varint();
+      const details = readDetails(reader);
       return reader.complete
-        ? ok({ kind: "description", position, ...facts, createdAtMs })
+        ? ok({ kind: "description", position, ...facts, ...details })
         : malformed("a description is malformed");
     }
+    case KINDS["stream-list"]:
+      return lookedUp(reader, readStreamList(reader, position));
+    case KINDS.located:
+      return lookedUp(reader, readLocated(reader, position));
+    case KINDS.cursor:
+      return lookedUp(reader, readCursor(reader, position));
     case KINDS.error: {
       const text = reader.string(WIRE_LIMITS.textBytesMax);
       // A newer server may know codes that this client does not.
@@ -147,28 +177,8 @@ export function decodeResponse(frame: Frame): Result<Response, FrameError> {
   }
 }
 
-export function writeFacts(writer: ByteWriter, facts: StreamFacts): void {
-  writer
-    .varint(facts.incarnation)
-    .string(facts.contentType)
-    .varint(facts.firstOffset)
-    .varint(facts.tail)
-    .u8(facts.closed ? 1 : 0);
-}
-
-export function readFacts(reader: ByteReader): StreamFacts {
-  const incarnation = reader.varint();
-  const contentType = reader.string(WIRE_LIMITS.textBytesMax);
-  const firstOffset = reader.varint();
-  const tail = reader.varint();
-  const closed = readBoolean(reader);
-  return { incarnation, contentType, firstOffset, tail, closed };
-}
-
-function readBoolean(reader: ByteReader): boolean {
-  const value = reader.u8();
-  if (value > 1) reader.fail();
-  return value === 1;
+function lookedUp(reader: ByteReader, response: LookUpResponse): Result<Response, FrameError> {
+  return reader.complete ? ok(response) : malformed(`a response of kind ${response.kind} is malformed`);
 }
 
 function malformed(message: string): Err<FrameError> {

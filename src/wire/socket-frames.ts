@@ -1,7 +1,8 @@
 /**
  * Frames that only a lasting connection has (SPEC.md, "Subscriptions"): a reader asks once for a stream from a place on,
  * and the server sends what is there and what comes, as far as the reader's credit goes. Commands, reads and their
- * answers are `request.ts`'s and `response.ts`'s, the same as over HTTP; records arrive as `records` responses.
+ * answers are `request.ts`'s and `response.ts`'s, the same as over HTTP; records arrive as `records` responses. What is
+ * said of many streams at once is in `follow-frames.ts`; here are its numbers.
  */
 import { unreachable } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
@@ -9,8 +10,17 @@ import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
 import type { StreamName } from "./command.ts";
+import { END_REASONS, type EndReason } from "./end-reason.ts";
+import {
+  type FollowRequest,
+  type FollowResponse,
+  readFollow,
+  readFollowResponse,
+  writeFollow,
+  writeFollowResponse,
+} from "./follow-frames.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
-import { readFacts, type StreamFacts, writeFacts } from "./response.ts";
+import { readFacts, type StreamFacts, writeFacts } from "./stream-facts.ts";
 import { checkStreamName, type StreamNameError } from "./stream-name.ts";
 
 /** Its request number names the subscription until it has ended. */
@@ -35,7 +45,7 @@ export type UnsubscribeRequest = { readonly kind: "unsubscribe" };
 /** Is the other side there? Browsers cannot send WebSocket's own pings. */
 export type PingRequest = { readonly kind: "ping" };
 
-export type SocketRequest = SubscribeRequest | CreditRequest | UnsubscribeRequest | PingRequest;
+export type SocketRequest = SubscribeRequest | CreditRequest | UnsubscribeRequest | PingRequest | FollowRequest;
 
 /** The subscription begins at `offset`: whatever is appended from there on will be sent. */
 export type SubscribedResponse = StreamFacts & {
@@ -52,12 +62,6 @@ export type GapResponse = {
   readonly to: Offset;
 };
 
-/**
- * Why a subscription is over. `closed`: the stream is closed, and everything in it was sent. `slow`: the reader took
- * nothing for too long. `stopping`: the server stops.
- */
-export type EndReason = (typeof END_REASONS)[number];
-
 /** The last word on a subscription. */
 export type EndResponse = {
   readonly kind: "end";
@@ -69,23 +73,32 @@ export type EndResponse = {
 
 export type PongResponse = { readonly kind: "pong"; readonly position: number };
 
-export type SocketResponse = SubscribedResponse | GapResponse | EndResponse | PongResponse;
+export type SocketResponse = SubscribedResponse | GapResponse | EndResponse | PongResponse | FollowResponse;
 
 /** Never renumber; `request.ts` and `response.ts` have the numbers before these. */
-const REQUEST_KINDS = { subscribe: 4, credit: 5, unsubscribe: 6, ping: 7 } as const;
-const RESPONSE_KINDS = { subscribed: 132, gap: 133, end: 134, pong: 135 } as const;
+const REQUEST_KINDS = { subscribe: 4, credit: 5, unsubscribe: 6, ping: 7, follow: 8 } as const;
+const RESPONSE_KINDS = {
+  "subscribed": 132,
+  "gap": 133,
+  "end": 134,
+  "pong": 135,
+  "following": 136,
+  "follow-records": 137,
+  "stream-event": 142,
+  "follow-end": 143,
+} as const;
+const RESPONSE_NUMBERS: ReadonlySet<number> = new Set(Object.values(RESPONSE_KINDS));
 const SUBSCRIBE_FROM = ["offset", "start", "now"] as const;
-const END_REASONS = ["closed", "unsubscribed", "slow", "stopping"] as const;
 
 /** Reused: encoding is synchronous, and a frame is a copy. */
 const writer = new ByteWriter();
 
 export function isSocketRequest(frame: Frame): boolean {
-  return frame.kind >= REQUEST_KINDS.subscribe && frame.kind <= REQUEST_KINDS.ping;
+  return frame.kind >= REQUEST_KINDS.subscribe && frame.kind <= REQUEST_KINDS.follow;
 }
 
 export function isSocketResponse(frame: Frame): boolean {
-  return frame.kind >= RESPONSE_KINDS.subscribed && frame.kind <= RESPONSE_KINDS.pong;
+  return RESPONSE_NUMBERS.has(frame.kind);
 }
 
 export function encodeSocketRequest(request: SocketRequest, requestId: number): Uint8Array {
@@ -101,6 +114,9 @@ export function encodeSocketRequest(request: SocketRequest, requestId: number): 
       break;
     case "unsubscribe":
     case "ping":
+      break;
+    case "follow":
+      writeFollow(writer, request);
       break;
     default:
       return unreachable(request);
@@ -121,6 +137,8 @@ export function decodeSocketRequest(frame: Frame): Result<SocketRequest, FrameEr
       return reader.complete ? ok({ kind: "unsubscribe" }) : malformed("an unsubscribe has no body");
     case REQUEST_KINDS.ping:
       return reader.complete ? ok({ kind: "ping" }) : malformed("a ping has no body");
+    case REQUEST_KINDS.follow:
+      return readFollow(reader);
     default:
       return malformed(`request kind ${frame.kind} is not known here`);
   }
@@ -140,6 +158,7 @@ function decodeSubscribe(reader: ByteReader): Result<SubscribeRequest, FrameErro
 }
 
 export function encodeSocketResponse(response: SocketResponse, requestId: number): Uint8Array {
+  let behind: readonly Uint8Array[] = [];
   writer.reset();
   writer.varint(response.position);
   switch (response.kind) {
@@ -155,10 +174,16 @@ export function encodeSocketResponse(response: SocketResponse, requestId: number
       break;
     case "pong":
       break;
+    case "following":
+    case "follow-records":
+    case "stream-event":
+    case "follow-end":
+      behind = writeFollowResponse(writer, response);
+      break;
     default:
       return unreachable(response);
   }
-  return encodeFrame(RESPONSE_KINDS[response.kind], requestId, [writer.view()]);
+  return encodeFrame(RESPONSE_KINDS[response.kind], requestId, [writer.view(), ...behind]);
 }
 
 export function decodeSocketResponse(frame: Frame): Result<SocketResponse, FrameError> {
@@ -185,6 +210,14 @@ export function decodeSocketResponse(frame: Frame): Result<SocketResponse, Frame
     }
     case RESPONSE_KINDS.pong:
       return reader.complete ? ok({ kind: "pong", position }) : malformed("a pong is malformed");
+    case RESPONSE_KINDS.following:
+      return readFollowResponse(reader, position, "following");
+    case RESPONSE_KINDS["follow-records"]:
+      return readFollowResponse(reader, position, "follow-records");
+    case RESPONSE_KINDS["stream-event"]:
+      return readFollowResponse(reader, position, "stream-event");
+    case RESPONSE_KINDS["follow-end"]:
+      return readFollowResponse(reader, position, "follow-end");
     default:
       return malformed(`response kind ${frame.kind} is not known here`);
   }

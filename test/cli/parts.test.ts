@@ -1,12 +1,13 @@
 /** The command line's parts: lines, progress, the Node version, compression. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { exitCodeOf } from "../../client/cli/exit-codes.ts";
+import { formatDuration, parseDuration } from "../../client/cli/durations.ts";
 import { LineTooLongError, splitLines } from "../../client/cli/lines.ts";
 import { nodeObjection } from "../../client/cli/node-version.ts";
 import { nodeZstd } from "../../client/cli/node-zstd.ts";
+import { formatBytes, formatTable } from "../../client/cli/output.ts";
+import { parseWhere } from "../../client/cli/places.ts";
 import { formatProgress } from "../../client/cli/progress-bar.ts";
-import { TidemarkError } from "../../client/error.ts";
 
 // oxlint-disable-next-line typescript/require-await
 async function* chunksOf(parts: readonly string[]): AsyncGenerator<Uint8Array> {
@@ -76,25 +77,53 @@ describe("zstd", () => {
   });
 });
 
-describe("exit codes", () => {
+describe("durations", () => {
   it.each([
-    ["stream-not-found", 3],
-    ["offset-trimmed", 3],
-    ["stream-closed", 4],
-    ["producer-fenced", 4],
-    ["offset-mismatch", 4],
-    ["unavailable", 5],
-    ["disk-full", 5],
-    ["timeout", 5],
-    ["connection-failed", 5],
-    ["unauthorized", 6],
-    ["malformed-json", 2],
-    ["record-too-large", 2],
-    ["invalid-argument", 2],
-    ["protocol-error", 1],
-    ["internal", 1],
-    ["damaged", 1],
-  ] as const)("%s is %i", (code, status) => {
-    expect(exitCodeOf(new TidemarkError(code))).toBe(status);
+    ["90s", 90_000],
+    ["1h30m", 5_400_000],
+    ["7d", 604_800_000],
+    ["5ms", 5],
+    ["0s", 0],
+  ])("%s", (text, milliseconds) => {
+    expect(parseDuration(text)).toBe(milliseconds);
+  });
+
+  it.each(["", "5", "s", "-5s", "1.5h", "5 m", "5y", "9".repeat(13) + "d", "999999999999d"])("%j is none", (text) => {
+    expect(parseDuration(text)).toBeUndefined();
+  });
+
+  it("are read as they are shown", () => {
+    fc.assert(
+      fc.property(fc.nat(10 ** 12), (milliseconds) => {
+        expect(parseDuration(formatDuration(milliseconds))).toBe(milliseconds);
+      }),
+    );
+  });
+});
+
+describe("places", () => {
+  it.each([
+    ["start", { kind: "place", place: "start" }],
+    ["12", { kind: "place", place: 12 }],
+    ["0000000000000001_0000000000000002", { kind: "place", place: "0000000000000001_0000000000000002" }],
+    ["15m", { kind: "time", atMs: 100_000 }],
+    ["1970-01-01T00:00:05Z", { kind: "time", atMs: 5_000 }],
+    ["99999999999999999", undefined],
+    ["yesterday", undefined],
+    ["2026-13-45", undefined],
+    ["", undefined],
+  ])("%s", (text, where) => {
+    expect(parseWhere(text, 1_000_000)).toEqual(where);
+  });
+});
+
+describe("tables", () => {
+  it("align, and never let a name speak to the terminal", () => {
+    const table = formatTable([{ title: "NAME" }, { title: "N", align: "right" }], [["a\u001B[2J\u202E", "7"]]);
+    expect(table).toBe("NAME              N\na\\u001b[2J\\u202e  7\n");
+  });
+
+  it("sizes", () => {
+    expect([0, 1_023, 1_024, 10 * 2 ** 30].map(formatBytes)).toEqual(["0 B", "1023 B", "1.0 KiB", "10.0 GiB"]);
   });
 });

@@ -64,6 +64,34 @@ describe("processes", () => {
     const { child, done } = tidemark(["tail", "long"]);
     child.stdout?.once("data", () => child.stdout?.destroy());
     expect(await done).toMatchObject({ status: 0, err: "" });
+    const read = tidemark(["read", "long", "-o", "json"]);
+    read.child.stdout?.once("data", () => read.child.stdout?.destroy());
+    expect(await read.done).toMatchObject({ status: 0, err: "" });
+  });
+
+  it("serve and config print tell what is wrong as every verb does", async () => {
+    const served = await tidemark(["serve", "--nonsense", "-o", "json"]).done;
+    expect(served).toMatchObject({ status: 2, out: "" });
+    expect(JSON.parse(served.err)).toMatchObject({ error: { code: "misconfigured" } });
+    const help = await tidemark(["serve", "--help"]).done;
+    expect(help).toMatchObject({ status: 0, err: "" });
+    expect(help.out).toContain("--listen <HOST:PORT>");
+  });
+
+  it("serve -o json says in JSON that it is ready", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "tidemark-serve-"));
+    try {
+      const args = ["serve", "--data", join(folder, "data"), "--listen", "127.0.0.1:0", "-o", "json"];
+      const { child, done } = tidemark([...args, "--log-level", "silent"], {
+        env: { TIDEMARK_URL: "http://unused:1" },
+      });
+      child.stdout?.once("data", () => child.kill("SIGTERM"));
+      const { status, out } = await done;
+      expect(status).toBe(0);
+      expect(JSON.parse(out)).toEqual({ ready: expect.stringMatching(/^http:\/\/127\.0\.0\.1:\d+$/) as string });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
   });
 
   it("the demo: flights flow, kill -9, nothing is lost, nothing is left behind", async () => {

@@ -1,89 +1,7 @@
 /** The command line: what it prints, where, and with which exit status. The server is a fake one, in memory. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { PassThrough, Writable } from "node:stream";
-import { afterEach, describe, expect, it } from "vitest";
-import type { Io } from "../../client/cli/io.ts";
-import { main } from "../../client/cli/main.ts";
+import { describe, expect, it } from "vitest";
 import { connect } from "../../client/client.ts";
-import { SYSTEM_ENVIRONMENT } from "../../client/environment.ts";
-import { FakeServer } from "../client/fake-server.ts";
-import { FakeTransport } from "../client/fake-transport.ts";
-
-class Sink extends Writable {
-  text = "";
-  readonly isTTY: boolean;
-  readonly columns = 200;
-  /** What happens at the next write, if not just this. */
-  onWrite: (() => void) | undefined;
-
-  constructor(isTTY = false) {
-    super();
-    this.isTTY = isTTY;
-  }
-
-  override _write(chunk: Buffer, _: string, done: (error?: Error) => void): void {
-    this.text += chunk.toString();
-    done();
-    this.onWrite?.();
-  }
-}
-
-/** As a pipe whose reader has gone. */
-class BrokenSink extends Sink {
-  override _write(_chunk: Buffer, _: string, done: (error?: Error) => void): void {
-    done(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
-  }
-}
-
-type Shell = {
-  readonly server: FakeServer;
-  readonly transport: FakeTransport;
-  readonly stdin: PassThrough;
-  readonly stdout: Sink;
-  readonly stderr: Sink;
-  readonly interrupt: AbortController;
-  readonly connected: { url: string; token: unknown };
-  readonly tidemark: (...args: string[]) => Promise<number>;
-};
-
-function shell(options: { readonly stdout?: Sink; readonly terminal?: boolean; readonly env?: Io["env"] } = {}): Shell {
-  const server = new FakeServer();
-  const transport = new FakeTransport(server, SYSTEM_ENVIRONMENT.clock);
-  const stdin = new PassThrough();
-  const stdout = options.stdout ?? new Sink();
-  stdout.on("error", () => undefined);
-  const stderr = new Sink(options.terminal);
-  const interrupt = new AbortController();
-  const connected = { url: "", token: undefined as unknown };
-  const io: Io = {
-    stdin,
-    stdout,
-    stderr,
-    env: options.env ?? {},
-    interrupted: interrupt.signal,
-    connect: (url, given) => {
-      connected.url = String(url);
-      connected.token = given?.token;
-      return connect(url, { ...given, transport });
-    },
-  };
-  return { server, transport, stdin, stdout, stderr, interrupt, connected, tidemark: (...args) => main(args, io) };
-}
-
-const folders: string[] = [];
-
-function file(name: string, content: string | Uint8Array): string {
-  const folder = mkdtempSync(join(tmpdir(), "tidemark-cli-"));
-  folders.push(folder);
-  writeFileSync(join(folder, name), content);
-  return join(folder, name);
-}
-
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
-});
+import { BrokenSink, file, shell, type Shell, type ShellOptions } from "./shell.ts";
 
 describe("append", () => {
   it("appends standard input, a line a record", async () => {
@@ -174,7 +92,7 @@ describe("append", () => {
     s.server.create("s");
     s.stdin.end("x\n");
     expect(await s.tidemark(...args)).toBe(status);
-    expect(s.stderr.text).toContain(`[${code}]`);
+    expect(s.stderr.text).toContain(`(${code})`);
     expect(s.stdout.text).toBe("");
   });
 
@@ -189,13 +107,138 @@ describe("append", () => {
   });
 });
 
-async function filled(options: Parameters<typeof shell>[0] = {}): Promise<Shell> {
+async function filled(options: ShellOptions = {}): Promise<Shell> {
   const s = shell(options);
   s.stdin.end("a\nb\nc\n");
   await s.tidemark("append", "s", "--create");
   s.stdout.text = "";
   return s;
 }
+
+describe("append reads", () => {
+  async function appended(input: string | Uint8Array, ...args: string[]): Promise<Shell & { status: number }> {
+    const s = shell();
+    s.server.create("s");
+    s.stdin.end(input);
+    return { ...s, status: await s.tidemark("append", "s", ...args) };
+  }
+
+  it("CSV: rows as objects by the names in the first line, keys and headers", async () => {
+    const csv = '\uFEFFid,note\r\n1,"a ""b"", c\nd"\r\n\r\n2,\r\n';
+    const s = await appended(csv, "--csv", "--key-field", "id", "--header", "from=test");
+    expect({ status: s.status, err: s.stderr.text }).toEqual({ status: 0, err: "" });
+    s.stdout.text = "";
+    await s.tidemark("read", "s");
+    expect(s.stdout.text).toBe('{"id":"1","note":"a \\"b\\", c\\nd"}\n{"id":"2","note":""}\n');
+    s.stdout.text = "";
+    await s.tidemark("read", "s", "-o", "json", "--last", "1");
+    expect(JSON.parse(s.stdout.text)).toMatchObject({ offset: 1, key: "2", headers: [["from", "test"]] });
+  });
+
+  it("CSV: a field may have any name, and tabs stand between fields if told so", async () => {
+    const s = await appended("__proto__\tconstructor\na\tb\n", "--csv", "--delimiter", "\\t");
+    expect(s.server.contents("s")).toEqual(['{"__proto__":"a","constructor":"b"}']);
+  });
+
+  it.each([
+    ["a,b\n1,2\n3\n", "line 3 of standard input does not have as many fields"],
+    ["a,b\n1,2,3\n", "line 2 of standard input does not have as many fields"],
+    ['a,b\n1,"2\n', "a quote that is not closed"],
+    ['a,b\n1,"2"3\n', "behind a closing quote"],
+    ['a,b\n1,2"3\n', "a quote within a field"],
+    ["a,a\n1,2\n", 'line 1 of standard input names the field "a" twice'],
+    ["a,\n1,2\n", "one name is empty"],
+    [Buffer.from([0x61, 0x0a, 0xff, 0x0a]), "line 2 of standard input is not UTF-8 text"],
+    [Buffer.concat([Buffer.from('a\n"'), Buffer.alloc(9_000_000, "x")]), "too long for a record"],
+  ])("CSV: refuses %#", async (input, message) => {
+    const s = await appended(input, "--csv");
+    expect(s.stderr.text.slice(0, 500)).toContain(message);
+    expect(s.status).toBe(2);
+    expect(s.stderr.text.trim().split("\n")).toHaveLength(1);
+  });
+
+  it("records in full, as read prints them", async () => {
+    const lines = [
+      '{"offset":7,"token":"t","logTime":1,"value":"v","key":{"base64":"//4="},"headers":{"h":"x"},"timestamp":5}',
+      '{"base64":"AAE=","key":"k"}',
+      '{"value":null,"key":"k"}',
+    ];
+    const s = await appended(lines.join("\n"), "--format", "records");
+    expect({ status: s.status, err: s.stderr.text }).toEqual({ status: 0, err: "" });
+    s.stdout.text = "";
+    await s.tidemark("read", "s", "-o", "json");
+    const first = s.stdout.text;
+    expect(first.split("\n").map((line) => line.replace(/,"logTime".*/, ""))).toEqual([
+      '{"offset":0,"value":"v","key":{"base64":"//4="},"headers":[["h","x"]],"timestamp":5',
+      expect.stringContaining('{"offset":1,"value":"\\u0000\\u0001","key":"k"'),
+      expect.stringContaining('{"offset":2,"value":null,"key":"k"'),
+      "",
+    ]);
+    s.server.create("copy");
+    const copy = await s.tidemark("append", "copy", file("records", first), "--format", "records");
+    expect(copy).toBe(0);
+    expect(s.server.contents("copy")).toEqual(s.server.contents("s"));
+  });
+
+  it.each([
+    ['{"value":1,"valeu":2}', "invalid-argument"],
+    ['{"gap":{"from":0,"to":3}}', "invalid-argument"],
+    ['{"key":"k"}', "invalid-argument"],
+    ["nonsense", "malformed-json"],
+    [Buffer.from([0x22, 0xff, 0x22]), "not-text"],
+    ["[".repeat(100_000) + "]".repeat(100_000), "malformed-json"],
+  ])("records: refuses %#", async (input, code) => {
+    const s = await appended(input, "--format", "records");
+    expect(s.stderr.text).toContain(`(${code})`);
+    expect(s.stderr.text).toContain("line 1 of standard input");
+    expect(s.status).toBe(2);
+  });
+
+  it("a whole file as one record, keys and all", async () => {
+    const s = await appended("a\nb\n", "--format", "whole", "--key", "k");
+    expect(s.server.contents("s")).toEqual(["a\nb\n"]);
+    s.stdout.text = "";
+    await s.tidemark("read", "s", "--keys");
+    expect(s.stdout.text).toBe("k\ta\nb\n\n");
+    s.stdout.text = "";
+    await s.tidemark("read", "s", "-o", "raw");
+    expect(s.stdout.text).toBe("a\nb\n");
+  });
+
+  it("an interrupt never makes a record of half a line", async () => {
+    const s = shell();
+    s.server.create("s");
+    const done = s.tidemark("append", "s", "-o", "json");
+    s.stdin.write("one\ntw");
+    while (s.server.contents("s").length < 1) await new Promise((resolve) => setImmediate(resolve));
+    s.interrupt.abort();
+    expect(await done).toBe(130);
+    expect(s.server.contents("s")).toEqual(["one"]);
+    expect(JSON.parse(s.stdout.text)).toEqual({ stream: "s", records: 1, firstOffset: 0, lastOffset: 0 });
+  });
+});
+
+describe("read", () => {
+  it.each([
+    [[], "a\nb\nc\n"],
+    [["--from", "1"], "b\nc\n"],
+    [["--to", "1"], "a\n"],
+    [["--from", "1", "--to", "2"], "b\n"],
+    [["--from", "2", "--to", "1"], ""],
+    [["--to", "now"], "a\nb\nc\n"],
+    [["--to", "start"], ""],
+    [["--to", "99"], "a\nb\nc\n"],
+    [["--last", "2"], "b\nc\n"],
+    [["--last", "9"], "a\nb\nc\n"],
+    [["--last", "2", "--limit", "1"], "b\n"],
+    [["--from", "now"], ""],
+  ])("%j", async (args, out) => {
+    const s = await filled();
+    expect(await s.tidemark("read", "s", ...args)).toBe(0);
+    expect(s.stdout.text).toBe(out);
+    expect(s.stderr.text).toBe("");
+  });
+});
 
 describe("tail", () => {
   it("prints what is there and ends at the tail", async () => {
@@ -235,7 +278,7 @@ describe("tail", () => {
     expect(lines).toMatchObject([
       { gap: { from: 0, to: 2 } },
       { offset: 2, value: "c" },
-      { offset: 3, valueBase64: "//4=" },
+      { offset: 3, base64: "//4=" },
     ]);
     expect(await s.tidemark("tail", "s", "--no-follow", "--from", "0")).toBe(0);
     expect(s.stderr.text).toContain("records 0 to 1 are gone");
@@ -260,19 +303,6 @@ describe("tail", () => {
 });
 
 describe("the program", () => {
-  it.each([["append"], ["tail"], ["version"], ["serve"], ["config"], ["demo"]])("has help for %s", async (verb) => {
-    const s = shell();
-    expect(await s.tidemark("--help")).toBe(0);
-    expect(s.stdout.text).toContain(`  ${verb}`);
-    expect(s.stdout.text).toContain("Exit status:");
-  });
-
-  it.each([["append"], ["tail"], ["demo"], ["version"]])("shows an example in the help of %s", async (verb) => {
-    const s = shell();
-    expect(await s.tidemark(verb, "--help")).toBe(0);
-    expect(s.stdout.text).toContain(`$ tidemark ${verb}`);
-  });
-
   it.each([
     [[]],
     [["nonsense"]],
@@ -282,11 +312,41 @@ describe("the program", () => {
     [["tail", "s", "--limit", "0"]],
     [["append", "s", "--format", "xml"]],
     [["append", "s", "--timeout", "soon"]],
+    [["append", "s", "--csv", "--ndjson"]],
+    [["append", "s", "--header", "nameless"]],
+    [["append", "s", "--delimiter", ";"]],
+    [["append", "s", "--delimiter", "ab", "--csv"]],
+    [["append", "s", "--key", "k", "--format", "records"]],
+    [["read", "s", "--last", "1", "--from", "start"]],
+    [["read", "s", "--to", "yesterday"]],
+    [["streams"]],
+    [["streams", "nonsense"]],
+    [["streams", "trim", "s"]],
+    [["streams", "create", "s", "--ttl", "0s"]],
+    [["streams", "create", "s", "--ttl", "1h", "--expires", "2099-01-01"]],
+    [["streams", "settings", "s", "--max-bytes", "10 GB"]],
+    [["tx", "/nowhere"]],
+    [["inspect"]],
+    [["inspect", "/nowhere"]],
+    [["completion", "tcsh"]],
+    [["config"]],
+    [["config", "print", "--nonsense"]],
+    [["config", "print", "-o", "xml"]],
   ])("%j is a usage error", async (args) => {
     const s = shell();
     expect(await s.tidemark(...args)).toBe(2);
     expect(s.stderr.text).not.toBe("");
     expect(s.stdout.text).toBe("");
+  });
+
+  it("a usage error is one line, and with -o json a problem", async () => {
+    const s = shell();
+    expect(await s.tidemark("reed", "s")).toBe(2);
+    expect(s.stderr.text).toMatch(/^tidemark: unknown command 'reed'.*read.*\n$/);
+    expect(await s.tidemark("read", "s", "--nonsense", "-o", "json")).toBe(2);
+    expect(JSON.parse(s.stderr.text.split("\n")[1] ?? "")).toMatchObject({
+      error: { code: "usage", retryable: false },
+    });
   });
 
   it("prints its version", async () => {

@@ -155,6 +155,9 @@ describe("single calls", () => {
       tail: 0,
       closed: false,
       createdAtMs: 0,
+      expiry: { kind: "never" },
+      retention: {},
+      compactedBefore: 0,
     });
     expect(await run(time, failure(client.stream("s").append("a")))).toMatchObject({
       code: "protocol-error",

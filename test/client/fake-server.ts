@@ -63,7 +63,8 @@ export class FakeServer {
       case "describe": {
         const stream = this.streams.get(request.stream);
         if (stream === undefined) return this.#error("stream-not-found");
-        return { kind: "description", position: this.position, createdAtMs: 0, ...factsOf(stream) };
+        const details = { createdAtMs: 0, expiry: { kind: "never" }, retention: {}, compactedBefore: 0 } as const;
+        return { kind: "description", position: this.position, ...details, ...factsOf(stream) };
       }
       default:
         throw new Error("unknown request");

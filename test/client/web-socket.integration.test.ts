@@ -1,13 +1,12 @@
 /** The SDK over WebSocket against a real node in this process: real disk, real sockets, restarts under way. */
 import { mkdtempSync, rmSync } from "node:fs";
-import { connect as connectSocket, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freePort, ServerChild } from "../../client/examples/server-child.ts";
 import { connect, TidemarkError, type Client, type Gap, type ReadStatus } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
-import { FrameClient } from "../ws/frame-client.ts";
+import { BreakingProxy } from "./breaking-proxy.ts";
 
 const SEGMENT_BYTES = 4 * 1024 * 1024;
 
@@ -105,7 +104,7 @@ describe("the SDK over WebSocket", () => {
     const stream = client.stream("s");
     await stream.create({ contentType: "text/plain" });
     for (const value of ["a", "b", "c", "d"]) await stream.append(value);
-    await trim("s", 2);
+    await stream.trim(2);
     const gaps: Gap[] = [];
     const found: string[] = [];
     for await (const record of stream.read({ from: 0, onGap: (gap) => gaps.push(gap) })) found.push(record.text());
@@ -252,60 +251,3 @@ describe("kill -9", () => {
     rmSync(data, { recursive: true, force: true });
   });
 });
-
-/** Only the frames can trim today. */
-async function trim(stream: string, before: number): Promise<void> {
-  const frames = await FrameClient.open(node.url);
-  await frames.ask(1, { kind: "command", command: { kind: "trim", stream, before } });
-  frames.close();
-}
-
-class BreakingProxy {
-  readonly port: number;
-  broken = 0;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
-
-  constructor(server: Server, port: number) {
-    this.#server = server;
-    this.port = port;
-  }
-
-  static async start(target: number): Promise<BreakingProxy> {
-    const server = createServer();
-    await new Promise<void>((resolve) => {
-      server.listen(0, "127.0.0.1", resolve);
-    });
-    const proxy = new BreakingProxy(server, (server.address() as { port: number }).port);
-    server.on("connection", (inner) => {
-      const outer = connectSocket({ host: "127.0.0.1", port: target });
-      for (const [from, to] of [
-        [inner, outer],
-        [outer, inner],
-      ] as const) {
-        proxy.#sockets.add(from);
-        from.on("error", () => undefined);
-        from.on("close", () => {
-          proxy.#sockets.delete(from);
-          to.destroy();
-        });
-        from.pipe(to);
-      }
-    });
-    return proxy;
-  }
-
-  breakAll(): void {
-    for (const socket of this.#sockets) {
-      socket.resetAndDestroy();
-      this.broken += 1;
-    }
-  }
-
-  async close(): Promise<void> {
-    this.breakAll();
-    await new Promise((resolve) => {
-      this.#server.close(resolve);
-    });
-  }
-}

@@ -149,7 +149,9 @@ describe("secure by default", () => {
 });
 
 it("help names every option, its flag and its variable", () => {
-  const help = describeOptions();
+  const help = describeOptions()
+    .map((option) => `${option.flag}  ${option.help}`)
+    .join("\n");
   for (const name of OPTION_NAMES) {
     expect(help).toContain(`--${flagOf(name)}`);
     expect(help).toContain(variableOf(name));

@@ -255,6 +255,181 @@ describe("requests that are refused", () => {
   });
 });
 
+describe("native requests that are refused", () => {
+  const NDJSON = { "content-type": "application/x-ndjson" };
+  const BATCH = { "content-type": "application/x-tidemark-batch" };
+  const records = "/v1/records/text";
+  const post = (
+    path: string,
+    body: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = JSON_TYPE,
+  ): Promise<Response> => send("POST", path, { headers, body });
+  const json = (method: string, path: string, body: unknown): Promise<Response> =>
+    send(method, path, { headers: JSON_TYPE, body: JSON.stringify(body) });
+
+  const cases: readonly (readonly [string, ErrorCode, () => Promise<Response>])[] = [
+    // Names and URLs.
+    ["a name with an encoded slash", "malformed-name", () => send("GET", "/v1/records/a%2Fb")],
+    ["a name that is not UTF-8", "malformed-name", () => post("/v1/records/a%C3%28", '"x"')],
+    ["a bad percent-encoding", "malformed-name", () => send("GET", "/v1/streams/a%zz")],
+    ["an empty name", "malformed-name", () => send("GET", "/v1/records/")],
+    ["a reserved name", "malformed-name", () => json("PUT", "/v1/streams/__ds", {})],
+    ["an oversized name", "malformed-name", () => json("PUT", `/v1/streams/${"x".repeat(1_025)}`, {})],
+    ["an oversized URL", "url-too-long", () => send("GET", `/v1/records/${"x/".repeat(2_048)}x`)],
+    ["a method that is not there", "method-not-allowed", () => send("DELETE", records)],
+    ["a method without a body", "method-not-allowed", () => send("GET", "/v1/transactions")],
+    ["a path beside them", "route-not-found", () => send("GET", "/v1/recordz/text")],
+    // Queries.
+    ["an unknown parameter", "malformed-url", () => send("GET", `${records}?ofset=1`)],
+    ["a parameter that is given twice", "malformed-url", () => send("GET", `${records}?limit=1&limit=2`)],
+    ["a limit of none", "malformed-url", () => send("GET", `${records}?limit=0`)],
+    ["a limit with an exponent", "malformed-url", () => send("GET", `${records}?limit=1e3`)],
+    ["a limit past the integers", "malformed-url", () => send("GET", `${records}?limit=9007199254740993`)],
+    ["a negative wait", "malformed-url", () => send("GET", `${records}?wait=-1`)],
+    ["an offset and a time", "malformed-url", () => send("GET", `${records}?offset=0&time=5`)],
+    ["a parameter named like what all objects have", "malformed-url", () => send("GET", `${records}?__proto__=1`)],
+    ["a malformed offset", "malformed-offset", () => send("GET", `${records}?offset=1.5`)],
+    ["an offset past the end", "malformed-offset", () => send("GET", `${records}?offset=99`)],
+    ["a token past the end", "malformed-offset", () => send("GET", `${records}?offset=${beyond}`)],
+    [
+      "a token of another stream",
+      "stream-gone",
+      () => send("GET", `${records}?offset=0000000000000001_0000000000000000`),
+    ],
+    ["a time that is none", "malformed-request", () => send("GET", `${records}?time=yesterday`)],
+    ["a time before 1970", "malformed-request", () => send("GET", `${records}?time=1960-01-01T00:00:00Z`)],
+    ["an unknown stream", "stream-not-found", () => send("GET", "/v1/records/none")],
+    ["a long prefix", "malformed-url", () => send("GET", `/v1/streams?prefix=${"x".repeat(1_025)}`)],
+    ["a page of none", "malformed-url", () => send("GET", "/v1/streams?limit=0")],
+    // Headers.
+    ["a form that is not served", "not-acceptable", () => send("GET", records, { headers: { accept: "image/png" } })],
+    ["no form at all", "not-acceptable", () => send("GET", records, { headers: { accept: "*/*;q=0" } })],
+    [
+      "a limit on events",
+      "malformed-url",
+      () => send("GET", `${records}?limit=1`, { headers: { accept: "text/event-stream" } }),
+    ],
+    [
+      "events behind an id that is none",
+      "malformed-offset",
+      () => send("GET", records, { headers: { "accept": "text/event-stream", "last-event-id": "x" } }),
+    ],
+    [
+      "events behind the end",
+      "malformed-offset",
+      () => send("GET", records, { headers: { "accept": "text/event-stream", "last-event-id": beyond } }),
+    ],
+    ["a tag without quotes", "malformed-header", () => post(records, '"x"', { ...JSON_TYPE, "if-match": "3" })],
+    ["a weak tag", "malformed-header", () => post(records, '"x"', { ...JSON_TYPE, "if-match": 'W/"3"' })],
+    ["two tags", "malformed-header", () => post(records, '"x"', { ...JSON_TYPE, "if-match": '"3", "4"' })],
+    ["a tag that is no token", "malformed-offset", () => post(records, '"x"', { ...JSON_TYPE, "if-match": '"_"' })],
+    ["a tag past the end", "offset-mismatch", () => post(records, '"x"', { ...JSON_TYPE, "if-match": `"${beyond}"` })],
+    ["half a producer", "malformed-header", () => post(records, '"x"', { ...JSON_TYPE, "producer-id": "p" })],
+    ["half a producer in the query", "malformed-url", () => post(`${records}?producer=p`, '"x"')],
+    [
+      "two producers",
+      "malformed-url",
+      () => post(`${records}?producer=p&epoch=5&sequence=1`, '"x"', { ...JSON_TYPE, ...PRODUCER }),
+    ],
+    ["a close that is neither", "malformed-url", () => post(`${records}?close=yes`, '"x"')],
+    // Bodies of records.
+    ["no records", "empty-body", () => send("POST", records, { headers: JSON_TYPE })],
+    ["an empty array", "empty-body", () => post(records, "[]")],
+    ["empty lines", "empty-body", () => post(records, "\n \n", NDJSON)],
+    ["JSON cut short", "malformed-json", () => post(records, "[1,")],
+    ["JSON that is not UTF-8", "malformed-json", () => post(records, new Uint8Array([0x22, 0xff, 0x22]))],
+    ["JSON with a byte order mark", "malformed-json", () => post(records, "\ufeff1")],
+    ["a line that is cut short", "malformed-json", () => post(records, '"a"\n{"b"', NDJSON)],
+    ["nesting past all bounds", "malformed-json", () => post(records, "[".repeat(30_000) + "]".repeat(30_000))],
+    ["an integer past 2^53", "malformed-json", () => post("/v1/records/json", "[9007199254740993]")],
+    ["a number past all doubles", "malformed-json", () => post("/v1/records/json", '[{"value":{"n":1e999}}]')],
+    ["a record with a slip", "malformed-request", () => post(records, '[{"valu":1}]')],
+    ["a record that is a prototype", "malformed-request", () => post(records, '[{"value":1,"__proto__":{}}]')],
+    ["too many records", "too-many", () => post(records, `[${"1,".repeat(1_000)}1]`)],
+    ["too many lines", "too-many", () => post(records, "1\n".repeat(1_001), NDJSON)],
+    ["a record that is too large", "record-too-large", () => post(records, `["${"x".repeat(17 * 1024)}"]`)],
+    ["a body that is too large", "body-too-large", () => post(records, "x".repeat(65 * 1024))],
+    ["another type", "unsupported-media-type", () => post(records, "x", TEXT)],
+    ["a body without a type", "unsupported-media-type", () => send("POST", records, { body: new Uint8Array([1]) })],
+    ["records for nobody", "stream-not-found", () => post("/v1/records/none", '"x"')],
+    ["records behind the end", "stream-closed", () => post("/v1/records/closed", '"x"')],
+    ["no batch", "malformed-batch", () => post(records, "x", BATCH)],
+    [
+      "a batch and more",
+      "malformed-batch",
+      () => post(records, new Uint8Array([...encodeBatch([{ value: null }]), 0]), BATCH),
+    ],
+    [
+      "a batch with a wrong checksum",
+      "checksum-mismatch",
+      () => post(records, new Uint8Array(encodeBatch([{ value: utf8("x") }])).with(38, 0), BATCH),
+    ],
+    ["a batch that is a bomb", "batch-too-large", () => post(records, new Uint8Array(bomb()), BATCH)],
+    ["no JSON in a stream of it", "malformed-json", () => post("/v1/records/json", '[{"base64":"/w=="}]')],
+    // Settings, trims, transactions, cursors.
+    [
+      "a create in another type",
+      "unsupported-media-type",
+      () => send("PUT", "/v1/streams/n", { headers: TEXT, body: "x" }),
+    ],
+    ["a create that is a list", "malformed-request", () => json("PUT", "/v1/streams/n", [])],
+    ["a create with a slip", "malformed-request", () => json("PUT", "/v1/streams/n", { contenttype: "text/plain" })],
+    ["a create of no media type", "malformed-command", () => json("PUT", "/v1/streams/n", { contentType: "text" })],
+    ["both kinds of expiry", "malformed-request", () => json("PUT", "/v1/streams/n", { ttlSeconds: 1, expiresAt: 2 })],
+    [
+      "a time to live past all bounds",
+      "malformed-request",
+      () => json("PUT", "/v1/streams/n", { ttlSeconds: 2 ** 50 }),
+    ],
+    ["an end that is no time", "malformed-request", () => json("PUT", "/v1/streams/n", { expiresAt: "soon" })],
+    [
+      "a retention past the integers",
+      "malformed-request",
+      () => json("PATCH", "/v1/streams/text", { retention: { maxAgeMs: 1e300 } }),
+    ],
+    [
+      "a retention of a fraction",
+      "malformed-request",
+      () => json("PATCH", "/v1/streams/text", { retention: { maxBytes: 1.5 } }),
+    ],
+    [
+      "a retention that is not known",
+      "malformed-request",
+      () => json("PATCH", "/v1/streams/text", { retention: { max: 1 } }),
+    ],
+    ["settings of nothing", "malformed-request", () => send("PATCH", "/v1/streams/text")],
+    ["a trim to nowhere", "malformed-request", () => json("POST", "/v1/trim/text", {})],
+    ["a trim to two places", "malformed-request", () => json("POST", "/v1/trim/text", { before: 1, beforeTime: 1 })],
+    ["a trim to a text", "malformed-request", () => json("POST", "/v1/trim/text", { before: "all" })],
+    ["a trim past the end", "malformed-offset", () => json("POST", "/v1/trim/text", { before: 99 })],
+    ["a transaction cut short", "malformed-json", () => post("/v1/transactions", '{"operations":[')],
+    [
+      "a transaction that is deep",
+      "malformed-json",
+      () => post("/v1/transactions", `{"operations":${"[".repeat(60_000)}`),
+    ],
+    [
+      "a transaction of prototypes",
+      "malformed-request",
+      () => post("/v1/transactions", '{"operations":[{"delete":"x"}],"__proto__":[]}'),
+    ],
+    ["a cursor without a name", "malformed-name", () => send("GET", "/v1/cursors/")],
+    ["a cursor's name that is not UTF-8", "malformed-url", () => send("GET", "/v1/cursors/%C3%28")],
+    [
+      "a cursor's name that is too long",
+      "malformed-name",
+      () => send("PUT", `/v1/cursors/${"x".repeat(1_025)}`, { body: "v" }),
+    ],
+  ];
+
+  it.each(cases)("%s: %s", async (_name, code, request) => {
+    const before = state();
+    await expectProblem(await request(), code);
+    expect(state()).toEqual(before);
+    await expectServing();
+  });
+});
+
 function sendFrames(body: Uint8Array): Promise<Response> {
   return send("POST", "/v1/frames", {
     headers: { "content-type": "application/x-tidemark-frames" },

@@ -8,7 +8,7 @@ import { encodeRequest } from "../../src/wire/request.ts";
 import { parseAnswer, RawSocket } from "./raw-socket.ts";
 import { startTestServer } from "./test-server.ts";
 
-const REQUESTS = 400;
+const REQUESTS = 1_000;
 const AT_ONCE = 8;
 
 function request(
@@ -59,6 +59,49 @@ const SEEDS: readonly Uint8Array[] = [
     utf8('{"wake_id":"w","generation":1,"acks":[]}'),
   ),
   request("POST", "/v1/frames", ["Content-Type: application/x-tidemark-frames"], FRAME),
+  request(
+    "POST",
+    "/v1/records/s?producer=p&epoch=0&sequence=0",
+    ["Content-Type: application/json", 'If-Match: "0"'],
+    utf8('[{"key":"k","value":{"a":1},"headers":{"h":"v"},"timestamp":5},"x",{"base64":"AP8="}]'),
+  ),
+  request("POST", "/v1/records/s", ["Content-Type: application/x-ndjson"], utf8('{"value":1}\n"x"\n\n[3]')),
+  request("POST", "/v1/records/s", ["Content-Type: application/x-tidemark-batch"], bytes),
+  request("GET", "/v1/records/s?offset=0&limit=2&maxBytes=100&wait=5", [
+    "Accept: application/x-ndjson, application/json;q=0.5",
+  ]),
+  request("GET", "/v1/records/s?time=2026-01-01T00:00:00Z", ["Accept: application/x-tidemark-batch"]),
+  request("GET", "/v1/records/s", ["Accept: text/event-stream", "Last-Event-ID: 0"]),
+  request("GET", "/v1/streams?prefix=s&after=a&limit=5"),
+  request(
+    "PUT",
+    "/v1/streams/s",
+    ["Content-Type: application/json"],
+    utf8(
+      '{"contentType":"application/json","ttlSeconds":9,"retention":{"maxBytes":5},"fork":{"source":"s","offset":0}}',
+    ),
+  ),
+  request(
+    "PATCH",
+    "/v1/streams/s",
+    ["Content-Type: application/json"],
+    utf8('{"retention":{"compaction":{"tombstoneMs":5}}}'),
+  ),
+  request(
+    "POST",
+    "/v1/trim/s",
+    ["Content-Type: application/json"],
+    utf8('{"before":"0000000000000000_0000000000000000"}'),
+  ),
+  request(
+    "POST",
+    "/v1/transactions",
+    ["Content-Type: application/json"],
+    utf8(
+      '{"conditions":[{"stream":"s","exists":true},{"cursor":"c","value":null}],"operations":[{"append":"s","records":[1]},{"cursor":"c","value":"x"}]}',
+    ),
+  ),
+  request("PUT", "/v1/cursors/c%20d", ['If-Match: "1.1"', "Content-Type: text/plain"], utf8("value")),
 ];
 
 function damaged(seed: Uint8Array, prng: Prng): Uint8Array {

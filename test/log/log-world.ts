@@ -27,6 +27,7 @@ export const TINY_LIMITS: LogLimits = {
   indexPagesMax: 4,
   openFilesMax: 2,
   tailRowEntries: 4,
+  rewriteChunkBytes: 512,
 };
 
 /** Stream of a batch that the state machine does not accept. */
@@ -193,7 +194,12 @@ export class LogWorld {
 }
 
 /** What reads of each stream must give: its batches in order. */
-export type ExpectedBatch = { readonly index: number; readonly firstOffset: number; readonly batch: BatchRef };
+export type ExpectedBatch = {
+  readonly index: number;
+  readonly ordinal: number;
+  readonly firstOffset: number;
+  readonly batch: BatchRef;
+};
 
 export function expectedStreams(entries: readonly Entry[]): Map<number, ExpectedBatch[]> {
   const machine = new TinyMachine();
@@ -202,7 +208,8 @@ export function expectedStreams(entries: readonly Entry[]): Map<number, Expected
     machine.apply(entry).forEach((placement, ordinal) => {
       if (!placement.accepted) return;
       const list = streams.get(placement.streamId) ?? [];
-      list.push({ index: entry.index, firstOffset: placement.firstOffset, batch: entry.batches[ordinal] as BatchRef });
+      const { firstOffset } = placement;
+      list.push({ index: entry.index, ordinal, firstOffset, batch: entry.batches[ordinal] as BatchRef });
       streams.set(placement.streamId, list);
     });
   }
@@ -261,6 +268,8 @@ export async function expectStreams(
           throw new Error(`${where}: stream ${stream} at ${stored.firstOffset} is not what was appended`);
         }
         if (stored.logTime !== 1_000 + expected.index) throw new Error(`${where}: a wrong log time`);
+        if (stored.position !== expected.index || stored.ordinal !== expected.ordinal)
+          throw new Error(`${where}: a wrong place in the log`);
         at += 1;
         next = stored.firstOffset + stored.span;
       }

@@ -125,7 +125,7 @@ describe("the format of a segment", () => {
 
   it("says that a kind or version is not known rather than take it for damage", () => {
     for (const [at, value] of [
-      [12, 4],
+      [12, 5],
       [13, 2],
     ] as const) {
       const bytes = encodeClosing("mark", 2, {

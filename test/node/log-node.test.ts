@@ -156,6 +156,8 @@ describe("a disk that fails", () => {
     disk.arm({ operation: "sync", nth: 1, effect: "io" });
     await expect(node.propose(append("a", ["x"]))).rejects.toMatchObject({ code: "outcome-unknown" });
     expect(await failed).toBeInstanceOf(NodeError);
+    // Whoever asks later hears of it all the same.
+    expect(await new Promise<NodeError>((resolve) => node.onFailure(resolve))).toMatchObject({ code: "unavailable" });
     await expect(node.propose(append("a", ["y"]))).rejects.toMatchObject({ code: "unavailable" });
     await expect(node.barrier()).rejects.toMatchObject({ code: "unavailable" });
     expect(node.phase).toBe("failed");

@@ -15,5 +15,6 @@ export const SERVING: NodeStatus = {
   waitingProposals: 2,
   waitingReaders: 4,
   streams: 5,
+  compaction: { segmentsRewritten: 0, bytesGivenBack: 0, dirtyBytes: 0 },
   snapshotPosition: 6,
 };

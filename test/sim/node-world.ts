@@ -28,6 +28,13 @@ const LIMITS = {
     replayBytesMax: 16 * KIB,
     entryBytesMax: 16 * KIB,
     lowWaterBytes: 0,
+    compactionDirtyBytesMin: 4 * KIB,
+    compactionDirtyShareMin: 0.3,
+    compactionGainShareMin: 0.05,
+    compactionMapBytesMax: 2 * KIB,
+    rollEveryMs: 3_000,
+    rewriteGainBytesMin: 4 * KIB,
+    rewriteRunBytesMax: 64 * KIB,
   },
   log: {
     ...LOG_LIMITS,

@@ -29,6 +29,7 @@ const PROMISED: readonly string[] = [
   "start failed",
   "event: snapshot",
   "event: segments-dropped",
+  "event: segments-rewritten",
   "client: acknowledged",
   "client: unknown",
   "client: duplicates",

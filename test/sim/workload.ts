@@ -1,16 +1,18 @@
 /**
  * Clients: producers that append, pipeline, retry with the same sequence what they do not know the outcome of, and
- * sometimes retry what they do; transactions over two streams; a cursor; trims; readers.
+ * sometimes retry what they do; transactions over two streams; a cursor; trims; a table under compaction; readers.
  */
 import { assert } from "../../src/lib/assert.ts";
 import { text, utf8 } from "../../src/lib/bytes.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
+import type { StreamRecord } from "../../src/record/record.ts";
 import { checkBatch, decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { AppendCommand, Command, CommandResult } from "../../src/wire/command.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
-import { History, payloadOf, type ReadRecord, type SentBatch, Violation } from "./history.ts";
+import { History, payloadOf, type SentBatch, Violation } from "./history.ts";
+import { Table, TABLE_RETENTION, TABLE_STREAM } from "./table.ts";
 
 const PRODUCERS = 4;
 const SHARED_STREAM = "shared";
@@ -26,6 +28,8 @@ type Producer = {
   readonly unacknowledged: SentBatch[];
   readonly acknowledged: SentBatch[];
 };
+
+type Found = { readonly offset: number; readonly record: StreamRecord };
 
 export type WorkloadCounts = {
   acknowledged: number;
@@ -48,12 +52,14 @@ export class Workload {
   };
   readonly #prng: Prng;
   readonly #producers: readonly Producer[];
+  readonly #table: Table;
   #cursorSent = 0;
   #cursorAcknowledged = 0;
   #pairs = 0;
 
   constructor(prng: Prng) {
     this.#prng = prng.fork("workload");
+    this.#table = new Table(prng.fork("table"));
     this.#producers = Array.from({ length: PRODUCERS }, (_, place) => ({
       id: `p${place}`,
       stream: place < 2 ? SHARED_STREAM : `own/${place}`,
@@ -69,7 +75,9 @@ export class Workload {
 
   /** What a client does first after it reached a server: makes sure of its streams, and settles what it does not know. */
   async begin(node: LogNode): Promise<void> {
-    await Promise.all(this.streams.map((stream) => this.#propose(node, { kind: "create", stream, closed: false })));
+    const create = { kind: "create", closed: false } as const;
+    await this.#propose(node, { ...create, stream: TABLE_STREAM, retention: TABLE_RETENTION });
+    await Promise.all(this.streams.map((stream) => this.#propose(node, { ...create, stream })));
     await Promise.all(
       this.#producers.flatMap((producer) =>
         producer.unacknowledged.map((batch) => this.#append(node, producer, batch)),
@@ -90,12 +98,19 @@ export class Workload {
     let partial = false;
     for (const name of this.streams) {
       const stream = node.machine.stream(name);
-      const { records, damaged } =
+      const { records: read, damaged } =
         stream === undefined ? { records: [], damaged: false } : await this.#readAll(node, name);
+      const records = read.map(({ offset, record }) => ({ offset, payload: payloadIn(record) }));
       this.history.check(name, stream?.firstOffset ?? 0, records, damaged || isBlocked(node));
       partial ||= damaged || isBlocked(node);
       const side = PAIR.findIndex((pair) => pair === name);
       for (const { payload } of records) pairs[side]?.add(payload.split("/")[1] ?? "");
+    }
+    const table = node.machine.stream(TABLE_STREAM);
+    if (table !== undefined) {
+      const { records, damaged } = await this.#readAll(node, TABLE_STREAM);
+      const rows = records.map(({ offset, record: { key, value } }) => ({ offset, key, value }));
+      this.#table.check(rows, damaged || isBlocked(node));
     }
     const [left = new Set(), right = new Set()] = pairs;
     const torn = [...left].filter((pair) => !right.has(pair)).concat([...right].filter((pair) => !left.has(pair)));
@@ -111,7 +126,8 @@ export class Workload {
   #act(node: LogNode): Promise<void> {
     const prng = this.#prng;
     const dice = prng.below(100);
-    if (dice < 70) return this.#appendNew(node, prng.pick(this.#producers));
+    if (dice < 55) return this.#appendNew(node, prng.pick(this.#producers));
+    if (dice < 70) return this.#writeTable(node);
     if (dice < 78) return this.#appendPair(node);
     if (dice < 86) return this.#moveCursor(node);
     if (dice < 90) return this.#trim(node);
@@ -143,7 +159,7 @@ export class Workload {
     const command: AppendCommand = {
       kind: "append",
       stream: batch.stream,
-      batch: sealed(batch.payloads),
+      batch: sealed(recordsOf(batch.payloads)),
       close: false,
       producer: { id: producer.id, epoch: 0, sequence: batch.sequence },
     };
@@ -175,7 +191,7 @@ export class Workload {
     const operations = batches.map((batch): AppendCommand => ({
       kind: "append",
       stream: batch.stream,
-      batch: sealed(batch.payloads),
+      batch: sealed(recordsOf(batch.payloads)),
       close: false,
     }));
     const result = await this.#propose(node, { kind: "transaction", conditions: [], operations });
@@ -189,6 +205,14 @@ export class Workload {
       this.history.acknowledged(batch, part.firstOffset);
     });
     this.counts.acknowledged += 1;
+  }
+
+  /** Not retried: whoever does not know what came of it writes a newer version some time. */
+  async #writeTable(node: LogNode): Promise<void> {
+    const write = this.#table.write(this.#filler());
+    const batch = sealed(write.records);
+    const result = await this.#propose(node, { kind: "append", stream: TABLE_STREAM, batch, close: false });
+    if (result?.kind === "appended") this.#table.acknowledged(write);
   }
 
   async #moveCursor(node: LogNode): Promise<void> {
@@ -220,8 +244,8 @@ export class Workload {
       throw new Violation(`I7: a read of ${stream.name} from ${from} skipped records`);
   }
 
-  async #readAll(node: LogNode, name: string): Promise<{ records: ReadRecord[]; damaged: boolean }> {
-    const records: ReadRecord[] = [];
+  async #readAll(node: LogNode, name: string): Promise<{ records: Found[]; damaged: boolean }> {
+    const records: Found[] = [];
     for (let from = node.machine.stream(name)?.firstOffset ?? 0; ;) {
       const stream = node.machine.stream(name);
       if (stream === undefined || from >= stream.nextOffset) return { records, damaged: false };
@@ -237,7 +261,7 @@ export class Workload {
         if (!decoded.ok) throw new Violation(`I13: a batch of ${name} was served damaged: ${decoded.error.message}`);
         for (const { offsetDelta, record } of decoded.value.records) {
           const offset = firstOffset + offsetDelta;
-          if (offset >= from) records.push({ offset, payload: text(record.value ?? new Uint8Array()) ?? "(not text)" });
+          if (offset >= from) records.push({ offset, record });
         }
       }
       if (read.value.nextOffset <= from) throw new Violation(`I7: a read of ${name} from ${from} does not get on`);
@@ -269,10 +293,16 @@ function isBlocked(node: LogNode): boolean {
   return damage.length > 0 && appliedIndex < lastIndex;
 }
 
-function sealed(payloads: readonly string[]): BatchRef {
-  const checked = checkBatch(encodeBatch(payloads.map((payload) => ({ value: utf8(payload) }))), {
-    batchBytesMax: BYTES_MAX,
-  });
+function recordsOf(payloads: readonly string[]): StreamRecord[] {
+  return payloads.map((payload) => ({ value: utf8(payload) }));
+}
+
+function payloadIn({ value }: StreamRecord): string {
+  return text(value ?? new Uint8Array()) ?? "(not text)";
+}
+
+function sealed(records: readonly StreamRecord[]): BatchRef {
+  const checked = checkBatch(encodeBatch(records), { batchBytesMax: BYTES_MAX });
   assert(checked.ok, "what was just encoded is a batch");
   return checked.value;
 }

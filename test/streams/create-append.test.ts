@@ -28,6 +28,8 @@ describe("create", () => {
       contentType: "text/plain",
       expiry: { kind: "never" },
       retention: {},
+      compactedBefore: 0,
+      tombstonesBefore: 0,
       firstOffset: 0,
       nextOffset: 3,
       closed: false,

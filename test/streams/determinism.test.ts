@@ -55,7 +55,10 @@ function sightsOf(machine: StreamsMachine): string[] {
       ...(unlinked > 0 ? ["full subscription"] : []),
     ]);
   if (machine.streamCount > streams.length) seen.push("something late");
-  for (const { deleted, forkedFrom, firstOffset, retention, expiresAtMs } of streams) {
+  for (const { deleted, forkedFrom, firstOffset, retention, expiresAtMs, ...frontiers } of streams) {
+    if (frontiers.compactedBefore > 0) seen.push("compacted stream");
+    if (frontiers.tombstonesBefore > 0) seen.push("stream without old tombstones");
+    if (retention.compaction !== undefined) seen.push("compaction");
     if (deleted) seen.push("soft-deleted stream");
     if (forkedFrom !== undefined) seen.push(forkedFrom.partialBytes > 0 ? "fork in a record" : "fork");
     if (firstOffset > 0) seen.push("trimmed stream");
@@ -183,6 +186,9 @@ describe("the same entries", () => {
       "fork in a record",
       "trimmed stream",
       "retention",
+      "compaction",
+      "compacted stream",
+      "stream without old tombstones",
       "expiry",
     ];
     expect(expected.filter((what) => !met.has(what))).toEqual([]);

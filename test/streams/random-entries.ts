@@ -10,6 +10,7 @@ import type {
   CreateCommand,
   Expiry,
   ProducerTag,
+  Retention,
   TransactionOperation,
 } from "../../src/wire/command.ts";
 import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
@@ -47,6 +48,13 @@ export const TIGHT_BUT_PROMPT: StreamsLimits = { ...TIGHT, duePerEntryMax: 1_000
 
 const NAMES = ["a", "b", "events/a", "events/b", "events/c", "wake"];
 const PATTERNS = ["events/*", "**", "*", "none/*"];
+const RETENTIONS: readonly Retention[] = [
+  {},
+  { maxBytes: 5 },
+  { maxAgeMs: 7 },
+  { compaction: { tombstoneMs: 9 } },
+  { maxAgeMs: 7, compaction: { tombstoneMs: 3 } },
+];
 const CONTENT_TYPES = ["text/plain", "application/json"];
 const PRODUCERS = ["p", "q", "r"];
 const CURSORS = ["c", "d", "e"];
@@ -103,10 +111,10 @@ class Draw {
     if (roll < 54) return { kind: "delete", stream: this.#name(), ...this.#incarnation() };
     if (roll < 57) return { kind: "touch", streams: [this.#name(), this.#name()] };
     if (roll < 60) return { kind: "trim", stream: this.#name(), before: this.#prng.below(6) };
-    if (roll < 63)
-      return { kind: "settings", stream: this.#name(), retention: this.#prng.chance(0.5) ? {} : { maxBytes: 5 } };
-    if (roll < 67) return this.#cursor();
-    if (roll < 78) return this.#transaction();
+    if (roll < 63) return { kind: "settings", stream: this.#name(), retention: this.#prng.pick(RETENTIONS) };
+    if (roll < 66) return this.#compact();
+    if (roll < 69) return this.#cursor();
+    if (roll < 79) return this.#transaction();
     return this.#subscription();
   }
 
@@ -119,9 +127,21 @@ class Draw {
       closed: chance(0.1),
       ...(chance(0.4) && { contentType: this.#prng.pick(CONTENT_TYPES) }),
       ...(chance(0.3) && { expiry: this.#expiry() }),
-      ...(chance(0.2) && { retention: { maxAgeMs: 7 } }),
+      ...(chance(0.4) && { retention: this.#prng.pick(RETENTIONS) }),
       ...(fork && { fork: this.#fork() }),
       ...(chance(0.5) && { batch: this.#batch() }),
+    };
+  }
+
+  #compact(): Command {
+    const stream = this.#name();
+    const view = this.#machine.stream(stream);
+    return {
+      kind: "compact",
+      stream,
+      incarnation: this.#prng.chance(0.9) ? (view?.incarnation ?? 0) : 1,
+      before: this.#prng.below((view?.nextOffset ?? 2) + 2),
+      tombstonesBefore: this.#prng.below((view?.compactedBefore ?? 0) + 2),
     };
   }
 

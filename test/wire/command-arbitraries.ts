@@ -44,7 +44,7 @@ const expiry = fc.oneof(
   shape<Expiry>({ ...kind("sliding"), ttlSeconds: int }),
   shape<Expiry>({ ...kind("absolute"), atMs: int }),
 );
-const retention = shape<object>({}, { maxAgeMs: int, maxBytes: int });
+const retention = shape<object>({}, { maxAgeMs: int, maxBytes: int, compaction: shape({ tombstoneMs: int }) });
 const fork = shape<ForkPoint>({ source: name, incarnation: int, partialBytes: int }, { offset: int });
 const create = shape<CreateCommand>(
   { ...kind("create"), stream: name, closed: fc.boolean() },
@@ -112,6 +112,7 @@ const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
   }),
   "subscription-release": shape({ ...kind("subscription-release"), ...fence }),
   "subscription-failed": shape({ ...kind("subscription-failed"), ...fence, retryAtMs: int }),
+  "compact": shape({ ...kind("compact"), stream: name, incarnation: int, before: int, tombstonesBefore: int }),
 };
 
 const code = fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[]));

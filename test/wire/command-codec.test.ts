@@ -117,6 +117,14 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
     { kind: "subscription-failed", id: "s", generation: 2, wakeId: "w", retryAtMs: 5 },
     "01" + "11" + "0173" + "02" + "0177" + "05",
   ],
+  [
+    { kind: "settings", stream: "a", retention: { maxBytes: 5, compaction: { tombstoneMs: 7 } } },
+    "01" + "05" + "0161" + "060507",
+  ],
+  [
+    { kind: "compact", stream: "a", incarnation: 3, before: 6, tombstonesBefore: 2 },
+    "01" + "12" + "0161" + "03" + "06" + "02",
+  ],
 ];
 
 const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])[] = [

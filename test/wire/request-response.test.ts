@@ -82,6 +82,19 @@ describe("golden requests", () => {
       0xffff_ffff,
       goldenHex("0b000000 01 03 0000 ffffffff", "02c3bc"),
     ],
+    [
+      "W120: a listing",
+      { kind: "list", prefix: "a/", after: "", limit: 200 },
+      8,
+      goldenHex("0e000000 01 09 0000 08000000", "02612f 00 c801"),
+    ],
+    [
+      "W122: the place of a time",
+      { kind: "locate", stream: "a", incarnation: 9, atMs: 300 },
+      8,
+      goldenHex("0e000000 01 0a 0000 08000000", "0161 ac02 01 09"),
+    ],
+    ["W123: a cursor", { kind: "cursor-get", name: "c" }, 8, goldenHex("0a000000 01 0d 0000 08000000", "0163")],
   ])("%s", (_what, value, id, golden) => {
     expect(hex(encodeRequest(value, id))).toBe(golden);
     const frame = frameOf(goldenBytes(golden));
@@ -114,9 +127,48 @@ describe("golden responses", () => {
     ],
     [
       "W84: a description",
-      { kind: "description", position: 12, ...stream, createdAtMs: 1_700_000_000_000 },
-      goldenHex("1f000000 01 82 0000 07000000", "0c", FACTS_HEX, "80d095ffbc31"),
+      {
+        kind: "description",
+        position: 12,
+        ...stream,
+        createdAtMs: 1_700_000_000_000,
+        expiry: { kind: "never" },
+        retention: {},
+        compactedBefore: 0,
+      },
+      goldenHex("23000000 01 82 0000 07000000", "0c", FACTS_HEX, "80d095ffbc31 00 00 00 00"),
     ],
+    [
+      "W124: a description in full",
+      {
+        kind: "description",
+        position: 12,
+        ...stream,
+        createdAtMs: 300,
+        expiry: { kind: "sliding", ttlSeconds: 60 },
+        expiresAtMs: 301,
+        retention: { maxBytes: 2, compaction: { tombstoneMs: 3 } },
+        compactedBefore: 4,
+        forkedFrom: { stream: "s", offset: 5, partialBytes: 6 },
+      },
+      goldenHex("28000000 01 82 0000 07000000", "0c", FACTS_HEX, "ac02 03 013c ad02 06 02 03 04 0173 05 06"),
+    ],
+    [
+      "W120: a page of streams",
+      { kind: "stream-list", position: 12, streams: [{ name: "a", ...stream, createdAtMs: 300 }], next: "a" },
+      goldenHex("21000000 01 8a 0000 07000000", "0c 01 0161", FACTS_HEX, "ac02 01 0161"),
+    ],
+    [
+      "W122: a place",
+      { kind: "located", position: 12, incarnation: 5, offset: 300 },
+      goldenHex("0c000000 01 8b 0000 07000000", "0c 05 ac02"),
+    ],
+    [
+      "W123: a cursor's value",
+      { kind: "cursor", position: 12, value: utf8("v") },
+      goldenHex("0c000000 01 90 0000 07000000", "0c 01 0176"),
+    ],
+    ["W123: no cursor", { kind: "cursor", position: 12 }, goldenHex("0a000000 01 90 0000 07000000", "0c 00")],
     [
       "W85: overloaded",
       { kind: "error", position: 0, code: "overloaded", message: "busy", retryAfterSeconds: 1 },
@@ -173,7 +225,7 @@ describe("requests that are refused", () => {
   });
 
   it.each<[string, string, number, (body: ByteWriter) => unknown]>([
-    ["W6: a kind that is not known", "malformed-frame", 9, () => 0],
+    ["W6: a kind that is not known", "malformed-frame", 99, () => 0],
     ["W66: a response", "malformed-frame", 128, () => 0],
     ["W70: an empty command", "malformed-frame", 1, () => 0],
     ["W42: no command", "malformed-frame", 1, (body) => body.blob(Uint8Array.of(0)).varint(0)],
@@ -274,6 +326,11 @@ describe("requests that are refused", () => {
     ["W13: a description of a name that is none", "malformed-name", 3, (body) => body.string("")],
     ["W14: a name that is too long", "malformed-name", 3, (body) => body.string("x".repeat(1_025))],
     ["W4: a name that is not UTF-8", "malformed-frame", 3, (body) => body.blob(Uint8Array.of(0xff))],
+    ["W120: a prefix longer than any name", "malformed-frame", 9, (body) => body.string("x".repeat(1_025)).u8(0).u8(1)],
+    ["W120: bytes behind a listing", "malformed-frame", 9, (body) => body.string("").string("").varint(1).u8(0)],
+    ["W122: a time in a name that is none", "malformed-name", 10, (body) => body.string("").varint(1).u8(0)],
+    ["W122: a flag that is neither", "malformed-frame", 10, (body) => body.string("a").varint(1).u8(2)],
+    ["W123: bytes behind a cursor", "malformed-frame", 13, (body) => body.string("a").u8(0)],
   ])("%s", (_what, expected, kind, write) => {
     expect(code(request(kind, write))).toBe(expected);
   });
@@ -316,6 +373,12 @@ describe("responses that are refused", () => {
     ["W82: a flag that is neither", 129, (body) => facts(body).varint(0).u8(2).varint(0)],
     ["W82: bytes behind the batches", 129, (body) => facts(body).varint(0).u8(1).varint(0).u8(0)],
     ["W84: a description cut short", 130, (body) => facts(body)],
+    ["W124: an unknown part of a description", 130, (body) => facts(body).varint(0).u8(4).u8(0).u8(0).u8(0)],
+    ["W124: an expiry that is none", 130, (body) => facts(body).varint(0).u8(0).u8(3).u8(0).u8(0)],
+    ["W120: more streams than bytes", 138, (body) => body.varint(1).varint(2 ** 16)],
+    ["W120: a flag that is neither", 138, (body) => body.varint(1).varint(0).u8(2)],
+    ["W122: bytes behind a place", 139, (body) => body.varint(1).varint(1).varint(1).u8(0)],
+    ["W123: a value cut short", 144, (body) => body.varint(1).u8(1).varint(5).u8(0)],
     ["W85: an unknown part", 131, (body) => body.varint(1).string("internal").string("").u8(4)],
   ])("%s", (_what, kind, write) => {
     expect(response(kind, write)).toMatchObject({ ok: false, error: { code: "malformed-frame" } });

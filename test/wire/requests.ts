@@ -71,6 +71,12 @@ export const arbitraryRequest: fc.Arbitrary<Request> = fc.oneof(
     { requiredKeys: ["kind", "stream", "from", "offset", "maxBytes", "waitMs"] },
   ),
   fc.record({ kind: fc.constant("describe" as const), stream: name }),
+  fc.record({ kind: fc.constant("list" as const), prefix: word, after: word, limit: number }),
+  fc.record(
+    { kind: fc.constant("locate" as const), stream: name, incarnation: number, atMs: number },
+    { requiredKeys: ["kind", "stream", "atMs"] },
+  ),
+  fc.record({ kind: fc.constant("cursor-get" as const), name: word }),
 );
 
 const facts = { incarnation: number, contentType, firstOffset: number, tail: number, closed: fc.boolean() };
@@ -108,7 +114,55 @@ export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(
       maxLength: 4,
     }),
   }),
-  fc.record({ kind: fc.constant("description" as const), position: number, ...facts, createdAtMs: number }),
+  fc.record(
+    {
+      kind: fc.constant("description" as const),
+      position: number,
+      ...facts,
+      createdAtMs: number,
+      expiry: fc.oneof(
+        fc.record({ kind: fc.constant("sliding" as const), ttlSeconds: number }),
+        fc.record({ kind: fc.constant("absolute" as const), atMs: number }),
+        fc.constant({ kind: "never" as const }),
+      ),
+      expiresAtMs: number,
+      retention: fc.record(
+        { maxAgeMs: number, maxBytes: number, compaction: fc.record({ tombstoneMs: number }) },
+        { requiredKeys: [] },
+      ),
+      compactedBefore: number,
+      forkedFrom: fc.record({ stream: name, offset: number, partialBytes: number }),
+    },
+    {
+      requiredKeys: [
+        "kind",
+        "position",
+        "incarnation",
+        "contentType",
+        "firstOffset",
+        "tail",
+        "closed",
+        "createdAtMs",
+        "expiry",
+        "retention",
+        "compactedBefore",
+      ],
+    },
+  ),
+  fc.record(
+    {
+      kind: fc.constant("stream-list" as const),
+      position: number,
+      streams: fc.array(fc.record({ name, ...facts, createdAtMs: number }), { maxLength: 4 }),
+      next: name,
+    },
+    { requiredKeys: ["kind", "position", "streams"] },
+  ),
+  fc.record({ kind: fc.constant("located" as const), position: number, incarnation: number, offset: number }),
+  fc.record(
+    { kind: fc.constant("cursor" as const), position: number, value: fc.uint8Array({ maxLength: 20 }) },
+    { requiredKeys: ["kind", "position"] },
+  ),
   fc.record(
     {
       kind: fc.constant("error" as const),

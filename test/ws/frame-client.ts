@@ -133,6 +133,9 @@ export function encode(request: Request | SocketRequest, id: number): Uint8Array
     case "command":
     case "read":
     case "describe":
+    case "list":
+    case "locate":
+    case "cursor-get":
       return encodeRequest(request, id);
     default:
       return encodeSocketRequest(request, id);

@@ -90,6 +90,48 @@ describe("W108: a subscriber that does not read", () => {
     client.close();
   });
 
+  it("of many streams is bounded, too, then closed with the place to go on at", async () => {
+    server = await startWsServer({
+      stalledPeerMs: 400,
+      checkEveryMs: 20,
+      sendBufferBytes: 64 * 1024,
+      closeGraceMs: 60_000,
+      releaseAfterMs: 50,
+    });
+    const records = 100;
+    for (const name of ["a", "b"]) await fill(server.url, name, records, 100_000);
+    const streams = ["a", "b"].map((stream) => ({ stream, from: "start", offset: 0 }) as const);
+    const follow = { kind: "follow", streams, credit: MUCH, markEveryMs: 0 } as const;
+    const peer = await RawPeer.open(server.url);
+    peer.socket.pause();
+    peer.write(rawMessage(OPCODE.binary, encode(follow, 1)));
+    await until(() => (server as WsServer).dropped() === 1);
+    expect(server.readers()).toBe(0);
+    peer.socket.resume();
+    const { answers, code } = await drain(peer);
+    expect(code).toBe(1008);
+    const end = answers.at(-1);
+    if (end?.kind !== "follow-end") throw new Error(`the last answer is "${end?.kind}"`);
+    expect(end.reason).toBe("slow");
+    const sent = answers.flatMap((answer) => (answer.kind === "follow-records" ? answer.batches : []));
+    expect(sent.length).toBeLessThan(2 * records);
+    // W119: everything before its place was sent, and the rest is from there on.
+    const client = await FrameClient.open(server.url);
+    client.send(1, { ...follow, notBefore: end.next });
+    expect(await client.next(1)).toMatchObject({ kind: "following" });
+    const all = [...sent];
+    while (all.length < 2 * records) {
+      const answer = await client.next(1);
+      if (answer.kind !== "follow-records") throw new Error(answer.kind);
+      all.push(...answer.batches);
+    }
+    const places = all.map(({ stream, firstOffset }) => `${stream} ${firstOffset}`);
+    expect(places).toEqual(
+      [0, 1].flatMap((stream) => Array.from({ length: records }, (_, offset) => `${stream} ${offset}`)),
+    );
+    client.close();
+  });
+
   it("is cut off if it does not take even its goodbye", async () => {
     server = await startWsServer({ stalledPeerMs: 30, checkEveryMs: 10, sendBufferBytes: 64 * 1024, closeGraceMs: 30 });
     await fill(server.url, "big", 200, 100_000);

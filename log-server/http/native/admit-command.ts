@@ -46,6 +46,7 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "subscription-ack":
     case "subscription-release":
     case "subscription-failed":
+    case "compact":
       throw new HttpError("malformed-command", `"${command.kind}" does not come in a frame`);
     default:
       return unreachable(command);

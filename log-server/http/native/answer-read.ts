@@ -1,8 +1,9 @@
 /** Answers `read` and `describe` frames: batches as stored, with what is known of the stream. */
 import { utf8 } from "../../../src/lib/bytes.ts";
-import type { Offset } from "../../../src/record/offset.ts";
+import type { Incarnation, Offset } from "../../../src/record/offset.ts";
 import type { DescribeRequest, ReadRequest } from "../../../src/wire/request.ts";
-import type { Response, StreamFacts } from "../../../src/wire/response.ts";
+import type { Response } from "../../../src/wire/response.ts";
+import type { StreamDetails, StreamFacts } from "../../../src/wire/stream-facts.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
@@ -12,7 +13,23 @@ import { waitForChange } from "../stream-routes/live-wait.ts";
 
 export async function answerDescribe(context: HttpContext, request: DescribeRequest): Promise<Response> {
   const stream = await findStream(context, request.stream, undefined);
-  return { kind: "description", position: context.node.position, ...factsOf(stream), createdAtMs: stream.createdAtMs };
+  return { kind: "description", position: context.node.position, ...factsOf(stream), ...detailsOf(context, stream) };
+}
+
+export function detailsOf({ node }: HttpContext, stream: StreamView): StreamDetails {
+  const { createdAtMs, expiry, expiresAtMs, retention, compactedBefore, forkedFrom } = stream;
+  const source = forkedFrom === undefined ? undefined : node.machine.streamById(forkedFrom.streamId);
+  return {
+    createdAtMs,
+    expiry,
+    ...(expiresAtMs !== undefined && { expiresAtMs }),
+    retention,
+    compactedBefore,
+    ...(forkedFrom !== undefined &&
+      source !== undefined && {
+        forkedFrom: { stream: source.name, offset: forkedFrom.offset, partialBytes: forkedFrom.partialBytes },
+      }),
+  };
 }
 
 /** `wait` opens the wait, and is called only where there is something to wait for. */
@@ -24,9 +41,7 @@ export async function answerRead(
   const { node, limits } = context;
   let stream = await findStreamToRead(context, request.stream, undefined);
   node.touch(request.stream);
-  if (request.incarnation !== undefined && request.incarnation !== stream.incarnation) {
-    throw new HttpError("stream-gone", "the stream that was read is deleted; another has its name now");
-  }
+  checkIncarnation(stream, request.incarnation);
   const from = startOf(request, stream, node.tailKnown);
   const waitMs = Math.min(request.waitMs, limits.frameWaitMsMax);
   if (waitMs > 0 && from >= stream.nextOffset && !stream.closed && node.tailKnown) {
@@ -68,6 +83,12 @@ export async function answerRead(
   };
 }
 
+/** A token of a deleted stream never reads its successor. */
+export function checkIncarnation(stream: StreamView, incarnation: Incarnation | undefined): void {
+  if (incarnation !== undefined && incarnation !== stream.incarnation)
+    throw new HttpError("stream-gone", "the stream that was read is deleted; another has its name now");
+}
+
 function startOf(request: ReadRequest, stream: StreamView, tailKnown: boolean): Offset {
   switch (request.from) {
     case "start":
@@ -91,13 +112,18 @@ function trimmed(firstOffset: Offset): HttpError {
   });
 }
 
-function factsOf(stream: StreamView): StreamFacts {
+export function factsOf(stream: StreamView): StreamFacts {
   const { incarnation, contentType, firstOffset, nextOffset, closed } = stream;
   return { incarnation, contentType, firstOffset, tail: nextOffset, closed };
 }
 
+/** A name is long only by intent. */
+const LISTED_STREAM_BYTES = 128;
+
 /** Roughly, for the bound on a whole answer. */
 export function responseBytes(response: Response): number {
+  if (response.kind === "stream-list") return 256 + response.streams.length * LISTED_STREAM_BYTES;
+  if (response.kind === "cursor") return 256 + (response.value?.length ?? 0);
   if (response.kind !== "records") return 256;
   let bytes = 256 + utf8(response.contentType).length;
   for (const batch of response.batches) bytes += batch.bytes.length + 24;

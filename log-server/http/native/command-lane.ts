@@ -92,7 +92,8 @@ function isEarly(admitted: Result<Command, unknown>): boolean {
   return !admitted.ok && admitted.error instanceof HttpError && admitted.error.code === "stream-not-found";
 }
 
-function countAppends(context: HttpContext, admitted: Command, result: CommandResult): void {
+/** What was appended by a command that took effect. */
+export function countAppends(context: HttpContext, admitted: Command, result: CommandResult): void {
   if (admitted.kind === "append" && admitted.batch !== undefined && result.kind === "appended" && !result.duplicate) {
     context.observer.appended(admitted.batch.span, admitted.batch.length);
   } else if (

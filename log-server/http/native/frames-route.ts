@@ -6,7 +6,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { concat } from "../../../src/lib/bytes.ts";
 import { type Frame, splitFrames } from "../../../src/wire/frame.ts";
-import { decodeRequest, type Request } from "../../../src/wire/request.ts";
+import { decodeRequest, type QueryRequest } from "../../../src/wire/request.ts";
 import { encodeResponse, type Response } from "../../../src/wire/response.ts";
 import { bodyOf } from "../body.ts";
 import { mediaType, normalizeContentType } from "../content-type.ts";
@@ -76,7 +76,7 @@ async function query(
   context: HttpContext,
   requests: NativeRequests,
   reply: FastifyReply,
-  request: Exclude<Request, { readonly kind: "command" }>,
+  request: QueryRequest,
   bytesBefore: number,
 ): Promise<Response> {
   if (bytesBefore > context.limits.framesResponseBytesMax) {

@@ -2,7 +2,8 @@
  * What the native protocol's requests mean, whatever carries their frames: the frames route uses it, and the root hands
  * it to the WebSocket face, which knows it by a port of its own.
  */
-import type { DescribeRequest, ReadRequest } from "../../../src/wire/request.ts";
+import { unreachable } from "../../../src/lib/assert.ts";
+import type { QueryRequest } from "../../../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../../../src/wire/response.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
@@ -10,6 +11,7 @@ import type { LiveResponse } from "../live-responses.ts";
 import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 import { answerDescribe, answerRead } from "./answer-read.ts";
+import { answerCursor, answerList, answerLocate } from "./answer-look-up.ts";
 import { CommandLane } from "./command-lane.ts";
 import { errorResponse } from "./error-response.ts";
 
@@ -27,12 +29,24 @@ export class NativeRequests {
 
   /** Never rejects. `wait` opens a wait at the tail, and is called only where there is something to wait for. */
   async query(
-    request: ReadRequest | DescribeRequest,
+    request: QueryRequest,
     wait: (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">,
   ): Promise<Response> {
     try {
-      if (request.kind === "describe") return await answerDescribe(this.#context, request);
-      return await answerRead(this.#context, request, wait);
+      switch (request.kind) {
+        case "read":
+          return await answerRead(this.#context, request, wait);
+        case "describe":
+          return await answerDescribe(this.#context, request);
+        case "list":
+          return await answerList(this.#context, request);
+        case "locate":
+          return await answerLocate(this.#context, request);
+        case "cursor-get":
+          return await answerCursor(this.#context, request);
+        default:
+          return unreachable(request);
+      }
     } catch (error) {
       return this.failure(error);
     }

@@ -35,7 +35,19 @@ export async function readChunk(
   from: Offset,
   bytesMax: number,
 ): Promise<Chunk> {
-  if (from >= known.nextOffset) return chunkAt(context, known, from, []);
+  let next = from;
+  while (next < known.nextOffset) {
+    const piece = await readPiece(context, known, next, bytesMax);
+    if (piece.values.length > 0) return chunkAt(context, known, piece.nextOffset, piece.values);
+    // Compaction has left nothing there: on to what follows.
+    next = piece.nextOffset;
+  }
+  return chunkAt(context, known, next, []);
+}
+
+type Piece = { readonly values: readonly Uint8Array[]; readonly nextOffset: Offset };
+
+async function readPiece(context: HttpContext, known: StreamView, from: Offset, bytesMax: number): Promise<Piece> {
   const read = await context.node.read(known, from, { maxBytes: bytesMax });
   if (!read.ok) {
     if (read.error.code === "offset-trimmed") throw trimmed(known, read.error.firstOffset);
@@ -59,7 +71,7 @@ export async function readChunk(
   }
   if (read.value.nextOffset <= from) throw new HttpError("damaged", `no record is stored at offset ${from}`);
   context.observer.read(values.length, bytes);
-  return chunkAt(context, known, read.value.nextOffset, values);
+  return { values, nextOffset: read.value.nextOffset };
 }
 
 /** The values as a body of the stream's content type. */

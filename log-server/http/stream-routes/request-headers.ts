@@ -2,12 +2,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Expiry, ProducerTag } from "../../../src/wire/command.ts";
 import { normalizeContentType } from "../content-type.ts";
-import { header, integerHeader } from "../header-values.ts";
+import { header, integerHeader, parseTimestamp } from "../header-values.ts";
 import { HttpError } from "../http-error.ts";
 import type { HttpLimits } from "../limits.ts";
 
-/** RFC 3339. */
-const TIMESTAMP = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$/;
 /** Visible characters and spaces inside: what goes through proxies unchanged. */
 const PRINTABLE = /^[\x20-\x7e\x80-\xff]+$/;
 
@@ -65,8 +63,7 @@ export function expiryHeaders(headers: IncomingHttpHeaders, limits: HttpLimits):
     return { kind: "sliding", ttlSeconds };
   }
   if (expiresAt === undefined) return undefined;
-  const atMs = TIMESTAMP.test(expiresAt) ? Date.parse(expiresAt) : Number.NaN;
-  if (!Number.isSafeInteger(atMs) || atMs < 0)
-    throw new HttpError("malformed-header", "Stream-Expires-At must be an RFC 3339 timestamp");
+  const atMs = parseTimestamp(expiresAt);
+  if (atMs === undefined) throw new HttpError("malformed-header", "Stream-Expires-At must be an RFC 3339 timestamp");
   return { kind: "absolute", atMs };
 }

@@ -12,6 +12,7 @@ import { describeError } from "../error-answer.ts";
 import type { FlatHeaders } from "../http-error.ts";
 import type { LiveResponse } from "../live-responses.ts";
 import { randomU32 } from "../random.ts";
+import { sendPiece } from "../send-piece.ts";
 import type { ReadQuery } from "../stream-url.ts";
 import type { StreamView } from "../../streams/views.ts";
 import { type Chunk, readChunk } from "./chunk.ts";
@@ -74,7 +75,7 @@ async function sendEvents(
       cursor = laterCursor(cursor, nextCursor(undefined, clock.now(), 0));
       const end = control(chunk, cursor);
       const events = chunk.values.length === 0 ? end : Buffer.concat([dataEvent(chunk.values, known.contentType), end]);
-      await send(context, raw, live, events);
+      await sendPiece(context, raw, live, events);
       if (chunk.closed) return;
       from = chunk.nextOffset;
       greeted = true;
@@ -90,22 +91,5 @@ function control(chunk: Chunk, cursor: string): Uint8Array {
     ...(!chunk.closed && { streamCursor: cursor }),
     ...(chunk.upToDate && { upToDate: true }),
     ...(chunk.closed && { streamClosed: true }),
-  });
-}
-
-/** Writes, and waits until the socket has room again. A reader that takes nothing for too long is cut off. */
-async function send(context: HttpContext, raw: ServerResponse, live: LiveResponse, bytes: Uint8Array): Promise<void> {
-  if (raw.write(bytes) || !live.connected) return;
-  await new Promise<void>((resolve) => {
-    const timer = context.node.clock.schedule(context.limits.stalledReaderMs, () => {
-      context.observer.slowReaderDropped();
-      raw.destroy();
-    });
-    const finish = (): void => {
-      timer.cancel();
-      raw.off("drain", finish).off("close", finish);
-      resolve();
-    };
-    raw.once("drain", finish).once("close", finish);
   });
 }

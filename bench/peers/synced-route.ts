@@ -1,7 +1,7 @@
 /**
  * The floor of what is promised: a bare route that answers once the body is synced. One gathered write and one
  * `fdatasync` at a time into a preallocated file, and whatever comes meanwhile joins the next; no checksum, no order,
- * no state, no recovery. `node bench/synced-route.ts FILE`
+ * no state, no recovery. `node bench/peers/synced-route.ts FILE`
  */
 import { open } from "node:fs/promises";
 import { fastify } from "fastify";

@@ -1,0 +1,49 @@
+/** Answers `list`, `locate` and `cursor-get` frames, and whoever else lists, each at a linearizable point. */
+import type { CursorRequest, ListRequest, LocateRequest, StreamListResponse } from "../../../src/wire/look-up.ts";
+import type { Response } from "../../../src/wire/response.ts";
+import type { Offset } from "../../../src/record/offset.ts";
+import type { StreamView } from "../../streams/views.ts";
+import type { HttpContext } from "../context.ts";
+import { HttpError } from "../http-error.ts";
+import { findStreamToRead, tailUnknown } from "../stream-routes/find-stream.ts";
+import { checkIncarnation, factsOf } from "./answer-read.ts";
+
+export async function answerList(context: HttpContext, request: ListRequest): Promise<StreamListResponse> {
+  const { node, limits } = context;
+  await node.barrier();
+  const limit = Math.min(Math.max(1, request.limit), limits.listedStreamsMax);
+  const { streams, next } = node.machine.list(request.prefix, request.after, limit);
+  return {
+    kind: "stream-list",
+    position: node.position,
+    streams: streams.map((stream) => ({
+      name: stream.name,
+      ...factsOf(stream),
+      createdAtMs: stream.createdAtMs,
+    })),
+    ...(next !== undefined && { next }),
+  };
+}
+
+export async function answerLocate(context: HttpContext, request: LocateRequest): Promise<Response> {
+  const stream = await findStreamToRead(context, request.stream, undefined);
+  checkIncarnation(stream, request.incarnation);
+  const offset = await offsetAtTime(context, stream, request.atMs);
+  return { kind: "located", position: context.node.position, incarnation: stream.incarnation, offset };
+}
+
+/** The first retained offset appended at the time or later. Throws where that may be behind damage. */
+export async function offsetAtTime(context: HttpContext, stream: StreamView, atMs: number): Promise<Offset> {
+  const { node } = context;
+  const found = await node.offsetAtTime(stream, atMs);
+  if (!found.ok) throw new HttpError(found.error.code, found.error.message);
+  if (found.value >= stream.nextOffset && !node.tailKnown) throw tailUnknown();
+  return found.value;
+}
+
+export async function answerCursor(context: HttpContext, request: CursorRequest): Promise<Response> {
+  const { node } = context;
+  await node.barrier();
+  const value = node.machine.cursor(request.name);
+  return { kind: "cursor", position: node.position, ...(value !== undefined && { value }) };
+}

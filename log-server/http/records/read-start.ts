@@ -1,0 +1,34 @@
+/** Where a read of records begins: an offset, a token, the start, the tail, or a time. */
+import type { Offset } from "../../../src/record/offset.ts";
+import type { StreamView } from "../../streams/views.ts";
+import type { HttpContext } from "../context.ts";
+import { HttpError } from "../http-error.ts";
+import { offsetAtTime } from "../native/answer-look-up.ts";
+import { checkIncarnation } from "../native/answer-read.ts";
+import { parsePlace, parseTime } from "../places.ts";
+import { tailUnknown, trimmed } from "../stream-routes/find-stream.ts";
+
+export type AskedStart = { readonly offset?: string; readonly time?: string };
+
+export async function startOf(context: HttpContext, stream: StreamView, asked: AskedStart): Promise<Offset> {
+  const { offset, time } = asked;
+  const { tailKnown } = context.node;
+  if (offset !== undefined && time !== undefined)
+    throw new HttpError("malformed-url", "a read begins at an offset or at a time, not both");
+  if (time !== undefined) return offsetAtTime(context, stream, parseTime(time));
+  if (offset === undefined || offset === "start") return stream.firstOffset;
+  if (offset === "now") {
+    if (!tailKnown) throw tailUnknown();
+    return stream.nextOffset;
+  }
+  const place = parsePlace(offset);
+  checkIncarnation(stream, place.incarnation);
+  if (place.offset > stream.nextOffset) {
+    if (!tailKnown) throw tailUnknown();
+    throw new HttpError("malformed-offset", "the offset is after the stream's end");
+  }
+  // The token of all zeros is the start of any stream.
+  const isStart = place.offset === 0 && place.incarnation === undefined && offset.includes("_");
+  if (place.offset < stream.firstOffset && !isStart) throw trimmed(stream, stream.firstOffset);
+  return Math.max(place.offset, stream.firstOffset);
+}

@@ -1,0 +1,18 @@
+/** Removes the files of a sealed segment, once readers that are in them are done. The sparse index must know that they go. */
+import type { Disk } from "../../src/ports/disk.ts";
+import type { FilePool } from "./file-pool.ts";
+import type { LogLayout } from "./log-layout.ts";
+import type { SealedSegment } from "./sealed-segment.ts";
+
+/** The block last, durably so: without its segment it means nothing, the segment without it would be a riddle. */
+export async function removeSegmentFiles(
+  { disk, layout, pool }: { readonly disk: Disk; readonly layout: LogLayout; readonly pool: FilePool },
+  segment: SealedSegment,
+): Promise<void> {
+  for (const kind of [segment.dataKind, "index"] as const) {
+    const path = layout.file(segment.sequence, kind);
+    await pool.forget(path);
+    await disk.remove(path);
+    await disk.syncDirectory(layout.segments);
+  }
+}

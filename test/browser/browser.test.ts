@@ -1,0 +1,203 @@
+/**
+ * The SDK in a real browser: a page appends and tails, over HTTP and over WebSocket, at home and from another
+ * site. What runs in the page is sent there as text, so it uses no syntax that is compiled into helpers.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium, type Browser, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import type * as Tidemark from "../../client/index.ts";
+import { freePort } from "../../client/examples/server-child.ts";
+import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { PageServer } from "./page-server.ts";
+
+declare global {
+  /** In the page. */
+  var tidemark: typeof Tidemark;
+}
+
+const TOKEN = "a-token/that+is-long-enough~for.anyone";
+/** Resolves to this machine in the browser, and is another site to a server. */
+const ELSEWHERE = "elsewhere.example";
+const CHROMIUM = {
+  executablePath: "/usr/bin/chromium",
+  args: [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`,
+  ],
+};
+
+let browser: Browser;
+let pages: PageServer;
+const folders: string[] = [];
+const nodes: RunningNode[] = [];
+
+beforeAll(async () => {
+  pages = await PageServer.start();
+  browser = await chromium.launch(CHROMIUM);
+});
+
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+  for (const node of nodes.splice(0)) await node.close();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+afterAll(async () => {
+  await browser.close();
+  await pages.close();
+});
+
+async function startServer(
+  options: { readonly token?: string; readonly listen?: string; readonly folder?: string } = {},
+): Promise<RunningNode> {
+  const { token, listen = "127.0.0.1:0", folder = newFolder() } = options;
+  const node = await startNode({
+    dataDirectory: folder,
+    listen,
+    segmentBytes: 4 * 1024 * 1024,
+    ...(token !== undefined && { token }),
+  });
+  nodes.push(node);
+  return node;
+}
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "tidemark-browser-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** A page that has loaded the SDK. */
+async function open(host = "127.0.0.1"): Promise<Page> {
+  const page = await browser.newPage();
+  const failures: string[] = [];
+  page.on("pageerror", (error) => failures.push(error.message));
+  await page.goto(`http://${host}:${pages.port}/`);
+  await page
+    .waitForFunction(() => "tidemark" in globalThis, undefined, { timeout: 20_000 })
+    .catch((cause: unknown) => {
+      throw new Error(`the SDK did not load: ${failures.join("; ")}`, { cause });
+    });
+  return page;
+}
+
+describe.each(["http", "ws"])("in a page, over %s", (scheme) => {
+  it("appends, reads, produces and tails", async () => {
+    const node = await startServer();
+    const page = await open();
+    const url = node.url.replace("http", scheme);
+    const seen = await page.evaluate(async (at) => {
+      const client = tidemark.connect(at);
+      const stream = client.stream("orders/eu");
+      const { created } = await stream.create({ contentType: "application/json" });
+      const seen: unknown[] = [];
+      const tailed = (async () => {
+        for await (const record of stream.subscribe()) seen.push([record.offset, record.json(), record.keyText()]);
+      })();
+      const { offset } = await stream.append({ key: "ü", json: { id: 0 } });
+      const producer = stream.producer();
+      await producer.appendAll(Array.from({ length: 500 }, (_, id) => ({ json: { id: id + 1 } })));
+      await stream.close();
+      await tailed;
+      const read: number[] = [];
+      for await (const record of stream.read({ from: 498 })) read.push(record.offset);
+      const streams: Tidemark.StreamInfo[] = [];
+      for await (const info of client.streams({ prefix: "orders/" })) streams.push(info);
+      await client.close();
+      return { created, offset, seen, read, streams };
+    }, url);
+    expect(seen).toMatchObject({ created: true, offset: 0, read: [498, 499, 500], streams: [{ name: "orders/eu" }] });
+    expect(seen.seen).toHaveLength(501);
+    expect(seen.seen.slice(0, 2)).toEqual([
+      [0, { id: 0 }, "ü"],
+      [1, { id: 1 }, undefined],
+    ]);
+    expect(new Set(seen.seen.map((each) => (each as [number])[0])).size).toBe(501);
+  });
+
+  it("goes on, without gap or repeat, when the server was gone", async () => {
+    const folder = newFolder();
+    const listen = `127.0.0.1:${await freePort()}`;
+    const node = await startServer({ folder, listen });
+    const page = await open();
+    await page.evaluate((at) => {
+      const client = tidemark.connect(at);
+      const stream = client.stream("s");
+      const state = { seen: [] as string[], statuses: [] as string[], error: "" };
+      const work = async (): Promise<void> => {
+        await stream.create();
+        const producer = stream.producer({ batchBytes: 200 });
+        const tailed = (async () => {
+          for await (const record of stream.subscribe({ onStatus: ({ kind }) => state.statuses.push(kind) }))
+            state.seen.push(`${record.offset}:${record.text()}`);
+        })();
+        for (let number = 0; number < 300; number += 1) {
+          await producer.ready();
+          await producer.append(String(number));
+        }
+        await producer.close();
+        await stream.close();
+        await tailed;
+        await client.close();
+      };
+      Object.assign(globalThis, { state, work: work().catch((error: unknown) => (state.error = String(error))) });
+    }, `${scheme}://${listen}`);
+    await page.waitForFunction(() => (globalThis as unknown as { state: { seen: string[] } }).state.seen.length > 50);
+    await node.close();
+    await startServer({ folder, listen });
+    const state = await page.evaluate(async () => {
+      const { work, state } = globalThis as unknown as {
+        work: Promise<void>;
+        state: { seen: string[]; statuses: string[]; error: string };
+      };
+      await work;
+      return state;
+    });
+    expect(state.error).toBe("");
+    expect(state.seen).toEqual(Array.from({ length: 300 }, (_, at) => `${at}:${at}`));
+    expect(state.statuses).toContain("disconnected");
+  });
+
+  it("from another site: with the token only, and with its reason", async () => {
+    const unguarded = await startServer();
+    const guarded = await startServer({ token: TOKEN });
+    const page = await open(ELSEWHERE);
+    const attempt = (url: string, token?: string): Promise<string> =>
+      page.evaluate(
+        async ([at, secret]) => {
+          const client = tidemark.connect(at as string, {
+            timeout: 2_000,
+            ...(secret !== undefined && { token: secret }),
+          });
+          try {
+            await client.stream("s").create();
+            return `appended at ${(await client.stream("s").append("x")).offset}`;
+          } catch (error) {
+            return error instanceof tidemark.TidemarkError ? error.code : String(error);
+          } finally {
+            await client.close();
+          }
+        },
+        [url.replace("http", scheme), token],
+      );
+    expect(await attempt(guarded.url, TOKEN)).toBe("appended at 0");
+    expect(await attempt(guarded.url)).toBe("unauthorized");
+    // The browser keeps the reason from the page.
+    expect(await attempt(unguarded.url)).toBe("timeout");
+  });
+});
+
+it("there are no diagnostics channels, and nothing else of Node", async () => {
+  const page = await open();
+  expect(await page.evaluate(() => typeof process)).toBe("undefined");
+  expect(await page.evaluate(() => Object.keys(tidemark).toSorted())).toContain("connect");
+});

@@ -1,0 +1,219 @@
+/**
+ * Damage around rewriting: to what is rewritten, it is neither dropped nor in the way of the rest; to the new segment, it
+ * is refused and never taken for compacted (I13, P32).
+ */
+import { describe, expect, it } from "vitest";
+import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../../log-server/log/compacted-file.ts";
+import { Prng } from "../../src/lib/prng.ts";
+import { SimDisk } from "../../src/sim/disk.ts";
+import { SimKv } from "../../src/sim/kv.ts";
+import { restarted, type Machine } from "./crash-everywhere.ts";
+import { expectedStreams, LogWorld, makeEntries } from "./log-world.ts";
+import { compactableBefore, Law } from "./rewrite-law.ts";
+
+const SECTOR = 512;
+const ENTRIES = makeEntries(new Prng(41), 1, 90);
+
+async function base(): Promise<{ machine: Machine; law: Law }> {
+  const machine = { disk: new SimDisk(), kv: new SimKv() };
+  const world = await LogWorld.open(machine.disk, machine.kv);
+  for (let from = 0; from < ENTRIES.length; from += 5) await world.append(ENTRIES.slice(from, from + 5));
+  await world.log.settled();
+  await world.saveImage();
+  await world.log.snapshotImage();
+  const law = new Law();
+  law.survivingOfHundred = 40;
+  for (const [stream, offset] of compactableBefore(world, world.log.horizon.index))
+    law.compacted.set(stream, Math.floor(offset * 0.8));
+  await world.close();
+  return { machine: { disk: machine.disk.crash({ kind: "all" }), kv: machine.kv.crash() }, law };
+}
+
+async function rewriteAll(world: LogWorld, law: Law): ReturnType<LogWorld["log"]["rewrite"]> {
+  const { log } = world;
+  const position = log.horizon.index;
+  const sequences = log.sealedSegments().flatMap((one) => (one.lastIndex <= position ? [one.sequence] : []));
+  return log.rewrite(position, sequences, law);
+}
+
+/** A machine that is off, in which all that can be was rewritten. */
+async function rewrittenBase(): Promise<{ machine: Machine; law: Law }> {
+  const { machine, law } = await base();
+  const started = restarted(machine);
+  const world = await LogWorld.open(started.disk, started.kv);
+  expect((await rewriteAll(world, law)).refused).toBeUndefined();
+  await world.close();
+  return { machine: { disk: started.disk.crash({ kind: "all" }), kv: started.kv.crash() }, law };
+}
+
+type Served = { readonly refused: number; readonly served: number };
+
+/**
+ * Offset by offset: what survives is served as it was appended or refused as damaged, never left out. `hides`: whether a
+ * refusal is to be expected at all.
+ */
+async function readEach(world: LogWorld, law: Law, where: string): Promise<Served> {
+  let refused = 0;
+  let served = 0;
+  for (const [stream, batches] of expectedStreams(ENTRIES)) {
+    for (const { firstOffset, batch } of batches) {
+      const end = firstOffset + batch.span;
+      const read = await world.log.read(stream, firstOffset, end, 1);
+      if (!read.ok) {
+        refused += 1;
+        continue;
+      }
+      const [stored] = read.value;
+      let survivors = 0;
+      for (let offset = firstOffset; offset < end; offset += 1) if (!law.mayGo(stream, offset)) survivors += 1;
+      if (stored === undefined && survivors > 0) throw new Error(`${where}: ${survivors} records were left out`);
+      if (stored === undefined) continue;
+      if (stored.firstOffset !== firstOffset || stored.span !== batch.span) throw new Error(`${where}: a wrong batch`);
+      const whole = Buffer.compare(stored.bytes, batch.bytes as Uint8Array) === 0;
+      if (survivors === batch.span && !whole) throw new Error(`${where}: stream ${stream} at ${firstOffset} is wrong`);
+      served += 1;
+    }
+  }
+  return { refused, served };
+}
+
+const HARMS = {
+  flip: (disk: SimDisk, path: string, sector: number, prng: Prng): boolean => {
+    disk.flip(path, sector * SECTOR + prng.below(SECTOR), prng.below(8));
+    return true;
+  },
+  zero: (disk: SimDisk, path: string, sector: number): boolean => disk.zeroSector(path, sector),
+  stale: (disk: SimDisk, path: string, sector: number): boolean => disk.staleSector(path, sector),
+} as const;
+
+async function everySector(
+  machine: Machine,
+  paths: readonly string[],
+  check: (harmed: Machine, where: string, path: string) => Promise<void>,
+): Promise<number> {
+  const prng = new Prng(42);
+  let cases = 0;
+  for (const path of paths) {
+    for (let sector = 0; sector < Math.ceil(machine.disk.bytes(path).length / SECTOR); sector += 1) {
+      for (const [name, harm] of Object.entries(HARMS)) {
+        const harmed = restarted(machine);
+        if (sector * SECTOR + SECTOR > machine.disk.bytes(path).length && name === "flip") continue;
+        if (!harm(harmed.disk, path, sector, prng)) continue;
+        cases += 1;
+        await check(harmed, `${name} of sector ${sector} of ${path}`, path);
+      }
+    }
+  }
+  return cases;
+}
+
+describe("a damaged sector", () => {
+  it("of a rewritten segment hides the batches in it and nothing else; of its index, nothing", async () => {
+    const { machine, law } = await rewrittenBase();
+    const intact = await LogWorld.open(restarted(machine).disk, machine.kv.crash());
+    const all = await readEach(intact, law, "intact");
+    expect(all.refused).toBe(0);
+    await intact.close();
+    const compacted = machine.disk.files().filter((path) => path.endsWith(".compacted"));
+    expect(compacted.length).toBe(1);
+    const paths = compacted.flatMap((path) => [path, path.replace(".compacted", ".index")]);
+    let refused = 0;
+    let damaged = 0;
+    const cases = await everySector(machine, paths, async (harmed, where, path) => {
+      for (const kv of [harmed.kv, new SimKv()]) {
+        const world = await LogWorld.open(harmed.disk, kv);
+        const served = await readEach(world, law, where);
+        expect(world.log.lastIndex, where).toBe(ENTRIES.length);
+        expect(served.served + served.refused, where).toBe(all.served);
+        if (path.endsWith(".index")) expect(served.refused, where).toBe(0);
+        expect(served.refused, where).toBeLessThan(8);
+        if (served.refused > 0) expect(world.log.damage.length, where).toBeGreaterThan(0);
+        refused += served.refused;
+        damaged += served.refused > 0 ? 1 : 0;
+        await world.close();
+      }
+    });
+    expect(cases).toBeGreaterThan(50);
+    expect(damaged).toBeGreaterThan(10);
+    expect(refused).toBeGreaterThan(30);
+  });
+
+  it("of what is rewritten stays refused in the new segment, or has the run refused", async () => {
+    const { machine, law } = await base();
+    let carried = 0;
+    const paths = machine.disk.files().filter((path) => path.endsWith(".log") || path.endsWith(".index"));
+    const sources = paths.filter((path) => paths.includes(path.replace(".log", ".index")) && !path.endsWith("1.index"));
+    const cases = await everySector(machine, sources.slice(0, 6), async (harmed, where) => {
+      let world = await LogWorld.open(harmed.disk, harmed.kv);
+      const report = await rewriteAll(world, law);
+      const refusedBefore = await readEach(world, law, where);
+      if (report.refused !== undefined) expect(world.log.damage.length, where).toBeGreaterThan(0);
+      else expect(refusedBefore.refused, where).toBe(report.batches.damaged);
+      carried += report.batches.damaged;
+      await world.close();
+      world = await LogWorld.open(harmed.disk, harmed.kv);
+      expect((await readEach(world, law, where)).refused, where).toBe(refusedBefore.refused);
+      // Once more: it is carried over again, and nothing is made of it.
+      if (report.refused === undefined) {
+        const again = await rewriteAll(world, law);
+        if (again.refused === undefined) expect(again.batches.damaged, where).toBe(report.batches.damaged);
+        expect((await readEach(world, law, where)).refused, where).toBe(refusedBefore.refused);
+      }
+      await world.close();
+    });
+    expect(cases).toBeGreaterThan(60);
+    expect(carried).toBeGreaterThan(10);
+  });
+});
+
+describe("a rewritten segment", () => {
+  it("whose file is missing, or whose index, is known to be: nothing passes for compacted, nothing is removed", async () => {
+    const { machine, law } = await rewrittenBase();
+    const path = machine.disk.files().find((name) => name.endsWith(".compacted")) as string;
+    for (const missing of [path, path.replace(".compacted", ".index")]) {
+      const harmed = restarted(machine);
+      await harmed.disk.remove(missing);
+      for (let start = 0; start < 2; start += 1) {
+        const world = await LogWorld.open(harmed.disk, harmed.kv);
+        expect(world.log.damage.length, missing).toBeGreaterThan(0);
+        expect((await readEach(world, law, missing)).refused, missing).toBeGreaterThan(10);
+        expect(world.log.lastIndex).toBe(ENTRIES.length);
+        await world.close();
+      }
+      const left = missing === path ? path.replace(".compacted", ".index") : path;
+      expect(harmed.disk.exists(left), left).toBe(true);
+    }
+  });
+
+  it("says of each batch what it was when it was appended", async () => {
+    const { machine } = await rewrittenBase();
+    const path = machine.disk.files().find((name) => name.endsWith(".compacted")) as string;
+    const bytes = machine.disk.bytes(path);
+    const sequence = Number(/(\d+)\.compacted/.exec(path)?.[1]);
+    const appended = new Map(
+      [...expectedStreams(ENTRIES)].flatMap(([stream, batches]) =>
+        batches.map((one) => [`${one.index}/${one.ordinal}`, { ...one, stream }] as const),
+      ),
+    );
+    let cut = 0;
+    let whole = 0;
+    for (let place = SECTOR; place < bytes.length;) {
+      const head = readBatchHead(bytes.subarray(place), sequence, place);
+      if (head === undefined) throw new Error(`no batch at ${place}`);
+      const original = appended.get(`${head.position}/${head.ordinal}`);
+      expect(head).toMatchObject({
+        streamId: original?.stream,
+        incarnation: 7 + (original?.stream as number),
+        firstOffset: original?.firstOffset,
+        span: original?.batch.span,
+        identity: original?.batch.hash,
+        logTime: 1_000 + head.position,
+      });
+      if (head.hash === head.identity) whole += 1;
+      else cut += 1;
+      place += Math.ceil((BATCH_FRAME_OVERHEAD + head.length) / 8) * 8;
+    }
+    expect(whole).toBeGreaterThan(5);
+    expect(cut).toBeGreaterThan(5);
+  });
+});
