@@ -24,6 +24,8 @@ export type ReadQuery = {
 export type ReadAnswer = {
   readonly incarnation: Incarnation;
   readonly contentType: string;
+  /** The first that is retained. */
+  readonly firstOffset: Offset;
   /** After the batches. */
   readonly nextOffset: Offset;
   readonly tail: Offset;

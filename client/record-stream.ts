@@ -334,7 +334,7 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     if (this.#incarnation !== undefined && answer.incarnation !== this.#incarnation) {
       throw new TidemarkError("protocol-error", "the server answered for another stream of this name");
     }
-    const from = this.#place?.offset ?? answer.batches[0]?.firstOffset ?? answer.nextOffset;
+    const from = this.#place?.offset ?? beginningOf(answer);
     const runs = decodeAnswer(answer, from, this.#config.zstd);
     this.#incarnation = answer.incarnation;
     this.#delivered ??= from;
@@ -366,4 +366,9 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     this.#config.onStatus?.({ kind: "disconnected", error, attempts: this.#backoff.attempts, retryInMs });
     return retryInMs;
   }
+}
+
+/** Where an answer to a read from the start, or from now on, begins: a trim may have cut its first batch. */
+function beginningOf({ batches, firstOffset, nextOffset }: ReadAnswer): Offset {
+  return Math.max(batches[0]?.firstOffset ?? nextOffset, Math.min(firstOffset, nextOffset));
 }

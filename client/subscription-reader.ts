@@ -10,7 +10,7 @@ import { asTidemarkError, TidemarkError } from "./error.ts";
 import type { ReadAnswer, ReadQuery } from "./read-answer.ts";
 import type { SubscriptionEvent, SubscriptionHandle, Transport } from "./transport.ts";
 
-type Facts = Pick<ReadAnswer, "incarnation" | "contentType" | "tail" | "closed">;
+type Facts = Pick<ReadAnswer, "incarnation" | "contentType" | "firstOffset" | "tail" | "closed">;
 
 type Running = {
   /** Bounded by the credit; and by `end`, which is the last. */
@@ -162,8 +162,8 @@ export class SubscriptionReader {
 }
 
 function emptyAnswer(facts: Facts | SubscribedResponse, nextOffset: Offset, upToDate: boolean): ReadAnswer {
-  const { incarnation, contentType, tail, closed } = facts;
-  return { incarnation, contentType, tail, closed, nextOffset, upToDate, batches: [] };
+  const { incarnation, contentType, firstOffset, tail, closed } = facts;
+  return { incarnation, contentType, firstOffset, tail, closed, nextOffset, upToDate, batches: [] };
 }
 
 /** Joins what has come meanwhile, as far as one answer goes: at the tail, batches are small and many. */

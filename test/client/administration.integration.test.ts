@@ -82,6 +82,8 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
     const gaps: Gap[] = [];
     const read = await collect(stream.read({ from: 0, onGap: (gap) => gaps.push(gap) }));
     expect([gaps, read.map((record) => record.text())]).toEqual([[{ from: 0, to: 2 }], ["c"]]);
+    // All three are in one batch, which is served whole.
+    expect((await collect(stream.read())).map((record) => record.text())).toEqual(["c"]);
     await stream.delete();
     await stream.create();
     await stream.append("new");
