@@ -14,6 +14,7 @@ import type { Incarnation } from "../src/record/offset.ts";
 import type { AppendCommand, AppendedResult, CommandResult, Rejection } from "../src/wire/command.ts";
 import { AppendEntry, outcomeOf, type AppendRequest } from "./append-entry.ts";
 import { Backoff } from "./backoff.ts";
+import type { CallSignal } from "./call-signal.ts";
 import { Deadline, type CallOptions } from "./deadline.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
@@ -22,7 +23,7 @@ import { CLIENT_LIMITS } from "./limits.ts";
 import { rejectionError } from "./rejection.ts";
 
 /** Takes one command to the server, once, in the order of the calls. */
-export type SendCommand = (command: AppendCommand, signal: AbortSignal) => Promise<CommandResult>;
+export type SendCommand = (command: AppendCommand, signal: CallSignal) => Promise<CommandResult>;
 
 export type AppendSessionOptions = {
   readonly stream: string;

@@ -10,6 +10,7 @@ import type { ErrorResponse, Response } from "../src/wire/response.ts";
 import { outcomeOf } from "./append-entry.ts";
 import { AppendSession, type SendCommand } from "./append-session.ts";
 import { Backoff } from "./backoff.ts";
+import type { CallSignal } from "./call-signal.ts";
 import { Deadline, sleep, type CallOptions } from "./deadline.ts";
 import type { DiagnosticMessage, Diagnostics } from "./diagnostics.ts";
 import { randomId, type Environment } from "./environment.ts";
@@ -182,7 +183,7 @@ export class Connection {
   }
 
   /** One attempt at it. */
-  async lookUpOnce<Asked extends LookUp>(request: Asked, signal: AbortSignal): Promise<AnswerTo<Asked>> {
+  async lookUpOnce<Asked extends LookUp>(request: Asked, signal: CallSignal): Promise<AnswerTo<Asked>> {
     const response = await this.#request(request, signal, (answer) => responseError(answer, undefined));
     if (response.kind === ANSWERS[request.kind]) return response as AnswerTo<Asked>;
     throw new TidemarkError("protocol-error", `a "${request.kind}" was answered with "${response.kind}"`);
@@ -196,7 +197,7 @@ export class Connection {
     await this.#transport.close();
   }
 
-  async #command(command: Command, signal: AbortSignal): Promise<CommandResult> {
+  async #command(command: Command, signal: CallSignal): Promise<CommandResult> {
     const response = await this.#request({ kind: "command", command }, signal, (answer) =>
       responseError(answer, undefined),
     );
@@ -206,7 +207,7 @@ export class Connection {
 
   async #request(
     request: Request,
-    signal: AbortSignal,
+    signal: CallSignal,
     toError: (answer: ErrorResponse) => TidemarkError,
   ): Promise<Exclude<Response, ErrorResponse>> {
     const response = this.diagnostics.hears("request")
@@ -232,7 +233,7 @@ export class Connection {
 
   async #retrying<T>(
     call: CallOptions,
-    attempt: (signal: AbortSignal) => Promise<T>,
+    attempt: (signal: CallSignal) => Promise<T>,
     mayRepeat: () => boolean = () => true,
   ): Promise<T> {
     if (this.#closed) throw new TidemarkError("client-closed");

@@ -2,6 +2,7 @@
  * When a caller stops waiting: its `AbortSignal` and its time-out as one signal whose reason is a `TidemarkError`.
  */
 import type { Clock, Timer } from "../src/ports/clock.ts";
+import { CallEnding, type CallSignal } from "./call-signal.ts";
 import { TidemarkError } from "./error.ts";
 
 /** What every call takes. */
@@ -13,12 +14,12 @@ export type CallOptions = {
 };
 
 export class Deadline {
-  readonly #controller = new AbortController();
-  readonly #outer: AbortSignal | undefined;
+  readonly #ending = new CallEnding();
+  readonly #outer: CallSignal | undefined;
   readonly #timer: Timer | undefined;
 
   /** Without `timeoutMs` (or with an infinite one) only the signal ends it. */
-  constructor(clock: Clock, outer: AbortSignal | undefined, timeoutMs: number) {
+  constructor(clock: Clock, outer: CallSignal | undefined, timeoutMs: number) {
     this.#outer = outer;
     if (outer?.aborted === true) {
       this.#onAbort();
@@ -32,8 +33,8 @@ export class Deadline {
     }
   }
 
-  get signal(): AbortSignal {
-    return this.#controller.signal;
+  get signal(): CallSignal {
+    return this.#ending;
   }
 
   /** Why it is over, once it is. */
@@ -58,18 +59,18 @@ export class Deadline {
 
   #end(error: TidemarkError): void {
     this.release();
-    this.#controller.abort(error);
+    this.#ending.abort(error);
   }
 }
 
 /** The error for a caller's own abort; an SDK error used as the reason is passed on as it is. */
-export function abortedBy(signal: AbortSignal | undefined): TidemarkError {
+export function abortedBy(signal: CallSignal | undefined): TidemarkError {
   const reason: unknown = signal?.reason;
   return reason instanceof TidemarkError ? reason : new TidemarkError("aborted", undefined, { cause: reason });
 }
 
 /** Waits; rejects with the deadline's error if that comes first. */
-export function sleep(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+export function sleep(clock: Clock, delayMs: number, signal: CallSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
       timer.cancel();

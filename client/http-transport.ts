@@ -6,6 +6,7 @@ import { concat } from "../src/lib/bytes.ts";
 import { splitFrames } from "../src/wire/frame.ts";
 import { encodeRequest, type Request } from "../src/wire/request.ts";
 import { decodeResponse, type Response } from "../src/wire/response.ts";
+import type { CallSignal } from "./call-signal.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { exchange, type HttpOptions } from "./http-exchange.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
@@ -14,7 +15,7 @@ import type { Transport } from "./transport.ts";
 type Queued = {
   readonly requestId: number;
   readonly frame: Uint8Array;
-  readonly signal: AbortSignal;
+  readonly signal: CallSignal;
   /** Also stops listening to the signal. Only the first of these two counts. */
   readonly resolve: (response: Response) => void;
   readonly reject: (error: TidemarkError) => void;
@@ -35,7 +36,7 @@ export class HttpTransport implements Transport {
     this.#options = options;
   }
 
-  request(request: Request, signal: AbortSignal): Promise<Response> {
+  request(request: Request, signal: CallSignal): Promise<Response> {
     if (this.#closing.signal.aborted) return Promise.reject(new TidemarkError("client-closed"));
     if (signal.aborted) return Promise.reject(asTidemarkError(signal.reason));
     const requestId = this.#nextRequestId;
@@ -54,7 +55,7 @@ export class HttpTransport implements Transport {
     return Promise.resolve();
   }
 
-  #enqueue(requestId: number, frame: Uint8Array, signal: AbortSignal): Promise<Response> {
+  #enqueue(requestId: number, frame: Uint8Array, signal: CallSignal): Promise<Response> {
     if (
       this.#queue.length >= CLIENT_LIMITS.queuedCommandsMax ||
       (this.#queue.length > 0 && this.#queuedBytes + frame.length > CLIENT_LIMITS.queuedBytesMax)
@@ -136,7 +137,7 @@ export class HttpTransport implements Transport {
     }
   }
 
-  async #read(requestId: number, frame: Uint8Array, waitMs: number, signal: AbortSignal): Promise<Response> {
+  async #read(requestId: number, frame: Uint8Array, waitMs: number, signal: CallSignal): Promise<Response> {
     if (this.#reads >= CLIENT_LIMITS.readsInFlightMax)
       throw new TidemarkError("overloaded", "too many reads are under way");
     this.#reads += 1;

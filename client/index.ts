@@ -36,6 +36,7 @@ export type { BytesInput, RecordInput } from "./record-input.ts";
 export type { CallOptions } from "./deadline.ts";
 export { TidemarkError, type Gap, type Outcome, type SchemaIssue, type TidemarkErrorCode } from "./error.ts";
 export { DIAGNOSTIC_CHANNELS, type DiagnosticMessage } from "./diagnostics.ts";
+export type { CallSignal } from "./call-signal.ts";
 export type { Transport } from "./transport.ts";
 export type { DiagnosticChannel, Environment } from "./environment.ts";
 export type { Zstd } from "../src/ports/zstd.ts";

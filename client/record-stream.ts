@@ -8,6 +8,7 @@
 import type { Zstd } from "../src/ports/zstd.ts";
 import { formatOffset, type Incarnation, type Offset } from "../src/record/offset.ts";
 import { Backoff } from "./backoff.ts";
+import type { CallSignal } from "./call-signal.ts";
 import { Deadline, sleep } from "./deadline.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
@@ -16,12 +17,12 @@ import { CLIENT_LIMITS } from "./limits.ts";
 import { decodeAnswer, type ReadAnswer, type ReadQuery, type Run } from "./read-answer.ts";
 import type { ReceivedRecord } from "./received-record.ts";
 
-export type SendRead = (query: ReadQuery, signal: AbortSignal) => Promise<ReadAnswer>;
+export type SendRead = (query: ReadQuery, signal: CallSignal) => Promise<ReadAnswer>;
 
 /** One attempt to find where a time begins. */
 export type Locate = (
   atMs: number,
-  signal: AbortSignal,
+  signal: CallSignal,
 ) => Promise<{ readonly offset: Offset; readonly incarnation: Incarnation }>;
 
 /** What a subscription tells of its connection. */

@@ -6,6 +6,7 @@
 import type { Offset } from "../src/record/offset.ts";
 import type { RecordsResponse } from "../src/wire/response.ts";
 import type { SubscribedResponse } from "../src/wire/socket-frames.ts";
+import type { CallSignal } from "./call-signal.ts";
 import { asTidemarkError, TidemarkError } from "./error.ts";
 import type { ReadAnswer, ReadQuery } from "./read-answer.ts";
 import type { SubscriptionEvent, SubscriptionHandle, Transport } from "./transport.ts";
@@ -46,7 +47,7 @@ export class SubscriptionReader {
   }
 
   /** One answer, as soon as there is something to tell. When the signal fires, the subscription ends. */
-  async read(query: ReadQuery, signal: AbortSignal): Promise<ReadAnswer> {
+  async read(query: ReadQuery, signal: CallSignal): Promise<ReadAnswer> {
     const credit = Math.max(1, Math.ceil(query.maxBytes / 2));
     const running = this.#continued(query) ?? this.#begin(query, credit, signal);
     try {
@@ -67,7 +68,7 @@ export class SubscriptionReader {
     return undefined;
   }
 
-  #begin(query: ReadQuery, credit: number, signal: AbortSignal): Running {
+  #begin(query: ReadQuery, credit: number, signal: CallSignal): Running {
     if (signal.aborted) throw asTidemarkError(signal.reason);
     const { stream, incarnation, from, offset } = query;
     const wake = (): void => this.#onChange?.();
@@ -102,7 +103,7 @@ export class SubscriptionReader {
     return running;
   }
 
-  async #answer(running: Running, query: ReadQuery, credit: number, signal: AbortSignal): Promise<ReadAnswer> {
+  async #answer(running: Running, query: ReadQuery, credit: number, signal: CallSignal): Promise<ReadAnswer> {
     if (running.taken * GRANT_SHARE >= credit) {
       running.handle?.grant(running.taken);
       running.taken = 0;

@@ -6,6 +6,7 @@ import type { Request } from "../src/wire/request.ts";
 import type { FollowRequest, FollowResponse } from "../src/wire/follow-frames.ts";
 import type { ErrorResponse, RecordsResponse, Response } from "../src/wire/response.ts";
 import type { EndResponse, GapResponse, SubscribedResponse, SubscribeRequest } from "../src/wire/socket-frames.ts";
+import type { CallSignal } from "./call-signal.ts";
 import type { TidemarkError } from "./error.ts";
 
 /** In the server's order; `end` and `error` are the last one. */
@@ -35,7 +36,7 @@ export interface Transport {
    * Rejects with a `TidemarkError`, at the latest some seconds after an answer was due: its outcome is `not-applied` if
    * the request surely never left, else `unknown`. When `signal` fires it rejects at once, with the signal's code.
    */
-  request(request: Request, signal: AbortSignal): Promise<Response>;
+  request(request: Request, signal: CallSignal): Promise<Response>;
   /**
    * Follows a stream: the server sends by itself, as far as the credit goes. Only where the connection lasts; without it,
    * readers ask again and again. A subscription is not begun again by itself after its connection was lost.

@@ -16,6 +16,7 @@ import {
   type SubscribeRequest,
 } from "../src/wire/socket-frames.ts";
 import { Backoff } from "./backoff.ts";
+import type { CallSignal } from "./call-signal.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
@@ -69,7 +70,7 @@ export class WebSocketTransport implements Transport {
     this.#backoff = new Backoff(environment.entropy);
   }
 
-  request(request: Request, signal: AbortSignal): Promise<Response> {
+  request(request: Request, signal: CallSignal): Promise<Response> {
     if (this.#closing.signal.aborted) return Promise.reject(new TidemarkError("client-closed"));
     if (signal.aborted) return Promise.reject(asTidemarkError(signal.reason));
     const requestId = this.#takeId();

@@ -3,6 +3,7 @@
  */
 import { TidemarkError, withOutcome } from "../../client/error.ts";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
+import type { CallSignal } from "../../client/call-signal.ts";
 import type { Transport } from "../../client/transport.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
@@ -51,7 +52,7 @@ export class FakeTransport implements Transport {
     this.#wake();
   }
 
-  async request(request: Request, signal: AbortSignal): Promise<Response> {
+  async request(request: Request, signal: CallSignal): Promise<Response> {
     this.requests.push(request);
     const fault = this.faults.shift() ?? "none";
     if (this.held || this.#line.length > 0) await this.#standInLine(request, signal);
@@ -82,7 +83,7 @@ export class FakeTransport implements Transport {
     return Promise.resolve();
   }
 
-  async #standInLine(request: Request, signal: AbortSignal): Promise<void> {
+  async #standInLine(request: Request, signal: CallSignal): Promise<void> {
     this.#line.push(request);
     try {
       while (this.held || this.#line[0] !== request) await this.#changed(signal, "unknown");
@@ -93,7 +94,7 @@ export class FakeTransport implements Transport {
   }
 
   /** As a real transport does, it gives up in the end. */
-  #hang(signal: AbortSignal): Promise<never> {
+  #hang(signal: CallSignal): Promise<never> {
     return new Promise((_, reject) => {
       const timer = this.#clock.schedule(CLIENT_LIMITS.attemptTimeoutMs, () =>
         reject(new TidemarkError("connection-lost")),
@@ -106,7 +107,7 @@ export class FakeTransport implements Transport {
     });
   }
 
-  async #handle(request: Request, signal: AbortSignal): Promise<Response> {
+  async #handle(request: Request, signal: CallSignal): Promise<Response> {
     if (request.kind === "read" && request.waitMs > 0) await this.#longPoll(request, signal);
     const response = this.server.handle(request);
     for (const late of this.#late.splice(0)) this.server.handle(late);
@@ -114,7 +115,7 @@ export class FakeTransport implements Transport {
     return response;
   }
 
-  async #longPoll(request: ReadRequest, signal: AbortSignal): Promise<void> {
+  async #longPoll(request: ReadRequest, signal: CallSignal): Promise<void> {
     let over = false;
     const timer = this.#clock.schedule(request.waitMs, () => {
       over = true;
@@ -132,7 +133,7 @@ export class FakeTransport implements Transport {
   }
 
   /** Waits for anything to happen, or rejects with the signal's reason. */
-  #changed(signal: AbortSignal, outcome: "unknown" | "not-applied"): Promise<void> {
+  #changed(signal: CallSignal, outcome: "unknown" | "not-applied"): Promise<void> {
     return new Promise((resolve, reject) => {
       const onAbort = (): void => reject(withOutcome(signal.reason as TidemarkError, outcome));
       if (signal.aborted) {

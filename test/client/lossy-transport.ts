@@ -2,6 +2,7 @@
 import { TidemarkError } from "../../client/error.ts";
 import { HttpTransport } from "../../client/http-transport.ts";
 import { SYSTEM_ENVIRONMENT } from "../../client/environment.ts";
+import type { CallSignal } from "../../client/call-signal.ts";
 import type { Transport } from "../../client/transport.ts";
 import type { Request } from "../../src/wire/request.ts";
 import type { Response } from "../../src/wire/response.ts";
@@ -19,7 +20,7 @@ export class LossyTransport implements Transport {
     this.#inner = new HttpTransport({ baseUrl: new URL(url), token: undefined, fetch, clock });
   }
 
-  async request(request: Request, signal: AbortSignal): Promise<Response> {
+  async request(request: Request, signal: CallSignal): Promise<Response> {
     if (request.kind !== "command") return this.#inner.request(request, signal);
     this.commands += 1;
     const loss = this.losses.shift() ?? "none";
