@@ -16,6 +16,7 @@ import type { HttpOptions, TokenSource } from "./http-exchange.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import type { MergedStream } from "./merged-stream.ts";
+import { platformWebSocket } from "./platform-web-socket.ts";
 import { Stream } from "./stream.ts";
 import { listStreams, type ListOptions } from "./stream-list.ts";
 import { Transaction } from "./transaction.ts";
@@ -170,7 +171,7 @@ export class Client {
 
 function newTransport(base: URL, environment: Environment, diagnostics: Diagnostics, options: HttpOptions): Transport {
   if (base.protocol === "http:" || base.protocol === "https:") return new HttpTransport(options);
-  const { WebSocket: webSocket } = globalThis;
+  const webSocket = platformWebSocket();
   if (webSocket === undefined) {
     throw new TidemarkError("invalid-argument", "this platform has no WebSocket; use a URL that begins with http");
   }
