@@ -5,6 +5,7 @@
  *     0  stopped when asked to        1  could not start, or could not go on        2  the configuration is wrong
  */
 import { readFileSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 import closeWithGrace from "close-with-grace";
 import { loadConfig } from "./config/load.ts";
 import { formatProblems } from "./config/show.ts";
@@ -16,6 +17,11 @@ const EXIT_FAILED = 1;
 const EXIT_MISCONFIGURED = 2;
 /** What is not finished by then is cut off. */
 const CLOSE_GRACE_MS = 10_000;
+/**
+ * How far the heap may grow beyond what is in use before it is collected. V8 alone lets it double and more; here most of
+ * it is state that stays, and with 100,000 streams that was 600 to 770 MB of memory instead of about 500.
+ */
+const HEAP_GROWTH = "--heap-growing-percent=15";
 
 /** As `serve` prints: text for people, JSON for programs, one value a line. */
 export type ServeOutput = "text" | "json";
@@ -30,6 +36,7 @@ export async function serve(args: readonly string[], output: ServeOutput): Promi
     process.stderr.write(formatProblems(loaded.error, output));
     return EXIT_MISCONFIGURED;
   }
+  setFlagsFromString(HEAP_GROWTH);
   const { config } = loaded.value;
   const log = openLog(config.logLevel);
   const running: { server?: RunningServer } = {};
