@@ -14,6 +14,7 @@ import { BATCH_HEADER_LENGTH, BATCH_RECORDS_MAX, type BatchRef } from "./batch.t
 import { xxh64 } from "./checksum.ts";
 import { RECORD_LIMITS } from "./limits.ts";
 import {
+  isTombstone,
   locateRecord,
   materialiseRecord,
   newParts,
@@ -168,6 +169,24 @@ export function decodeBatch(bytes: Uint8Array, options: DecodeOptions): Result<D
     records.push({ offsetDelta: located.offsetDelta, record: materialiseRecord(body, located) });
   });
   return walked.ok ? ok({ count, span, records }) : walked;
+}
+
+/**
+ * Checks everything and shows each record's value, as a range of the body that holds it; a tombstone's begins at -1. For
+ * whoever wants values only, and an object for each record would be most of the work.
+ */
+export function visitValues(
+  bytes: Uint8Array,
+  options: DecodeOptions,
+  visit: (offsetDelta: number, body: Uint8Array, start: number, end: number) => void,
+): Result<void, BatchError> {
+  const checked = checkBatch(bytes, { batchBytesMax: Number.MAX_SAFE_INTEGER });
+  if (!checked.ok) return checked;
+  return walkRecords(bytes, options, (body, located) => {
+    const { offsetDelta, valueStart, end } = located;
+    if (isTombstone(located)) visit(offsetDelta, body, -1, -1);
+    else visit(offsetDelta, body, valueStart, end);
+  });
 }
 
 function walkRecords(

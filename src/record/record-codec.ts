@@ -87,6 +87,10 @@ export function locateRecord(
 }
 
 /** The record whose parts were located; keys and values are views of the body. */
+export function isTombstone({ attributes }: RecordParts): boolean {
+  return (attributes & NULL_VALUE) !== 0;
+}
+
 export function materialiseRecord(body: Uint8Array, parts: RecordParts): StreamRecord {
   const { attributes } = parts;
   const value = (attributes & NULL_VALUE) === 0 ? body.subarray(parts.valueStart, parts.end) : null;

@@ -116,6 +116,9 @@ const requests: Request[] = [
   ...commands.map((command): Request => ({ kind: "command", command })),
   { kind: "read", stream: "a", from: "offset", offset: 300, maxBytes: 65_536, waitMs: 1_000, incarnation: 4 },
   { kind: "describe", stream: "café" },
+  { kind: "list", prefix: "a/", after: "a/b", limit: 100 },
+  { kind: "locate", stream: "a", incarnation: 4, atMs: 1_700_000_000_000 },
+  { kind: "cursor-get", name: "c" },
 ];
 const facts = { incarnation: 5, contentType: "text/plain", firstOffset: 1, tail: 300, closed: true };
 const responses: Response[] = [
@@ -128,7 +131,20 @@ const responses: Response[] = [
     upToDate: true,
     batches: batches.map((bytes) => ({ firstOffset: 1, logTime: 2, bytes })),
   },
-  { kind: "description", position: 9, ...facts, createdAtMs: 5 },
+  {
+    kind: "description",
+    position: 9,
+    ...facts,
+    createdAtMs: 5,
+    expiry: { kind: "absolute", atMs: 9 },
+    expiresAtMs: 9,
+    retention: { maxAgeMs: 1, compaction: { tombstoneMs: 2 } },
+    compactedBefore: 1,
+    forkedFrom: { stream: "a", offset: 2, partialBytes: 3 },
+  },
+  { kind: "stream-list", position: 9, streams: [{ name: "a/b", ...facts, createdAtMs: 5 }], next: "a/b" },
+  { kind: "located", position: 9, incarnation: 5, offset: 3 },
+  { kind: "cursor", position: 9, value: utf8("v") },
   { kind: "error", position: 9, code: "overloaded", message: "m", retryAfterSeconds: 1, firstOffset: 4 },
 ];
 

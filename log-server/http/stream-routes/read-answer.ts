@@ -6,7 +6,7 @@ import { matchesEtag, readEtag } from "../etag.ts";
 import { header } from "../header-values.ts";
 import type { FlatHeaders } from "../http-error.ts";
 import type { StreamView } from "../../streams/views.ts";
-import { bodyOfValues, type Chunk } from "./chunk.ts";
+import type { Chunk } from "./chunk.ts";
 
 /** Content of a stream is whatever someone appended: a browser that is sent here must not run it as ours. */
 const SANDBOX = "default-src 'none'; sandbox";
@@ -53,5 +53,5 @@ export function answerChunk(
     return;
   }
   headers.push(...contentHeaders(stream));
-  context.answers.bytes(reply, 200, headers, bodyOfValues(chunk.values, stream.contentType));
+  context.answers.bytes(reply, 200, headers, chunk.body);
 }

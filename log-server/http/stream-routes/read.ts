@@ -3,11 +3,12 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { HttpContext } from "../context.ts";
 import { sessionHeader } from "../session-token.ts";
 import { type ReadQuery, readQuery, streamOfUrl } from "../stream-url.ts";
-import { bodyOfValues, readChunk } from "./chunk.ts";
+import { readChunk } from "./chunk.ts";
 import { findStreamToRead, resolveFrom } from "./find-stream.ts";
 import { longPoll } from "./long-poll.ts";
 import { answerChunk, contentHeaders, positionHeaders } from "./read-answer.ts";
 import { serverSentEvents } from "./sse.ts";
+import { StreamBody } from "./stream-body.ts";
 
 /**
  * What lies before the tail never changes. What shows the tail is asked for again: it can be kept, but only to be
@@ -51,7 +52,7 @@ async function catchUp(
       "Cache-Control",
       "no-store",
     ];
-    context.answers.bytes(reply, 200, headers, bodyOfValues([], stream.contentType));
+    context.answers.bytes(reply, 200, headers, new StreamBody(stream.contentType, 0).finish());
     return;
   }
   const chunk = await readChunk(context, stream, from, context.limits.readBytesMax);

@@ -3,7 +3,6 @@
  * kind, becomes a new `data:` line, so nothing in them can end an event or begin another.
  */
 import { isText } from "../content-type.ts";
-import { bodyOfValues } from "./chunk.ts";
 
 export type ControlEvent = {
   readonly streamNextOffset: string;
@@ -25,9 +24,8 @@ export function isBase64(contentType: string): boolean {
   return !isText(contentType);
 }
 
-/** One data event with all of the values: complete by itself, whatever the content type. */
-export function dataEvent(values: readonly Uint8Array[], contentType: string): Uint8Array {
-  const body = bodyOfValues(values, contentType);
+/** One data event with all of a piece: complete by itself, whatever the content type. */
+export function dataEvent(body: Uint8Array, contentType: string): Uint8Array {
   const payload = isBase64(contentType) ? base64(body) : body;
   return Buffer.concat([DATA_EVENT, ...dataLines(payload), END_OF_EVENT]);
 }

@@ -74,7 +74,7 @@ async function sendEvents(
       const chunk = await readChunk(context, before, from, context.limits.eventBytesMax);
       cursor = laterCursor(cursor, nextCursor(undefined, clock.now(), 0));
       const end = control(chunk, cursor);
-      const events = chunk.values.length === 0 ? end : Buffer.concat([dataEvent(chunk.values, known.contentType), end]);
+      const events = chunk.empty ? end : Buffer.concat([dataEvent(chunk.body, known.contentType), end]);
       await sendPiece(context, raw, live, events);
       if (chunk.closed) return;
       from = chunk.nextOffset;
