@@ -34,7 +34,7 @@ const LAYERS: readonly Layer[] = [
   { folder: "client/testing", rank: ROOTS_RANK },
   { folder: "client/console", rank: ROOTS_RANK },
   { folder: "client/examples", rank: ROOTS_RANK },
-  { folder: "test", rank: 7 },
+  { folder: "test", rank: 8 },
   { folder: "bench", rank: 7 },
 ];
 
