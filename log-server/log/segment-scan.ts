@@ -63,12 +63,9 @@ export type ScanFault = { readonly kind: "unsupported-version" | "wrong-log"; re
 /** Whether a segment's file was ever written to: its header is synced before anything else, alone in its sector. */
 export async function isUnused(file: DiskFile): Promise<boolean> {
   const bytes = new Uint8Array(2 * SECTOR_BYTES);
-  try {
-    await file.read(0, bytes);
-  } catch (error) {
-    if (isUnreadable(error)) return false;
-    throw error;
-  }
+  // Asked again sector by sector: a spare that failed to be read once and counts as used would follow the last segment,
+  // whose torn end would then be taken for damage. What stays unreadable is not zero.
+  await readPart(file, 0, bytes);
   return bytes.every((byte) => byte === 0);
 }
 

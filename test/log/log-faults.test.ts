@@ -197,3 +197,27 @@ describe("a full disk", () => {
     await world.close();
   });
 });
+
+describe("a read that fails once at a start", () => {
+  // Found by the simulator (seed 789): the spare counted as a segment behind the last one, whose torn end was then damage.
+  it("of a spare does not make a torn end damage (P31)", async () => {
+    const disk = new SimDisk();
+    const kv = new SimKv();
+    const world = await LogWorld.open(disk, kv);
+    const prng = new Prng(1);
+    const [first, second] = [makeEntries(prng, 1, 2), makeEntries(prng, 3, 2)];
+    await world.append(first);
+    await world.append(second);
+    await world.log.settled();
+    const after = disk.crash({ kind: "none" });
+    const [segment, spare] = after.files().filter(isSegment).toSorted();
+    const end = after.bytes(segment as string).findLastIndex((byte) => byte !== 0);
+    after.flip(segment as string, end);
+    after.arm({ operation: "read", effect: "io", nth: 1, path: (path) => path === spare });
+    const again = await LogWorld.open(after, kv.crash());
+    expect(again.log.damage).toEqual([]);
+    expect(again.report.discarded).toBeDefined();
+    await again.append(makeEntries(prng, again.log.lastIndex + 1, 2));
+    await again.close();
+  });
+});
