@@ -12,6 +12,9 @@ import { SYSTEM_ENVIRONMENT, type Environment } from "./environment.ts";
 import { TidemarkError } from "./error.ts";
 import { completeFollow, type FollowOptions } from "./follow-options.ts";
 import type { FollowedRecord, LogMark } from "./followed-record.ts";
+import { Group } from "./group.ts";
+import type { GroupInfo } from "./group-description.ts";
+import { listGroups } from "./group-list.ts";
 import type { HttpOptions, TokenSource } from "./http-exchange.ts";
 import { HttpTransport } from "./http-transport.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
@@ -152,6 +155,24 @@ export class Client {
   /** A handle for a named cursor, which need not exist. */
   cursor(name: string): Cursor {
     return new Cursor(this.#connection, name);
+  }
+
+  /**
+   * A handle for a consumer group, which need not exist: consumers that share streams, or, as a queue, their records.
+   *
+   * ```ts
+   * const workers = client.group("mailers");
+   * await workers.create({ mode: "queue", streams: ["mails"], deadLetter: "mails-dead" });
+   * await workers.run(async (mail) => send(mail.json()), { concurrency: 8 });
+   * ```
+   */
+  group(id: string): Group {
+    return new Group(this.#connection, id, this.#zstd);
+  }
+
+  /** The groups there are, by id: fetched page by page as the loop goes on. */
+  groups(options: ListOptions = {}): AsyncIterableIterator<GroupInfo, void, undefined> {
+    return listGroups(this.#connection, options);
   }
 
   /** The highest position of the log that this client has seen: a later read elsewhere can be asked to be no older. */

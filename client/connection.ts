@@ -4,6 +4,8 @@
  */
 import { unreachable } from "../src/lib/assert.ts";
 import type { AppendCommand, Command, CommandResult, TransactionCommand } from "../src/wire/command.ts";
+import type { GroupLookUpRequest } from "../src/wire/group-look-up.ts";
+import type { ErrorCode } from "../src/wire/errors.ts";
 import type { LookUpRequest } from "../src/wire/look-up.ts";
 import type { DescribeRequest, Request } from "../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../src/wire/response.ts";
@@ -33,11 +35,26 @@ const ANSWERS = {
   "list": "stream-list",
   "locate": "located",
   "cursor-get": "cursor",
+  "groups": "groups",
+  "group": "group",
 } as const;
 
-type LookUp = DescribeRequest | LookUpRequest;
+/** How commands that end something are refused once it has ended. */
+const DONE_BEFORE: ReadonlyMap<Command["kind"], ErrorCode> = new Map([
+  ["delete", "stream-not-found"],
+  ["group-delete", "group-not-found"],
+  ["group-leave", "fenced"],
+]);
+
+type LookUp = DescribeRequest | LookUpRequest | GroupLookUpRequest;
 type AnswerTo<Request extends LookUp> = Extract<Response, { readonly kind: (typeof ANSWERS)[Request["kind"]] }>;
 type Transacted = Extract<CommandResult, { readonly kind: "transaction" }>;
+
+/** A call, and who is told of each attempt that failed and is made again. */
+export type PersistentCall = Pick<CallOptions, "timeout"> & {
+  readonly signal?: CallSignal | undefined;
+  readonly onRetry?: (error: TidemarkError) => void;
+};
 
 export class Connection {
   readonly environment: Environment;
@@ -132,15 +149,15 @@ export class Connection {
   /** One command to its end: retried until it is answered or the call is over. Throws what the state machine refuses. */
   async execute(
     command: Exclude<Command, AppendCommand>,
-    call: CallOptions,
+    call: PersistentCall,
   ): Promise<Exclude<CommandResult, { readonly kind: "rejected" }>> {
     let uncertain = false;
     return this.#retrying(call, async (signal) => {
       try {
         const result = await this.#command(command, signal);
         if (result.kind !== "rejected") return result;
-        // Our own earlier attempt, whose answer was lost, may be why there is nothing left to delete.
-        if (command.kind === "delete" && uncertain && result.code === "stream-not-found") return { kind: "done" };
+        // Our own earlier attempt, whose answer was lost, may be why there is nothing left to do.
+        if (uncertain && result.code === DONE_BEFORE.get(command.kind)) return { kind: "done" };
         throw rejectionError(result);
       } catch (thrown) {
         const error = asTidemarkError(thrown);
@@ -178,8 +195,13 @@ export class Connection {
   }
 
   /** Asks until there is an answer or the call is over. */
-  lookUp<Asked extends LookUp>(request: Asked, call: CallOptions): Promise<AnswerTo<Asked>> {
+  lookUp<Asked extends LookUp>(request: Asked, call: PersistentCall): Promise<AnswerTo<Asked>> {
     return this.#retrying(call, (signal) => this.lookUpOnce(request, signal));
+  }
+
+  /** A read to its end, for whoever knows which records there are. */
+  read(query: ReadQuery, call: PersistentCall): Promise<ReadAnswer> {
+    return this.#retrying(call, (signal) => this.sendRead(query, signal));
   }
 
   /** One attempt at it. */
@@ -223,6 +245,8 @@ export class Connection {
       case "stream-list":
       case "located":
       case "cursor":
+      case "groups":
+      case "group":
         return response;
       case "error":
         throw toError(response);
@@ -232,7 +256,7 @@ export class Connection {
   }
 
   async #retrying<T>(
-    call: CallOptions,
+    call: PersistentCall,
     attempt: (signal: CallSignal) => Promise<T>,
     mayRepeat: () => boolean = () => true,
   ): Promise<T> {
@@ -250,6 +274,7 @@ export class Connection {
           if (deadline.error !== undefined) throw after(withOutcome(deadline.error, error.outcome), last);
           if (!error.retryable || !mayRepeat() || this.#closed) throw error;
           last = error;
+          call.onRetry?.(error);
         }
         await sleep(this.environment.clock, backoff.next(last.retryAfterMs), deadline.signal).catch(
           (thrown: unknown) => {
@@ -290,6 +315,7 @@ function requestAttributes(request: Request): DiagnosticMessage["attributes"] {
   return {
     "messaging.operation.name": asked.kind,
     ...("stream" in asked && { "messaging.destination.name": asked.stream }),
+    ...(asked.kind.startsWith("group") && "id" in asked && { "messaging.consumer.group.name": asked.id }),
   };
 }
 

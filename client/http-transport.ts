@@ -44,7 +44,7 @@ export class HttpTransport implements Transport {
     const frame = encodeRequest(request, requestId);
     return request.kind === "command"
       ? this.#enqueue(requestId, frame, signal)
-      : this.#read(requestId, frame, request.kind === "read" ? request.waitMs : 0, signal);
+      : this.#read(requestId, frame, "waitMs" in request ? request.waitMs : 0, signal);
   }
 
   close(): Promise<void> {

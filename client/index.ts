@@ -23,6 +23,23 @@ export type { Description, StreamInfo } from "./description.ts";
 export type { ListOptions } from "./stream-list.ts";
 export type { OperationResult, Transaction, TransactionAppendOptions } from "./transaction.ts";
 export type { Cursor, CursorOptions } from "./cursor.ts";
+export type {
+  CreateGroupOptions,
+  Group,
+  GroupHandler,
+  JoinOptions,
+  ResetOptions,
+  ResetOutcome,
+  RunOptions,
+  TakeOnceOptions,
+  TakeOptions,
+} from "./group.ts";
+export type { GroupDescription, GroupInfo, GroupMemberInfo, GroupProgress } from "./group-description.ts";
+export type { GroupRecord } from "./group-record.ts";
+export type { ResetMove, ResetTarget } from "./group-reset.ts";
+export type { AssignedStream, Membership } from "./membership.ts";
+export type { Deliveries } from "./deliveries.ts";
+export type { Delivery, NackOptions } from "./delivery.ts";
 export type { TypedInput, TypedReadOptions, TypedStream, TypedSubscribeOptions } from "./typed-stream.ts";
 export type { InvalidPolicy, TypedRecord, TypedRecordStream } from "./typed-record-stream.ts";
 export type { Producer } from "./producer.ts";

@@ -55,6 +55,19 @@ export const CLIENT_LIMITS = {
   prefetchBytesMin: 8 * 1024,
   /** Of a listing; the server may give fewer. */
   listedStreamsPerPage: 1_000,
+  listedGroupsPerPage: 1_000,
+  /** A member renews its session this often: several times a lease, and not seldom. */
+  heartbeatsPerLease: 3,
+  heartbeatEveryMsMax: 3_000,
+  /** How often a member commits by itself how far it is. */
+  ackEveryMs: 1_000,
+  /** What a member or taker does when it ends (commit, give back, leave) is given up after this; leases end by themselves. */
+  groupCloseMs: 5_000,
+  /** Records that one command settles, and those that wait to be settled. */
+  settledPerCommandMax: 1_024,
+  settlementsWaitingMax: 65_536,
+  /** Streams asked at a time for where a time begins in them. */
+  locatesTogether: 16,
   /** Producer ids that transactions leave to later ones: as many as were under way at once, up to this. */
   idleTransactionTagsMax: 64,
   /** How often a follow hears that its streams are silent, where it asks for marks. */

@@ -292,7 +292,7 @@ function toFrom(options: ReadOptions): RecordStreamConfig["from"] {
   return typeof from === "object" ? { atMs: toMilliseconds(from.time) } : toPlace(from);
 }
 
-function toMilliseconds(time: Date | number): number {
+export function toMilliseconds(time: Date | number): number {
   const atMs = typeof time === "number" ? time : time.getTime();
   if (Number.isSafeInteger(atMs) && atMs >= 0) return atMs;
   throw new TidemarkError("invalid-argument", "a time is a Date, or whole milliseconds since 1970");

@@ -78,7 +78,7 @@ export class WebSocketTransport implements Transport {
     const isQuery = request.kind !== "command";
     if (!this.#hasRoom(frame.length, isQuery))
       return Promise.reject(new TidemarkError("overloaded", "too much waits for the connection"));
-    const waitMs = CLIENT_LIMITS.attemptTimeoutMs + (request.kind === "read" ? request.waitMs : 0);
+    const waitMs = CLIENT_LIMITS.attemptTimeoutMs + ("waitMs" in request ? request.waitMs : 0);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         const { sent } = pending;

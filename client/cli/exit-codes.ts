@@ -20,7 +20,7 @@ Exit status:
   0    done
   1    failure
   2    usage, or input that cannot be understood
-  3    no such stream, or the records are gone
+  3    no such stream or group, or the records are gone
   4    conflict: a condition does not hold, the stream is closed or exists differently, a newer producer took over
   5    the server is unavailable or overloaded, or the time was up; nothing was done, so try again
   6    a valid token is needed

@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   read: async () => (await import("./read.ts")).readCommand,
   tail: async () => (await import("./tail.ts")).tailCommand,
   streams: async () => (await import("./streams.ts")).streamsCommand,
+  groups: async () => (await import("./groups.ts")).groupsCommand,
   tx: async () => (await import("./tx.ts")).txCommand,
   inspect: async () => (await import("./inspect.ts")).inspectCommand,
   config: async () => (await import("./serve.ts")).configCommand,

@@ -78,7 +78,7 @@ export class RecordPrinter {
 }
 
 /** The form of a record in full, with where and when the log took it. */
-function recordLine(record: ReceivedRecord, json: boolean): string {
+export function recordLine(record: ReceivedRecord, json: boolean): string {
   const shown = recordText(
     record.offset,
     {

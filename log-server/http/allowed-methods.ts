@@ -1,5 +1,6 @@
 /** Which methods a path takes: what a request with another one is told. */
 import { CURSORS_PREFIX } from "./cursors/routes.ts";
+import { groupMethods, GROUPS_PATH } from "./groups/paths.ts";
 import { FRAMES_PATH } from "./native/frames-route.ts";
 import { OPENAPI_PATH } from "./openapi/document.ts";
 import { RECORDS_PREFIX } from "./records/routes.ts";
@@ -10,6 +11,7 @@ import { TRANSACTIONS_PATH } from "./transactions/routes.ts";
 const PATHS: ReadonlyMap<string, string> = new Map([
   [FRAMES_PATH, "POST, OPTIONS"],
   [STREAMS_PATH, "GET, OPTIONS"],
+  [GROUPS_PATH, "GET, OPTIONS"],
   [TRANSACTIONS_PATH, "POST, OPTIONS"],
   [OPENAPI_PATH, "GET"],
 ]);
@@ -25,5 +27,5 @@ const PREFIXES: readonly (readonly [string, string])[] = [
 /** Undefined where nothing is served. */
 export function allowedMethods(url: string): string | undefined {
   const [path = ""] = url.split("?", 1);
-  return PATHS.get(path) ?? PREFIXES.find(([prefix]) => path.startsWith(prefix))?.[1];
+  return PATHS.get(path) ?? PREFIXES.find(([prefix]) => path.startsWith(prefix))?.[1] ?? groupMethods(path);
 }

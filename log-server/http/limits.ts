@@ -58,8 +58,13 @@ export type HttpLimits = {
   readonly frameReadBytesMax: number;
   readonly frameWaitMsMax: number;
 
-  /** Of one page of a listing. */
+  /** Of one page of a listing: streams, groups. */
   readonly listedStreamsMax: number;
+  readonly listedGroupsMax: number;
+  /** Bytes of records that one take over HTTP shows; those it has no room for are leased all the same. */
+  readonly takenBytesMax: number;
+  /** Takes that are made for one request which others are faster than. */
+  readonly takeTriesMax: number;
 
   readonly subscriptionIdBytesMax: number;
   readonly subscriptionBodyBytesMax: number;
@@ -116,6 +121,9 @@ export const HTTP_LIMITS: HttpLimits = {
   frameWaitMsMax: 30_000,
 
   listedStreamsMax: 1_000,
+  listedGroupsMax: 1_000,
+  takenBytesMax: 4 * 1024 * 1024,
+  takeTriesMax: 64,
 
   subscriptionIdBytesMax: 256,
   subscriptionBodyBytesMax: 2 * 1024 * 1024,

@@ -13,6 +13,7 @@ import { bodyParser } from "./body.ts";
 import type { HttpContext } from "./context.ts";
 import { registerCursorRoutes } from "./cursors/routes.ts";
 import { answerError } from "./error-answer.ts";
+import { registerGroupRoutes } from "./groups/routes.ts";
 import { HttpError } from "./http-error.ts";
 import { HTTP_LIMITS, type HttpLimits } from "./limits.ts";
 import { LiveResponses } from "./live-responses.ts";
@@ -144,6 +145,7 @@ function registerRoutes(server: FastifyInstance, context: HttpContext, options: 
   registerStreamRoutes(server, context);
   registerTransactionRoutes(server, context);
   registerCursorRoutes(server, context);
+  registerGroupRoutes(server, context);
   if (options.upgrade !== undefined) {
     server.register(options.upgrade.plugin(requests));
   }

@@ -9,6 +9,7 @@ export function commandBytes(command: Command): number {
     case "create":
     case "append":
     case "subscription-wake":
+    case "group-dead-letter":
       return OVERHEAD_BYTES + (command.batch?.length ?? 0);
     case "transaction": {
       let bytes = OVERHEAD_BYTES;
@@ -17,6 +18,14 @@ export function commandBytes(command: Command): number {
     }
     case "cursor":
       return OVERHEAD_BYTES + (command.value?.length ?? 0);
+    case "group-create":
+      return OVERHEAD_BYTES * (1 + command.streams.length);
+    case "group-ack":
+      return OVERHEAD_BYTES * (1 + command.acks.length);
+    case "group-settle":
+      return OVERHEAD_BYTES * (1 + command.settlements.length);
+    case "group-reset":
+      return OVERHEAD_BYTES * (1 + command.positions.length);
     case "touch":
       return OVERHEAD_BYTES * (1 + command.streams.length);
     default:
@@ -47,6 +56,11 @@ export function growsTheLog(command: Command): boolean {
     case "subscription-create":
     case "subscription-link":
     case "subscription-wake":
+    case "group-create":
+    case "group-dead-letter":
+    // What has begun may end; nothing new begins.
+    case "group-join":
+    case "group-take":
       return true;
     default:
       return false;

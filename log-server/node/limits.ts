@@ -15,6 +15,17 @@ export type NodeLimits = {
   readonly replayBytesMax: number;
   /** Readers waiting for a change, over all streams. */
   readonly waitersMax: number;
+  /** Waiting for a group to have something to take, over all groups. */
+  readonly groupWaitersMax: number;
+  /** Dead records read and moved at a time, of one stream and over all. */
+  readonly deadLettersPerStream: number;
+  readonly deadLettersTogether: number;
+  /** After one could not be moved, for want of its stream or of room, this long until the next try. */
+  readonly deadLetterRetryMs: number;
+  /** Log times of records that groups have not processed, kept for whoever asks for lags again. */
+  readonly lagTimesMax: number;
+  /** Of one answer: records looked up for their log time. The lag in time of further streams is not told. */
+  readonly lagLookUpsMax: number;
   /** Streams followed together with others, over all followers. */
   readonly followedStreamsMax: number;
   /** Read ahead by one merge of many streams, over all of them. */
@@ -82,6 +93,12 @@ export const NODE_LIMITS: NodeLimits = {
   groupBytesMax: 16 * 1024 * 1024,
   replayBytesMax: 4 * 1024 * 1024,
   waitersMax: 100_000,
+  groupWaitersMax: 100_000,
+  deadLettersPerStream: 16,
+  deadLettersTogether: 16,
+  deadLetterRetryMs: 5_000,
+  lagTimesMax: 16_384,
+  lagLookUpsMax: 256,
   followedStreamsMax: 262_144,
   mergeAheadBytesMax: 8 * 1024 * 1024,
   mergesAheadBytesMax: 256 * 1024 * 1024,

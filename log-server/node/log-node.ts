@@ -28,10 +28,12 @@ import { AheadRoom } from "./ahead-room.ts";
 import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Compactor } from "./compactor.ts";
+import { DeadLetters } from "./dead-letters.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DiskSpace } from "./disk-space.ts";
 import { type Follower, Followers } from "./followers.ts";
 import { FrontierMover } from "./frontier-mover.ts";
+import { GroupLag, type LagPart } from "./group-lag.ts";
 import type { NodeLimits } from "./limits.ts";
 import { Merge, type MergeStart } from "./merge.ts";
 import { NodeError } from "./node-error.ts";
@@ -60,7 +62,10 @@ export class LogNode {
   readonly #raft: RawNode;
   readonly #reader: Reader;
   readonly #proposals: Proposals;
-  readonly #waiters: Waiters;
+  readonly #waiters: Waiters<number>;
+  readonly #takers: Waiters<string>;
+  readonly #groupLag: GroupLag;
+  readonly #deadLetters: DeadLetters;
   readonly #followers: Followers;
   readonly #mergesRoom: AheadRoom;
   readonly #checkpointer: Checkpointer;
@@ -102,6 +107,9 @@ export class LogNode {
     this.#reader = new Reader(parts.log, parts.machine, parts.zstd, parts.limits.batchBytesMax * 4);
     this.#proposals = new Proposals(parts.limits);
     this.#waiters = new Waiters(parts.limits.waitersMax);
+    this.#takers = new Waiters(parts.limits.groupWaitersMax);
+    this.#groupLag = new GroupLag(this.#reader, parts);
+    this.#deadLetters = new DeadLetters(parts, this.#reader, (command) => this.propose(command));
     this.#mergesRoom = new AheadRoom(parts.limits.mergesAheadBytesMax);
     this.#followers = new Followers(parts.limits.followedStreamsMax);
     this.#checkpointer = new Checkpointer(parts);
@@ -183,6 +191,16 @@ export class LogNode {
     return this.#waiters.wait(streamId, signal);
   }
 
+  /** Resolves when a take of the group may find more than before, or the group is gone, or the signal aborts. */
+  groupChanged(id: string, signal: AbortSignal): Promise<void> {
+    return this.#takers.wait(id, signal);
+  }
+
+  /** How long ago, in log time, the first record was appended that a group has not processed: one for each part. */
+  groupLag(parts: readonly LagPart[]): Promise<readonly (number | undefined)[]> {
+    return this.#groupLag.of(parts);
+  }
+
   /** Hears of changes of many streams at once, until it is closed. Throws `overloaded` where too many are followed. */
   follow(streamIds: readonly number[]): Follower {
     return this.#followers.follow(streamIds);
@@ -251,6 +269,7 @@ export class LogNode {
       waitingProposals: this.#proposals.waiting,
       waitingReaders: this.#waiters.count,
       streams: this.machine.streamCount,
+      groups: () => ({ count: this.machine.groupCount, ...this.machine.groupTotals() }),
       snapshotPosition: this.#checkpointer.snapshotPosition,
       compaction: this.#compactor.status,
     };
@@ -264,11 +283,14 @@ export class LogNode {
     this.#touches.stop();
     this.#housekeeping?.cancel();
     this.#deadlines.stop();
+    const moved = this.#deadLetters.stop();
     while (this.#underWay) await new Promise<void>((resolve) => this.clock.defer(resolve));
     this.#stalled?.cancel();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before there was room on its disk");
     this.#proposals.fail(unwritten, unwritten);
     this.#waiters.wakeAll();
+    this.#takers.wakeAll();
+    await moved;
     await this.#retention.idle();
     await this.#compactor.stop();
     await this.#checkpointer.stop(!failed && this.#failure === undefined);
@@ -448,10 +470,12 @@ export class LogNode {
         this.#waiters.wake(streamId);
         this.#followers.changed(streamId);
       }
+      for (const id of applied.groupsReady) this.#takers.wake(id);
     }
     this.#followers.progressed();
     this.#checkpointer.applied(bytesOf(entries));
     this.#deadlines.reschedule();
+    if (this.#phase === "serving") this.#deadLetters.look();
     for (const listener of this.#listeners) listener();
   }
 
@@ -476,6 +500,7 @@ export class LogNode {
   #serve(): void {
     this.#phase = "serving";
     this.#deadlines.start();
+    this.#deadLetters.look();
     this.#keepHouse();
     this.#settled?.resolve();
   }
@@ -560,6 +585,7 @@ export class LogNode {
     this.#housekeeping?.cancel();
     this.#deadlines.stop();
     this.#touches.stop();
+    void this.#deadLetters.stop();
     this.#proposals.fail(
       this.#failure,
       new NodeError("outcome-unknown", `the node has stopped: ${message}`, { cause }),
@@ -567,6 +593,7 @@ export class LogNode {
     for (const barrier of this.#barriers.values()) barrier.reject(this.#failure);
     this.#barriers.clear();
     this.#waiters.wakeAll();
+    this.#takers.wakeAll();
     this.#settled?.reject(this.#failure);
     for (const listener of this.#failed)
       listener(code === "internal" ? new NodeError("internal", message, { cause }) : this.#failure);

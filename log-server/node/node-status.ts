@@ -1,5 +1,6 @@
 /** How a node is: what health checks, metrics and people look at. */
 import type { LogIndex } from "../../src/wire/entry.ts";
+import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import type { Damage } from "../log/damage.ts";
 import type { CompactionStatus } from "./compactor.ts";
 
@@ -20,6 +21,8 @@ export type NodeStatus = {
   readonly waitingProposals: number;
   readonly waitingReaders: number;
   readonly streams: number;
+  /** How many, and sums over all of them, in records. Worked out when called, now. */
+  readonly groups: () => GroupTotals & { readonly count: number };
   readonly snapshotPosition: LogIndex;
   readonly compaction: CompactionStatus;
 };

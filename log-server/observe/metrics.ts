@@ -137,6 +137,23 @@ export class Metrics {
     this.#status("waiting_proposals", "Commands waiting to be written", (status) => status.waitingProposals);
     this.#status("waiting_readers", "Readers waiting for a change", (status) => status.waitingReaders);
     this.#status("streams", "Streams that exist", (status) => status.streams);
+    this.#status("groups", "Consumer groups that exist", (status) => status.groups().count);
+    this.#status(
+      "group_lag_records",
+      "Records that groups have not processed, over all of them",
+      (status) => status.groups().lag,
+    );
+    this.#status("group_leased_records", "Of these, leased", (status) => status.groups().inFlight);
+    this.#status(
+      "group_resting_records",
+      "Of these, resting until their next attempt",
+      (status) => status.groups().resting,
+    );
+    this.#status(
+      "group_dead_records",
+      "Of these, dead and waiting for their dead-letter stream",
+      (status) => status.groups().dead,
+    );
     this.#status("damaged_places", "Damaged places found on this disk", (status) => status.damage.length);
     this.#status("disk_full", "Whether new data is refused for want of space", (status) => Number(status.diskFull));
     this.#status("disk_free_bytes", "Space left on the data folder's disk", (status) =>

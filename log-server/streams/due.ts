@@ -1,9 +1,12 @@
 /**
  * What is due at an entry's log time: done before its commands, in an order that depends on the state alone (I14).
- * Leases and retries are all done, for there are not many subscriptions. Of the rest, not more than one entry may do;
+ * Leases, sessions and retries are all done, for their number is bounded. Of the rest, not more than one entry may do;
  * what is left over is done by the entries that follow, and meanwhile commands and views already treat it as done.
  */
 import { forgetProducer } from "./producer-state.ts";
+import { balanceGroups } from "./group-balance.ts";
+import { endSession } from "./serve-partitions.ts";
+import { endLeases } from "./serve-queue.ts";
 import { endLease } from "./serve-subscription.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -22,6 +25,15 @@ export function doWhatIsDue(state: State, step: Step): void {
   for (let due = expiries.first(); due !== undefined && due.atMs <= logTime && step.spend(); due = expiries.first()) {
     endStream(state, step, due.owner);
   }
+  // After the streams: what is gone with them is nobody's. Their number has a bound, and all are done.
+  const { sessions, leases } = state.groups;
+  for (let due = leases.first(); due !== undefined && due.atMs <= logTime; due = leases.first()) {
+    endLeases(state, step, due.owner);
+  }
+  for (let due = sessions.first(); due !== undefined && due.atMs <= logTime; due = sessions.first()) {
+    endSession(state, step, due.owner);
+  }
+  balanceGroups(state, step);
   const { producerExpiries } = state;
   for (
     let due = producerExpiries.first();
@@ -32,11 +44,15 @@ export function doWhatIsDue(state: State, step: Step): void {
   }
 }
 
+const NEVER = Number.POSITIVE_INFINITY;
+
 /** When something that others can see is due next; idle producers can wait for whatever entry comes. */
 export function nextDeadline(state: State): number | undefined {
   if (state.doomed.size > 0) return state.position.logTime;
   const expiry = state.expiries.first()?.atMs;
   const lease = state.subscriptions.deadlines.first()?.atMs;
-  if (expiry === undefined || lease === undefined) return expiry ?? lease;
-  return Math.min(expiry, lease);
+  const session = state.groups.sessions.first()?.atMs;
+  const record = state.groups.leases.first()?.atMs;
+  const first = Math.min(expiry ?? NEVER, lease ?? NEVER, session ?? NEVER, record ?? NEVER);
+  return first === NEVER ? undefined : first;
 }

@@ -44,6 +44,34 @@ export type StreamsLimits = {
   readonly leaseMsMin: number;
   readonly leaseMsMax: number;
 
+  readonly groupsMax: number;
+  readonly groupIdBytesMax: number;
+  /** Streams that a group names. */
+  readonly groupStreamsMax: number;
+  readonly linksPerGroupMax: number;
+  /** Links of all groups to streams. */
+  readonly groupLinksMax: number;
+  readonly membersPerGroupMax: number;
+  /** Members of all groups. */
+  readonly groupMembersMax: number;
+  readonly memberNameBytesMax: number;
+  readonly groupLeaseMsMin: number;
+  readonly groupLeaseMsMax: number;
+  readonly groupAttemptsMax: number;
+  readonly groupDelayMsMax: number;
+  /** Why a record was refused. */
+  readonly groupReasonBytesMax: number;
+  /** Records that one take may ask for, and that one item of a settle may name. */
+  readonly groupTakeMax: number;
+  /** Records that all items of one settle name together. */
+  readonly groupSettleMax: number;
+  /** Acknowledgements, or positions, in one command. */
+  readonly groupItemsMax: number;
+  /** Records of one stream that a queue has given out or given up and that are not done: with more, takes get no new ones. */
+  readonly groupOutstandingPerStreamMax: number;
+  /** The same over all queues and streams. */
+  readonly groupOutstandingMax: number;
+
   /** Expiries and removals that are due and done by one entry; the rest is done by those that follow. */
   readonly duePerEntryMax: number;
 };
@@ -84,6 +112,25 @@ export const STREAMS_LIMITS: StreamsLimits = {
   acksMax: 65_536,
   leaseMsMin: 1_000,
   leaseMsMax: 600_000,
+
+  groupsMax: 10_000,
+  groupIdBytesMax: 256,
+  groupStreamsMax: 1_000,
+  linksPerGroupMax: 10_000,
+  groupLinksMax: 1_000_000,
+  membersPerGroupMax: 1_000,
+  groupMembersMax: 100_000,
+  memberNameBytesMax: 256,
+  groupLeaseMsMin: 1_000,
+  groupLeaseMsMax: DAY_MS,
+  groupAttemptsMax: 1_000,
+  groupDelayMsMax: 30 * DAY_MS,
+  groupReasonBytesMax: 256,
+  groupTakeMax: 1_024,
+  groupSettleMax: 4_096,
+  groupItemsMax: 10_000,
+  groupOutstandingPerStreamMax: 8_192,
+  groupOutstandingMax: 262_144,
 
   duePerEntryMax: 1_024,
 };

@@ -13,15 +13,19 @@ import type { Offset } from "../../src/record/offset.ts";
 import type { Row, RowChange } from "../../src/record/row.ts";
 import type { Command, CommandResult, StreamName } from "../../src/wire/command.ts";
 import type { Entry } from "../../src/wire/entry.ts";
+import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import { appendRecords } from "./append-records.ts";
 import { compactStream } from "./compact-stream.ts";
 import { createStream } from "./create-stream.ts";
 import { doWhatIsDue, nextDeadline } from "./due.ts";
 import { NeededRecords, readRanges } from "./inherited-records.ts";
+import { balanceGroups } from "./group-balance.ts";
+import { type DeadRecord, deadIn, type GroupView, totalsOfGroups, viewOfGroup } from "./group-views.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { createSubscription, deleteSubscription, linkStreams, unlinkStream } from "./manage-subscription.ts";
 import { restoreState } from "./restore.ts";
 import type { RowOwner } from "./rows.ts";
+import { runGroupCommand } from "./run-group-command.ts";
 import { runTransaction } from "./run-transaction.ts";
 import {
   ackSubscription,
@@ -30,6 +34,7 @@ import {
   releaseSubscription,
   wakeSubscription,
 } from "./serve-subscription.ts";
+import { freshIn } from "./serve-queue.ts";
 import { setCursor } from "./set-cursor.ts";
 import { State } from "./state.ts";
 import { Step } from "./step.ts";
@@ -40,8 +45,9 @@ import type { Applied, ReadRange, StreamPage, StreamView, SubscriptionView } fro
 
 export class StreamsMachine {
   readonly #state: State;
-  /** Worked out when asked for, and good until the next entry. */
+  /** These are worked out when asked for, and good until the next entry. */
   #needed: { readonly position: number; readonly records: NeededRecords } | undefined;
+  #groupTotals: { readonly position: number; readonly totals: GroupTotals } | undefined;
 
   constructor(limits: StreamsLimits, state: State = emptyState(limits)) {
     this.#state = state;
@@ -66,12 +72,14 @@ export class StreamsMachine {
     for (const command of commands) {
       results.push(run(this.#state, step, command));
       if (command.kind !== "transaction") step.settle("batch" in command ? command.batch : undefined);
+      balanceGroups(this.#state, step);
     }
     return {
       results,
       placements: step.placements,
       changed: [...step.changed],
       subscriptionsChanged: step.subscriptionsChanged,
+      groupsReady: [...step.groupsReady].sort(),
     };
   }
 
@@ -172,6 +180,60 @@ export class StreamsMachine {
       .map(viewOfSubscription);
   }
 
+  group(id: string): GroupView | undefined {
+    const group = this.#state.groups.get(id);
+    return group && viewOfGroup(group);
+  }
+
+  /** In order of their ids, those after `after`. Valid until the next entry is applied. */
+  *groups(after = ""): Iterable<GroupView> {
+    const { position } = this;
+    for (const group of this.#state.groups.after(after)) {
+      assert(position === this.position, "groups are listed between two entries");
+      yield viewOfGroup(group);
+    }
+  }
+
+  hasGroup(id: string): boolean {
+    return this.#state.groups.get(id) !== undefined;
+  }
+
+  get groupCount(): number {
+    return this.#state.groups.count;
+  }
+
+  /** Of all groups together. */
+  groupTotals(): GroupTotals {
+    const { position } = this;
+    if (this.#groupTotals?.position !== position) {
+      this.#groupTotals = { position, totals: totalsOfGroups(this.#state.groups.all()) };
+    }
+    return this.#groupTotals.totals;
+  }
+
+  /** Log time from which on a take would find something, as things are now; 0: at once. Undefined: there is nothing. */
+  takeableAt(id: string): number | undefined {
+    let first: number | undefined;
+    for (const queue of this.#state.groups.get(id)?.ready ?? []) {
+      if (queue.stream.isDue(this.logTime)) continue;
+      if (freshIn(this.#state, queue) > 0) return 0;
+      for (const { state } of queue.records.all) {
+        if (state.kind === "resting") first = Math.min(first ?? state.dueMs, state.dueMs);
+      }
+    }
+    return first;
+  }
+
+  /** Whether there are records that are dead and not yet in a dead-letter stream. */
+  get hasDeadRecords(): boolean {
+    return this.#state.groups.hasDead;
+  }
+
+  /** At most `perStreamMax` of one queue and stream, in order of streams and offsets. */
+  deadRecords(perStreamMax: number): readonly DeadRecord[] {
+    return this.#state.groups.withDead().flatMap((queue) => deadIn(queue, perStreamMax));
+  }
+
   /** Log time of what is due next: an expiry, the end of a lease, a retry. */
   nextDeadline(): number | undefined {
     return nextDeadline(this.#state);
@@ -221,7 +283,7 @@ export class StreamsMachine {
 
   /** Family by family, each sorted by key. */
   *#owners(): Iterable<RowOwner> {
-    const { position, streams, cursors, subscriptions } = this.#state;
+    const { position, streams, cursors, subscriptions, groups } = this.#state;
     const sortedStreams = sortedById(streams.values());
     yield position;
     yield* sortedStreams;
@@ -230,6 +292,9 @@ export class StreamsMachine {
     yield* sortedByKey(subscriptions.all());
     yield* sortedByKey(subscriptions.all().flatMap(({ explicit }) => [...explicit.values()]));
     for (const { links } of sortedStreams) yield* sortedByKey(links ?? []);
+    yield* sortedByKey(groups.all());
+    yield* sortedByKey(groups.all().flatMap(({ members }) => [...members.values()]));
+    for (const { groupLinks } of sortedStreams) yield* sortedByKey(groupLinks ?? []);
   }
 }
 
@@ -289,6 +354,17 @@ function run(state: State, step: Step, command: Command): CommandResult {
       return failSubscription(state, step, command);
     case "compact":
       return compactStream(state, step, command);
+    case "group-create":
+    case "group-delete":
+    case "group-join":
+    case "group-leave":
+    case "group-heartbeat":
+    case "group-ack":
+    case "group-take":
+    case "group-settle":
+    case "group-reset":
+    case "group-dead-letter":
+      return runGroupCommand(state, step, command);
     default:
       return unreachable(command);
   }

@@ -9,6 +9,15 @@ export class PositionRow extends RowOwner {
   index = 0;
   logTime = 0;
   nextStreamId = 1;
+  /** Of sessions, ownerships and leases of groups: none is given twice, whatever is deleted and made anew (P39). */
+  nextGeneration = 1;
+
+  /** Only while an entry is applied: this row is written after each anyway. */
+  drawGeneration(): number {
+    const generation = this.nextGeneration;
+    this.nextGeneration += 1;
+    return generation;
+  }
 
   override rowKey(): Uint8Array {
     return Uint8Array.of(FAMILY.position);
@@ -16,7 +25,7 @@ export class PositionRow extends RowOwner {
 
   override rowValue(): Uint8Array {
     return encodeRow((writer) => {
-      writer.u8(FORMAT).varint(this.index).varint(this.logTime).varint(this.nextStreamId);
+      writer.u8(FORMAT).varint(this.index).varint(this.logTime).varint(this.nextStreamId).varint(this.nextGeneration);
     });
   }
 }
@@ -26,5 +35,6 @@ export function readPosition(reader: ByteReader, row: PositionRow): boolean {
   row.index = reader.varint();
   row.logTime = reader.varint();
   row.nextStreamId = reader.varint();
+  row.nextGeneration = reader.varint();
   return reader.complete;
 }

@@ -7,6 +7,10 @@ import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Row } from "../../src/record/row.ts";
 import { Cursor } from "./cursor.ts";
+import { type Group, readGroupRow } from "./group.ts";
+import { readGroupMember } from "./group-member.ts";
+import { readGroupPartition } from "./group-partition.ts";
+import { readGroupQueue } from "./group-queue.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { Link } from "./link.ts";
 import { readPosition } from "./position-row.ts";
@@ -28,6 +32,9 @@ const RESTORE = new Map<number, RestoreRow>([
   [FAMILY.subscription, restoreSubscription],
   [FAMILY.explicitStream, restoreExplicitStream],
   [FAMILY.link, restoreLink],
+  [FAMILY.group, restoreGroup],
+  [FAMILY.groupMember, restoreGroupMember],
+  [FAMILY.groupLink, restoreGroupLink],
 ]);
 
 export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result<State, string> {
@@ -57,7 +64,23 @@ export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result
   for (const subscription of state.subscriptions.all()) {
     state.subscriptions.settle(subscription, state.position.logTime);
   }
+  for (const group of state.groups.all()) {
+    // It would be given a second time (P39).
+    if (newestGeneration(group) >= state.position.nextGeneration) return err("a generation is ahead of the counter");
+  }
   return ok(state);
+}
+
+function newestGeneration({ members, links }: Group): number {
+  let newest = 0;
+  for (const { session } of members.values()) newest = Math.max(newest, session);
+  for (const link of links.values()) {
+    if (link.kind === "partitions") newest = Math.max(newest, link.generation);
+    else
+      for (const { state } of link.records.all)
+        if (state.kind !== "resting") newest = Math.max(newest, state.generation);
+  }
+  return newest;
 }
 
 function restorePosition(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
@@ -117,6 +140,35 @@ function restoreLink(state: State, key: ByteReader, value: ByteReader): RowOwner
   if (stream.deleted || acked > stream.nextOffset) return undefined;
   const link = new Link(subscription, stream, acked);
   state.subscriptions.insertLink(link);
+  return link;
+}
+
+function restoreGroup(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  const id = readRest(key);
+  const group = id === undefined ? undefined : readGroupRow(id, value);
+  if (group !== undefined) state.groups.add(group);
+  return group;
+}
+
+function restoreGroupMember(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  const group = state.groups.get(key.string(key.remaining));
+  const name = readRest(key);
+  if (group === undefined || name === undefined || group.config.mode.kind !== "partitions") return undefined;
+  const member = readGroupMember(group, name, value);
+  if (member !== undefined) state.groups.addMember(member);
+  return member;
+}
+
+function restoreGroupLink(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  const stream = state.streams.get(readKeyNumber(key));
+  const id = readRest(key);
+  const group = id === undefined ? undefined : state.groups.get(id);
+  if (stream === undefined || stream.deleted || group === undefined) return undefined;
+  const link =
+    group.config.mode.kind === "partitions"
+      ? readGroupPartition(group, stream, value)
+      : readGroupQueue(group, stream, value, state.limits.groupOutstandingPerStreamMax);
+  if (link !== undefined) state.groups.insertLink(link);
   return link;
 }
 

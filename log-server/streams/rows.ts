@@ -14,6 +14,9 @@ export const FAMILY = {
   subscription: 4,
   explicitStream: 5,
   link: 6,
+  group: 7,
+  groupMember: 8,
+  groupLink: 9,
 } as const;
 
 /** An entity with a row. The fields are the ledger's (`row-ledger.ts`), kept here to need no map beside it. */

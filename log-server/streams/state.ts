@@ -5,6 +5,7 @@
 import type { StreamName } from "../../src/wire/command.ts";
 import type { Cursor } from "./cursor.ts";
 import { Deadlines } from "./deadlines.ts";
+import { GroupTable } from "./group-table.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { NameOrder } from "./name-order.ts";
 import { PositionRow } from "./position-row.ts";
@@ -37,11 +38,13 @@ export class State {
 
   readonly cursors = new Map<string, Cursor>();
   readonly subscriptions: SubscriptionTable;
+  readonly groups: GroupTable;
   readonly #texts = new Map<string, string>();
 
   constructor(limits: StreamsLimits) {
     this.limits = limits;
     this.subscriptions = new SubscriptionTable(this.ledger, limits);
+    this.groups = new GroupTable(this.ledger, limits);
   }
 
   /** The same text, stored once. */

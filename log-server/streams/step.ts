@@ -2,6 +2,7 @@
 import type { BatchRef } from "../../src/record/batch.ts";
 import type { Incarnation, Offset } from "../../src/record/offset.ts";
 import type { StreamName } from "../../src/wire/command.ts";
+import type { Group } from "./group.ts";
 import type { Journal } from "./journal.ts";
 import type { Stream } from "./stream.ts";
 import type { BatchPlacement } from "./views.ts";
@@ -14,6 +15,10 @@ export class Step {
   readonly placements: BatchPlacement[] = [];
   readonly changed = new Set<number>();
   subscriptionsChanged = false;
+  /** Whose members or streams changed: who owns what is settled after the command. */
+  readonly unbalanced = new Set<Group>();
+  /** Ids of groups in which a take may find something that it would not have found before. */
+  readonly groupsReady = new Set<string>();
   /** While a transaction runs. */
   journal: Journal | undefined = undefined;
   readonly #ended = new Set<string>();

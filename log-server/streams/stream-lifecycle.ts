@@ -31,6 +31,7 @@ export function addStream(state: State, step: Step, stream: Stream): void {
   });
   refreshExpiry(state, step, stream);
   state.subscriptions.linkNewStream(stream, step);
+  state.groups.linkNewStream(stream, step);
 }
 
 /** Puts a stream where it is found by id, name, source and retention. */
@@ -103,7 +104,9 @@ export function growStream(
   state.ledger.touch(stream);
   step.changed.add(stream.id);
   refreshExpiry(state, step, stream);
-  if (batch !== undefined) state.subscriptions.grown(stream, step);
+  if (batch === undefined) return;
+  state.subscriptions.grown(stream, step);
+  state.groups.grown(stream, step);
 }
 
 /** Deleted or expired: gone, or kept for the forks that need its records. */
@@ -111,6 +114,7 @@ export function endStream(state: State, step: Step, stream: Stream): void {
   assert(!stream.deleted, "a stream ends once");
   step.changed.add(stream.id);
   state.subscriptions.unlinkStream(stream, step);
+  state.groups.unlinkStream(stream, step);
   dropProducers(state, step, stream);
   if (!stream.hasForks) {
     removeStreams(state, step, stream);

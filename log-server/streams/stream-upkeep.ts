@@ -51,6 +51,7 @@ export function trimStream(state: State, step: Step, command: TrimCommand): Comm
   if (command.before > stream.firstOffset) {
     stream.firstOffset = command.before;
     state.ledger.touch(stream);
+    state.groups.trimmed(stream, step);
     step.changed.add(stream.id);
   }
   return { kind: "trimmed", firstOffset: stream.firstOffset };

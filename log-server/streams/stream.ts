@@ -5,6 +5,8 @@ import type { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { Incarnation, Offset } from "../../src/record/offset.ts";
 import type { Expiry, Retention, StreamName } from "../../src/wire/command.ts";
 import { Deadline } from "./deadlines.ts";
+import type { GroupLink } from "./group.ts";
+import type { GroupQueue } from "./group-queue.ts";
 import type { Link } from "./link.ts";
 import type { Producer } from "./producer.ts";
 import { encodeRow, FAMILY, RowOwner, writeKeyNumber } from "./rows.ts";
@@ -56,12 +58,15 @@ export class Stream extends RowOwner {
   /** When it expires; absent where it never does. */
   readonly deadline: Deadline<Stream> | undefined;
 
-  /** These four are found again from other rows. Absent means none. */
+  /** These are found again from other rows. Absent means none. */
   producers: Map<string, Producer> | undefined = undefined;
   forks: Set<Stream> | undefined = undefined;
   links: Set<Link> | undefined = undefined;
   /** Of its links, those with nothing pending: what an append has to look at. */
   caughtUp: Set<Link> | undefined = undefined;
+  /** As followed by consumer groups, and of these the queues that have given out all of it. */
+  groupLinks: Set<GroupLink> | undefined = undefined;
+  idleQueues: Set<GroupQueue> | undefined = undefined;
 
   constructor(identity: StreamIdentity) {
     super();

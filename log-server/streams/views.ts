@@ -120,4 +120,6 @@ export type Applied = {
   readonly changed: readonly number[];
   /** Something about subscriptions changed: look at `wakeable` again. */
   readonly subscriptionsChanged: boolean;
+  /** Ids of groups in which a take may find more than before: who waits for that looks again. */
+  readonly groupsReady: readonly string[];
 };

@@ -30,6 +30,8 @@ export function answerOf(context: WsContext, stream: string, from: Offset, respo
     case "stream-list":
     case "located":
     case "cursor":
+    case "groups":
+    case "group":
       return { done: stream };
     case "error":
       return errorAnswer(response);

@@ -30,6 +30,7 @@ import type {
   TrimCommand,
 } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
+import { readGroupCommand, readGroupResult, writeGroupCommand, writeGroupResult } from "./group-command-codec.ts";
 import { readExpiry, readRetention, writeExpiry, writeRetention } from "./settings-codec.ts";
 
 const { textBytesMax: TEXT_BYTES_MAX, blobBytesMax: BLOB_BYTES_MAX, itemsMax: ITEMS_MAX } = COMMAND_LIMITS;
@@ -55,6 +56,16 @@ const KINDS = [
   "subscription-release",
   "subscription-failed",
   "compact",
+  "group-create",
+  "group-delete",
+  "group-join",
+  "group-leave",
+  "group-heartbeat",
+  "group-ack",
+  "group-take",
+  "group-settle",
+  "group-reset",
+  "group-dead-letter",
 ] as const satisfies readonly Command["kind"][];
 const KIND_NUMBER: ReadonlyMap<Command["kind"], number> = new Map(KINDS.map((kind, number) => [kind, number]));
 
@@ -74,6 +85,10 @@ const RESULTS = [
   "subscription-claimed",
   "subscription-acked",
   "rejected",
+  "group-created",
+  "group-assigned",
+  "group-settled",
+  "group-taken",
 ] as const satisfies readonly CommandResult["kind"][];
 const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
 
@@ -209,6 +224,17 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
       writer.string(command.stream).varint(command.incarnation);
       writer.varint(command.before).varint(command.tombstonesBefore);
       return;
+    case "group-create":
+    case "group-delete":
+    case "group-join":
+    case "group-leave":
+    case "group-heartbeat":
+    case "group-ack":
+    case "group-take":
+    case "group-settle":
+    case "group-reset":
+    case "group-dead-letter":
+      return writeGroupCommand(writer, command, batches);
     default:
       return unreachable(command);
   }
@@ -275,6 +301,17 @@ function readCommand(source: Source): Command {
         before: reader.varint(),
         tombstonesBefore: reader.varint(),
       } satisfies CompactCommand;
+    case "group-create":
+    case "group-delete":
+    case "group-join":
+    case "group-leave":
+    case "group-heartbeat":
+    case "group-ack":
+    case "group-take":
+    case "group-settle":
+    case "group-reset":
+    case "group-dead-letter":
+      return readGroupCommand(kind, reader, () => source.batch());
     case undefined:
       reader.fail();
       return { kind: "tick" };
@@ -601,6 +638,11 @@ function writeResult(result: CommandResult): void {
       return;
     case "rejected":
       return writeRejection(result);
+    case "group-created":
+    case "group-assigned":
+    case "group-settled":
+    case "group-taken":
+      return writeGroupResult(writer, result);
     default:
       return unreachable(result);
   }
@@ -650,6 +692,11 @@ function readResult(reader: ByteReader, depth: number): CommandResult {
       return { kind, nextWake: readFlags(reader, 1)(0) };
     case "rejected":
       return readRejection(reader);
+    case "group-created":
+    case "group-assigned":
+    case "group-settled":
+    case "group-taken":
+      return readGroupResult(kind, reader);
     case undefined:
       reader.fail();
       return { kind: "done" };

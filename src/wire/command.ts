@@ -8,6 +8,7 @@
 import type { BatchRef } from "../record/batch.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
 import type { ErrorCode } from "./errors.ts";
+import type { GroupCommand, GroupResult } from "./group-command.ts";
 
 /** A stream's name: its URL path below `/v1/stream/`, decoded, segments joined by `/`; see `stream-name.ts`. */
 export type StreamName = string;
@@ -224,7 +225,8 @@ export type Command =
   | SubscriptionAckCommand
   | SubscriptionReleaseCommand
   | SubscriptionFailedCommand
-  | CompactCommand;
+  | CompactCommand
+  | GroupCommand;
 
 /* What applying a command answers. */
 
@@ -293,4 +295,5 @@ export type CommandResult =
   | SubscriptionCreatedResult
   | SubscriptionClaimedResult
   | SubscriptionAckedResult
+  | GroupResult
   | Rejection;

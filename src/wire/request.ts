@@ -14,6 +14,7 @@ import { COMMAND_LIMITS } from "./check-command.ts";
 import { type CommandError, decodeCommands, encodeCommand } from "./command-codec.ts";
 import type { Command, StreamName } from "./command.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
+import { type GroupLookUpRequest, readGroup, readGroups, writeGroup, writeGroups } from "./group-look-up.ts";
 import { WIRE_LIMITS } from "./limits.ts";
 import { type LookUpRequest, readList, readLocate, writeList, writeLocate } from "./look-up.ts";
 import { checkStreamName, type StreamNameError } from "./stream-name.ts";
@@ -38,14 +39,23 @@ export type ReadRequest = {
 export type DescribeRequest = { readonly kind: "describe"; readonly stream: StreamName };
 
 /** Asks, and changes nothing. */
-export type QueryRequest = ReadRequest | DescribeRequest | LookUpRequest;
+export type QueryRequest = ReadRequest | DescribeRequest | LookUpRequest | GroupLookUpRequest;
 
 export type Request = CommandRequest | QueryRequest;
 
 export type RequestError = FrameError | BatchError | CommandError | StreamNameError;
 
 /** Never renumber. Responses have numbers from 128 on. */
-const KINDS = { "command": 1, "read": 2, "describe": 3, "list": 9, "locate": 10, "cursor-get": 13 } as const;
+const KINDS = {
+  "command": 1,
+  "read": 2,
+  "describe": 3,
+  "list": 9,
+  "locate": 10,
+  "groups": 11,
+  "group": 12,
+  "cursor-get": 13,
+} as const;
 const READ_FROM = ["offset", "start", "now"] as const;
 
 /** Reused: encoding is synchronous, and a frame is a copy. */
@@ -81,6 +91,12 @@ export function encodeRequest(request: Request, requestId: number): Uint8Array {
     case "locate":
       writeLocate(writer, request);
       return encodeFrame(KINDS.locate, requestId, [writer.view()]);
+    case "groups":
+      writeGroups(writer, request);
+      return encodeFrame(KINDS.groups, requestId, [writer.view()]);
+    case "group":
+      writeGroup(writer, request);
+      return encodeFrame(KINDS.group, requestId, [writer.view()]);
     case "cursor-get":
       return encodeFrame(KINDS["cursor-get"], requestId, [writer.string(request.name).view()]);
     default:
@@ -114,6 +130,14 @@ export function decodeRequest(frame: Frame, limits: { readonly batchBytesMax: nu
       if (!reader.complete) return malformed("a locate request is malformed");
       const name = checkStreamName(request.stream);
       return name.ok ? ok(request) : name;
+    }
+    case KINDS.groups: {
+      const request = readGroups(reader);
+      return reader.complete ? ok(request) : malformed("a groups request is malformed");
+    }
+    case KINDS.group: {
+      const request = readGroup(reader);
+      return reader.complete ? ok(request) : malformed("a group request is malformed");
     }
     case KINDS["cursor-get"]: {
       const name = reader.string(COMMAND_LIMITS.textBytesMax);

@@ -11,6 +11,13 @@ import { decodeResult, encodeResult } from "./command-codec.ts";
 import type { CommandResult } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
+import {
+  type GroupLookUpResponse,
+  readGroupDescription,
+  readGroupList,
+  writeGroupDescription,
+  writeGroupList,
+} from "./group-look-up.ts";
 import { WIRE_LIMITS } from "./limits.ts";
 import {
   type LookUpResponse,
@@ -58,7 +65,13 @@ export type ErrorResponse = {
   readonly retryAfterSeconds?: number;
 };
 
-export type Response = ResultResponse | RecordsResponse | DescriptionResponse | LookUpResponse | ErrorResponse;
+export type Response =
+  | ResultResponse
+  | RecordsResponse
+  | DescriptionResponse
+  | LookUpResponse
+  | GroupLookUpResponse
+  | ErrorResponse;
 
 /** Never renumber. */
 const KINDS = {
@@ -68,6 +81,8 @@ const KINDS = {
   "error": 131,
   "stream-list": 138,
   "located": 139,
+  "groups": 140,
+  "group": 141,
   "cursor": 144,
 } as const;
 const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
@@ -101,6 +116,12 @@ export function encodeResponse(response: Response, requestId: number): Uint8Arra
     case "located":
       writeLocated(writer, response);
       return encodeFrame(KINDS.located, requestId, [writer.view()]);
+    case "groups":
+      writeGroupList(writer, response);
+      return encodeFrame(KINDS.groups, requestId, [writer.view()]);
+    case "group":
+      writeGroupDescription(writer, response);
+      return encodeFrame(KINDS.group, requestId, [writer.view()]);
     case "cursor":
       writeCursor(writer, response);
       return encodeFrame(KINDS.cursor, requestId, [writer.view()]);
@@ -152,6 +173,10 @@ export function decodeResponse(frame: Frame): Result<Response, FrameError> {
       return lookedUp(reader, readStreamList(reader, position));
     case KINDS.located:
       return lookedUp(reader, readLocated(reader, position));
+    case KINDS.groups:
+      return lookedUp(reader, readGroupList(reader, position));
+    case KINDS.group:
+      return lookedUp(reader, readGroupDescription(reader, position));
     case KINDS.cursor:
       return lookedUp(reader, readCursor(reader, position));
     case KINDS.error: {
@@ -177,7 +202,7 @@ export function decodeResponse(frame: Frame): Result<Response, FrameError> {
   }
 }
 
-function lookedUp(reader: ByteReader, response: LookUpResponse): Result<Response, FrameError> {
+function lookedUp(reader: ByteReader, response: LookUpResponse | GroupLookUpResponse): Result<Response, FrameError> {
   return reader.complete ? ok(response) : malformed(`a response of kind ${response.kind} is malformed`);
 }
 

@@ -71,6 +71,8 @@ it("every block runs", async () => {
   }
   expect(outputs[0]).toContain("996 { id: 999 }");
   expect(outputs.join("\n")).toContain("kind: 'append'");
+  expect(outputs.join("\n")).toContain("mailed { id: 44 }");
+  expect(outputs.join("\n")).toContain("orders 42");
   await using client = connect(node.url);
   expect(await client.stream("orders").describe()).toMatchObject({ firstOffset: 100, nextOffset: 998 });
 });

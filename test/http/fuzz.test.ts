@@ -101,6 +101,27 @@ const SEEDS: readonly Uint8Array[] = [
       '{"conditions":[{"stream":"s","exists":true},{"cursor":"c","value":null}],"operations":[{"append":"s","records":[1]},{"cursor":"c","value":"x"}]}',
     ),
   ),
+  request(
+    "PUT",
+    "/v1/groups/q",
+    ["Content-Type: application/json"],
+    utf8('{"mode":"queue","streams":["s"],"pattern":"a/*","leaseMs":1000,"attemptsMax":3,"deadLetter":"d"}'),
+  ),
+  request("POST", "/v1/groups/q/take", ["Content-Type: application/json"], utf8('{"member":"m","count":2,"waitMs":5}')),
+  request(
+    "POST",
+    "/v1/groups/q/settle",
+    ["Content-Type: application/json"],
+    utf8('{"settlements":[{"stream":"s","offset":0,"generation":1,"outcome":"nack","delayMs":0,"reason":"r"}]}'),
+  ),
+  request("POST", "/v1/groups/q/reset", ["Content-Type: application/json"], utf8('{"to":"start","force":true}')),
+  request(
+    "POST",
+    "/v1/groups/p/ack",
+    ["Content-Type: application/json"],
+    utf8('{"member":"m","session":1,"acks":[{"stream":"s","generation":1,"offset":1}]}'),
+  ),
+  request("GET", "/v1/groups?prefix=q&after=a&limit=5"),
   request("PUT", "/v1/cursors/c%20d", ['If-Match: "1.1"', "Content-Type: text/plain"], utf8("value")),
 ];
 

@@ -145,6 +145,15 @@ describe("answers are what it says", () => {
     ],
     ["POST", "/v1/transactions", "/v1/transactions", 400, {}],
     ["GET", "/v1/cursors/{name}", "/v1/cursors/none", 404],
+    ["PUT", "/v1/groups/{id}", "/v1/groups/q", 201, { mode: "queue", streams: ["o/a"], deadLetter: "o/d" }],
+    ["PUT", "/v1/groups/{id}", "/v1/groups/p", 201, { mode: "partitions", pattern: "o/*" }],
+    ["POST", "/v1/groups/{id}/join", "/v1/groups/p/join", 200, { member: "m" }],
+    ["POST", "/v1/groups/{id}/take", "/v1/groups/q/take", 200, { count: 3 }],
+    ["POST", "/v1/groups/{id}/take", "/v1/groups/none/take", 404, {}],
+    ["GET", "/v1/groups", "/v1/groups?limit=1", 200],
+    ["GET", "/v1/groups/{id}", "/v1/groups/p", 200],
+    ["GET", "/v1/groups/{id}", "/v1/groups/q", 200],
+    ["POST", "/v1/groups/{id}/reset", "/v1/groups/q/reset", 200, { to: "end", dryRun: true }],
   ])("%s %s, as %s: %i", async (method, path, url, status, body) => {
     const answer = await ask(server.url, method, url, body);
     expect(answer.status).toBe(status);

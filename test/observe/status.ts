@@ -15,6 +15,7 @@ export const SERVING: NodeStatus = {
   waitingProposals: 2,
   waitingReaders: 4,
   streams: 5,
+  groups: () => ({ count: 0, lag: 0, inFlight: 0, resting: 0, dead: 0 }),
   compaction: { segmentsRewritten: 0, bytesGivenBack: 0, dirtyBytes: 0 },
   snapshotPosition: 6,
 };

@@ -24,6 +24,14 @@ function lookOf(machine: StreamsMachine): string {
     streams: [...machine.streams()],
     subscriptions: machine.subscriptions().map((view) => ({ ...view, links: view.streams() })),
     wakeable: machine.wakeable().map(({ id }) => id),
+    groups: [...machine.groups()].map((view) => ({
+      ...view,
+      members: view.members(),
+      streams: view.streams(),
+      takeableAt: machine.takeableAt(view.config.id),
+    })),
+    groupTotals: machine.groupTotals(),
+    dead: machine.deadRecords(10),
     deadline: machine.nextDeadline(),
     retained: machine.retainedStreams(),
     live: [...machine.streams()].map(({ id }) => [0, 1, 2, 3, 4, 5].map((offset) => machine.isLive(id, offset))),
@@ -54,6 +62,16 @@ function sightsOf(machine: StreamsMachine): string[] {
       `${status} subscription`,
       ...(unlinked > 0 ? ["full subscription"] : []),
     ]);
+  for (const { members, streams: links, unlinked, dropped, deadLettered } of machine.groups()) {
+    if (members().length > 1) seen.push("shared group");
+    if (links().some(({ owner }) => owner !== undefined)) seen.push("owned partition");
+    if (links().some(({ inFlight }) => inFlight > 0)) seen.push("leased record");
+    if (links().some(({ resting }) => resting > 0)) seen.push("resting record");
+    if (links().some(({ dead }) => dead > 0)) seen.push("dead record");
+    if (unlinked > 0) seen.push("full group");
+    if (dropped > 0) seen.push("dropped record");
+    if (deadLettered > 0) seen.push("dead letter");
+  }
   if (machine.streamCount > streams.length) seen.push("something late");
   for (const { deleted, forkedFrom, firstOffset, retention, expiresAtMs, ...frontiers } of streams) {
     if (frontiers.compactedBefore > 0) seen.push("compacted stream");
@@ -153,6 +171,13 @@ describe("the same entries", () => {
       "subscription-created",
       "subscription-claimed",
       "subscription-acked",
+      "group-created",
+      "group-assigned",
+      "group-settled",
+      "group-taken",
+      "group-exists",
+      "group-busy",
+      "invalid-group",
       "stream-not-found",
       "stream-gone",
       "stream-exists",
@@ -180,6 +205,14 @@ describe("the same entries", () => {
       "leased subscription",
       "failed subscription",
       "full subscription",
+      "shared group",
+      "owned partition",
+      "leased record",
+      "resting record",
+      "dead record",
+      "full group",
+      "dropped record",
+      "dead letter",
       "something late",
       "soft-deleted stream",
       "fork",
@@ -355,7 +388,7 @@ describe("rows", () => {
 
   it("of the empty state are the position's alone", () => {
     const machine = new StreamsMachine(TIGHT);
-    expect(rowTexts(machine.rows())).toEqual(["00=01000001"]);
+    expect(rowTexts(machine.rows())).toEqual(["00=0100000101"]);
     expect(machine.drainChanges()).toHaveLength(1);
     const again = StreamsMachine.restore([], TIGHT);
     expect(again.ok && again.value.digest()).toBe(machine.digest());

@@ -13,6 +13,7 @@ import type {
   Retention,
   TransactionOperation,
 } from "../../src/wire/command.ts";
+import type { GroupLease, GroupOutcome, GroupSettlement } from "../../src/wire/group-command.ts";
 import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import { START_MS } from "./driver.ts";
@@ -40,6 +41,17 @@ export const TIGHT: StreamsLimits = {
   linksPerSubscriptionMax: 4,
   linksMax: 7,
   leaseMsMin: 50,
+  groupsMax: 3,
+  groupStreamsMax: 3,
+  linksPerGroupMax: 4,
+  groupLinksMax: 8,
+  membersPerGroupMax: 3,
+  groupMembersMax: 4,
+  groupLeaseMsMin: 50,
+  groupTakeMax: 4,
+  groupSettleMax: 6,
+  groupOutstandingPerStreamMax: 5,
+  groupOutstandingMax: 8,
   duePerEntryMax: 2,
 };
 
@@ -59,19 +71,22 @@ const CONTENT_TYPES = ["text/plain", "application/json"];
 const PRODUCERS = ["p", "q", "r"];
 const CURSORS = ["c", "d", "e"];
 const SUBSCRIPTIONS = ["s", "t", "u", "v"];
+const GROUPS = ["g", "h", "i", "j"];
+const MEMBERS = ["m", "n", "o", "p"];
 
 export function randomEntries(seed: number, count: number, limits: StreamsLimits, commandsMax = 4): RandomEntry[] {
   const prng = new Prng(seed);
   const machine = new StreamsMachine(limits);
   const entries: RandomEntry[] = [];
   const sequences: Sequences = new Map();
+  const taken: Taken = new Map();
   let logTime = START_MS;
   for (let index = 1; index <= count; index += 1) {
     logTime += prng.chance(0.3) ? prng.below(200) : prng.below(5);
-    const draw = new Draw(prng, machine, logTime, sequences);
+    const draw = new Draw(prng, machine, logTime, sequences, taken);
     const commands = Array.from({ length: commandsMax === 1 ? 1 : prng.below(commandsMax + 1) }, () => draw.command());
     const entry = { index, term: 1, logTime, commands };
-    note(commands, machine.apply(entry, commands).results, sequences);
+    note(commands, machine.apply(entry, commands).results, sequences, taken);
     entries.push(entry);
   }
   return entries;
@@ -80,11 +95,27 @@ export function randomEntries(seed: number, count: number, limits: StreamsLimits
 /** The newest tag accepted of a stream and producer, as far as their answers tell. */
 type Sequences = Map<string, { readonly epoch: number; readonly sequence: number }>;
 
-function note(commands: readonly Command[], results: readonly CommandResult[], sequences: Sequences): void {
+/** The newest leases of each group. */
+type Taken = Map<string, { readonly lease: GroupLease; readonly generation: number }[]>;
+
+const TAKEN_KEPT = 6;
+const NOWHERE = { stream: "nowhere", incarnation: 1, tail: 1 } as const;
+
+function note(
+  commands: readonly Command[],
+  results: readonly CommandResult[],
+  sequences: Sequences,
+  taken: Taken,
+): void {
   commands.forEach((command, place) => {
     const result = results[place];
+    if (command.kind === "group-take" && result?.kind === "group-taken") {
+      const { generation, leases } = result;
+      const newest = [...(taken.get(command.id) ?? []), ...leases.map((lease) => ({ lease, generation }))];
+      taken.set(command.id, newest.slice(-TAKEN_KEPT));
+    }
     if (command.kind === "transaction" && result?.kind === "transaction") {
-      note(command.operations, result.results, sequences);
+      note(command.operations, result.results, sequences, taken);
     }
     if (command.kind !== "append" || result?.kind !== "appended" || result.producer === undefined) return;
     sequences.set(`${command.stream} ${command.producer?.id}`, result.producer);
@@ -96,26 +127,117 @@ class Draw {
   readonly #machine: StreamsMachine;
   readonly #logTime: number;
   readonly #sequences: Sequences;
+  readonly #taken: Taken;
 
-  constructor(prng: Prng, machine: StreamsMachine, logTime: number, sequences: Sequences) {
+  constructor(prng: Prng, machine: StreamsMachine, logTime: number, sequences: Sequences, taken: Taken) {
     this.#prng = prng;
     this.#machine = machine;
     this.#logTime = logTime;
     this.#sequences = sequences;
+    this.#taken = taken;
   }
 
   command(): Command {
     const roll = this.#prng.below(100);
-    if (roll < 18) return this.#create();
-    if (roll < 48) return this.#append();
-    if (roll < 54) return { kind: "delete", stream: this.#name(), ...this.#incarnation() };
-    if (roll < 57) return { kind: "touch", streams: [this.#name(), this.#name()] };
-    if (roll < 60) return { kind: "trim", stream: this.#name(), before: this.#prng.below(6) };
-    if (roll < 63) return { kind: "settings", stream: this.#name(), retention: this.#prng.pick(RETENTIONS) };
-    if (roll < 66) return this.#compact();
-    if (roll < 69) return this.#cursor();
-    if (roll < 79) return this.#transaction();
-    return this.#subscription();
+    if (roll < 15) return this.#create();
+    if (roll < 40) return this.#append();
+    if (roll < 44) return { kind: "delete", stream: this.#name(), ...this.#incarnation() };
+    if (roll < 46) return { kind: "touch", streams: [this.#name(), this.#name()] };
+    if (roll < 49) return { kind: "trim", stream: this.#name(), before: this.#prng.below(6) };
+    if (roll < 51) return { kind: "settings", stream: this.#name(), retention: this.#prng.pick(RETENTIONS) };
+    if (roll < 54) return this.#compact();
+    if (roll < 56) return this.#cursor();
+    if (roll < 63) return this.#transaction();
+    if (roll < 79) return this.#subscription();
+    return this.#group();
+  }
+
+  #group(): Command {
+    const id = this.#prng.pick(GROUPS);
+    const view = this.#machine.group(id);
+    if (view === undefined || this.#prng.chance(0.05)) return this.#groupCreate(id);
+    if (this.#prng.chance(0.03)) return { kind: "group-delete", id };
+    if (this.#prng.chance(0.1)) {
+      const streams = view.streams();
+      const { stream, incarnation, tail } = streams.length > 0 ? this.#prng.pick(streams) : NOWHERE;
+      const offset = this.#prng.below(tail + (this.#prng.chance(0.1) ? 2 : 1));
+      return { kind: "group-reset", id, force: this.#prng.chance(0.5), positions: [{ stream, incarnation, offset }] };
+    }
+    const isQueue = (view.config.mode.kind === "queue") !== this.#prng.chance(0.02);
+    return isQueue ? this.#queue(id) : this.#partitions(id);
+  }
+
+  #groupCreate(id: string): Command {
+    const { chance } = this.#coins();
+    return {
+      kind: "group-create",
+      id,
+      mode: chance(0.4)
+        ? { kind: "partitions" }
+        : {
+            kind: "queue",
+            attemptsMax: this.#prng.below(3),
+            retryDelayMs: this.#prng.below(100),
+            ...(chance(0.6) && { deadLetter: "wake" }),
+          },
+      streams: chance(0.5) ? [] : [this.#name(), this.#name()],
+      ...(chance(0.8) && { pattern: this.#prng.pick(PATTERNS) }),
+      from: chance(0.7) ? "start" : "now",
+      leaseMs: 50 + this.#prng.below(200),
+    };
+  }
+
+  #partitions(id: string): Command {
+    const member = this.#prng.pick(MEMBERS);
+    const view = this.#machine.group(id);
+    const known = view?.members().find(({ name }) => name === member);
+    if (known === undefined || this.#prng.chance(0.1)) return { kind: "group-join", id, member };
+    const session = this.#prng.chance(0.95) ? known.session : 1;
+    if (this.#prng.chance(0.1)) return { kind: "group-leave", id, member, session };
+    if (this.#prng.chance(0.2)) return { kind: "group-heartbeat", id, member, session };
+    const streams = (view?.streams() ?? []).filter(({ owner }) => owner === member || this.#prng.chance(0.1));
+    const acks = streams.map(({ stream, incarnation, generation, committed, tail }) => ({
+      stream,
+      incarnation,
+      generation: this.#prng.chance(0.95) ? generation : 1,
+      offset: committed + this.#prng.below(tail - committed + (this.#prng.chance(0.05) ? 2 : 1)),
+    }));
+    return { kind: "group-ack", id, member, session, acks };
+  }
+
+  #queue(id: string): Command {
+    const dead = this.#machine.deadRecords(2).find(({ group }) => group === id);
+    if (dead !== undefined && this.#prng.chance(0.4)) {
+      const { stream, incarnation, offset } = dead;
+      const generation = this.#prng.chance(0.9) ? dead.generation : 1;
+      return {
+        kind: "group-dead-letter",
+        ...{ id, stream, incarnation, offset, generation },
+        ...(this.#prng.chance(0.8) && { batch: this.#batch() }),
+      };
+    }
+    const taken = this.#taken.get(id) ?? [];
+    if (taken.length === 0 || this.#prng.chance(0.5)) {
+      return { kind: "group-take", id, member: this.#prng.pick(MEMBERS), count: 1 + this.#prng.below(4) };
+    }
+    const settlements = Array.from({ length: 1 + this.#prng.below(2) }, (): GroupSettlement => {
+      const { lease, generation } = this.#prng.pick(taken);
+      const { stream, incarnation } = lease;
+      const offset = lease.offset + this.#prng.below(lease.count);
+      return { stream, incarnation, offset, count: 1 + this.#prng.below(3), generation, outcome: this.#outcome() };
+    });
+    return { kind: "group-settle", id, settlements };
+  }
+
+  #outcome(): GroupOutcome {
+    const { chance } = this.#coins();
+    if (chance(0.5)) return { kind: "ack" };
+    if (chance(0.3)) return { kind: "extend", ...(chance(0.5) && { leaseMs: 50 + this.#prng.below(200) }) };
+    return {
+      kind: "nack",
+      ...(chance(0.5) && { delayMs: this.#prng.below(100) }),
+      ...(chance(0.3) && { reason: "no" }),
+    };
   }
 
   #create(): CreateCommand {

@@ -14,6 +14,7 @@ import type {
   TransactionOperation,
 } from "../../src/wire/command.ts";
 import { type ErrorCode, ERRORS } from "../../src/wire/errors.ts";
+import type { GroupConfig, GroupMode, GroupOutcome } from "../../src/wire/group-command.ts";
 
 const name = fc.string({ unit: "grapheme", maxLength: 12 });
 const int = fc.oneof(fc.nat(300), fc.maxSafeNat());
@@ -75,6 +76,26 @@ const condition = fc.oneof(
 const operation: fc.Arbitrary<TransactionOperation> = fc.oneof(create, append, remove, cursor);
 const fence = { id: name, generation: int, wakeId: name };
 
+const groupMode = fc.oneof(
+  shape<GroupMode>(kind("partitions")),
+  shape<GroupMode>({ ...kind("queue"), attemptsMax: int, retryDelayMs: int }, { deadLetter: name }),
+);
+const groupOutcome = fc.oneof(
+  shape<GroupOutcome>(kind("ack")),
+  shape<GroupOutcome>(kind("nack"), { delayMs: int, reason: name }),
+  shape<GroupOutcome>(kind("extend"), { leaseMs: int }),
+);
+const session = { id: name, member: name, session: int };
+
+const groupConfig = {
+  id: name,
+  mode: groupMode,
+  streams: names,
+  from: fc.constantFrom("start" as const, "now" as const),
+  leaseMs: int,
+};
+export const anyGroupConfig: fc.Arbitrary<GroupConfig> = shape<GroupConfig>(groupConfig, { pattern: name });
+
 const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
   "create": create,
   "append": append,
@@ -113,6 +134,35 @@ const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
   "subscription-release": shape({ ...kind("subscription-release"), ...fence }),
   "subscription-failed": shape({ ...kind("subscription-failed"), ...fence, retryAtMs: int }),
   "compact": shape({ ...kind("compact"), stream: name, incarnation: int, before: int, tombstonesBefore: int }),
+  "group-create": shape({ ...kind("group-create"), ...groupConfig }, { pattern: name }),
+  "group-delete": shape({ ...kind("group-delete"), id: name }),
+  "group-join": shape({ ...kind("group-join"), id: name, member: name }),
+  "group-leave": shape({ ...kind("group-leave"), ...session }),
+  "group-heartbeat": shape({ ...kind("group-heartbeat"), ...session }),
+  "group-ack": shape({
+    ...kind("group-ack"),
+    ...session,
+    acks: fc.array(shape({ stream: name, incarnation: int, generation: int, offset: int }), { maxLength: 4 }),
+  }),
+  "group-take": shape({ ...kind("group-take"), id: name, member: name, count: int }),
+  "group-settle": shape({
+    ...kind("group-settle"),
+    id: name,
+    settlements: fc.array(
+      shape({ stream: name, incarnation: int, offset: int, count: int, generation: int, outcome: groupOutcome }),
+      { maxLength: 4 },
+    ),
+  }),
+  "group-reset": shape({
+    ...kind("group-reset"),
+    id: name,
+    force: fc.boolean(),
+    positions: fc.array(shape({ stream: name, incarnation: int, offset: int }), { maxLength: 4 }),
+  }),
+  "group-dead-letter": shape(
+    { ...kind("group-dead-letter"), id: name, stream: name, incarnation: int, offset: int, generation: int },
+    { batch },
+  ),
 };
 
 const code = fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[]));
@@ -152,6 +202,25 @@ const RESULTS: { readonly [K in CommandResult["kind"]]: fc.Arbitrary<CommandResu
   "subscription-claimed": shape({ ...kind("subscription-claimed"), generation: int, wakeId: name, leaseMs: int }),
   "subscription-acked": shape({ ...kind("subscription-acked"), nextWake: fc.boolean() }),
   "rejected": rejected,
+  "group-created": shape({ ...kind("group-created"), created: fc.boolean() }),
+  "group-assigned": shape({
+    ...kind("group-assigned"),
+    session: int,
+    leaseMs: int,
+    assignments: fc.array(shape({ stream: name, incarnation: int, generation: int, committed: int }), { maxLength: 4 }),
+  }),
+  "group-settled": shape({
+    ...kind("group-settled"),
+    refused: fc.array(shape({ item: int, offset: int, count: int }), { maxLength: 4 }),
+  }),
+  "group-taken": shape({
+    ...kind("group-taken"),
+    generation: int,
+    untilMs: int,
+    leases: fc.array(shape({ stream: name, incarnation: int, offset: int, count: int, attempt: int }), {
+      maxLength: 4,
+    }),
+  }),
 };
 
 export const anyCommand: fc.Arbitrary<Command> = fc.oneof(...Object.values(COMMANDS));

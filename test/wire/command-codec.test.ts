@@ -125,6 +125,78 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
     { kind: "compact", stream: "a", incarnation: 3, before: 6, tombstonesBefore: 2 },
     "01" + "12" + "0161" + "03" + "06" + "02",
   ],
+  [
+    { kind: "group-create", id: "g", mode: { kind: "partitions" }, streams: ["a"], from: "start", leaseMs: 1000 },
+    "01" + "13" + "0167" + "00" + "00" + "e807" + "010161",
+  ],
+  [
+    {
+      kind: "group-create",
+      id: "g",
+      mode: { kind: "queue", attemptsMax: 5, retryDelayMs: 300, deadLetter: "d" },
+      streams: [],
+      pattern: "*",
+      from: "now",
+      leaseMs: 1000,
+    },
+    "01" + "13" + "0167" + "07" + "05" + "ac02" + "012a" + "0164" + "01" + "e807" + "00",
+  ],
+  [{ kind: "group-delete", id: "g" }, "01" + "14" + "0167"],
+  [{ kind: "group-join", id: "g", member: "m" }, "01" + "15" + "0167" + "016d"],
+  [{ kind: "group-leave", id: "g", member: "m", session: 2 }, "01" + "16" + "0167" + "016d" + "02"],
+  [{ kind: "group-heartbeat", id: "g", member: "m", session: 2 }, "01" + "17" + "0167" + "016d" + "02"],
+  [
+    {
+      kind: "group-ack",
+      id: "g",
+      member: "m",
+      session: 2,
+      acks: [{ stream: "a", incarnation: 3, generation: 4, offset: 5 }],
+    },
+    "01" + "18" + "0167" + "016d" + "02" + "01" + "0161" + "030405",
+  ],
+  [{ kind: "group-take", id: "g", member: "m", count: 9 }, "01" + "19" + "0167" + "016d" + "09"],
+  [
+    {
+      kind: "group-settle",
+      id: "g",
+      settlements: [
+        { stream: "a", incarnation: 3, offset: 4, count: 5, generation: 6, outcome: { kind: "ack" } },
+        { stream: "a", incarnation: 3, offset: 4, count: 5, generation: 6, outcome: { kind: "nack" } },
+        {
+          stream: "a",
+          incarnation: 3,
+          offset: 4,
+          count: 5,
+          generation: 6,
+          outcome: { kind: "nack", delayMs: 300, reason: "no" },
+        },
+        { stream: "a", incarnation: 3, offset: 4, count: 5, generation: 6, outcome: { kind: "extend" } },
+        { stream: "a", incarnation: 3, offset: 4, count: 5, generation: 6, outcome: { kind: "extend", leaseMs: 7 } },
+      ],
+    },
+    "01" +
+      "1a" +
+      "0167" +
+      "05" +
+      ("0161" + "03040506" + "00") +
+      ("0161" + "03040506" + "01" + "00") +
+      ("0161" + "03040506" + "01" + "03" + "ac02" + "026e6f") +
+      ("0161" + "03040506" + "02" + "00") +
+      ("0161" + "03040506" + "02" + "01" + "07"),
+  ],
+  [
+    { kind: "group-reset", id: "g", force: true, positions: [{ stream: "a", incarnation: 3, offset: 4 }] },
+    "01" + "1b" + "0167" + "01" + "01" + "0161" + "0304",
+  ],
+  [
+    { kind: "group-dead-letter", id: "g", stream: "a", incarnation: 3, offset: 4, generation: 5, batch: OTHER },
+    "01" + "1c" + "0167" + "0161" + "030405" + "01",
+  ],
+  [
+    { kind: "group-dead-letter", id: "g", stream: "a", incarnation: 3, offset: 4, generation: 5 },
+    "01" + "1c" + "0167" + "0161" + "030405" + "00",
+  ],
 ];
 
 const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])[] = [
@@ -160,6 +232,26 @@ const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])
   [{ kind: "subscription-claimed", generation: 1, wakeId: "w", leaseMs: 2 }, "06" + "01" + "0177" + "02"],
   [{ kind: "subscription-acked", nextWake: true }, "0701"],
   [{ kind: "rejected", code: "fenced", message: "m", generation: 4 }, "08" + "0666656e636564" + "016d" + "80" + "04"],
+  [{ kind: "group-created", created: true }, "0901"],
+  [
+    {
+      kind: "group-assigned",
+      session: 2,
+      leaseMs: 300,
+      assignments: [{ stream: "a", incarnation: 3, generation: 4, committed: 5 }],
+    },
+    "0a" + "02" + "ac02" + "01" + "0161" + "030405",
+  ],
+  [{ kind: "group-settled", refused: [{ item: 1, offset: 2, count: 3 }] }, "0b" + "01" + "010203"],
+  [
+    {
+      kind: "group-taken",
+      generation: 2,
+      untilMs: 300,
+      leases: [{ stream: "a", incarnation: 3, offset: 4, count: 5, attempt: 6 }],
+    },
+    "0c" + "02" + "ac02" + "01" + "0161" + "03040506",
+  ],
 ];
 
 function batchesOf(command: Command): readonly BatchRef[] {
@@ -256,6 +348,11 @@ describe("the encoding of commands", () => {
       claims([1, 8, 0], huge),
       claims([1, 0], huge),
       claims([1, 7, 0, 1], huge),
+      // Streams of a group-create, acknowledgements, settlements, positions of a reset.
+      claims([1, 19, 0, 0, 0, 0], huge),
+      claims([1, 24, 0, 0, 0], huge),
+      claims([1, 26, 0], huge),
+      claims([1, 27, 0, 0], huge),
     ]) {
       expect(decodeCommands(bytes, []).ok).toBe(false);
     }

@@ -95,6 +95,18 @@ describe("golden requests", () => {
       goldenHex("0e000000 01 0a 0000 08000000", "0161 ac02 01 09"),
     ],
     ["W123: a cursor", { kind: "cursor-get", name: "c" }, 8, goldenHex("0a000000 01 0d 0000 08000000", "0163")],
+    [
+      "W138: a listing of groups",
+      { kind: "groups", after: "g", limit: 200 },
+      8,
+      goldenHex("0c000000 01 0b 0000 08000000", "0167 c801"),
+    ],
+    [
+      "W139: a group",
+      { kind: "group", id: "g", waitMs: 300 },
+      8,
+      goldenHex("0c000000 01 0c 0000 08000000", "0167 ac02"),
+    ],
   ])("%s", (_what, value, id, golden) => {
     expect(hex(encodeRequest(value, id))).toBe(golden);
     const frame = frameOf(goldenBytes(golden));
@@ -167,6 +179,75 @@ describe("golden responses", () => {
       "W123: a cursor's value",
       { kind: "cursor", position: 12, value: utf8("v") },
       goldenHex("0c000000 01 90 0000 07000000", "0c 01 0176"),
+    ],
+    [
+      "W138: a page of groups",
+      {
+        kind: "groups",
+        position: 12,
+        groups: [{ id: "g", mode: "queue", members: 1, streams: 2, lag: 300, inFlight: 3, resting: 4, dead: 5 }],
+        next: "g",
+      },
+      goldenHex("17000000 01 8c 0000 07000000", "0c 01 0167 01 01 02 ac02 03 04 05 01 0167"),
+    ],
+    [
+      "W139: a group of partitions",
+      {
+        kind: "group",
+        position: 12,
+        config: { id: "g", mode: { kind: "partitions" }, streams: ["a"], from: "start", leaseMs: 1000 },
+        createdAtMs: 300,
+        deadLettered: 1,
+        dropped: 2,
+        unlinked: 3,
+        ready: false,
+        members: [{ name: "m", session: 4, untilMs: 5, holds: 1 }],
+        streams: [
+          {
+            stream: "a",
+            incarnation: 6,
+            owner: "m",
+            generation: 7,
+            committed: 8,
+            tail: 9,
+            lagMs: 300,
+            lag: 1,
+            inFlight: 0,
+            resting: 0,
+            dead: 0,
+          },
+        ],
+      },
+      goldenHex(
+        "2e000000 01 8d 0000 07000000",
+        "0c 0167 00 00 e807 01 0161",
+        "ac02 01 02 03 00",
+        "01 016d 04 05 01",
+        "01 0161 06 03 016d 07 08 09 ac02 01 00 00 00",
+      ),
+    ],
+    [
+      "W139: a queue",
+      {
+        kind: "group",
+        position: 12,
+        config: {
+          id: "g",
+          mode: { kind: "queue", attemptsMax: 5, retryDelayMs: 300, deadLetter: "d" },
+          streams: [],
+          pattern: "*",
+          from: "now",
+          leaseMs: 1000,
+        },
+        createdAtMs: 300,
+        deadLettered: 1,
+        dropped: 2,
+        unlinked: 3,
+        ready: true,
+        members: [],
+        streams: [],
+      },
+      goldenHex("1f000000 01 8d 0000 07000000", "0c 0167 07 05 ac02 012a 0164 01 e807 00", "ac02 01 02 03 01", "00 00"),
     ],
     ["W123: no cursor", { kind: "cursor", position: 12 }, goldenHex("0a000000 01 90 0000 07000000", "0c 00")],
     [
@@ -298,6 +379,9 @@ describe("requests that are refused", () => {
       2,
       (body) => body.string("a").u8(3).varint(0).varint(1).varint(0).u8(0),
     ],
+    ["W138: a listing of groups cut short", "malformed-frame", 11, (body) => body.string("g")],
+    ["W138: bytes behind a listing of groups", "malformed-frame", 11, (body) => body.string("g").varint(1).u8(0)],
+    ["W139: a group cut short", "malformed-frame", 12, (body) => body.string("g")],
     ["W71: a read cut short", "malformed-frame", 2, (body) => body.string("a").u8(0).varint(0).varint(1).varint(0)],
     [
       "W71: a flag that is neither",
@@ -377,6 +461,28 @@ describe("responses that are refused", () => {
     ["W124: an expiry that is none", 130, (body) => facts(body).varint(0).u8(0).u8(3).u8(0).u8(0)],
     ["W120: more streams than bytes", 138, (body) => body.varint(1).varint(2 ** 16)],
     ["W120: a flag that is neither", 138, (body) => body.varint(1).varint(0).u8(2)],
+    ["W138: more groups than bytes", 140, (body) => body.varint(1).varint(2 ** 16)],
+    ["W138: a mode that is none", 140, (body) => body.varint(1).varint(1).string("g").u8(2).bytes(new Uint8Array(7))],
+    [
+      "W139: a dead-letter stream of partitions",
+      141,
+      (body) => body.varint(1).string("g").u8(4).string("d").u8(0).bytes(new Uint8Array(9)),
+    ],
+    [
+      "W139: a flag that is neither",
+      141,
+      (body) => body.varint(1).string("g").bytes(new Uint8Array(7)).u8(2).u8(0).u8(0),
+    ],
+    [
+      "W139: more members than bytes",
+      141,
+      (body) =>
+        body
+          .varint(1)
+          .string("g")
+          .bytes(new Uint8Array(8))
+          .varint(2 ** 16),
+    ],
     ["W122: bytes behind a place", 139, (body) => body.varint(1).varint(1).varint(1).u8(0)],
     ["W123: a value cut short", 144, (body) => body.varint(1).u8(1).varint(5).u8(0)],
     ["W85: an unknown part", 131, (body) => body.varint(1).string("internal").string("").u8(4)],

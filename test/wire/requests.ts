@@ -7,6 +7,7 @@ import { ERRORS, type ErrorCode } from "../../src/wire/errors.ts";
 import type { Request } from "../../src/wire/request.ts";
 import type { Response } from "../../src/wire/response.ts";
 import { arbitraryRecords } from "../record/arbitrary-records.ts";
+import { anyGroupConfig } from "./command-arbitraries.ts";
 
 const number = fc.oneof(fc.nat(300), fc.maxSafeNat());
 const word = fc.string({ unit: "binary", maxLength: 20 });
@@ -77,6 +78,8 @@ export const arbitraryRequest: fc.Arbitrary<Request> = fc.oneof(
     { requiredKeys: ["kind", "stream", "atMs"] },
   ),
   fc.record({ kind: fc.constant("cursor-get" as const), name: word }),
+  fc.record({ kind: fc.constant("groups" as const), after: word, limit: number }),
+  fc.record({ kind: fc.constant("group" as const), id: word, waitMs: number }),
 );
 
 const facts = { incarnation: number, contentType, firstOffset: number, tail: number, closed: fc.boolean() };
@@ -101,6 +104,29 @@ const result: fc.Arbitrary<CommandResult> = fc.oneof(
     message: word,
   }),
 );
+
+const totals = { lag: number, inFlight: number, resting: number, dead: number };
+const groupMember = fc.record({ name: word, session: number, untilMs: number, holds: number });
+const groupStream = fc.record(
+  {
+    stream: name,
+    incarnation: number,
+    owner: word,
+    generation: number,
+    committed: number,
+    tail: number,
+    lagMs: number,
+    ...totals,
+  },
+  { requiredKeys: ["stream", "incarnation", "generation", "committed", "tail", "lag", "inFlight", "resting", "dead"] },
+);
+const listedGroup = fc.record({
+  id: word,
+  mode: fc.constantFrom("partitions" as const, "queue" as const),
+  members: number,
+  streams: number,
+  ...totals,
+});
 
 export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(
   fc.record({ kind: fc.constant("result" as const), position: number, result }),
@@ -159,6 +185,27 @@ export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(
     { requiredKeys: ["kind", "position", "streams"] },
   ),
   fc.record({ kind: fc.constant("located" as const), position: number, incarnation: number, offset: number }),
+  fc.record(
+    {
+      kind: fc.constant("groups" as const),
+      position: number,
+      groups: fc.array(listedGroup, { maxLength: 4 }),
+      next: word,
+    },
+    { requiredKeys: ["kind", "position", "groups"] },
+  ),
+  fc.record({
+    kind: fc.constant("group" as const),
+    position: number,
+    config: anyGroupConfig,
+    createdAtMs: number,
+    deadLettered: number,
+    dropped: number,
+    unlinked: number,
+    ready: fc.boolean(),
+    members: fc.array(groupMember, { maxLength: 4 }),
+    streams: fc.array(groupStream, { maxLength: 4 }),
+  }),
   fc.record(
     { kind: fc.constant("cursor" as const), position: number, value: fc.uint8Array({ maxLength: 20 }) },
     { requiredKeys: ["kind", "position"] },

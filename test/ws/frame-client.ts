@@ -136,6 +136,8 @@ export function encode(request: Request | SocketRequest, id: number): Uint8Array
     case "list":
     case "locate":
     case "cursor-get":
+    case "groups":
+    case "group":
       return encodeRequest(request, id);
     default:
       return encodeSocketRequest(request, id);

@@ -34,6 +34,17 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "transaction":
       for (const condition of command.conditions) if (condition.kind !== "cursor") checkName(condition.stream);
       return { ...command, operations: command.operations.map((operation) => admitOperation(context, operation)) };
+    // Of what they name, only what exists is looked for; what is made by it is checked as it is applied.
+    case "group-create":
+    case "group-delete":
+    case "group-join":
+    case "group-leave":
+    case "group-heartbeat":
+    case "group-ack":
+    case "group-take":
+    case "group-settle":
+    case "group-reset":
+      return command;
     // What a leader decides or a face checks: wakes, expiry, where webhooks may go.
     case "touch":
     case "tick":
@@ -47,6 +58,7 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "subscription-release":
     case "subscription-failed":
     case "compact":
+    case "group-dead-letter":
       throw new HttpError("malformed-command", `"${command.kind}" does not come in a frame`);
     default:
       return unreachable(command);

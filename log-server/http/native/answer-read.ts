@@ -123,6 +123,8 @@ const LISTED_STREAM_BYTES = 128;
 /** Roughly, for the bound on a whole answer. */
 export function responseBytes(response: Response): number {
   if (response.kind === "stream-list") return 256 + response.streams.length * LISTED_STREAM_BYTES;
+  if (response.kind === "groups") return 256 + response.groups.length * LISTED_STREAM_BYTES;
+  if (response.kind === "group") return 256 + (response.streams.length + response.members.length) * LISTED_STREAM_BYTES;
   if (response.kind === "cursor") return 256 + (response.value?.length ?? 0);
   if (response.kind !== "records") return 256;
   let bytes = 256 + utf8(response.contentType).length;

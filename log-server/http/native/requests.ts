@@ -11,6 +11,7 @@ import type { LiveResponse } from "../live-responses.ts";
 import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 import { answerDescribe, answerRead } from "./answer-read.ts";
+import { answerGroup, answerGroups } from "./answer-groups.ts";
 import { answerCursor, answerList, answerLocate } from "./answer-look-up.ts";
 import { CommandLane } from "./command-lane.ts";
 import { errorResponse } from "./error-response.ts";
@@ -44,6 +45,10 @@ export class NativeRequests {
           return await answerLocate(this.#context, request);
         case "cursor-get":
           return await answerCursor(this.#context, request);
+        case "groups":
+          return await answerGroups(this.#context, request);
+        case "group":
+          return await answerGroup(this.#context, request, wait);
         default:
           return unreachable(request);
       }

@@ -9,23 +9,9 @@ import { appendRecords } from "./append.ts";
 import { followRecords } from "./events.ts";
 import { answerForm, BATCH_TYPE, NDJSON_TYPE, SSE_TYPE } from "./media.ts";
 import { answerRecords } from "./read.ts";
+import { RecordOut } from "./record-out.ts";
 
 export const RECORDS_PREFIX = "/v1/records/";
-
-const BytesOut = Type.Union([Type.String(), Type.Object({ base64: Type.String() })], {
-  description: "a text, or bytes that are none",
-});
-
-const RecordOut = Type.Object({
-  offset: Count,
-  value: Type.Optional(
-    Type.Unknown({ description: "a text; in a stream of application/json any JSON; null: a tombstone" }),
-  ),
-  base64: Type.Optional(Type.String({ description: "the value, where it is no text" })),
-  key: Type.Optional(BytesOut),
-  headers: Type.Optional(Type.Array(Type.Tuple([Type.String(), BytesOut]))),
-  timestamp: Type.Integer({ description: "milliseconds since 1970; the log time where the record had none" }),
-});
 
 const RecordsOut = Type.Object({
   records: Type.Array(RecordOut),

@@ -1,0 +1,132 @@
+/** `/v1/groups`: which consumer groups there are, and each as a whole. What members and takers ask has its own files. */
+import type { FastifyInstance, FastifyReply } from "fastify";
+import { Type } from "typebox";
+import type { HttpContext } from "../context.ts";
+import { answerGroup } from "../native/answer-groups.ts";
+import { rejectionError } from "../rejection-answer.ts";
+import { answered, answeredEmpty, PROBLEMS } from "../schemas.ts";
+import { awaitSession, sessionHeader } from "../session-token.ts";
+import { registerTyped } from "../typed-routes.ts";
+import { unexpectedResult } from "../unexpected-result.ts";
+import {
+  CreateGroupBody,
+  createGroupCommand,
+  DescribedGroup,
+  describedGroupJson,
+  ListedGroupOut,
+  listedGroupJson,
+} from "./group-json.ts";
+import { listGroups } from "./list-groups.ts";
+import { registerMemberRoutes } from "./member-routes.ts";
+import { GROUP_PATH, GroupId, GROUPS_PATH } from "./paths.ts";
+import { registerQueueRoutes } from "./queue-routes.ts";
+import { registerResetRoute } from "./reset.ts";
+
+const ID_LENGTH_MAX = 256;
+
+const ListQuery = Type.Object(
+  {
+    prefix: Type.Optional(Type.String({ maxLength: ID_LENGTH_MAX })),
+    after: Type.Optional(Type.String({ maxLength: ID_LENGTH_MAX, description: "the `next` of the page before" })),
+    limit: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
+  { additionalProperties: false },
+);
+
+const GroupPage = Type.Object({
+  groups: Type.Array(ListedGroupOut),
+  next: Type.Optional(Type.String({ description: "there are more; this is the `after` of the next page" })),
+});
+
+export function registerGroupRoutes(server: FastifyInstance, context: HttpContext): void {
+  const { node, limits, answers } = context;
+
+  registerTyped(server, (routes) => {
+    routes.get(
+      GROUPS_PATH,
+      {
+        schema: {
+          tags: ["groups"],
+          summary: "List groups, in order of their ids",
+          querystring: ListQuery,
+          response: { 200: answered("a page", GroupPage), ...PROBLEMS },
+        },
+      },
+      async (request, reply) => {
+        await seen(context, reply);
+        await node.barrier();
+        const { prefix = "", after = "", limit = limits.listedGroupsMax } = request.query;
+        const { groups, next } = listGroups(context, prefix, after, limit);
+        answers.json(reply, 200, [], { groups: groups.map(listedGroupJson), ...(next !== undefined && { next }) });
+      },
+    );
+    routes.put(
+      GROUP_PATH,
+      {
+        schema: {
+          tags: ["groups"],
+          summary: "Create a group, or confirm that it is there and just so",
+          params: GroupId,
+          body: CreateGroupBody,
+          response: {
+            200: answered("it was there", DescribedGroup),
+            201: answered("created", DescribedGroup),
+            ...PROBLEMS,
+          },
+        },
+      },
+      async (request, reply) => {
+        const { id } = request.params;
+        const result = await node.propose(createGroupCommand(id, request.body));
+        if (result.kind === "rejected") throw rejectionError(result);
+        if (result.kind !== "group-created") throw unexpectedResult(result);
+        await describe(context, reply, result.created ? 201 : 200, id);
+      },
+    );
+    routes.get(
+      GROUP_PATH,
+      {
+        schema: {
+          tags: ["groups"],
+          summary: "Show a group: its members, and how far it is in each stream",
+          params: GroupId,
+          response: { 200: answered("the group", DescribedGroup), ...PROBLEMS },
+        },
+      },
+      async (request, reply) => {
+        await seen(context, reply);
+        await describe(context, reply, 200, request.params.id);
+      },
+    );
+    routes.delete(
+      GROUP_PATH,
+      {
+        schema: {
+          tags: ["groups"],
+          summary: "Delete a group; the streams stay as they are",
+          params: GroupId,
+          response: { 204: answeredEmpty("deleted"), ...PROBLEMS },
+        },
+      },
+      async (request, reply) => {
+        const result = await node.propose({ kind: "group-delete", id: request.params.id });
+        if (result.kind === "rejected") throw rejectionError(result);
+        answers.empty(reply, 204, []);
+      },
+    );
+  });
+  registerMemberRoutes(server, context);
+  registerQueueRoutes(server, context);
+  registerResetRoute(server, context);
+}
+
+/** Whoever shows a session token is not answered from before it. */
+async function seen({ node, limits }: HttpContext, reply: FastifyReply): Promise<void> {
+  const session = sessionHeader(reply.request.raw.headers);
+  if (session !== undefined) await awaitSession(node, session, limits.sessionWaitMs);
+}
+
+async function describe(context: HttpContext, reply: FastifyReply, status: number, id: string): Promise<void> {
+  const group = await answerGroup(context, { kind: "group", id, waitMs: 0 }, (ms) => context.live.open(reply.raw, ms));
+  context.answers.json(reply, status, [], describedGroupJson(group));
+}
