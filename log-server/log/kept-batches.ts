@@ -29,6 +29,11 @@ export class KeptBatches {
     return this.#columns.count;
   }
 
+  /** Whether a source before held something of the stream. */
+  covers(streamId: number): boolean {
+    return this.#streams.has(streamId);
+  }
+
   /**
    * The next source holds this of a stream, which is live at its end. Sources come in log order, so each goes on where the
    * one before ended. What does not has lost something, and must not pass for compacted.

@@ -157,8 +157,10 @@ export class Rewriter {
         if (offsets === undefined) stale.set(streamId, [firstOffset]);
         else offsets.push(firstOffset);
       }
+      // What was covered once goes on: a trim that is applied meanwhile leaves no gap that would pass for a loss.
       const streams = records.filter(
-        ({ streamId, endOffset }) => streamId !== NO_STREAM && mayBeLeft(survivors, streamId, endOffset),
+        ({ streamId, endOffset }) =>
+          streamId !== NO_STREAM && (kept.covers(streamId) || mayBeLeft(survivors, streamId, endOffset)),
       );
       for (const record of streams) {
         const covered = kept.cover(record);

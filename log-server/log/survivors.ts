@@ -5,8 +5,9 @@
 import type { StreamRecord } from "../../src/record/record.ts";
 
 /**
- * Batch by batch and record by record. Synchronous; true for the whole rewrite. What is gone once must stay gone: then
- * what is left at some frontier does not depend on how often it was rewritten before, and is the same on every node.
+ * Batch by batch and record by record. Synchronous. `liveFrom` may grow during a rewrite, the rest is true for all of it.
+ * What is gone once must stay gone: then what is left at some frontier does not depend on how often it was rewritten
+ * before, and is the same on every node.
  */
 export interface Survivors {
   /** Records of the stream before this are gone for everyone; Infinity: the stream is. */

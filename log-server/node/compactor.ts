@@ -54,7 +54,8 @@ type Known = {
   readonly declined: boolean;
 };
 
-type Due = { readonly stream: StreamView; readonly known: Known };
+/** `before`: how far this disk can be compacted now. */
+type Due = { readonly stream: StreamView; readonly known: Known; readonly before: Offset };
 
 export class Compactor {
   readonly #parts: CompactorParts;
@@ -120,11 +121,21 @@ export class Compactor {
         known = { decided, seenAt: machine.position, done: known?.done, declined };
         this.#known.set(stream.id, known);
       }
-      const isDone = decided.before === 0 || (known.done !== undefined && reaches(known.done, decided));
-      if (!isDone && !known.declined) due.push({ stream, known });
+      if (known.declined || decided.before === 0 || isDone(known, decided)) continue;
+      const before = Math.min(decided.before, this.#sealedBefore(stream));
+      if (before > 0 && !isDone(known, { ...decided, before })) due.push({ stream, known, before });
     }
     for (const id of this.#known.keys()) if (!present.has(id)) this.#known.delete(id);
     return due;
+  }
+
+  /**
+   * Another node's segments may end elsewhere: the frontier may lie where this one is still writing. What is in there
+   * cannot be rewritten yet, and must not pass for compacted, or a tombstone would go before what it deletes.
+   */
+  #sealedBefore(stream: StreamView): Offset {
+    const open = this.#parts.log.streamSegments(stream.id).find(({ sequence }) => sequence === undefined);
+    return open?.firstOffset ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -151,7 +162,7 @@ export class Compactor {
     const { log, clock, limits, zstd } = this.#parts;
     const scans: Scan[] = [];
     let room = limits.compactionMapBytesMax;
-    for (const { stream, known } of due) {
+    for (const { stream, known, before } of due) {
       if (room <= 0 || this.#stopped) break;
       const from = ownFrom(stream);
       const scan = await scanSection(
@@ -167,7 +178,8 @@ export class Compactor {
           streamId: stream.id,
           from,
           cleanBefore: known.done?.before ?? from,
-          ...known.decided,
+          before,
+          tombstonesBefore: known.decided.tombstonesBefore,
           segments: log.streamSegments(stream.id),
           mapBytesMax: room,
         },
@@ -244,6 +256,10 @@ export class Compactor {
     this.#known.set(section.streamId, { ...known, declined: true });
     if (reason !== undefined) this.#parts.observer.event("compaction-stopped", { streamId: section.streamId, reason });
   }
+}
+
+function isDone({ done }: Known, goal: Frontiers): boolean {
+  return done !== undefined && reaches(done, goal);
 }
 
 function reaches(frontiers: Frontiers, goal: Frontiers): boolean {

@@ -311,6 +311,26 @@ describe("a rewrite", () => {
     await again.close();
   });
 
+  it("does not take what is trimmed while it looks for lost", async () => {
+    const { world } = await filled(80);
+    const { log } = world;
+    const run = sequencesOf(log);
+    const parts = log.streamSegments(0).filter(({ sequence }) => sequence !== undefined);
+    expect(parts.length).toBeGreaterThan(3);
+    // Live in the first segment, trimmed past the second when that is looked at, live in the third again.
+    let looks = 0;
+    const trimmedTo = parts[1]?.endOffset as number;
+    const law = new Law();
+    law.liveFrom = (streamId) => (streamId === 0 && (looks += 1) > 1 ? trimmedTo : 0);
+    expect((await log.rewrite(log.horizon.index, run, law)).refused).toBeUndefined();
+    expect(looks).toBeGreaterThan(3);
+    expect(log.damage).toEqual([]);
+    const end = world.machine.next.get(0) as number;
+    for (let offset = trimmedTo; offset < end; offset += 1)
+      expect(await log.read(0, offset, offset + 1, 1)).toMatchObject({ ok: true });
+    await world.close();
+  });
+
   it("that is decided is finished later, if the store takes nothing now", async () => {
     const disk = new SimDisk();
     const kv = new SimKv();

@@ -252,6 +252,28 @@ describe("a compacted stream", () => {
     expect(textsOf(await cluster.leader.read("a"))).toEqual(["1:x=2"]);
   });
 
+  it("does not pass for compacted where its frontier is past what a node has sealed: nothing deleted comes back", async () => {
+    const cluster = new CompactionCluster([1, 100]);
+    const follower = cluster.nodes[1] as CompactionWorld;
+    cluster.create("a", 0);
+    cluster.put("a", "k=1");
+    cluster.put("a", "k-");
+    cluster.put("a", "l=1");
+    await cluster.leader.settle();
+    expect(cluster.view("a")?.compactedBefore).toBe(3);
+    // It has all of this in one segment that is not sealed yet.
+    await follower.settle();
+    expect(tableOf(await follower.read("a"))).toEqual(tableOf(cluster.all("a")));
+    await follower.log.roll();
+    cluster.now += 10;
+    cluster.put("a", "l=2");
+    cluster.put("a", "m=1");
+    await cluster.leader.settle();
+    expect(cluster.view("a")?.tombstonesBefore).toBeGreaterThan(1);
+    await follower.settle();
+    expect(tableOf(await follower.read("a"))).toEqual(tableOf(cluster.all("a")));
+  });
+
   it("is pinned by its forks, whose own records are compacted by themselves", async () => {
     const cluster = new CompactionCluster([1]);
     cluster.create("a");
