@@ -100,7 +100,10 @@ function retryAnswer(state: State, step: Step, operations: readonly TransactionO
     const stream = findStream(state, step, operation.stream);
     if (stream === undefined || stream.deleted) continue;
     if (operation.incarnation !== undefined && operation.incarnation !== stream.incarnation) continue;
-    const answer = answerFrom(stream, operation.producer, standingFor(state, step, stream, operation.producer));
+    const standing = standingFor(state, step, stream, operation.producer);
+    // Not a retry. An operation before it may begin this epoch: whether one does is seen when they run.
+    if (standing.kind === "bad-start") continue;
+    const answer = answerFrom(stream, operation.producer, standing);
     if (answer?.kind === "rejected") return answer;
     if (answer !== undefined) answers.set(operation, answer);
   }

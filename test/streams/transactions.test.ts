@@ -229,6 +229,40 @@ describe("a transaction", () => {
     expect(driver.run(whole)).toMatchObject({ kind: "transaction", results: [{}, {}, { kind: "done" }, {}, {}, {}] });
   });
 
+  it("may raise a producer's epoch and go on in it, once (I8)", () => {
+    const driver = new Driver();
+    driver.create("a");
+    driver.append("a", 1, tag("p", 0, 0));
+    const raised = transaction([append("a", 2, tag("p", 1, 0)), append("a", 1, tag("p", 1, 1))]);
+    expect(driver.run(raised)).toMatchObject({
+      kind: "transaction",
+      results: [
+        { firstOffset: 1, nextOffset: 3, duplicate: false },
+        { firstOffset: 3, nextOffset: 4, duplicate: false },
+      ],
+    });
+    const before = stateOf(driver);
+    expect(driver.run(raised)).toMatchObject({
+      kind: "transaction",
+      results: [
+        { firstOffset: 1, nextOffset: 3, duplicate: true },
+        { firstOffset: 3, nextOffset: 4, duplicate: true },
+      ],
+    });
+    expect(stateOf(driver)).toEqual(before);
+    for (const refused of [
+      transaction([append("a", 1, tag("p", 2, 1))]),
+      transaction([append("a", 1, tag("p", 2, 1)), append("a", 1, tag("p", 2, 0))]),
+      transaction([append("a", 1, tag("p", 1, 1)), append("a", 1, tag("p", 2, 1))]),
+    ]) {
+      expect(driver.refused(refused).code).toBe("invalid-producer");
+    }
+    expect(driver.refused(transaction([append("a", 1, tag("p", 2, 0)), append("a", 1, tag("p", 1, 2))])).code).toBe(
+      "producer-fenced",
+    );
+    expect(stateOf(driver)).toEqual(before);
+  });
+
   it("with sequences of which only some are new is refused", () => {
     const driver = new Driver();
     driver.apply(create("a"), create("b"));
