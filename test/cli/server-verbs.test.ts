@@ -194,6 +194,11 @@ describe("inspect", () => {
         .at(-1) ?? "",
     );
     expect((await tidemark(["inspect", spare])).out).toContain("spare segment");
+    const astray = await tidemark(["inspect", folder, join(folder, "nowhere")]);
+    expect(astray.status).toBe(2);
+    expect(astray.err).toContain(
+      `${folder}: it is a folder; name the files in it; ${folder}/nowhere: there is no such file`,
+    );
     const mixed = await tidemark(["inspect", file("notes", "no"), hardState]);
     expect(mixed.status).toBe(2);
     expect(mixed.out).toContain("hard state");

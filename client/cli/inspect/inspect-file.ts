@@ -41,7 +41,7 @@ export async function inspectFile(
   try {
     file = await openRealDisk(dirname(absolute)).open(basename(absolute), "read");
   } catch (error) {
-    if (error instanceof DiskError) return err({ kind: "unreadable", message: error.message });
+    if (error instanceof DiskError) return err({ kind: "unreadable", message: whyUnreadable(error) });
     throw error;
   }
   try {
@@ -51,11 +51,18 @@ export async function inspectFile(
     const report = await inspect(file, kind, onRead);
     return report.ok ? report : err({ kind: "damaged", message: report.error });
   } catch (error) {
-    if (error instanceof DiskError) return err({ kind: "unreadable", message: error.message });
+    if (error instanceof DiskError) return err({ kind: "unreadable", message: whyUnreadable(error) });
     throw error;
   } finally {
     await file.close();
   }
+}
+
+function whyUnreadable({ code, message }: DiskError): string {
+  if (code === "not-found") return "there is no such file";
+  // What a disk says when a folder is read.
+  if (code === "exists") return "it is a folder; name the files in it";
+  return message;
 }
 
 async function inspect(file: DiskFile, kind: Kind, onRead: (bytes: number) => void): Promise<Result<Report, string>> {
