@@ -40,6 +40,7 @@ import { NodeError } from "./node-error.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
 import { type Group, type Pending, Proposals } from "./proposals.ts";
+import { raftOptions } from "./raft-options.ts";
 import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reader.ts";
 import { Retention } from "./retention.ts";
 import { offsetAtPlace } from "./offset-at-place.ts";
@@ -119,15 +120,7 @@ export class LogNode {
     this.#space = new DiskSpace(parts);
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#background(command));
-    this.#raft = new RawNode({
-      id: parts.nodeName,
-      voters: [parts.nodeName],
-      hardState: { term: parts.hardState.state.term, vote: parts.hardState.state.vote },
-      last: { index: parts.log.lastIndex, term: parts.log.lastTerm },
-      applied: parts.machine.position,
-      electionTicks: 1,
-      uncommittedBytesMax: parts.limits.groupBytesMax * 2,
-    });
+    this.#raft = new RawNode(raftOptions(parts));
   }
 
   /**
@@ -369,6 +362,7 @@ export class LogNode {
         if (ready === undefined) break;
         this.#raft.advance(ready);
         for (const read of ready.reads) this.#confirmed(read.context);
+        for (const context of ready.refusedReads) this.#unconfirmed(context);
         if (ready.append !== undefined) void this.#append(ready.append);
         if (ready.apply !== undefined) this.#apply(ready.apply);
       }
@@ -397,8 +391,9 @@ export class LogNode {
       return;
     }
     if (work.entries.length > 0) {
-      this.#space.wrote(bytesOf(work.entries));
-      this.#parts.observer.synced(work.entries.length, bytesOf(work.entries), this.clock.monotonic() - startedAt);
+      const bytes = bytesOf(work.entries);
+      this.#space.wrote(bytes);
+      this.#parts.observer.synced(work.entries.length, bytes, this.clock.monotonic() - startedAt);
     }
     try {
       this.#raft.step(work.done);
@@ -528,6 +523,12 @@ export class LogNode {
   #confirmed(context: number): void {
     // Commit and apply are one step here: what was committed before the call is applied by now.
     this.#barriers.get(context)?.resolve();
+    this.#barriers.delete(context);
+  }
+
+  /** Leadership ended before that was known; it may be asked again. */
+  #unconfirmed(context: number): void {
+    this.#barriers.get(context)?.reject(new NodeError("unavailable", "the leader changed"));
     this.#barriers.delete(context);
   }
 

@@ -3,210 +3,222 @@
  *
  *     tick / propose / readIndex / step(message)  →  ready() says what to do  →  advance(ready)  →  step(…-done)
  *
- * At most one append and one apply are in flight; what arrives meanwhile joins the next, which is how group
- * commit forms. This is the core for a single voter: elections, commit and reads follow Raft's rules (own vote
- * and own entries count only once durable, commit only through an entry of the own term, a no-op at each term's
- * start), but there are no peers to talk to, and a configuration of several voters is refused.
+ * At most one append and one apply are in flight; what arrives meanwhile joins the next, which is how group commit forms.
+ * A snapshot is installed while neither is. Messages that depend on storage are given out only once it has answered, so
+ * whoever drives this may send what it gets at once. SPEC.md has the rules by number.
  */
-import { assert, unreachable } from "../../src/lib/assert.ts";
+import { assert } from "../../src/lib/assert.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
-import { RaftLog } from "./raft-log.ts";
+import type { MembershipChange } from "./config-change.ts";
+import type { Configuration } from "./configuration.ts";
+import { preCampaign } from "./election.ts";
+import { type ConfigurationError, proposeChange } from "./membership.ts";
+import type { SnapshotOffer } from "./message.ts";
+import { type NodeStatus, statusOf } from "./node-status.ts";
+import { Raft, type RaftOptions } from "./raft.ts";
+import { reaches } from "./raft-log.ts";
+import { requestRead } from "./reads.ts";
+import { replicate } from "./replication.ts";
+import type { Role } from "./role.ts";
+import { dispatch } from "./step-table.ts";
+import { stableMoved } from "./storage.ts";
+import { admits } from "./term-gate.ts";
+import { tick } from "./ticks.ts";
+import { advanceTransfer, beginTransfer, type TransferError } from "./transfer.ts";
 import type {
-  AppendDone,
-  HardState,
+  AppendWork,
+  ApplyWork,
+  InstallWork,
+  LogPoint,
   Message,
   NodeId,
   Proposal,
   ProposeError,
-  ReadState,
+  ReadError,
   Ready,
-  Role,
+  Snapshot,
 } from "./types.ts";
-
-export type RawNodeOptions = {
-  readonly id: NodeId;
-  readonly voters: readonly NodeId[];
-  readonly hardState: HardState;
-  /** The end of the log on disk. */
-  readonly last: { readonly index: LogIndex; readonly term: Term };
-  /** What the state machine has applied already. */
-  readonly applied: LogIndex;
-  /** Ticks without a leader before a campaign. */
-  readonly electionTicks: number;
-  /** Proposals are refused while more bytes than this wait for commit. */
-  readonly uncommittedBytesMax: number;
-};
-
-const NOTHING: Uint8Array = new Uint8Array(0);
 
 export class RawNode {
   readonly id: NodeId;
-  readonly #options: RawNodeOptions;
-  readonly #log: RaftLog;
-  #role: Role = { kind: "follower", elapsedTicks: 0 };
-  #hardState: HardState;
-  /** The hard state that storage holds; work is asked for while it differs from `#hardState`. */
-  #durable: HardState;
-  #appendInFlight: AppendDone | undefined;
-  #reads: ReadState[] = [];
-  /** Reads asked for before this term's first commit: until then the leader cannot know what is committed (P13). */
-  #waitingReads: number[] = [];
+  readonly #raft: Raft;
+  #offered: Ready | undefined;
 
-  constructor(options: RawNodeOptions) {
-    assert(options.voters.length === 1 && options.voters[0] === options.id, "this core serves a single voter");
-    assert(
-      options.last.term <= options.hardState.term || options.last.index === 0,
-      "I2: the term is at least the log's",
-    );
+  constructor(options: RaftOptions) {
     this.id = options.id;
-    this.#options = options;
-    this.#hardState = options.hardState;
-    this.#durable = options.hardState;
-    this.#log = new RaftLog(options.last, options.applied);
+    this.#raft = new Raft(options);
   }
 
   get role(): Role["kind"] {
-    return this.#role.kind;
+    return this.#raft.role.kind;
   }
 
   get term(): Term {
-    return this.#hardState.term;
+    return this.#raft.term;
+  }
+
+  /** Of this term, as far as is known here. */
+  get leader(): NodeId | undefined {
+    return this.#raft.leader;
   }
 
   get lastIndex(): LogIndex {
-    return this.#log.lastIndex;
+    return this.#raft.log.lastIndex;
   }
 
   get committed(): LogIndex {
-    return this.#log.committed;
+    return this.#raft.log.committed;
   }
 
   get applied(): LogIndex {
-    return this.#log.applied;
+    return this.#raft.log.applied;
+  }
+
+  /** The one in effect. */
+  get configuration(): Configuration {
+    return this.#raft.configuration;
+  }
+
+  /** Set while this node may have forgotten what it acknowledged. */
+  get ambiguousEnd(): LogPoint | undefined {
+    return this.#raft.ambiguousEnd;
   }
 
   /** An append is in flight: what is proposed now joins the next one. */
   get appending(): boolean {
-    return this.#appendInFlight !== undefined;
+    return this.#raft.appending !== undefined;
+  }
+
+  /** For people and metrics. */
+  status(): NodeStatus {
+    return statusOf(this.#raft);
   }
 
   /** The entries of an `ApplyWork` that are still in memory: all, or a part at the end; the rest are on disk. */
   entriesInMemory(from: LogIndex, to: LogIndex): readonly Entry[] {
-    return this.#log.slice(from, to);
+    return this.#raft.log.slice(from, to);
   }
 
   /** One step of logical time; how long it takes is the caller's business. */
   tick(): void {
-    const role = this.#role;
-    if (role.kind === "leader") return;
-    role.elapsedTicks += 1;
-    if (role.elapsedTicks >= this.#options.electionTicks) this.campaign();
+    tick(this.#raft);
   }
 
-  /** Stands for election in the next term. The own vote counts once it is durable (I1, P4). */
+  /** Asks for an election now, if this node may stand. */
   campaign(): void {
-    if (this.#role.kind === "leader") return;
-    this.#hardState = { term: this.#hardState.term + 1, vote: this.id };
-    this.#role = { kind: "candidate", votes: new Set(), elapsedTicks: 0 };
+    preCampaign(this.#raft);
   }
 
   /** Appends to the leader's log; durable and committed later. Returns where it stands. */
-  propose(proposal: Proposal): Result<{ readonly index: LogIndex; readonly term: Term }, ProposeError> {
-    if (this.#role.kind !== "leader") return err("not-leader");
-    if (this.#log.uncommittedBytes >= this.#options.uncommittedBytesMax) return err("uncommitted-full");
-    return ok(this.#append(proposal));
+  propose(proposal: Proposal): Result<LogPoint, ProposeError> {
+    const { role, log, term, limits } = this.#raft;
+    if (role.kind !== "leader") return err("not-leader");
+    if (role.transfer !== undefined) return err("transferring");
+    if (log.uncommittedBytes >= limits.uncommittedBytesMax) return err("uncommitted-full");
+    assert(proposal.kind !== "configuration", "configurations are proposed by their changes");
+    const index = log.lastIndex + 1;
+    log.append({ index, term, ...proposal });
+    return ok({ index, term });
   }
 
-  /** Asks for a point from which a read is linearizable; `ready()` answers with the same context. */
-  readIndex(context: number): Result<undefined, "not-leader"> {
-    if (this.#role.kind !== "leader") return err("not-leader");
-    if (this.#log.committed < this.#role.termStart) this.#waitingReads.push(context);
-    else this.#reads.push({ context, index: this.#log.committed });
-    return ok(undefined);
+  /** Begins a change of the configuration; returns where it stands. It has happened once `configuration` shows it. */
+  proposeChange(changes: readonly MembershipChange[]): Result<LogIndex, ConfigurationError> {
+    return proposeChange(this.#raft, changes);
   }
 
+  /** Hands leadership over, if that succeeds within an election time-out. */
+  transferLeadership(to: NodeId): Result<undefined, TransferError> {
+    return beginTransfer(this.#raft, to);
+  }
+
+  /**
+   * Asks for a point from which a read is linearizable. `Ready` answers with the same context, in `reads` or in
+   * `refusedReads`; a context is used once in a node's life (P14).
+   */
+  readIndex(context: number): Result<undefined, ReadError> {
+    return requestRead(this.#raft, context);
+  }
+
+  /** What to send to a follower once a snapshot was shipped to it; undefined if this node no longer leads. */
+  snapshotOffer(to: NodeId, snapshot: Snapshot): SnapshotOffer | undefined {
+    if (this.#raft.role.kind !== "leader") return undefined;
+    return { kind: "snapshot", from: this.id, to, term: this.#raft.term, snapshot };
+  }
+
+  /**
+   * All other voters of the newest configuration that any of them has applied were asked where their logs end, and
+   * `best` is the most up-to-date of the answers: whatever was committed by this node's word reaches no further (R61). If
+   * its proven end does, nothing of value was behind the damage. May be called again with newer answers.
+   */
+  settleTail(best: LogPoint): void {
+    const raft = this.#raft;
+    if (raft.ambiguousEnd === undefined || reaches(best, raft.ambiguousEnd)) return;
+    raft.ambiguousEnd = best;
+    raft.settleAmbiguity();
+  }
+
+  /** Takes a message: another node's, or the answer to work. */
   step(message: Message): void {
-    switch (message.kind) {
-      case "append-done":
-        return this.#onAppendDone(message);
-      case "apply-done":
-        return this.#log.appliedTo(message.index);
-      default:
-        return unreachable(message);
-    }
+    if ("from" in message && !admits(this.#raft, message)) return;
+    dispatch(this.#raft, message);
   }
 
-  /** The work there is now, or undefined. Call `advance` with it before asking again. */
+  /** The work there is now, or undefined. Call `advance` with it before anything else. */
   ready(): Ready | undefined {
-    const log = this.#log;
-    const hardState = this.#hardState === this.#durable ? undefined : this.#hardState;
-    const append =
-      this.#appendInFlight === undefined && (hardState !== undefined || log.handed < log.lastIndex)
-        ? {
-            hardState,
-            entries: log.slice(log.handed + 1, log.lastIndex),
-            done: {
-              kind: "append-done" as const,
-              hardTerm: this.#hardState.term,
-              last: log.handed < log.lastIndex ? { index: log.lastIndex, term: log.lastTerm } : undefined,
-            },
-          }
-        : undefined;
-    const apply =
-      log.applying === log.applied && log.committed > log.applied
-        ? { from: log.applied + 1, to: log.committed }
-        : undefined;
-    if (append === undefined && apply === undefined && this.#reads.length === 0) return undefined;
-    return { append, apply, reads: this.#reads };
+    const raft = this.#raft;
+    if (raft.appending === undefined && raft.installing === undefined && raft.log.recheck()) stableMoved(raft);
+    if (raft.role.kind === "leader") {
+      advanceTransfer(raft, raft.role);
+      replicate(raft, raft.role);
+    }
+    const { outbox: messages, fetches, snapshots, reads, refusedReads } = raft;
+    const append = this.#appendWork();
+    const apply = this.#applyWork();
+    const install = append === undefined ? this.#installWork() : undefined;
+    const some = messages.length + fetches.length + snapshots.length + reads.length + refusedReads.length > 0;
+    if (append === undefined && apply === undefined && install === undefined && !some) return undefined;
+    this.#offered = { append, apply, install, messages, fetches, snapshots, reads, refusedReads };
+    return this.#offered;
   }
 
   /** The caller has taken on the work of `ready`. */
   advance(ready: Ready): void {
-    if (ready.append !== undefined) {
-      this.#appendInFlight = ready.append.done;
-      if (ready.append.done.last !== undefined) this.#log.handed = ready.append.done.last.index;
-      this.#durable = this.#hardState;
-    }
-    if (ready.apply !== undefined) this.#log.applying = ready.apply.to;
-    if (ready.reads === this.#reads) this.#reads = [];
+    assert(ready === this.#offered, "work is taken on once, the newest");
+    this.#offered = undefined;
+    const raft = this.#raft;
+    raft.appending ??= ready.append;
+    if (ready.apply !== undefined) raft.log.applying = ready.apply.to;
+    if (raft.installing !== undefined && ready.install !== undefined) raft.installing.handed = true;
+    if (ready.messages.length > 0) raft.outbox = [];
+    if (ready.fetches.length > 0) raft.fetches = [];
+    if (ready.snapshots.length > 0) raft.snapshots = [];
+    if (ready.reads.length > 0) raft.reads = [];
+    if (ready.refusedReads.length > 0) raft.refusedReads = [];
   }
 
-  #append(proposal: Proposal): { readonly index: LogIndex; readonly term: Term } {
-    const index = this.#log.lastIndex + 1;
-    const term = this.#hardState.term;
-    this.#log.append({ index, term, ...proposal });
-    return { index, term };
+  /** One at a time; the hard state comes with it. While a snapshot takes the log's place, entries behind it wait. */
+  #appendWork(): AppendWork | undefined {
+    const { log, hardState, durable, appending, installing } = this.#raft;
+    if (appending !== undefined || installing?.handed === true) return undefined;
+    const changed = hardState === durable ? undefined : hardState;
+    const entries = installing === undefined ? log.unstable() : [];
+    if (changed === undefined && entries.length === 0) return undefined;
+    const last = entries.length === 0 ? undefined : log.last;
+    return { hardState: changed, entries, done: { kind: "append-done", hardTerm: hardState.term, last } };
   }
 
-  #onAppendDone(done: AppendDone): void {
-    assert(done === this.#appendInFlight, "one append is in flight at a time, answered once");
-    this.#appendInFlight = undefined;
-    const last = done.last;
-    // P7: an answer for entries that were since replaced proves nothing about those that stand there now.
-    if (last !== undefined && this.#log.term(last.index) === last.term && last.index > this.#log.stable) {
-      this.#log.stable = last.index;
-    }
-    if (this.#role.kind === "candidate" && done.hardTerm === this.#hardState.term) {
-      this.#role.votes.add(this.id);
-      if (this.#role.votes.size * 2 > this.#options.voters.length) this.#becomeLeader();
-    }
-    if (this.#role.kind === "leader") this.#maybeCommit(this.#role.termStart);
+  #applyWork(): ApplyWork | undefined {
+    const { log, installing } = this.#raft;
+    if (installing !== undefined || log.applying !== log.applied || log.applicable <= log.applied) return undefined;
+    return { from: log.applied + 1, to: log.applicable };
   }
 
-  #becomeLeader(): void {
-    const termStart = this.#log.lastIndex + 1;
-    this.#role = { kind: "leader", termStart };
-    // Log time 0 means "no later than before": the state machine takes the maximum.
-    this.#append({ kind: "noop", logTime: 0, head: NOTHING, batches: [] });
-  }
-
-  /** Commits what a majority holds durably, if that reaches an entry of this term (Raft §5.4.2, P1). */
-  #maybeCommit(termStart: LogIndex): void {
-    const majority = this.#log.stable;
-    if (majority < termStart) return;
-    this.#log.commitTo(majority);
-    for (const context of this.#waitingReads) this.#reads.push({ context, index: this.#log.committed });
-    this.#waitingReads = [];
+  /** Not while something is under way that a snapshot would pull the ground from. */
+  #installWork(): InstallWork | undefined {
+    const { log, appending, installing } = this.#raft;
+    if (installing === undefined || installing.handed || appending !== undefined || log.applying !== log.applied)
+      return undefined;
+    return { snapshot: installing.snapshot };
   }
 }

@@ -1,7 +1,8 @@
-/**
- * The Raft core of a single voter, as scripts: what goes in, and the exact work that comes out.
- */
+/** The core as a function: what goes in, and the exact work that comes out. Longer stories are in `transcripts`. */
 import { describe, expect, it } from "vitest";
+import { configurationOf } from "../../log-server/raft/configuration.ts";
+import { RAFT_LIMITS } from "../../log-server/raft/limits.ts";
+import type { PeerMessage } from "../../log-server/raft/message.ts";
 import { RawNode } from "../../log-server/raft/raw-node.ts";
 import type { Proposal, Ready } from "../../log-server/raft/types.ts";
 
@@ -13,6 +14,7 @@ function proposal(text: string): Proposal {
 
 function fresh(
   options: {
+    voters?: readonly string[];
     lastIndex?: number;
     lastTerm?: number;
     applied?: number;
@@ -20,16 +22,34 @@ function fresh(
     uncommittedBytesMax?: number;
   } = {},
 ): RawNode {
+  const last = { index: options.lastIndex ?? 0, term: options.lastTerm ?? 0 };
   return new RawNode({
     id: "n1",
-    voters: ["n1"],
-    hardState: { term: options.term ?? options.lastTerm ?? 0, vote: undefined },
-    last: { index: options.lastIndex ?? 0, term: options.lastTerm ?? 0 },
+    configuration: configurationOf(options.voters ?? ["n1"]),
+    hardState: { term: options.term ?? last.term, vote: undefined },
+    firstIndex: 1,
+    last,
+    terms: last.index === 0 ? [] : [{ firstIndex: 1, term: last.term }],
     applied: options.applied ?? 0,
+    configurations: [],
+    ambiguousEnd: undefined,
     electionTicks: 3,
-    uncommittedBytesMax: options.uncommittedBytesMax ?? 1_000,
+    heartbeatTicks: 1,
+    seed: 1,
+    limits: { ...RAFT_LIMITS, uncommittedBytesMax: options.uncommittedBytesMax ?? 1_000 },
   });
 }
+
+const NO_WORK = {
+  append: undefined,
+  apply: undefined,
+  install: undefined,
+  messages: [],
+  fetches: [],
+  snapshots: [],
+  reads: [],
+  refusedReads: [],
+};
 
 /** Takes the work there is and marks it taken; fails when there is none. */
 function take(node: RawNode): Ready {
@@ -67,12 +87,15 @@ describe("election", () => {
     node.tick();
     node.tick();
     expect(node.ready()).toBeUndefined();
-    node.tick();
+    for (let ticks = 0; ticks < 4 && node.role === "follower"; ticks += 1) node.tick();
     const ready = take(node);
-    expect(ready.append).toEqual({
-      hardState: { term: 1, vote: "n1" },
-      entries: [],
-      done: { kind: "append-done", hardTerm: 1, last: undefined },
+    expect(ready).toEqual({
+      ...NO_WORK,
+      append: {
+        hardState: { term: 1, vote: "n1" },
+        entries: [],
+        done: { kind: "append-done", hardTerm: 1, last: undefined },
+      },
     });
     expect(node.role).toBe("candidate");
     expect(node.propose(proposal("a"))).toEqual({ ok: false, error: "not-leader" });
@@ -94,19 +117,7 @@ describe("election", () => {
     expect(node.entriesInMemory(4, 6).map((entry) => entry.index)).toEqual([6]);
   });
 
-  it("refuses to be built for several voters, or with a log from a later term than its own", () => {
-    expect(
-      () =>
-        new RawNode({
-          id: "n1",
-          voters: ["n1", "n2"],
-          hardState: { term: 0, vote: undefined },
-          last: { index: 0, term: 0 },
-          applied: 0,
-          electionTicks: 1,
-          uncommittedBytesMax: 1,
-        }),
-    ).toThrow("single voter");
+  it("refuses to be built with a log from a later term than its own", () => {
     expect(() => fresh({ lastIndex: 1, lastTerm: 4, term: 3 })).toThrow("I2");
   });
 });
@@ -186,7 +197,7 @@ describe("reads", () => {
 
   it("holds reads back until the first commit of its term (P13)", () => {
     const node = fresh({ lastIndex: 5, lastTerm: 2, applied: 5 });
-    expect(node.readIndex(1)).toEqual({ ok: false, error: "not-leader" });
+    expect(node.readIndex(1)).toEqual({ ok: false, error: "no-leader" });
     node.campaign();
     finishAppend(node);
     node.readIndex(1);
@@ -194,5 +205,113 @@ describe("reads", () => {
     expect(reads).toEqual([]);
     node.step(append!.done);
     expect(take(node).reads).toEqual([{ context: 1, index: 6 }]);
+  });
+});
+
+/** Of three, with a log of one entry of term 1 that the others have as well; elected in term 2. */
+function leaderOfThree(): RawNode {
+  const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 1, lastTerm: 1 });
+  const committed = { index: 0, term: 0 };
+  node.campaign();
+  take(node);
+  node.step({ kind: "pre-vote-answer", from: "n2", to: "n1", term: 2, granted: true, committed });
+  node.step(take(node).append!.done);
+  take(node);
+  node.step({ kind: "vote-answer", from: "n2", to: "n1", term: 2, granted: true, committed });
+  return node;
+}
+
+describe("with peers", () => {
+  const noop = { index: 2, term: 2, kind: "noop", logTime: 0, head: NOTHING, batches: [] } as const;
+  const fromLeader = { from: "n1", term: 2 } as const;
+
+  it("sends entries to the followers in the same work as it writes them itself", () => {
+    const node = leaderOfThree();
+    const append = { ...fromLeader, kind: "append", prev: { index: 1, term: 1 }, committed: 0, entries: [noop] };
+    expect(take(node)).toEqual({
+      ...NO_WORK,
+      append: {
+        hardState: undefined,
+        entries: [noop],
+        done: { kind: "append-done", hardTerm: 2, last: { index: 2, term: 2 } },
+      },
+      messages: [
+        { ...append, to: "n2" },
+        { ...append, to: "n3" },
+      ],
+    });
+  });
+
+  it("commits by two followers before its own sync, and applies only after it (I5)", () => {
+    const node = leaderOfThree();
+    const { append } = take(node);
+    node.step({ kind: "append-accepted", from: "n2", to: "n1", term: 2, index: 2 });
+    node.step({ kind: "append-accepted", from: "n3", to: "n1", term: 2, index: 2 });
+    expect(node.committed).toBe(2);
+    expect(take(node).apply).toEqual({ from: 1, to: 1 });
+    node.step({ kind: "apply-done", index: 1 });
+    node.step(append!.done);
+    expect(take(node)).toEqual({ ...NO_WORK, apply: { from: 2, to: 2 } });
+  });
+
+  it("asks for entries that it no longer has in memory, and passes over a read that comes too late (P7)", () => {
+    const node = leaderOfThree();
+    take(node);
+    const refused: PeerMessage = {
+      kind: "append-refused",
+      from: "n2",
+      to: "n1",
+      term: 2,
+      index: 1,
+      hint: { index: 0, term: 0 },
+      lost: false,
+    };
+    node.step(refused);
+    const { fetches } = take(node);
+    expect(fetches).toMatchObject([{ node: "n2", from: 1, to: 1 }]);
+    const fetch = fetches[0]!;
+    const entry = { index: 1, term: 1, kind: "noop", logTime: 0, head: NOTHING, batches: [] } as const;
+    const outcome = { kind: "entries", entries: [entry] } as const;
+    node.step({ kind: "fetched", id: fetch.id + 1, node: "n2", outcome });
+    expect(node.ready()).toBeUndefined();
+    node.step({ kind: "fetched", id: fetch.id, node: "n2", outcome });
+    expect(take(node).messages).toMatchObject([{ kind: "append", to: "n2", prev: { index: 0 }, entries: [entry] }]);
+    node.step({ kind: "fetched", id: fetch.id, node: "n2", outcome });
+    expect(node.ready()).toBeUndefined();
+  });
+
+  it("tells the driver when only a snapshot helps, once", () => {
+    const node = leaderOfThree();
+    take(node);
+    node.step({ kind: "append-accepted", from: "n3", to: "n1", term: 2, index: 2 });
+    node.step({ kind: "append-accepted", from: "n2", to: "n1", term: 2, index: 2 });
+    node.step({ kind: "apply-done", index: take(node).apply!.to });
+    node.step({ kind: "trimmed", firstIndex: 2 });
+    node.step({ kind: "unreachable", node: "n2" });
+    take(node);
+    node.step({
+      kind: "append-refused",
+      from: "n2",
+      to: "n1",
+      term: 2,
+      index: 0,
+      hint: { index: 0, term: 0 },
+      lost: true,
+    });
+    expect(take(node).snapshots).toMatchObject([{ node: "n2" }]);
+    expect(node.ready()).toBeUndefined();
+  });
+
+  it("is taken for what it is by a message that is not for it, or from itself", () => {
+    const node = leaderOfThree();
+    take(node);
+    node.step({ kind: "heartbeat", from: "n3", to: "n2", term: 9, committed: 0, round: 0 });
+    node.step({ kind: "heartbeat", from: "n1", to: "n1", term: 9, committed: 0, round: 0 });
+    expect(node.term).toBe(2);
+  });
+
+  it("stops where two lead one term (I1)", () => {
+    const node = leaderOfThree();
+    expect(() => node.step({ kind: "heartbeat", from: "n3", to: "n1", term: 2, committed: 0, round: 0 })).toThrow("I1");
   });
 });

@@ -1,0 +1,52 @@
+/** The entries of an append message, see `message-codec.ts`. Raft looks into none but configurations. */
+import type { ByteReader } from "../../src/lib/byte-reader.ts";
+import type { ByteWriter } from "../../src/lib/byte-writer.ts";
+import type { BatchRef } from "../../src/record/batch.ts";
+import type { Entry, EntryKind, Term } from "../../src/wire/entry.ts";
+import { decodeConfiguration } from "./configuration-codec.ts";
+import { MESSAGE_LIMITS } from "./limits.ts";
+import type { LogPoint } from "./types.ts";
+
+/** Never renumber: other versions of nodes read these. */
+const KIND_CODES = { noop: 1, commands: 2, configuration: 3 } as const satisfies Record<EntryKind, number>;
+const KINDS: readonly (EntryKind | undefined)[] = [undefined, "noop", "commands", "configuration"];
+
+type Head = Omit<Entry, "batches"> & { readonly batches: readonly Omit<BatchRef, "bytes">[] };
+
+export function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
+  writer.varint(entries.length);
+  for (const { kind, term, logTime, head, batches } of entries) {
+    writer.u8(KIND_CODES[kind]).varint(term).varint(logTime).blob(head).varint(batches.length);
+    for (const { hash, length, span } of batches) writer.u64(hash).u32(length).u32(span);
+  }
+}
+
+/** Heads and batches are views of what is read. Undefined where they could not stand behind `prev` in a log of `term`. */
+export function readEntries(reader: ByteReader, prev: LogPoint, term: Term): readonly Entry[] | undefined {
+  const heads: Head[] = [];
+  let before = prev;
+  for (let left = reader.count(MESSAGE_LIMITS.entriesMax); left > 0; left -= 1) {
+    const head = readHead(reader, before.index + 1);
+    if (head === undefined || head.term < before.term || head.term > term) return undefined;
+    heads.push(head);
+    before = head;
+  }
+  const entries = heads.map((head): Entry => {
+    const batches = head.batches.map((batch): BatchRef => ({ ...batch, bytes: reader.bytes(batch.length) }));
+    return { ...head, batches };
+  });
+  return reader.failed || prev.term > term ? undefined : entries;
+}
+
+function readHead(reader: ByteReader, index: number): Head | undefined {
+  const kind = KINDS[reader.u8()];
+  const term = reader.varint();
+  const logTime = reader.varint();
+  const head = reader.blob(MESSAGE_LIMITS.entryHeadBytesMax);
+  const batches: Omit<BatchRef, "bytes">[] = [];
+  for (let left = reader.count(MESSAGE_LIMITS.batchesMax); left > 0; left -= 1)
+    batches.push({ hash: reader.u64(), length: reader.u32(), span: reader.u32() });
+  if (reader.failed || kind === undefined || term === 0 || !Number.isSafeInteger(index)) return undefined;
+  if (kind === "configuration" && !decodeConfiguration(head).ok) return undefined;
+  return { index, term, kind, logTime, head, batches };
+}

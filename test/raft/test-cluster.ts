@@ -1,0 +1,235 @@
+/**
+ * Several nodes and the messages between them. After every step it checks what must never fail: one leader per term (I1),
+ * matching logs (I2), committed entries kept (I3), the same entries applied (I4), commits backed by synced majorities
+ * (I5), and reads that know all that was committed when they were asked.
+ */
+import { configurationOf, isJoint, votersOf } from "../../log-server/raft/configuration.ts";
+import { decodeMessage, encodeMessage } from "../../log-server/raft/message-codec.ts";
+import type { PeerMessage } from "../../log-server/raft/message.ts";
+import { majorityOf } from "../../log-server/raft/quorum.ts";
+import { concat } from "../../src/lib/bytes.ts";
+import type { Entry } from "../../src/wire/entry.ts";
+import {
+  emptyDisk,
+  type NodeEvent,
+  type NodeSettings,
+  SETTINGS,
+  type TestDisk,
+  TestNode,
+  textOf,
+} from "./test-node.ts";
+
+/** As the receiver gets it: every message of every run goes through its bytes. */
+function overTheWire(message: PeerMessage): PeerMessage {
+  const decoded = decodeMessage(concat(encodeMessage(0, message)));
+  if (!decoded.ok || decoded.value.kind === "unknown") throw new Error(`cannot be decoded: ${JSON.stringify(message)}`);
+  return decoded.value.message;
+}
+
+export class TestCluster {
+  readonly nodes = new Map<string, TestNode>();
+  /** In the order they were sent. */
+  messages: PeerMessage[] = [];
+  /** Where nothing gets through, as `from>to`. */
+  readonly cut = new Set<string>();
+  onEvent: (node: TestNode, event: NodeEvent) => void = () => undefined;
+  /** Damaged disks break the promise that what was synced stays. */
+  checkMajorities = true;
+  readonly #leaders = new Map<number, string>();
+  readonly #entries = new Map<string, string>();
+  readonly #committed: Entry[] = [];
+  readonly #leading = new Map<string, number>();
+  readonly #asked = new Map<string, number>();
+
+  add(id: string, disk: TestDisk, settings: NodeSettings = SETTINGS): TestNode {
+    const seed = settings.seed * 1_009 + this.nodes.size;
+    const node = new TestNode(id, disk, { ...settings, seed }, (from, event) => this.#watch(from, event));
+    this.nodes.set(id, node);
+    for (const entry of disk.entries) this.#known(entry, node.diskTerm(entry.index - 1) ?? 0);
+    return node;
+  }
+
+  static of(voters: readonly string[], settings: NodeSettings = SETTINGS): TestCluster {
+    const cluster = new TestCluster();
+    for (const id of voters) cluster.add(id, emptyDisk(configurationOf(voters)), settings);
+    return cluster;
+  }
+
+  node(id: string): TestNode {
+    const node = this.nodes.get(id);
+    if (node === undefined) throw new Error(`there is no node ${id}`);
+    return node;
+  }
+
+  /** The leader of the newest term. */
+  get leader(): TestNode | undefined {
+    const leading = [...this.nodes.values()].filter((node) => !node.down && node.core.role === "leader");
+    return leading.sort((a, b) => b.core.term - a.core.term)[0];
+  }
+
+  /** How many entries are known to be committed. */
+  get committed(): number {
+    return this.#committed.length;
+  }
+
+  run(node: TestNode): void {
+    if (node.down) return;
+    node.run();
+    this.check(node);
+  }
+
+  tick(node: TestNode): void {
+    if (node.down) return;
+    node.core.tick();
+    this.run(node);
+  }
+
+  /** Hands over a message that is no longer under way. */
+  hand(message: PeerMessage): void {
+    const node = this.nodes.get(message.to);
+    if (node === undefined || node.down || this.cut.has(`${message.from}>${message.to}`)) return;
+    node.core.step(message);
+    this.run(node);
+  }
+
+  /** Delivers, in order, until nothing is under way. */
+  settle(messagesMax = 100_000): void {
+    for (let left = messagesMax; left > 0; left -= 1) {
+      const message = this.messages.shift();
+      if (message === undefined) return;
+      this.hand(message);
+    }
+    throw new Error("the cluster does not come to rest");
+  }
+
+  /** Ticks everybody, and delivers what comes of it, until `done` or too long. */
+  tickUntil(done: () => boolean, ticksMax: number): boolean {
+    for (let ticks = 0; ticks < ticksMax; ticks += 1) {
+      if (done()) return true;
+      for (const node of this.nodes.values()) this.tick(node);
+      for (const node of this.nodes.values()) this.shipAll(node);
+      this.settle();
+    }
+    return done();
+  }
+
+  read(node: TestNode, context: number): boolean {
+    const asked = node.core.readIndex(context);
+    if (asked.ok) this.#asked.set(`${node.id}:${context}`, this.#committed.length);
+    this.run(node);
+    return asked.ok;
+  }
+
+  /** Ships the snapshots that a leader was asked for. */
+  shipAll(node: TestNode): void {
+    const works = node.snapshots;
+    node.snapshots = [];
+    for (const work of works) {
+      const to = this.node(work.node);
+      if (node.down) continue;
+      const snapshot = node.snapshot();
+      const offer = node.core.snapshotOffer(work.node, snapshot);
+      const failed = to.down || offer === undefined || this.cut.has(`${node.id}>${to.id}`);
+      if (!failed) {
+        to.received.set(snapshot.index, node.disk.image.commands);
+        this.messages.push(offer);
+      }
+      const outcome = failed ? ({ kind: "failed" } as const) : ({ kind: "sent", index: snapshot.index } as const);
+      node.core.step({ kind: "snapshot-status", id: work.id, node: work.node, outcome });
+      this.run(node);
+    }
+  }
+
+  check(node: TestNode): void {
+    const { core, id } = node;
+    if (core.role !== "leader") {
+      this.#leading.delete(id);
+      return;
+    }
+    const before = this.#leaders.get(core.term);
+    if (before !== undefined && before !== id) throw new Error(`I1: ${before} and ${id} lead term ${core.term}`);
+    this.#leaders.set(core.term, id);
+    if (this.#leading.get(id) === core.term) return;
+    this.#leading.set(id, core.term);
+    for (const { index, term } of this.#committed) {
+      if (index > node.disk.base.index && node.term(index) !== term)
+        throw new Error(`I3: ${id} leads term ${core.term} without the committed entry ${index}/${term}`);
+    }
+  }
+
+  #watch(node: TestNode, event: NodeEvent): void {
+    switch (event.kind) {
+      case "sent":
+        this.messages.push(overTheWire(event.message));
+        if (event.message.kind === "append") this.#checkSent(event.message);
+        break;
+      case "appended":
+        this.#checkLog(node, event.work.entries);
+        break;
+      case "applied":
+        this.#checkApplied(node, event.entries);
+        break;
+      case "read": {
+        const asked = this.#asked.get(`${node.id}:${event.read.context}`) ?? Number.POSITIVE_INFINITY;
+        if (event.read.index < asked)
+          throw new Error(`${node.id}: a read asked when ${asked} was committed is told ${event.read.index}`);
+        break;
+      }
+      case "appending":
+      case "installed":
+      case "fetch":
+      case "needs-snapshot":
+      case "read-refused":
+    }
+    this.onEvent(node, event);
+  }
+
+  #checkSent({ prev, entries }: Extract<PeerMessage, { kind: "append" }>): void {
+    let before = prev.term;
+    for (const entry of entries) {
+      this.#known(entry, before);
+      before = entry.term;
+    }
+  }
+
+  #checkLog(node: TestNode, entries: readonly Entry[]): void {
+    for (const entry of entries) this.#known(entry, node.diskTerm(entry.index - 1) ?? 0);
+  }
+
+  /** I2, by induction: an index and a term name one entry, with one before it. */
+  #known(entry: Entry, previousTerm: number): void {
+    const key = `${entry.index}/${entry.term}`;
+    const value = `${previousTerm}:${entry.kind}:${textOf(entry)}`;
+    const known = this.#entries.get(key);
+    if (known !== undefined && known !== value) throw new Error(`I2: ${key} is ${known} and ${value}`);
+    this.#entries.set(key, value);
+  }
+
+  #checkApplied(node: TestNode, entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      const known = this.#committed[entry.index - 1];
+      if (known === undefined) {
+        if (entry.index !== this.#committed.length + 1) throw new Error(`I4: ${node.id} skips to ${entry.index}`);
+        this.#committed.push(entry);
+        if (this.checkMajorities) this.#checkMajority(node, entry);
+      } else if (known.term !== entry.term || textOf(known) !== textOf(entry)) {
+        throw new Error(`I4: ${node.id} applies ${entry.index}/${entry.term}, another ${known.index}/${known.term}`);
+      }
+    }
+  }
+
+  /** I5: a majority of those who vote has it on disk; in a joint configuration, of either half at least. */
+  #checkMajority(node: TestNode, entry: Entry): void {
+    const { configuration } = node.core;
+    const holders = [...this.nodes.values()].filter(
+      (other) => other.diskTerm(entry.index) === entry.term || other.disk.base.index >= entry.index,
+    );
+    const held = (ids: readonly string[]): number => holders.filter(({ id }) => ids.includes(id)).length;
+    const voters = votersOf(configuration);
+    // While the configuration changes, the one that decided this entry may be the one before.
+    const changing =
+      isJoint(configuration) || entry.kind === "configuration" || voters.length > configuration.voters.length;
+    if (!changing && held(voters) < majorityOf(voters.length))
+      throw new Error(`I5: ${entry.index}/${entry.term} is applied, but only ${held(voters)} have synced it`);
+  }
+}
