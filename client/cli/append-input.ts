@@ -4,6 +4,7 @@
  */
 import { unreachable } from "../../src/lib/assert.ts";
 import { text, utf8 } from "../../src/lib/bytes.ts";
+import { parseExactJson } from "../../src/record/exact-json.ts";
 import { parseJsonRecord, recordOfJson } from "../../src/record/record-json.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import { TidemarkError, type TidemarkErrorCode } from "../error.ts";
@@ -70,7 +71,7 @@ async function* lineRecords(chunks: AsyncIterable<Uint8Array>, options: InputOpt
         yield { value: bytes };
         continue;
       }
-      const parsed = parseLine(bytes, line);
+      const parsed = parseLine(bytes, format, line);
       if (parsed === undefined) continue;
       if (format === "records") yield fullRecord(parsed.value, options.json, line);
       else yield { value: bytes, ...keyOf(parsed.value, options.keyField, line) };
@@ -89,11 +90,20 @@ async function* csvRecords(chunks: AsyncIterable<Uint8Array>, options: InputOpti
   }
 }
 
-/** The JSON in a line; undefined for a blank one between values. */
-function parseLine(bytes: Uint8Array, line: number): { readonly value: unknown } | undefined {
+/** The JSON in a line; undefined for a blank one between values. A value that is not sent as it stands must be exact. */
+function parseLine(bytes: Uint8Array, format: InputFormat, line: number): { readonly value: unknown } | undefined {
   const source = text(bytes);
   if (source === undefined) throw new InputError("not-text", "is not UTF-8 text", line);
   if (source.trim() === "") return undefined;
+  if (format === "records") {
+    const exact = parseExactJson(source);
+    if (!exact.ok) {
+      const { kind, message } = exact.error;
+      const fault = kind === "inexact" ? `cannot be read exactly: ${message}` : "is not valid JSON";
+      throw new InputError("malformed-json", fault, line);
+    }
+    return exact;
+  }
   try {
     return { value: JSON.parse(source) };
   } catch {

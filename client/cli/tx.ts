@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { Command } from "commander";
 import { text } from "../../src/lib/bytes.ts";
+import { parseExactJson } from "../../src/record/exact-json.ts";
 import { TidemarkError } from "../error.ts";
 import type { OperationResult } from "../transaction.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "./connection-options.ts";
@@ -74,11 +75,13 @@ function parse(file: string, bytes: Uint8Array): unknown {
   const where = file === STANDARD_INPUT ? "standard input" : file;
   const source = text(bytes);
   if (source === undefined) throw new TidemarkError("not-text", `${where} is not UTF-8 text`);
-  try {
-    return JSON.parse(source);
-  } catch (cause) {
-    throw new TidemarkError("malformed-json", `${where} is not valid JSON: ${(cause as Error).message}`, { cause });
+  const parsed = parseExactJson(source);
+  if (!parsed.ok) {
+    const { kind, message } = parsed.error;
+    const fault = kind === "inexact" ? "cannot be read exactly" : "is not valid JSON";
+    throw new TidemarkError("malformed-json", `${where} ${fault}: ${message}`);
   }
+  return parsed.value;
 }
 
 /** As the native HTTP interface names it, with what it was about. */

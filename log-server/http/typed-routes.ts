@@ -19,6 +19,7 @@ import type {
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { text } from "../../src/lib/bytes.ts";
+import { parseExactJson } from "../../src/record/exact-json.ts";
 import { bodyOf } from "./body.ts";
 import { JSON_CONTENT_TYPE, mediaType, normalizeContentType } from "./content-type.ts";
 import { parseInteger } from "./header-values.ts";
@@ -66,31 +67,13 @@ function jsonBody(request: FastifyRequest): unknown {
 export function parseJson(bytes: Uint8Array): unknown {
   const source = text(bytes);
   if (source === undefined) throw new HttpError("malformed-json", "the body is not valid UTF-8");
-  try {
-    return LONG_NUMBER.test(source) ? JSON.parse(source, exactNumber) : JSON.parse(source);
-  } catch (error) {
-    if (error instanceof HttpError) throw error;
-    throw new HttpError("malformed-json", "the body is not valid JSON");
+  const parsed = parseExactJson(source);
+  if (!parsed.ok) {
+    const { kind, message } = parsed.error;
+    throw new HttpError("malformed-json", kind === "inexact" ? message : "the body is not valid JSON");
   }
+  return parsed.value;
 }
-
-/** What may be a number that a double does not hold. */
-const LONG_NUMBER = /[0-9]{16}|[0-9][eE]/;
-const INTEGER = /^-?[0-9]+$/;
-
-/** An integer past 2^53 would become another, and what is past all doubles nothing: neither is to happen unseen. */
-function exactNumber(this: unknown, _key: string, value: unknown, context?: { readonly source?: string }): unknown {
-  if (typeof value !== "number") return value;
-  const { source = "" } = context ?? {};
-  if (Number.isSafeInteger(value) || (Number.isFinite(value) && !INTEGER.test(source))) return value;
-  const shown = source.slice(0, SHOWN_DIGITS_MAX);
-  throw new HttpError(
-    "malformed-json",
-    `the number ${shown} is past what JSON holds here; records may be sent as bytes`,
-  );
-}
-
-const SHOWN_DIGITS_MAX = 40;
 
 /** That a body is wrong shows at once; what all is wrong with it may take long to find. */
 const EXPLAINED_BYTES_MAX = 64 * 1_024;

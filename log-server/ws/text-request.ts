@@ -4,6 +4,7 @@
  * "records": ["a"]}`. A key that is not known is refused, for it is usually a slip.
  */
 import { err, ok, type Err, type Result } from "../../src/lib/result.ts";
+import { parseExactJson } from "../../src/record/exact-json.ts";
 import type { LogPlace } from "../../src/record/log-place.ts";
 import { type Incarnation, type Offset, parseOffset } from "../../src/record/offset.ts";
 import { type JsonRecord, parseJsonRecord } from "../../src/record/record-json.ts";
@@ -86,12 +87,12 @@ class Fault extends Error {
 }
 
 export function parseTextRequest(text: string): Result<ParsedText, TextError> {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return refused("malformed-json", "a message is one JSON object", undefined);
+  const json = parseExactJson(text);
+  if (!json.ok) {
+    const { kind, message } = json.error;
+    return refused("malformed-json", kind === "inexact" ? message : "a message is one JSON object", undefined);
   }
+  const parsed = json.value;
   if (!isObject(parsed)) return refused("malformed-request", "a message is one JSON object", undefined);
   const id = parsed["id"];
   if (id !== undefined && !isId(id)) return refused("malformed-request", '"id" is a text or a number', undefined);

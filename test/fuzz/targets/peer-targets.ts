@@ -1,0 +1,75 @@
+/** What nodes say to each other, and the configuration that entries carry. */
+import { isDeepStrictEqual } from "node:util";
+import { type Configuration, configurationOf } from "../../../log-server/raft/configuration.ts";
+import { decodeConfiguration, encodeConfiguration } from "../../../log-server/raft/configuration-codec.ts";
+import type { PeerMessage } from "../../../log-server/raft/message.ts";
+import { decodeMessage, encodeMessage } from "../../../log-server/raft/message-codec.ts";
+import { concat } from "../../../src/lib/bytes.ts";
+import { Prng } from "../../../src/lib/prng.ts";
+import { makeEntries } from "../../log/log-world.ts";
+import { cheap, demand, type Target } from "../target.ts";
+import { SAMPLE_SEED } from "./samples.ts";
+
+const from = { from: "alpha", to: "béta", term: 7 } as const;
+const last = { index: 300, term: 6 };
+const committed = { index: 299, term: 5 };
+const configurations: readonly Configuration[] = [
+  configurationOf(["a"]),
+  configurationOf(["alpha", "beta", "gamma"]),
+  {
+    voters: ["a", "b", "c"],
+    outgoing: ["a", "b", "d"],
+    learners: [{ id: "e", wanted: "voter" }],
+    demoted: ["d"],
+  },
+];
+const entries = makeEntries(new Prng(SAMPLE_SEED), 301, 5, 7);
+
+const MESSAGES: readonly PeerMessage[] = [
+  { ...from, kind: "pre-vote", last, committed },
+  { ...from, kind: "pre-vote-answer", granted: true, committed },
+  { ...from, kind: "vote", last, committed, transfer: false },
+  { ...from, kind: "vote-answer", granted: false, committed },
+  { ...from, kind: "append", prev: last, committed: 299, entries },
+  { ...from, kind: "append", prev: last, committed: 299, entries: [] },
+  { ...from, kind: "append-accepted", index: 301 },
+  { ...from, kind: "append-refused", index: 301, hint: committed, lost: true },
+  { ...from, kind: "heartbeat", committed: 299, round: 4 },
+  { ...from, kind: "heartbeat-answer", round: 4 },
+  ...configurations.map((configuration): PeerMessage => ({
+    ...from,
+    kind: "snapshot",
+    snapshot: { index: 9, term: 3, configuration },
+  })),
+  { ...from, kind: "campaign-now" },
+  { ...from, kind: "outdated" },
+  { ...from, kind: "read", session: 5, context: 6 },
+  { ...from, kind: "read-answer", session: 5, context: 6, index: 7 },
+];
+
+export const PEER_TARGETS: readonly Target[] = [
+  cheap({
+    name: "peer messages",
+    samples: MESSAGES.map((message) => concat(encodeMessage(0, message))),
+    check: (bytes) => {
+      const decoded = decodeMessage(bytes);
+      if (!decoded.ok || decoded.value.kind === "unknown") return "refused";
+      const { log, message } = decoded.value;
+      const again = decodeMessage(concat(encodeMessage(log, message)));
+      demand(again.ok && isDeepStrictEqual(again.value, decoded.value), "sent on, it says the same");
+      return "accepted";
+    },
+  }),
+  cheap({
+    name: "configurations",
+    samples: configurations.map(encodeConfiguration),
+    check: (bytes) => {
+      const decoded = decodeConfiguration(bytes);
+      if (!decoded.ok) return "refused";
+      const again = decodeConfiguration(encodeConfiguration(decoded.value));
+      demand(again.ok && isDeepStrictEqual(again.value, decoded.value), "I10: encoded again, it is the same");
+      demand(decoded.value.voters.length > 0, "somebody votes");
+      return "accepted";
+    },
+  }),
+];
