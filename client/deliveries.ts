@@ -6,11 +6,12 @@
  */
 import type { Timer } from "../src/ports/clock.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
-import type { GroupLease, GroupTakenResult } from "../src/wire/group-command.ts";
+import type { GroupLease, GroupOutcome, GroupTakenResult } from "../src/wire/group-command.ts";
+import type { CallSignal } from "./call-signal.ts";
 import type { Connection, PersistentCall } from "./connection.ts";
 import { Deadline, sleep } from "./deadline.ts";
 import { Delivery } from "./delivery.ts";
-import { TidemarkError } from "./error.ts";
+import { asTidemarkError, TidemarkError } from "./error.ts";
 import { contentOf, type GroupPlace } from "./group-record.ts";
 import { LeasedRecords } from "./leased-records.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
@@ -33,6 +34,8 @@ export type DeliveriesConfig = {
   readonly zstd: Zstd | undefined;
 };
 
+type Leased = { readonly lease: GroupLease; readonly generation: number };
+
 const DONE = { done: true, value: undefined } as const;
 
 function ignore(): void {}
@@ -41,16 +44,21 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
   readonly #connection: Connection;
   readonly #config: DeliveriesConfig;
   readonly #deadline: Deadline;
+  /** Takes under way are not given up with the rest: what they lease would be nobody's until its lease ends. */
+  readonly #patience: Deadline;
+  #taking: Promise<GroupTakenResult> | undefined;
   readonly #settlements: Settlements;
   readonly #records: LeasedRecords;
   readonly #status: StatusTeller;
   /** Leased, and not read yet. */
-  #leases: { readonly lease: GroupLease; readonly generation: number }[] = [];
+  readonly #leases: Leased[] = [];
   /** Read, and not delivered yet. */
-  #held: Delivery[] = [];
+  readonly #held: Delivery[] = [];
   /** Delivered, and not settled, where their leases are renewed. */
   readonly #extended = new Set<Delivery>();
   #leaseMs: number | undefined;
+  /** The server said that there is something, and no take has found anything since. */
+  #wasReady = false;
   #extending: Timer | undefined;
   /** Calls of `next` in their order. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -62,6 +70,7 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
     this.#connection = connection;
     this.#config = config;
     this.#deadline = new Deadline(clock, config.signal, Number.POSITIVE_INFINITY);
+    this.#patience = new Deadline(clock, undefined, Number.POSITIVE_INFINITY);
     this.#settlements = settlements;
     this.#records = new LeasedRecords(connection, config.prefetchBytes, config.zstd);
     this.#status = new StatusTeller(config.onStatus);
@@ -78,15 +87,19 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
     this.#closed = true;
     const { clock } = this.#connection.environment;
     const untilMs = clock.monotonic() + waitMs;
-    let taken = await this.#take();
-    for (let leftMs = waitMs; taken.leases.length === 0 && leftMs > 0; leftMs = untilMs - clock.monotonic()) {
-      // The server waits half a minute at most. Others may be faster.
-      if (await this.#look(Math.ceil(Math.min(leftMs, CLIENT_LIMITS.longPollMs)))) taken = await this.#take();
+    try {
+      let taken = await this.#take();
+      for (let leftMs = waitMs; taken.leases.length === 0 && leftMs > 0; leftMs = untilMs - clock.monotonic()) {
+        // The server waits half a minute at most. Others may be faster.
+        if (await this.#look(Math.ceil(Math.min(leftMs, CLIENT_LIMITS.longPollMs)))) taken = await this.#take();
+      }
+      for (const lease of taken.leases) this.#leases.push({ lease, generation: taken.generation });
+      for (let next = this.#leases.shift(); next !== undefined; next = this.#leases.shift())
+        await this.#readLease(next.lease, next.generation);
+      return this.#held.splice(0);
+    } finally {
+      await this.stop();
     }
-    for (const lease of taken.leases) this.#leases.push({ lease, generation: taken.generation });
-    for (let next = this.#leases.shift(); next !== undefined; next = this.#leases.shift())
-      await this.#readLease(next.lease, next.generation);
-    return this.#held;
   }
 
   /** Ends it: a pending `next` ends, and records that were not delivered are given back. Those delivered can be settled. */
@@ -141,48 +154,51 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
     // Before anything is leased it must be known for how long.
     if (this.#leaseMs === undefined) await this.#look(0);
     const taken = await this.#take();
-    if (taken.leases.length > 0) {
-      for (const lease of taken.leases) this.#leases.push({ lease, generation: taken.generation });
-      return;
-    }
-    await this.#waitForRecords();
+    if (taken.leases.length === 0) return this.#waitForRecords();
+    this.#wasReady = false;
+    for (const lease of taken.leases) this.#leases.push({ lease, generation: taken.generation });
+    this.#planExtension();
   }
 
   async #take(): Promise<GroupTakenResult> {
+    this.#taking = this.#askToTake();
+    const taken = await unlessEnded(this.#taking, this.#deadline.signal);
+    this.#taking = undefined;
+    return taken;
+  }
+
+  async #askToTake(): Promise<GroupTakenResult> {
     const { group: id, member, count } = this.#config;
-    const result = await this.#connection.execute({ kind: "group-take", id, member, count: count() }, this.#call());
+    const call = { ...this.#call(), signal: this.#patience.signal };
+    const result = await this.#connection.execute({ kind: "group-take", id, member, count: count() }, call);
     this.#status.connected();
     if (result.kind === "group-taken") return result;
     throw new TidemarkError("protocol-error", `a take was answered with "${result.kind}"`);
   }
 
   async #waitForRecords(): Promise<void> {
-    const { clock } = this.#connection.environment;
-    const askedAtMs = clock.monotonic();
-    while (!(await this.#look(CLIENT_LIMITS.longPollMs)) && this.#stopping === undefined);
-    // Others may be faster every time, and a server that stops does not wait: neither is asked in a tight loop.
-    const waitedMs = clock.monotonic() - askedAtMs;
-    if (waitedMs < CLIENT_LIMITS.backoffFirstMs)
-      await sleep(clock, CLIENT_LIMITS.backoffFirstMs - waitedMs, this.#deadline.signal);
+    // Others were faster, and may be every time: then it does not ask in a tight loop.
+    if (this.#wasReady) await this.#pause(CLIENT_LIMITS.backoffFirstMs);
+    while (!(await this.#look(CLIENT_LIMITS.longPollMs)));
+    this.#wasReady = true;
   }
 
   /** Whether a take would find something, once it does or the time is over. */
   async #look(waitMs: number): Promise<boolean> {
-    const askedAtMs = this.#connection.environment.clock.monotonic();
-    const { config, ready } = await this.#connection.lookUp(
-      { kind: "group", id: this.#config.group, waitMs },
-      this.#call(),
-    );
+    const { clock } = this.#connection.environment;
+    const askedAtMs = clock.monotonic();
+    const request = { kind: "group", id: this.#config.group, waitMs } as const;
+    const { config, ready } = await this.#connection.lookUp(request, this.#call());
     this.#status.connected();
     this.#leaseMs = config.leaseMs;
-    if (!ready && waitMs > 0) await this.#pace(askedAtMs);
+    // A server that stops does not wait.
+    if (!ready && waitMs > 0)
+      await this.#pause(Math.min(waitMs, CLIENT_LIMITS.backoffFirstMs) - (clock.monotonic() - askedAtMs));
     return ready;
   }
 
-  async #pace(askedAtMs: number): Promise<void> {
-    const { clock } = this.#connection.environment;
-    const leftMs = CLIENT_LIMITS.backoffFirstMs - (clock.monotonic() - askedAtMs);
-    if (leftMs > 0) await sleep(clock, leftMs, this.#deadline.signal);
+  async #pause(ms: number): Promise<void> {
+    if (ms > 0) await sleep(this.#connection.environment.clock, ms, this.#deadline.signal);
   }
 
   async #readLease(lease: GroupLease, generation: number): Promise<void> {
@@ -220,48 +236,50 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
     const { clock } = this.#connection.environment;
     this.#extending = clock.schedule(this.#leaseMs / CLIENT_LIMITS.heartbeatsPerLease, () => {
       this.#extending = undefined;
-      const due = [...this.#held, ...this.#extended];
-      for (const delivery of due) {
-        delivery.extend().catch((error: TidemarkError) => {
-          // Others may have it: it is not delivered any more.
-          if (error.code === "fenced") this.#forget(delivery);
-        });
-      }
-      if (due.length > 0) this.#planExtension();
+      const deliveries = [...this.#held, ...this.#extended];
+      for (const delivery of deliveries) this.#renew([delivery.extend()], () => this.#forget(delivery));
+      for (const leased of this.#leases)
+        this.#renew(this.#settleAll(leased, { kind: "extend" }), () => remove(this.#leases, leased));
+      if (deliveries.length + this.#leases.length > 0) this.#planExtension();
+    });
+  }
+
+  /** What is fenced others may have: it is not delivered any more. */
+  #renew(extended: readonly Promise<void>[], onLost: () => void): void {
+    Promise.all(extended).catch((thrown: unknown) => {
+      if (asTidemarkError(thrown).code === "fenced") onLost();
     });
   }
 
   #forget(delivery: Delivery): void {
     this.#extended.delete(delivery);
-    const at = this.#held.indexOf(delivery);
-    if (at >= 0) this.#held.splice(at, 1);
+    remove(this.#held, delivery);
   }
 
   async #stop(): Promise<void> {
-    const held = this.#held;
-    const leases = this.#leases;
-    this.#held = [];
-    this.#leases = [];
     this.#deadline.cancel(new TidemarkError("aborted", "the taking was closed"));
-    const { environment } = this.#connection;
-    const given = [
-      ...held.map((delivery) => delivery.nack(GIVEN_BACK)),
-      ...leases.flatMap(({ lease: { count, ...lease }, generation }) =>
-        Array.from({ length: count }, (_, at) =>
-          this.#settlements.settle(
-            { ...lease, generation, offset: lease.offset + at },
-            { kind: "nack", ...GIVEN_BACK },
-          ),
-        ),
-      ),
-    ];
-    const patience = new Deadline(environment.clock, undefined, CLIENT_LIMITS.groupCloseMs);
-    // Leases that cannot be given back end by themselves.
-    await Promise.race([
-      Promise.allSettled(given),
-      new Promise<void>((resolve) => patience.signal.addEventListener("abort", resolve)),
-    ]);
-    patience.release();
+    const { clock } = this.#connection.environment;
+    // What cannot be given back in time comes back by itself when its lease ends.
+    const timer = clock.schedule(CLIENT_LIMITS.groupCloseMs, () => this.#patience.cancel(new TidemarkError("timeout")));
+    await unlessEnded(this.#giveBack(), this.#patience.signal).catch(ignore);
+    timer.cancel();
+    this.#patience.cancel(new TidemarkError("aborted"));
+  }
+
+  async #giveBack(): Promise<void> {
+    const given = this.#held.splice(0).map((delivery) => delivery.nack(GIVEN_BACK));
+    for (const leased of this.#leases.splice(0)) given.push(...this.#settleAll(leased, GIVEN_BACK));
+    const late = await this.#taking?.catch(ignore);
+    for (const lease of late?.leases ?? [])
+      given.push(...this.#settleAll({ lease, generation: late?.generation ?? 0 }, GIVEN_BACK));
+    await Promise.allSettled(given);
+  }
+
+  #settleAll({ lease, generation }: Leased, outcome: GroupOutcome): readonly Promise<void>[] {
+    const { stream, incarnation, offset, count } = lease;
+    return Array.from({ length: count }, (_, at) =>
+      this.#settlements.settle({ stream, incarnation, generation, offset: offset + at }, outcome),
+    );
   }
 
   #call(): PersistentCall {
@@ -273,4 +291,20 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
   }
 }
 
-const GIVEN_BACK = { delayMs: 0, reason: "given back" };
+/** Rejects with the signal's reason if that comes first; the work goes on. */
+function unlessEnded<T>(work: Promise<T>, signal: CallSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(asTidemarkError(signal.reason));
+    const settled = (): void => signal.removeEventListener("abort", onAbort);
+    work.finally(settled).then(resolve, reject);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+function remove<T>(list: T[], item: T): void {
+  const at = list.indexOf(item);
+  if (at >= 0) list.splice(at, 1);
+}
+
+const GIVEN_BACK = { kind: "nack", delayMs: 0, reason: "given back" } as const;

@@ -19,7 +19,7 @@ export class GatheredCalls<Item> {
   readonly #send: SendGathered<Item>;
   readonly #limits: { readonly togetherMax: number; readonly waitingMax: number };
   #waiting: Waiting<Item>[] = [];
-  #underWay: Promise<void> | undefined;
+  #working = false;
 
   constructor(
     clock: Clock,
@@ -36,16 +36,13 @@ export class GatheredCalls<Item> {
     if (this.#waiting.length >= this.#limits.waitingMax) return Promise.reject(new TidemarkError("buffer-full"));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ item, resolve, reject });
-      this.#underWay ??= this.#work();
+      if (!this.#working) void this.#work();
     });
   }
 
-  /** Resolves once nothing is under way. */
-  async idle(): Promise<void> {
-    while (this.#underWay !== undefined) await this.#underWay;
-  }
-
+  /** Never rejects: each hears for itself. */
   async #work(): Promise<void> {
+    this.#working = true;
     // At the end of the turn, so that what is asked together travels together.
     await new Promise<void>((resolve) => this.#clock.defer(resolve));
     while (this.#waiting.length > 0) {
@@ -63,6 +60,6 @@ export class GatheredCalls<Item> {
         for (const { reject } of group) reject(error);
       }
     }
-    this.#underWay = undefined;
+    this.#working = false;
   }
 }

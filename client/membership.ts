@@ -355,6 +355,7 @@ export class Membership implements AsyncIterableIterator<GroupRecord, undefined>
   #fail(error: TidemarkError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
+    this.#deadline.cancel(error);
     this.#heartbeat?.cancel();
     this.#committing?.cancel();
     for (const partition of this.#partitions.values()) partition.close();

@@ -28,43 +28,56 @@ export async function runHandler(
   config: RunHandlerConfig,
 ): Promise<void> {
   const { concurrency, signal } = config;
-  const underWay = new Set<Promise<void>>();
-  const deliveries = take(() => Math.max(1, concurrency - underWay.size));
+  const handling = new Set<Promise<unknown>>();
+  /** What was handled and is being settled: the next take does not wait for it, within the same bound. */
+  const settling = new Set<Promise<unknown>>();
+  const deliveries = take(() => Math.max(1, concurrency - handling.size));
   const onAbort = (): void => void deliveries.stop();
   signal?.addEventListener("abort", onAbort, { once: true });
   if (signal?.aborted === true) onAbort();
   try {
     for (;;) {
-      while (underWay.size >= concurrency) await Promise.race(underWay);
+      while (handling.size >= concurrency) await Promise.race(handling);
+      while (settling.size >= concurrency) await Promise.race(settling);
       const { done, value: delivery } = await deliveries.next();
       if (done === true) break;
-      const work = handle(delivery, handler, config).finally(() => underWay.delete(work));
-      underWay.add(work);
+      hold(
+        handling,
+        handle(delivery, handler, config).then((settle) => hold(settling, settle())),
+      );
     }
   } finally {
     signal?.removeEventListener("abort", onAbort);
-    await Promise.all(underWay);
+    await Promise.allSettled(handling);
+    await Promise.allSettled(settling);
     await deliveries.close();
   }
 }
 
-/** Never rejects: what cannot be settled is given out again. */
+function hold(held: Set<Promise<unknown>>, work: Promise<unknown>): void {
+  const until = work.finally(() => held.delete(until));
+  held.add(until);
+}
+
+/** Never rejects, and neither does what is left to do: what cannot be settled is given out again. */
 async function handle(
   delivery: Delivery,
   handler: GroupHandler,
   { retryDelayMs, onError }: RunHandlerConfig,
-): Promise<void> {
+): Promise<() => Promise<void>> {
   try {
     await handler(delivery);
   } catch (thrown) {
     onError?.(thrown, delivery);
-    if (delivery.settled) return;
-    const reason = (thrown instanceof Error ? thrown.message : String(thrown))
-      .slice(0, REASON_LENGTH_MAX)
-      .toWellFormed();
-    await delivery.nack({ reason, ...(retryDelayMs !== undefined && { delayMs: retryDelayMs }) }).catch(ignore);
-    return;
+    const text = thrown instanceof Error ? thrown.message : String(thrown);
+    const reason = text.slice(0, REASON_LENGTH_MAX).toWellFormed();
+    const how = { reason, ...(retryDelayMs !== undefined && { delayMs: retryDelayMs }) };
+    return async () => {
+      if (!delivery.settled) await delivery.nack(how).catch(ignore);
+    };
   }
-  if (delivery.settled) return;
-  await delivery.ack().catch((thrown: unknown) => onError?.(asTidemarkError(thrown), delivery));
+  return async () => {
+    if (!delivery.settled)
+      await delivery.ack().catch((thrown: unknown) => onError?.(asTidemarkError(thrown), delivery));
+  };
 }

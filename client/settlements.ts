@@ -27,11 +27,6 @@ export class Settlements {
     return this.#calls.add({ place, outcome });
   }
 
-  /** Resolves once nothing is under way. */
-  idle(): Promise<void> {
-    return this.#calls.idle();
-  }
-
   async #send(items: readonly Settling[]): Promise<readonly (TidemarkError | undefined)[]> {
     const { settlements, firstItems } = runsOf(items);
     let uncertain = false;

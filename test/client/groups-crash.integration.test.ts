@@ -65,7 +65,7 @@ class Crasher {
 
 describe("kill -9", () => {
   it("two members of a queue: each record is handled, and acknowledged once", { timeout: 60_000 }, async () => {
-    const count = 400;
+    const count = 240;
     await using one = connect(`http://127.0.0.1:${port}`);
     await using two = connect(`ws://127.0.0.1:${port}`);
     await one.stream("jobs").create({ contentType: "text/plain" });
@@ -112,7 +112,7 @@ describe("kill -9", () => {
 
   it("two members of partitions: each record is processed, in order", { timeout: 60_000 }, async () => {
     const names = ["p/a", "p/b", "p/c", "p/d"];
-    const each = 300;
+    const each = 150;
     await using one = connect(`http://127.0.0.1:${port}`);
     await using two = connect(`ws://127.0.0.1:${port}`);
     for (const name of names) await one.stream(name).create({ contentType: "text/plain" });

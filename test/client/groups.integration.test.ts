@@ -54,7 +54,7 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
       onRevoked: (streams) => revoked.push(...streams.map(({ stream }) => stream)),
     });
     expect(one.streams).toEqual(["p/a", "p/b", "p/c", "p/d"]);
-    for (let taken = 0; taken < 100; taken += 1) {
+    for (let taken = 0; taken < 40; taken += 1) {
       const { value: record } = await one.next();
       if (record === undefined) break;
       note(record.stream, record.offset);

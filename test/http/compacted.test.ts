@@ -8,6 +8,7 @@ import { utf8 } from "../../src/lib/bytes.ts";
 import { encodeBatch } from "../../src/record/batch-codec.ts";
 import { formatOffset } from "../../src/record/offset.ts";
 import { EAGER } from "../node/compaction-world.ts";
+import { ask } from "./native.ts";
 import { startTestServer, type TestServer } from "./test-server.ts";
 
 let server: TestServer;
@@ -95,7 +96,44 @@ describe("Durable Streams", () => {
   });
 });
 
+describe("a queue", () => {
+  it("shows what is left, and is done with the rest by itself", async () => {
+    await ask(server.url, "PUT", "/v1/groups/q", { mode: "queue", streams: ["table"] });
+    const take = async (count: number): Promise<unknown[]> => {
+      const { body } = await ask(server.url, "POST", "/v1/groups/q/take", { count });
+      return (body as { records: { offset: number }[] }).records.map(({ offset }) => offset);
+    };
+    // One at a time: what is gone before it is no answer.
+    expect(await take(1)).toEqual([1]);
+    expect(await take(1)).toEqual([5]);
+    expect(await take(10)).toEqual([7, 10]);
+    expect(await take(10)).toEqual([]);
+    expect((await ask(server.url, "GET", "/v1/groups/q")).body).toMatchObject({ lag: 4, inFlight: 4 });
+  });
+});
+
 describe.each(["http", "ws"])("the SDK over %s", (scheme) => {
+  it("works on what is left, in both kinds of groups", async () => {
+    const client = connect(server.url.replace("http", scheme));
+    await client.group("q").create({ mode: "queue", streams: ["table"] });
+    const taken: number[] = [];
+    for await (const delivery of client.group("q").take()) {
+      taken.push(delivery.offset);
+      await delivery.ack();
+      if (delivery.offset === 10) break;
+    }
+    expect(taken).toEqual([1, 5, 7, 10]);
+    expect(await client.group("q").describe()).toMatchObject({ lag: 0, inFlight: 0 });
+    await client.group("p").create({ mode: "partitions", streams: ["table"] });
+    const read: number[] = [];
+    for await (const { offset } of await client.group("p").join()) {
+      read.push(offset);
+      if (offset === 10) break;
+    }
+    expect(read).toEqual([1, 5, 7, 10]);
+    await client.close();
+  });
+
   it("gives what is left, with its offsets, and tells of the gaps to whoever asks", async () => {
     const client = connect(server.url.replace("http", scheme));
     const seen: string[] = [];

@@ -5,7 +5,9 @@ import { err, ok, type Result } from "../../src/lib/result.ts";
 import { decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import { SimClock } from "../../src/sim/clock.ts";
+import { SimDisk } from "../../src/sim/disk.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
+import type { GroupTakenResult } from "../../src/wire/group-command.ts";
 import { DeadLetters } from "../../log-server/node/dead-letters.ts";
 import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
@@ -13,7 +15,7 @@ import { NodeError } from "../../log-server/node/node-error.ts";
 import { NO_OBSERVER } from "../../log-server/node/observer.ts";
 import type { ReadError, ReadResult } from "../../log-server/node/reader.ts";
 import { Driver } from "../streams/driver.ts";
-import { queue, settleAll, take } from "../streams/group-driver.ts";
+import { partitions, queue, settleAll, take } from "../streams/group-driver.ts";
 import { append, create, readAll, type SimNode, startSimNode, streamOf } from "./sim-node.ts";
 
 const TURNS_MAX = 2_000;
@@ -35,13 +37,17 @@ function endOfTurn(): Promise<void> {
 async function kill(node: LogNode, id: string, reason?: string): Promise<void> {
   const taken = await node.propose({ kind: "group-take", id, member: "m", count: 100 });
   if (taken.kind !== "group-taken") throw new Error(`not taken: ${JSON.stringify(taken)}`);
+  expect(await refuse(node, id, taken, reason)).toEqual({ kind: "group-settled", refused: [] });
+}
+
+function refuse(node: LogNode, id: string, taken: GroupTakenResult, reason?: string): Promise<CommandResult> {
   const outcome = { kind: "nack", ...(reason !== undefined && { reason }) } as const;
   const settlements = taken.leases.map(({ attempt: _attempt, ...lease }) => ({
     ...lease,
     generation: taken.generation,
     outcome,
   }));
-  expect(await node.propose({ kind: "group-settle", id, settlements })).toEqual({ kind: "group-settled", refused: [] });
+  return node.propose({ kind: "group-settle", id, settlements });
 }
 
 async function headersIn(node: LogNode, name: string): Promise<Record<string, string | undefined>[]> {
@@ -135,6 +141,40 @@ describe("a node", () => {
     }
     // Power was lost before, between and after (P46).
     expect(found.size).toBeGreaterThan(2);
+  });
+
+  it("lets work end on a full disk, begins none, and moves the dead when there is room (P44)", async () => {
+    const limits = { lowWaterBytes: 1_000_000, housekeepingEveryMs: 1_000 };
+    const disk = new SimDisk({ capacityBytes: 3_000_000 });
+    const { node, clock } = await startSimNode({ limits, disk });
+    await node.propose(create("q"));
+    await node.propose(create("d"));
+    await node.propose(queue("g", { streams: ["q"], attemptsMax: 1, deadLetter: "d", leaseMs: 60_000 }));
+    await node.propose(partitions("p", { streams: ["q"], leaseMs: 60_000 }));
+    await node.propose(append("q", ["one", "two"]));
+    const joined = await node.propose({ kind: "group-join", id: "p", member: "m" });
+    const taken = await node.propose({ kind: "group-take", id: "g", member: "m", count: 1 });
+    if (joined.kind !== "group-assigned" || taken.kind !== "group-taken") throw new Error("nothing to do");
+    const ballast = await disk.open("ballast", "create");
+    await ballast.allocate(2_000_000);
+    clock.advance(1_000);
+    await until(() => node.status().diskFull);
+    const begin = { id: "g", member: "m" } as const;
+    await expect(node.propose({ kind: "group-take", ...begin, count: 1 })).rejects.toMatchObject({ code: "disk-full" });
+    await expect(node.propose({ kind: "group-join", ...begin, id: "p" })).rejects.toMatchObject({ code: "disk-full" });
+    const { session } = joined;
+    const beat = await node.propose({ kind: "group-heartbeat", id: "p", member: "m", session });
+    expect(beat).toMatchObject({ kind: "group-assigned", assignments: [{ stream: "q" }] });
+    expect(await refuse(node, "g", taken)).toEqual({ kind: "group-settled", refused: [] });
+    await until(() => node.machine.hasDeadRecords);
+    await ballast.close();
+    await disk.remove("ballast");
+    clock.advance(1_000);
+    await until(() => !node.status().diskFull);
+    clock.advance(NODE_LIMITS.deadLetterRetryMs);
+    await until(() => !node.machine.hasDeadRecords);
+    expect(await readAll(node, "d")).toEqual(["one"]);
+    await node.stop();
   });
 
   it("counts what lies behind a group in time, and over all groups (I14)", async () => {

@@ -197,6 +197,7 @@ class Run {
     for (const [kind, count] of this.#world.disk.faultsInjected) this.#count(`fault: ${kind}`, count);
     for (const [code, count] of this.#world.events) this.#count(`event: ${code}`, count);
     for (const [what, count] of Object.entries(this.#workload.counts)) this.#count(`client: ${what}`, count);
+    for (const [what, count] of Object.entries(this.#workload.jobs.counts)) this.#count(`groups: ${what}`, count);
   }
 
   #count(what: string, times = 1): void {

@@ -1,6 +1,7 @@
 /**
  * Clients: producers that append, pipeline, retry with the same sequence what they do not know the outcome of, and
- * sometimes retry what they do; transactions over two streams; a cursor; trims; a table under compaction; readers.
+ * sometimes retry what they do; transactions over two streams; a cursor; trims; a table under compaction; readers;
+ * consumer groups.
  */
 import { assert } from "../../src/lib/assert.ts";
 import { text, utf8 } from "../../src/lib/bytes.ts";
@@ -12,6 +13,7 @@ import type { AppendCommand, Command, CommandResult } from "../../src/wire/comma
 import type { LogNode } from "../../log-server/node/log-node.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
 import { History, payloadOf, type SentBatch, Violation } from "./history.ts";
+import { DEAD_STREAM, Jobs, JOBS_STREAM, TAKERS } from "./jobs.ts";
 import { Table, TABLE_RETENTION, TABLE_STREAM } from "./table.ts";
 
 const PRODUCERS = 4;
@@ -53,6 +55,7 @@ export class Workload {
   readonly #prng: Prng;
   readonly #producers: readonly Producer[];
   readonly #table: Table;
+  readonly jobs: Jobs;
   #cursorSent = 0;
   #cursorAcknowledged = 0;
   #pairs = 0;
@@ -60,6 +63,7 @@ export class Workload {
   constructor(prng: Prng) {
     this.#prng = prng.fork("workload");
     this.#table = new Table(prng.fork("table"));
+    this.jobs = new Jobs(prng.fork("jobs"));
     this.#producers = Array.from({ length: PRODUCERS }, (_, place) => ({
       id: `p${place}`,
       stream: place < 2 ? SHARED_STREAM : `own/${place}`,
@@ -78,6 +82,7 @@ export class Workload {
     const create = { kind: "create", closed: false } as const;
     await this.#propose(node, { ...create, stream: TABLE_STREAM, retention: TABLE_RETENTION });
     await Promise.all(this.streams.map((stream) => this.#propose(node, { ...create, stream })));
+    await this.jobs.begin((command) => this.#propose(node, command));
     await Promise.all(
       this.#producers.flatMap((producer) =>
         producer.unacknowledged.map((batch) => this.#append(node, producer, batch)),
@@ -88,6 +93,7 @@ export class Workload {
   /** A few things at the same time. */
   async step(node: LogNode): Promise<void> {
     const acts = Array.from({ length: 1 + this.#prng.below(6) }, () => this.#act(node));
+    acts.push(...Array.from({ length: this.#prng.below(4) }, () => this.#work(node)));
     await Promise.all(acts);
   }
 
@@ -111,6 +117,12 @@ export class Workload {
       const { records, damaged } = await this.#readAll(node, TABLE_STREAM);
       const rows = records.map(({ offset, record: { key, value } }) => ({ offset, key, value }));
       this.#table.check(rows, damaged || isBlocked(node));
+    }
+    if (node.machine.stream(DEAD_STREAM) !== undefined) {
+      const lettersBefore = node.machine.group(TAKERS)?.deadLettered ?? 0;
+      const { records, damaged } = await this.#readAll(node, DEAD_STREAM);
+      const dead = records.map(({ record }) => record);
+      this.jobs.check(node, lettersBefore, dead, damaged || isBlocked(node));
     }
     const [left = new Set(), right = new Set()] = pairs;
     const torn = [...left].filter((pair) => !right.has(pair)).concat([...right].filter((pair) => !left.has(pair)));
@@ -213,6 +225,12 @@ export class Workload {
     const batch = sealed(write.records);
     const result = await this.#propose(node, { kind: "append", stream: TABLE_STREAM, batch, close: false });
     if (result?.kind === "appended") this.#table.acknowledged(write);
+  }
+
+  async #work(node: LogNode): Promise<void> {
+    const propose = (command: Command): Promise<CommandResult | undefined> => this.#propose(node, command);
+    if (!this.#prng.chance(0.25)) return this.jobs.act(node, propose);
+    await propose({ kind: "append", stream: JOBS_STREAM, batch: sealed(this.jobs.next()), close: false });
   }
 
   async #moveCursor(node: LogNode): Promise<void> {

@@ -125,6 +125,8 @@ export function responseBytes(response: Response): number {
   if (response.kind === "stream-list") return 256 + response.streams.length * LISTED_STREAM_BYTES;
   if (response.kind === "groups") return 256 + response.groups.length * LISTED_STREAM_BYTES;
   if (response.kind === "group") return 256 + (response.streams.length + response.members.length) * LISTED_STREAM_BYTES;
+  if (response.kind === "result" && response.result.kind === "group-assigned")
+    return 256 + response.result.assignments.length * LISTED_STREAM_BYTES;
   if (response.kind === "cursor") return 256 + (response.value?.length ?? 0);
   if (response.kind !== "records") return 256;
   let bytes = 256 + utf8(response.contentType).length;
