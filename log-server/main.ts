@@ -5,10 +5,11 @@
  *     0  stopped when asked to        1  could not start, or could not go on        2  the configuration is wrong
  */
 import { readFileSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import closeWithGrace from "close-with-grace";
 import { loadConfig } from "./config/load.ts";
 import { formatProblems } from "./config/show.ts";
+import { heapGrowthPercent } from "./observe/heap-growth.ts";
 import { openLog } from "./observe/logging.ts";
 import { runServer, type RunningServer, type StartError } from "./run-server.ts";
 
@@ -17,11 +18,8 @@ const EXIT_FAILED = 1;
 const EXIT_MISCONFIGURED = 2;
 /** What is not finished by then is cut off. */
 const CLOSE_GRACE_MS = 10_000;
-/**
- * How far the heap may grow beyond what is in use before it is collected. V8 alone lets it double and more; here most of
- * it is state that stays, and with 100,000 streams that was 600 to 770 MB of memory instead of about 500.
- */
-const HEAP_GROWTH = "--heap-growing-percent=15";
+/** How often the heap's growth is set anew; V8 looks at it whenever it has collected. */
+const HEAP_GROWTH_EVERY_MS = 1_000;
 
 /** As `serve` prints: text for people, JSON for programs, one value a line. */
 export type ServeOutput = "text" | "json";
@@ -36,7 +34,8 @@ export async function serve(args: readonly string[], output: ServeOutput): Promi
     process.stderr.write(formatProblems(loaded.error, output));
     return EXIT_MISCONFIGURED;
   }
-  setFlagsFromString(HEAP_GROWTH);
+  limitHeapGrowth();
+  setInterval(limitHeapGrowth, HEAP_GROWTH_EVERY_MS).unref();
   const { config } = loaded.value;
   const log = openLog(config.logLevel);
   const running: { server?: RunningServer } = {};
@@ -66,6 +65,10 @@ export async function serve(args: readonly string[], output: ServeOutput): Promi
   });
   process.stdout.write(output === "json" ? `${JSON.stringify({ ready: server.url })}\n` : `ready ${server.url}\n`);
   return EXIT_RUNNING;
+}
+
+function limitHeapGrowth(): void {
+  setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent(getHeapStatistics().used_heap_size)}`);
 }
 
 function complain(output: ServeOutput, { code, message }: StartError): void {

@@ -35,9 +35,11 @@ export class Answers {
     raw.end();
   }
 
-  bytes(reply: FastifyReply, status: number, headers: FlatHeaders, body: Uint8Array): void {
+  /** `onSent`: the system has taken all of the body. Not called where the connection broke before that. */
+  bytes(reply: FastifyReply, status: number, headers: FlatHeaders, body: Uint8Array, onSent?: () => void): void {
     headers.push("Content-Length", String(body.length));
     const raw = this.#begin(reply, status, headers);
+    if (onSent !== undefined) raw.once("finish", onSent);
     raw.end(body);
   }
 

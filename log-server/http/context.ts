@@ -2,6 +2,7 @@
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogNode } from "../node/log-node.ts";
 import type { Answers } from "./answers.ts";
+import type { BodyPool } from "./body-pool.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { LiveResponses } from "./live-responses.ts";
 import type { HttpObserver } from "./observer.ts";
@@ -12,6 +13,7 @@ export type HttpContext = {
   readonly zstd: Zstd | undefined;
   readonly observer: HttpObserver;
   readonly answers: Answers;
+  readonly bodies: BodyPool;
   readonly live: LiveResponses;
   /**
    * Where clients reach this server, without a trailing slash: as configured; else by the name that the one who asks

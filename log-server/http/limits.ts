@@ -30,6 +30,9 @@ export type HttpLimits = {
 
   /** One catch-up or long-poll answer stops after the batch that reaches this. */
   readonly readBytesMax: number;
+  /** Memory of this size is kept for the bodies of such answers, for so many of them. */
+  readonly pooledBodyBytes: number;
+  readonly pooledBodiesMax: number;
   /** One SSE data event, likewise. */
   readonly eventBytesMax: number;
   readonly longPollMs: number;
@@ -101,6 +104,8 @@ export const HTTP_LIMITS: HttpLimits = {
   timeoutCheckEveryMs: 1_000,
 
   readBytesMax: 1024 * 1024,
+  pooledBodyBytes: 1280 * 1024,
+  pooledBodiesMax: 8,
   eventBytesMax: 256 * 1024,
   longPollMs: 20_000,
   sseMs: 60_000,

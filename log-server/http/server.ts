@@ -10,6 +10,7 @@ import { allowedMethods } from "./allowed-methods.ts";
 import { Answers } from "./answers.ts";
 import { Access, type AccessConfig } from "./auth.ts";
 import { bodyParser } from "./body.ts";
+import { BodyPool } from "./body-pool.ts";
 import type { HttpContext } from "./context.ts";
 import { registerCursorRoutes } from "./cursors/routes.ts";
 import { answerError } from "./error-answer.ts";
@@ -90,7 +91,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   server.server.maxConnections = limits.connectionsMax;
   const publicUrl = (host?: string): string =>
     options.publicUrl ?? (host === undefined ? urlOf(server.server.address()) : `http://${host}`);
-  const context: HttpContext = { node, limits, zstd: options.zstd, observer, answers, live, publicUrl };
+  const bodies = new BodyPool(limits);
+  const context: HttpContext = { node, limits, zstd: options.zstd, observer, answers, bodies, live, publicUrl };
 
   server.addHook("onRequest", ({ raw: request }, reply, done) => {
     // Whoever wants to upgrade and is refused is heard no more: nothing reads from such a connection.

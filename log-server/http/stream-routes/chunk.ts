@@ -18,6 +18,8 @@ export type Chunk = {
   readonly upToDate: boolean;
   /** Up to date, and nothing will ever follow. */
   readonly closed: boolean;
+  /** The body's memory may be used for another, once it was sent. Nobody has to call it. */
+  readonly release: () => void;
 };
 
 const NOTHING: Buffer = Buffer.alloc(0);
@@ -33,9 +35,10 @@ export async function readChunk(
     const piece = await readPiece(context, known, next, bytesMax);
     if (piece.body.count > 0) return chunkAt(context, known, piece.nextOffset, piece.body);
     // Compaction has left nothing there: on to what follows.
+    piece.body.release();
     next = piece.nextOffset;
   }
-  return chunkAt(context, known, next, new StreamBody(known.contentType, 0));
+  return chunkAt(context, known, next, new StreamBody(known.contentType, 0, context.bodies));
 }
 
 type Piece = { readonly body: StreamBody; readonly nextOffset: Offset };
@@ -48,7 +51,7 @@ async function readPiece(context: HttpContext, known: StreamView, from: Offset, 
   }
   let stored = 0;
   for (const batch of read.value.batches) stored += batch.bytes.length;
-  const body = new StreamBody(known.contentType, stored);
+  const body = new StreamBody(known.contentType, stored, context.bodies);
   let bytes = 0;
   for (const batch of read.value.batches) {
     // The same one for all records of a batch.
@@ -80,5 +83,6 @@ function chunkAt(context: HttpContext, known: StreamView, nextOffset: Offset, bo
   const upToDate = atEnd && context.node.tailKnown;
   const empty = body.count === 0;
   if (atEnd && !upToDate && empty) throw tailUnknown();
-  return { body: body.finish(), empty, nextOffset, stream, upToDate, closed: upToDate && stream.closed };
+  const release = (): void => body.release();
+  return { body: body.finish(), empty, nextOffset, stream, upToDate, closed: upToDate && stream.closed, release };
 }

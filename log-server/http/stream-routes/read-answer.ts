@@ -50,8 +50,9 @@ export function answerChunk(
   const ifNoneMatch = header(reply.request.raw.headers, "if-none-match");
   if (ifNoneMatch !== undefined && matchesEtag(ifNoneMatch, etag)) {
     context.answers.empty(reply, 304, headers);
+    chunk.release();
     return;
   }
   headers.push(...contentHeaders(stream));
-  context.answers.bytes(reply, 200, headers, chunk.body);
+  context.answers.bytes(reply, 200, headers, chunk.body, chunk.release);
 }

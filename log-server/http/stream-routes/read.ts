@@ -52,7 +52,7 @@ async function catchUp(
       "Cache-Control",
       "no-store",
     ];
-    context.answers.bytes(reply, 200, headers, new StreamBody(stream.contentType, 0).finish());
+    context.answers.bytes(reply, 200, headers, new StreamBody(stream.contentType, 0, context.bodies).finish());
     return;
   }
   const chunk = await readChunk(context, stream, from, context.limits.readBytesMax);

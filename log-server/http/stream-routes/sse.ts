@@ -75,6 +75,7 @@ async function sendEvents(
       cursor = laterCursor(cursor, nextCursor(undefined, clock.now(), 0));
       const end = control(chunk, cursor);
       const events = chunk.empty ? end : Buffer.concat([dataEvent(chunk.body, known.contentType), end]);
+      chunk.release();
       await sendPiece(context, raw, live, events);
       if (chunk.closed) return;
       from = chunk.nextOffset;

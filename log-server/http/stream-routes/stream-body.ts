@@ -2,6 +2,7 @@
  * A body of a stream's content type, made of its values: behind one another, or in JSON mode an array of them. Values are
  * copied out of the batches that hold them, once, with nothing made for each.
  */
+import type { BodyPool } from "../body-pool.ts";
 import { isJson } from "../content-type.ts";
 
 const COMMA = 0x2c;
@@ -9,17 +10,20 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 /** A tombstone, to readers of JSON; to others it is nothing. */
 const NULL: Uint8Array = Buffer.from("null");
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export class StreamBody {
   readonly #json: boolean;
+  readonly #pool: BodyPool;
   #bytes: Buffer;
   #length = 0;
   #count = 0;
 
   /** `bytesExpected`: about how long it will be. */
-  constructor(contentType: string, bytesExpected: number) {
+  constructor(contentType: string, bytesExpected: number, pool: BodyPool) {
     this.#json = isJson(contentType);
-    this.#bytes = Buffer.allocUnsafe(bytesExpected + 2);
+    this.#pool = pool;
+    this.#bytes = pool.take(bytesExpected + 2);
   }
 
   /** Values added, tombstones among them. */
@@ -49,12 +53,19 @@ export class StreamBody {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Its memory is for others now; the body that `finish` gave is gone. */
+  release(): void {
+    this.#pool.give(this.#bytes);
+    this.#bytes = NOTHING;
+  }
+
   /** Room for the next value and for what stands before it and closes it; where the value begins. */
   #begin(length: number): number {
     const needed = this.#length + length + 2;
     if (needed > this.#bytes.length) {
-      const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2));
+      const grown = this.#pool.take(Math.max(needed, this.#bytes.length * 2));
       this.#bytes.copy(grown, 0, 0, this.#length);
+      this.#pool.give(this.#bytes);
       this.#bytes = grown;
     }
     if (this.#json) this.#bytes[this.#length++] = this.#count === 0 ? OPEN_BRACKET : COMMA;
