@@ -213,7 +213,9 @@ export class AppendSession {
     }
     this.#incarnation = result.incarnation;
     this.#backoff.reset();
-    this.#inFlight.splice(this.#inFlight.indexOf(entry), 1);
+    // Answers come in order, so it is the first, but for one that an earlier attempt's failure has put behind.
+    if (this.#inFlight[0] === entry) this.#inFlight.shift();
+    else this.#inFlight.splice(this.#inFlight.indexOf(entry), 1);
     this.#release(entry);
     if (entry.request.batch !== undefined && result.firstOffset === undefined)
       entry.fail(new TidemarkError("offset-forgotten"));

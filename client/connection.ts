@@ -7,7 +7,7 @@ import type { AppendCommand, Command, CommandResult, TransactionCommand } from "
 import type { GroupLookUpRequest } from "../src/wire/group-look-up.ts";
 import type { ErrorCode } from "../src/wire/errors.ts";
 import type { LookUpRequest } from "../src/wire/look-up.ts";
-import type { DescribeRequest, Request } from "../src/wire/request.ts";
+import type { DescribeRequest, QueryRequest, Request } from "../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../src/wire/response.ts";
 import { outcomeOf } from "./append-entry.ts";
 import { AppendSession, type SendCommand } from "./append-session.ts";
@@ -128,8 +128,7 @@ export class Connection {
           events.onEvent(event);
         },
       });
-    const toError = (answer: ErrorResponse): TidemarkError => responseError(answer, undefined);
-    return new MergedStream<T>(this.environment, { follow: noted, toError }, config);
+    return new MergedStream<T>(this.environment, { follow: noted, toError: plainError }, config);
   }
 
   /** The session for single appends to a stream: made at the first, kept while there is room. */
@@ -206,7 +205,7 @@ export class Connection {
 
   /** One attempt at it. */
   async lookUpOnce<Asked extends LookUp>(request: Asked, signal: CallSignal): Promise<AnswerTo<Asked>> {
-    const response = await this.#request(request, signal, (answer) => responseError(answer, undefined));
+    const response = await this.#request(request, signal, plainError);
     if (response.kind === ANSWERS[request.kind]) return response as AnswerTo<Asked>;
     throw new TidemarkError("protocol-error", `a "${request.kind}" was answered with "${response.kind}"`);
   }
@@ -219,24 +218,43 @@ export class Connection {
     await this.#transport.close();
   }
 
-  async #command(command: Command, signal: CallSignal): Promise<CommandResult> {
-    const response = await this.#request({ kind: "command", command }, signal, (answer) =>
-      responseError(answer, undefined),
-    );
-    if (response.kind === "result") return response.result;
-    throw new TidemarkError("protocol-error", `a command was answered with "${response.kind}"`);
+  /** One promise behind the transport's: a small append is made of little else. */
+  #command(command: Command, signal: CallSignal): Promise<CommandResult> {
+    return this.#send({ kind: "command", command }, signal).then(this.#onCommandAnswered);
   }
 
+  readonly #onCommandAnswered = (answer: Response): CommandResult => {
+    const response = this.#take(answer, plainError);
+    if (response.kind === "result") return response.result;
+    throw new TidemarkError("protocol-error", `a command was answered with "${response.kind}"`);
+  };
+
+  /** What asks and changes nothing: whatever becomes of it, it had no effect. */
   async #request(
-    request: Request,
+    request: QueryRequest,
     signal: CallSignal,
     toError: (answer: ErrorResponse) => TidemarkError,
   ): Promise<Exclude<Response, ErrorResponse>> {
-    const response = this.diagnostics.hears("request")
-      ? await this.diagnostics.trace("request", requestAttributes(request), () =>
-          this.#transport.request(request, signal),
-        )
-      : await this.#transport.request(request, signal);
+    try {
+      return this.#take(await this.#send(request, signal), toError);
+    } catch (thrown) {
+      throw withOutcome(asTidemarkError(thrown), "not-applied");
+    }
+  }
+
+  #send(request: Request, signal: CallSignal): Promise<Response> {
+    try {
+      if (!this.diagnostics.hears("request")) return this.#transport.request(request, signal);
+      return this.diagnostics.trace("request", requestAttributes(request), () =>
+        this.#transport.request(request, signal),
+      );
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Notes the answer's position, and throws what it refuses. */
+  #take(response: Response, toError: (answer: ErrorResponse) => TidemarkError): Exclude<Response, ErrorResponse> {
     this.#position = Math.max(this.#position, response.position);
     switch (response.kind) {
       case "result":
@@ -266,7 +284,8 @@ export class Connection {
     let last: TidemarkError | undefined;
     try {
       for (;;) {
-        if (deadline.error !== undefined) throw deadline.error;
+        if (deadline.error !== undefined)
+          throw after(withOutcome(deadline.error, last?.outcome ?? "not-applied"), last);
         try {
           return await attempt(deadline.signal);
         } catch (thrown) {
@@ -317,6 +336,10 @@ function requestAttributes(request: Request): DiagnosticMessage["attributes"] {
     ...("stream" in asked && { "messaging.destination.name": asked.stream }),
     ...(asked.kind.startsWith("group") && "id" in asked && { "messaging.consumer.group.name": asked.id }),
   };
+}
+
+function plainError(answer: ErrorResponse): TidemarkError {
+  return responseError(answer, undefined);
 }
 
 function responseError(answer: ErrorResponse, askedFrom: number | undefined): TidemarkError {

@@ -16,16 +16,20 @@ export type CallOptions = {
 export class Deadline {
   readonly #ending = new CallEnding();
   readonly #outer: CallSignal | undefined;
+  readonly #onOuterAbort: (() => void) | undefined;
   readonly #timer: Timer | undefined;
 
   /** Without `timeoutMs` (or with an infinite one) only the signal ends it. */
   constructor(clock: Clock, outer: CallSignal | undefined, timeoutMs: number) {
     this.#outer = outer;
     if (outer?.aborted === true) {
-      this.#onAbort();
+      this.#end(abortedBy(outer));
       return;
     }
-    outer?.addEventListener("abort", this.#onAbort, { once: true });
+    if (outer !== undefined) {
+      this.#onOuterAbort = () => this.#end(abortedBy(outer));
+      outer.addEventListener("abort", this.#onOuterAbort, { once: true });
+    }
     if (Number.isFinite(timeoutMs)) {
       this.#timer = clock.schedule(timeoutMs, () => {
         this.#end(new TidemarkError("timeout", `not finished within ${timeoutMs} ms`));
@@ -50,12 +54,8 @@ export class Deadline {
   /** Stops watching; the signal stays as it is. */
   release(): void {
     this.#timer?.cancel();
-    this.#outer?.removeEventListener("abort", this.#onAbort);
+    if (this.#onOuterAbort !== undefined) this.#outer?.removeEventListener("abort", this.#onOuterAbort);
   }
-
-  readonly #onAbort = (): void => {
-    this.#end(abortedBy(this.#outer));
-  };
 
   #end(error: TidemarkError): void {
     this.release();

@@ -15,7 +15,7 @@ import type { ErrorResponse } from "../src/wire/response.ts";
 import { Backoff } from "./backoff.ts";
 import { type Deadline, sleep } from "./deadline.ts";
 import type { Environment } from "./environment.ts";
-import { asTidemarkError, TidemarkError, type Gap } from "./error.ts";
+import { asTidemarkError, TidemarkError, withOutcome, type Gap } from "./error.ts";
 import { decodeFollowRecords, type FollowedStream } from "./follow-frame.ts";
 import type { FollowedRecord, LogMark } from "./followed-record.ts";
 import type { MergedStreamConfig } from "./merged-stream.ts";
@@ -104,7 +104,7 @@ export class FollowReader {
       this.#checkOpen();
       const error = asTidemarkError(thrown);
       this.#stop();
-      if (!error.retryable) throw error;
+      if (!error.retryable) throw withOutcome(error, "not-applied");
       await sleep(this.#environment.clock, this.#onDisconnected(error), this.#deadline.signal);
       return [];
     }

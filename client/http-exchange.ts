@@ -21,7 +21,7 @@ const FRAMES_CONTENT_TYPE = "application/x-tidemark-frames";
 const FRAMES_PATH = "v1/frames";
 const MS_PER_SECOND = 1_000;
 
-/** System errors before any byte was sent. Only Node tells them; elsewhere a failed fetch may have been sent. */
+/** Failures before any byte was sent. Only Node tells them; elsewhere a failed fetch may have been sent. */
 const NEVER_SENT = new Set([
   "ECONNREFUSED",
   "ENOTFOUND",
@@ -31,6 +31,10 @@ const NEVER_SENT = new Set([
   "EADDRNOTAVAIL",
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
+/** What a system error was about, where that is the connection itself: its code alone may be another's, too. */
+const CONNECTING = new Set(["connect", "getaddrinfo"]);
+/** What `fetch` says of a port that it connects to for nobody (say 1, or 6000). */
+const FORBIDDEN_PORT = "bad port";
 
 /** Sends `body` and resolves to the answer's bytes. `signal` must end with a `TidemarkError` as its reason. */
 export async function exchange(
@@ -151,9 +155,8 @@ async function readProblem(response: Response): Promise<Record<string, unknown> 
 
 function connectionError(thrown: unknown, baseUrl: URL): TidemarkError {
   const cause: unknown = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
-  const code = systemCode(cause);
-  const reason = code ?? (thrown instanceof Error ? thrown.message : String(thrown));
-  if (code !== undefined && NEVER_SENT.has(code)) {
+  const reason = systemText(cause, "code") ?? (cause instanceof Error ? cause.message : String(cause));
+  if (isNeverSent(cause)) {
     return new TidemarkError("connection-failed", `cannot connect to ${baseUrl.origin}: ${reason}`, { cause: thrown });
   }
   return new TidemarkError("connection-lost", `the connection to ${baseUrl.origin} failed: ${reason}`, {
@@ -161,8 +164,17 @@ function connectionError(thrown: unknown, baseUrl: URL): TidemarkError {
   });
 }
 
-function systemCode(cause: unknown): string | undefined {
-  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
-    ? cause.code
-    : undefined;
+function isNeverSent(cause: unknown): boolean {
+  // One for each address of the host.
+  if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.every(isNeverSent);
+  const code = systemText(cause, "code");
+  const syscall = systemText(cause, "syscall");
+  if ((code !== undefined && NEVER_SENT.has(code)) || (syscall !== undefined && CONNECTING.has(syscall))) return true;
+  return cause instanceof Error && cause.message === FORBIDDEN_PORT;
+}
+
+function systemText(cause: unknown, field: "code" | "syscall"): string | undefined {
+  const value: unknown =
+    typeof cause === "object" && cause !== null ? (cause as Readonly<Record<string, unknown>>)[field] : undefined;
+  return typeof value === "string" ? value : undefined;
 }

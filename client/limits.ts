@@ -16,6 +16,10 @@ export const CLIENT_LIMITS = {
   /** One POST of commands: as many frames as fit. A larger single command travels alone. */
   postBytesMax: 4 * 1024 * 1024,
   postFramesMax: 1_024,
+  /** Frames gathered into one WebSocket message; not more, so that the server begins with the first ones meanwhile. */
+  messageFramesMax: 64,
+  /** Larger frames travel alone: putting them together would copy them. */
+  messageBytesMax: 64 * 1024,
   /** Commands that wait for their POST; beyond these a call fails with `overloaded`. */
   queuedCommandsMax: 16_384,
   queuedBytesMax: 64 * 1024 * 1024,
@@ -31,7 +35,7 @@ export const CLIENT_LIMITS = {
   problemBytesMax: 64 * 1024,
 
   /** One command's answer is kept for a producer's newest 1,024 sequences (I8); stay well below. */
-  commandsInFlightMax: 256,
+  commandsInFlightMax: 512,
   /** Sessions of single appends kept open, one a stream; the idle one used longest ago makes room. */
   appendSessionsMax: 1_024,
 

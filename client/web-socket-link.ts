@@ -56,8 +56,8 @@ export class WebSocketLink {
   send(frame: Uint8Array): void {
     if (this.#ended) return;
     if (
-      this.#gathered.length >= CLIENT_LIMITS.postFramesMax ||
-      (this.#gathered.length > 0 && this.#gatheredBytes + frame.length > CLIENT_LIMITS.postBytesMax)
+      this.#gathered.length >= CLIENT_LIMITS.messageFramesMax ||
+      (this.#gathered.length > 0 && this.#gatheredBytes + frame.length > CLIENT_LIMITS.messageBytesMax)
     ) {
       this.#flush();
     }

@@ -26,10 +26,13 @@ import { openLink, type WebSocketLink, type WebSocketOptions } from "./web-socke
 
 /** One request under way: it is answered, or it fails. */
 type Pending = {
+  readonly requestId: number;
   readonly frame: Uint8Array;
   readonly isQuery: boolean;
   readonly dueAtMs: number;
   sent: boolean;
+  readonly signal: CallSignal;
+  readonly onAbort: () => void;
   readonly resolve: (response: Response) => void;
   readonly reject: (error: TidemarkError) => void;
 };
@@ -80,27 +83,9 @@ export class WebSocketTransport implements Transport {
       return Promise.reject(new TidemarkError("overloaded", "too much waits for the connection"));
     const waitMs = CLIENT_LIMITS.attemptTimeoutMs + ("waitMs" in request ? request.waitMs : 0);
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        const { sent } = pending;
-        this.#forget(requestId, pending);
-        reject(withOutcome(asTidemarkError(signal.reason), sent ? "unknown" : "not-applied"));
-      };
-      const pending: Pending = {
-        frame,
-        isQuery,
-        dueAtMs: this.#options.clock.monotonic() + waitMs,
-        sent: false,
-        resolve: (response) => {
-          signal.removeEventListener("abort", onAbort);
-          this.#forget(requestId, pending);
-          resolve(response);
-        },
-        reject: (error) => {
-          signal.removeEventListener("abort", onAbort);
-          this.#forget(requestId, pending);
-          reject(error);
-        },
-      };
+      const dueAtMs = this.#options.clock.monotonic() + waitMs;
+      const onAbort = (): void => this.#fail(pending, asTidemarkError(signal.reason));
+      const pending: Pending = { requestId, frame, isQuery, dueAtMs, sent: false, signal, onAbort, resolve, reject };
       signal.addEventListener("abort", onAbort, { once: true });
       this.#pending.set(requestId, pending);
       this.#pendingBytes += frame.length;
@@ -246,7 +231,7 @@ export class WebSocketTransport implements Transport {
     if (following === undefined && pending === undefined) return;
     const response = decodeResponse(frame);
     if (!response.ok) this.#give(`the server's frame cannot be understood: ${response.error.message}`);
-    else if (pending !== undefined) pending.resolve(response.value);
+    else if (pending !== undefined) this.#answer(pending, response.value);
     else if (following !== undefined) this.#onEvent(frame.requestId, following, response.value);
   }
 
@@ -270,13 +255,23 @@ export class WebSocketTransport implements Transport {
   #failAll(error: TidemarkError): void {
     const following = [...this.#following.values()];
     this.#following.clear();
-    for (const pending of [...this.#pending.values()])
-      pending.reject(withOutcome(error, pending.sent ? "unknown" : "not-applied"));
+    for (const pending of [...this.#pending.values()]) this.#fail(pending, error);
     for (const { onError } of following) onError(error);
   }
 
-  #forget(requestId: number, pending: Pending): void {
-    if (!this.#pending.delete(requestId)) return;
+  #answer(pending: Pending, response: Response): void {
+    this.#forget(pending);
+    pending.resolve(response);
+  }
+
+  #fail(pending: Pending, error: TidemarkError): void {
+    this.#forget(pending);
+    pending.reject(withOutcome(error, pending.sent ? "unknown" : "not-applied"));
+  }
+
+  #forget(pending: Pending): void {
+    pending.signal.removeEventListener("abort", pending.onAbort);
+    if (!this.#pending.delete(pending.requestId)) return;
     this.#pendingBytes -= pending.frame.length;
     if (pending.isQuery) this.#queries -= 1;
   }
@@ -287,8 +282,7 @@ export class WebSocketTransport implements Transport {
       const nowMs = this.#options.clock.monotonic();
       for (const pending of [...this.#pending.values()]) {
         if (pending.dueAtMs > nowMs) continue;
-        const error = new TidemarkError("connection-lost", "the server did not answer in time");
-        pending.reject(withOutcome(error, pending.sent ? "unknown" : "not-applied"));
+        this.#fail(pending, new TidemarkError("connection-lost", "the server did not answer in time"));
       }
       this.#overdueCheck = this.#pending.size > 0 ? this.#planOverdueCheck() : undefined;
     });

@@ -11,14 +11,14 @@ const HIGH = 0x1_0000_0000;
 
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #data: DataView;
+  /** Made when it is needed: most of what is read has varints and bytes only. */
+  #data: DataView | undefined;
   readonly #end: number;
   #position: number;
   #failed = false;
 
   constructor(bytes: Uint8Array, position = 0, end: number = bytes.length) {
     this.#bytes = bytes;
-    this.#data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#position = position;
     this.#end = Math.min(end, bytes.length);
     if (!(position >= 0 && position <= this.#end)) this.#failed = true;
@@ -53,30 +53,31 @@ export class ByteReader {
 
   u16(): number {
     const place = this.#take(2);
-    return place < 0 ? 0 : this.#data.getUint16(place, true);
+    return place < 0 ? 0 : this.#view().getUint16(place, true);
   }
 
   u32(): number {
     const place = this.#take(4);
-    return place < 0 ? 0 : this.#data.getUint32(place, true);
+    return place < 0 ? 0 : this.#view().getUint32(place, true);
   }
 
   u64(): bigint {
     const place = this.#take(8);
-    return place < 0 ? 0n : this.#data.getBigUint64(place, true);
+    return place < 0 ? 0n : this.#view().getBigUint64(place, true);
   }
 
   /** A u64 that must be a safe integer. */
   int(): number {
     const place = this.#take(8);
     if (place < 0) return 0;
-    const value = this.#data.getUint32(place + 4, true) * HIGH + this.#data.getUint32(place, true);
+    const data = this.#view();
+    const value = data.getUint32(place + 4, true) * HIGH + data.getUint32(place, true);
     return this.#checked(value);
   }
 
   f64(): number {
     const place = this.#take(8);
-    return place < 0 ? 0 : this.#data.getFloat64(place, true);
+    return place < 0 ? 0 : this.#view().getFloat64(place, true);
   }
 
   /** A safe integer; overlong forms (a last byte of zero) are refused, so each value has one encoding. */
@@ -131,6 +132,11 @@ export class ByteReader {
     const value = this.varint();
     if (value > max || value > this.remaining) this.#failed = true;
     return this.#failed ? 0 : value;
+  }
+
+  #view(): DataView {
+    this.#data ??= new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    return this.#data;
   }
 
   #take(length: number): number {

@@ -3,18 +3,13 @@
  * (`reset`); `finish` copies what was written, `view` lends it until the next write.
  */
 import { assert } from "./assert.ts";
+import { SHARED_LENGTH_MAX, sharedBytes } from "./shared-bytes.ts";
 import { toZigzag } from "./varint.ts";
 
 const ENCODER = new TextEncoder();
 const HIGH = 0x1_0000_0000;
 /** Up to here a loop over ASCII beats the platform's encoder, whose every call has a price. Below 128. */
 const SHORT_TEXT_LENGTH = 48;
-/** What `finishShared` shares at a time, and up to which length. */
-const SHARED_BYTES = 16_384;
-const SHARED_LENGTH_MAX = 512;
-
-let shared: Uint8Array = new Uint8Array(SHARED_BYTES);
-let sharedUsed = 0;
 
 export class ByteWriter {
   #bytes: Uint8Array;
@@ -139,21 +134,12 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#length);
   }
 
-  /**
-   * As `finish`, for what is soon let go of: a short result shares its memory with others of its time, and all of it
-   * stays as long as one of them. Memory of its own costs more than everything else about a small batch.
-   */
+  /** As `finish`, for what is soon let go of: it may share memory (`shared-bytes.ts`). */
   finishShared(): Uint8Array {
-    const length = this.#length;
-    if (length > SHARED_LENGTH_MAX) return this.finish();
-    if (sharedUsed + length > SHARED_BYTES) {
-      shared = new Uint8Array(SHARED_BYTES);
-      sharedUsed = 0;
-    }
-    const at = sharedUsed;
-    sharedUsed += length;
-    shared.set(this.view(), at);
-    return shared.subarray(at, at + length);
+    if (this.#length > SHARED_LENGTH_MAX) return this.finish();
+    const bytes = sharedBytes(this.#length);
+    bytes.set(this.view());
+    return bytes;
   }
 
   reset(): void {

@@ -132,7 +132,7 @@ export function decodeCommands(head: Uint8Array, batches: readonly BatchRef[]): 
 export function encodeResult(result: CommandResult): Uint8Array {
   writer.reset();
   writeResult(result);
-  return writer.finish();
+  return writer.finishShared();
 }
 
 export function decodeResult(bytes: Uint8Array): Result<CommandResult, CommandError> {

@@ -11,6 +11,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
+import { sharedBytes } from "../lib/shared-bytes.ts";
 import { WIRE_LIMITS } from "./limits.ts";
 
 export const FRAME_HEADER_LENGTH = 12;
@@ -23,18 +24,17 @@ export type FrameError = { readonly code: FrameErrorCode; readonly message: stri
 
 export type Frame = { readonly kind: number; readonly requestId: number; readonly body: Uint8Array };
 
-/** The bytes of a frame whose body is these chunks. */
+/** The bytes of a frame whose body is these chunks. Short ones may share memory (`shared-bytes.ts`). */
 export function encodeFrame(kind: number, requestId: number, chunks: readonly Uint8Array[]): Uint8Array {
   let end = FRAME_HEADER_LENGTH;
   for (const chunk of chunks) end += chunk.length;
   assert(requestId >>> 0 === requestId, "a request's number is a u32");
   assert(end - LENGTH_FIELD <= U32_MAX, "a frame's length is a u32");
-  const frame = new Uint8Array(end);
-  const data = new DataView(frame.buffer);
-  data.setUint32(0, end - LENGTH_FIELD, true);
+  const frame = sharedBytes(end);
+  writeU32(frame, 0, end - LENGTH_FIELD);
   frame[4] = FRAME_VERSION;
   frame[5] = kind;
-  data.setUint32(8, requestId, true);
+  writeU32(frame, 8, requestId);
   let place = FRAME_HEADER_LENGTH;
   for (const chunk of chunks) {
     frame.set(chunk, place);
@@ -85,38 +85,43 @@ export class FrameSplitter {
 
   #cut(bytes: Uint8Array, framesMax: number): Result<Frame[], FrameError> {
     const frames: Frame[] = [];
-    let rest = bytes;
-    while (rest.length > 0) {
-      if (this.#heldLength > 0 || rest.length < LENGTH_FIELD) rest = this.#hold(rest, LENGTH_FIELD);
-      if (this.#heldLength > 0 && this.#heldLength < LENGTH_FIELD) break;
-      const end = LENGTH_FIELD + readU32(this.#heldLength > 0 ? this.#held : rest, 0);
-      if (end < FRAME_HEADER_LENGTH) return malformed("a frame is shorter than its header");
-      if (end > this.#frameBytesMax) {
+    let at = 0;
+    while (at < bytes.length) {
+      if (this.#heldLength > 0 || bytes.length - at < LENGTH_FIELD) {
+        at += this.#hold(bytes, at, LENGTH_FIELD);
+        if (this.#heldLength < LENGTH_FIELD) break;
+      }
+      const isHeld = this.#heldLength > 0;
+      const length = LENGTH_FIELD + (isHeld ? readU32(this.#held, 0) : readU32(bytes, at));
+      if (length < FRAME_HEADER_LENGTH) return malformed("a frame is shorter than its header");
+      if (length > this.#frameBytesMax) {
         return err({
           code: "body-too-large",
-          message: `a frame claims ${end} bytes; at most ${this.#frameBytesMax} are allowed`,
+          message: `a frame claims ${length} bytes; at most ${this.#frameBytesMax} are allowed`,
         });
       }
-      let whole = rest;
-      if (this.#heldLength > 0 || rest.length < end) {
-        rest = this.#hold(rest, end);
-        if (this.#heldLength < end) break;
-        whole = this.#held;
+      let source = bytes;
+      let start = at;
+      if (isHeld || bytes.length - at < length) {
+        at += this.#hold(bytes, at, length);
+        if (this.#heldLength < length) break;
+        source = this.#held;
+        start = 0;
         this.#release();
       } else {
-        rest = rest.subarray(end);
+        at += length;
       }
       if (frames.length === framesMax) return malformed(`there are more than ${framesMax} frames`);
-      const frame = readFrame(whole.subarray(0, end));
+      const frame = readFrame(source, start, start + length);
       if (!frame.ok) return frame;
       frames.push(frame.value);
     }
     return ok(frames);
   }
 
-  /** Keeps bytes until `end` are held; returns those left over. */
-  #hold(bytes: Uint8Array, end: number): Uint8Array {
-    const taken = Math.max(0, Math.min(end - this.#heldLength, bytes.length));
+  /** Keeps bytes, from `at` on, until `end` are held; returns how many it took. */
+  #hold(bytes: Uint8Array, at: number, end: number): number {
+    const taken = Math.max(0, Math.min(end - this.#heldLength, bytes.length - at));
     const needed = this.#heldLength + taken;
     if (needed > this.#held.length) {
       const doubled = Math.max(this.#held.length * 2, WIRE_LIMITS.frameBufferBytes);
@@ -124,9 +129,9 @@ export class FrameSplitter {
       grown.set(this.#held.subarray(0, this.#heldLength));
       this.#held = grown;
     }
-    this.#held.set(bytes.subarray(0, taken), this.#heldLength);
+    this.#held.set(bytes.subarray(at, at + taken), this.#heldLength);
     this.#heldLength = needed;
-    return bytes.subarray(taken);
+    return taken;
   }
 
   #release(): void {
@@ -135,24 +140,29 @@ export class FrameSplitter {
   }
 }
 
-function readFrame(bytes: Uint8Array): Result<Frame, FrameError> {
-  const version = bytes[4] as number;
+/** The frame from `start` to before `end`. Only its body has a view made of it. */
+function readFrame(bytes: Uint8Array, start: number, end: number): Result<Frame, FrameError> {
+  const version = bytes[start + 4] as number;
   if (version !== FRAME_VERSION)
     return err({ code: "unsupported-version", message: `frame version ${version} is not known here` });
-  if (bytes[6] !== 0 || bytes[7] !== 0) return malformed("a frame has unknown flags");
-  return ok({ kind: bytes[5] as number, requestId: readU32(bytes, 8), body: bytes.subarray(FRAME_HEADER_LENGTH) });
+  if (bytes[start + 6] !== 0 || bytes[start + 7] !== 0) return malformed("a frame has unknown flags");
+  const body = bytes.subarray(start + FRAME_HEADER_LENGTH, end);
+  return ok({ kind: bytes[start + 5] as number, requestId: readU32(bytes, start + 8), body });
 }
 
 function readU32(bytes: Uint8Array, place: number): number {
-  const [a, b, c, d] = [bytes[place], bytes[place + 1], bytes[place + 2], bytes[place + 3]] as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  return (a | (b << 8) | (c << 16) | (d << 24)) >>> 0;
+  const high = ((bytes[place + 3] as number) << 8) | (bytes[place + 2] as number);
+  return ((high << 16) | ((bytes[place + 1] as number) << 8) | (bytes[place] as number)) >>> 0;
 }
 
 function malformed(message: string): Err<FrameError> {
   return err({ code: "malformed-frame", message });
+}
+
+/** Without a `DataView`, which would cost more than the rest of a small frame. */
+function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
 import { FakeServer } from "./fake-server.ts";
-import { FakeTransport } from "./fake-transport.ts";
+import { FakeTransport, type Fault } from "./fake-transport.ts";
 import { run, turn, virtualTime, type VirtualTime } from "./virtual-time.ts";
 
 type Bench = {
@@ -30,6 +30,26 @@ async function failure(promise: Promise<unknown>): Promise<TidemarkError> {
 }
 
 describe("single calls", () => {
+  it.each<Fault>(["refuse", "lose-request", "lose-answer"])(
+    "what only asks had no effect, whatever became of it (%s)",
+    async (fault) => {
+      const { time, transport, client } = bench();
+      transport.faults.push(...Array.from({ length: 100 }, () => fault));
+      const error = await run(time, failure(client.stream("s").describe({ timeout: 1_000 })));
+      expect(error).toMatchObject({ code: "timeout", outcome: "not-applied" });
+    },
+  );
+
+  it("a command none of whose attempts was sent had no effect; of one that was, nobody knows", async () => {
+    const { time, transport, client } = bench();
+    transport.faults.push(...Array.from({ length: 100 }, () => "refuse" as const));
+    const unsent = await run(time, failure(client.stream("s").delete({ timeout: 1_000 })));
+    expect(unsent).toMatchObject({ code: "timeout", outcome: "not-applied" });
+    transport.faults.unshift("lose-request");
+    const lost = await run(time, failure(client.stream("s").delete({ timeout: 1_000 })));
+    expect(lost).toMatchObject({ code: "timeout", outcome: "unknown" });
+  });
+
   it("create, append, describe, close, delete", async () => {
     const { time, server, client } = bench();
     const stream = client.stream("orders/eu");

@@ -90,6 +90,10 @@ async function failure(promise: Promise<unknown>): Promise<TidemarkError> {
   return thrown as TidemarkError;
 }
 
+function refusedAt(address: string): Error {
+  return Object.assign(new Error(`connect ECONNREFUSED ${address}:1`), { code: "ECONNREFUSED", syscall: "connect" });
+}
+
 describe("http transport", () => {
   it("posts what is asked together together, and one POST of commands at a time", async () => {
     const { http, transport } = bench();
@@ -182,6 +186,35 @@ describe("http transport", () => {
       new TypeError("fetch failed", { cause: Object.assign(new Error(), { code: "ECONNRESET" }) }),
     );
     expect(await reset).toMatchObject({ code: "connection-lost", outcome: "unknown", retryable: true });
+  });
+
+  it.each([
+    [
+      "a time-out of connecting",
+      Object.assign(new Error("t"), { code: "ETIMEDOUT", syscall: "connect" }),
+      "not-applied",
+    ],
+    ["a time-out of a connection", Object.assign(new Error("t"), { code: "ETIMEDOUT", syscall: "read" }), "unknown"],
+    ["a host with two addresses", new AggregateError([refusedAt("::1"), refusedAt("127.0.0.1")]), "not-applied"],
+    ["one address that broke later", new AggregateError([refusedAt("::1"), new Error("reset")]), "unknown"],
+    ["what nobody knows", new Error("other side closed"), "unknown"],
+  ])("a failure before anything was sent is told from one after: %s", async (_, cause, outcome) => {
+    const { http, transport } = bench();
+    http.held = true;
+    const error = failure(transport.request(append("a"), NEVER));
+    await turn();
+    http.exchanges[0]?.fail(new TypeError("fetch failed", { cause }));
+    const code = outcome === "unknown" ? "connection-lost" : "connection-failed";
+    expect(await error).toMatchObject({ code, outcome, retryable: true });
+  });
+
+  it("a port that fetch connects to for nobody was never connected to", async () => {
+    const { clock } = virtualTime().environment;
+    const baseUrl = new URL("http://127.0.0.1:1");
+    const transport = new HttpTransport({ baseUrl, token: undefined, fetch: globalThis.fetch, clock });
+    const error = await failure(transport.request(append("a"), NEVER));
+    expect(error).toMatchObject({ code: "connection-failed", outcome: "not-applied", retryable: true });
+    expect(error.message).toContain("bad port");
   });
 
   it("an answer that stops short leaves the rest unknown", async () => {

@@ -21,7 +21,7 @@ function encode({ kind, requestId, body }: Frame): Uint8Array {
 
 function header(length: number, version = 1, flags = 0): Uint8Array {
   const bytes = encodeFrame(7, 9, []);
-  const data = new DataView(bytes.buffer);
+  const data = new DataView(bytes.buffer, bytes.byteOffset);
   data.setUint32(0, length, true);
   data.setUint8(4, version);
   data.setUint16(6, flags, true);

@@ -18,6 +18,10 @@ import { DEFAULT_CONTENT_TYPE, isJson, normalizeContentType } from "../content-t
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { isValidJson } from "../json-mode.ts";
+import { memoized } from "../memo.ts";
+
+/** Names that were found to be such, as most of the next ones are. */
+const KNOWN_NAMES_MAX = 1_024;
 
 /** The command as it may be proposed. Throws `HttpError` where it may not be. */
 export function admitCommand(context: HttpContext, command: Command): Command {
@@ -142,10 +146,11 @@ function checkRecords({ limits, zstd }: HttpContext, batch: BatchRef, contentTyp
   }
 }
 
-function checkName(name: StreamName): void {
+const checkName: (name: string) => StreamName = memoized((name) => {
   const checked = checkStreamName(name);
   if (!checked.ok) throw new HttpError(checked.error.code, checked.error.message);
-}
+  return checked.value;
+}, KNOWN_NAMES_MAX);
 
 function normalized(contentType: string | undefined): string | undefined {
   if (contentType === undefined) return undefined;

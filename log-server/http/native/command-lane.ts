@@ -62,20 +62,28 @@ export class CommandLane {
     return tryAdmit(this.#context, command);
   }
 
-  async #propose(admitted: Result<Command, unknown>): Promise<Response> {
-    if (!admitted.ok) return errorResponse(this.#context, admitted.error);
+  /** One promise behind the node's: of a small append's cost they are a good part. */
+  #propose(admitted: Result<Command, unknown>): Promise<Response> {
+    if (!admitted.ok) return Promise.resolve(errorResponse(this.#context, admitted.error));
+    const command = admitted.value;
     const { node } = this.#context;
     this.#proposed += 1;
-    try {
-      const result = await node.propose(admitted.value);
-      countAppends(this.#context, admitted.value, result);
-      return { kind: "result", position: node.position, result };
-    } catch (error) {
-      return errorResponse(this.#context, error);
-    } finally {
-      this.#proposed -= 1;
-      if (this.#proposed === 0) this.#onIdle?.();
-    }
+    return node.propose(command).then(
+      (result) => {
+        this.#settled();
+        countAppends(this.#context, command, result);
+        return { kind: "result", position: node.position, result };
+      },
+      (error: unknown) => {
+        this.#settled();
+        return errorResponse(this.#context, error);
+      },
+    );
+  }
+
+  #settled(): void {
+    this.#proposed -= 1;
+    if (this.#proposed === 0) this.#onIdle?.();
   }
 }
 
