@@ -181,7 +181,7 @@ export class Raft {
     this.role = leader;
   }
 
-  /** In its own log there is an entry that others know to be committed (P18). */
+  /** Others know of an entry in this log that it is committed (P18). */
   learnCommitted({ index, term }: LogPoint): void {
     if (index > this.log.committed && term > 0 && this.log.matches({ index, term })) this.log.commitTo(index);
   }

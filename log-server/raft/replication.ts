@@ -3,6 +3,7 @@
  * log no longer reaches. Sending is one pass over the followers (`replicate`), made when work is asked for, so that what
  * was proposed meanwhile goes in one message.
  */
+import { assert } from "../../src/lib/assert.ts";
 import type { Entry, LogIndex } from "../../src/wire/entry.ts";
 import { maybeCommit } from "./commit.ts";
 import type { AppendAccepted, AppendRefused, HeartbeatAnswer } from "./message.ts";
@@ -81,8 +82,10 @@ export function onHeartbeatAnswer(raft: Raft, leader: Leader, { from, round }: H
   const { flow } = progress;
   if (flow.kind === "probe") flow.paused = false;
   // What was sent may be lost: an empty message behind it shows whether it is.
-  if (flow.kind === "replicate" && flow.fetch === undefined && progress.match < raft.log.lastIndex)
-    sendEntries(raft, progress, flow, []);
+  if (flow.kind !== "replicate" || flow.fetch !== undefined || progress.match >= raft.log.lastIndex) return;
+  if (reachable(raft, flow.next)) sendEntries(raft, progress, flow, []);
+  // The log was trimmed behind a full window whose answers do not come.
+  else progress.probe(progress.match + 1);
 }
 
 /** Entries that a follower lacks were read from disk. They go out only if it still waits for just these (P7). */
@@ -96,6 +99,8 @@ export function onFetched(raft: Raft, leader: Leader, { id, node, outcome }: Fet
     case "entries": {
       const [first] = outcome.entries;
       const last = outcome.entries.at(-1);
+      // The log may have been trimmed meanwhile.
+      if (!reachable(raft, flow.next)) return;
       if (first?.index === flow.next && last !== undefined && raft.log.matches(last))
         sendEntries(raft, progress, flow, outcome.entries);
       return;
@@ -170,8 +175,10 @@ function askFetch(raft: Raft, progress: Progress, flow: Feeding): void {
 
 function sendEntries(raft: Raft, progress: Progress, flow: Feeding, entries: readonly Entry[]): void {
   const { committed } = raft.log;
-  const prev = { index: flow.next - 1, term: raft.log.term(flow.next - 1) as number };
-  raft.send({ kind: "append", to: progress.id, term: raft.term, prev, committed, entries });
+  const index = flow.next - 1;
+  const term = raft.log.term(index);
+  assert(term !== undefined, "I2: entries are sent behind a point that is known");
+  raft.send({ kind: "append", to: progress.id, term: raft.term, prev: { index, term }, committed, entries });
   switch (flow.kind) {
     case "probe":
       flow.paused = true;

@@ -49,13 +49,22 @@ function admitsLater(raft: Raft, message: PeerMessage): boolean {
   }
 }
 
-/** Who is behind is told so, where it would otherwise go on for ever (P10). */
+/**
+ * Who is behind is told so, where it would otherwise go on for ever (P10). What is committed stays so in every term: an
+ * answer that comes too late to count may still be the only word of it (P18).
+ */
 function answerEarlier(raft: Raft, message: PeerMessage): void {
   const { from: to } = message;
   const { term } = raft;
   switch (message.kind) {
     case "pre-vote":
+      raft.learnCommitted(message.committed);
       raft.send({ kind: "pre-vote-answer", to, term, granted: false, committed: raft.committedPoint });
+      return;
+    case "vote":
+    case "pre-vote-answer":
+    case "vote-answer":
+      raft.learnCommitted(message.committed);
       return;
     case "append":
     case "heartbeat":
@@ -72,9 +81,6 @@ function answerEarlier(raft: Raft, message: PeerMessage): void {
         index: undefined,
       });
       return;
-    case "pre-vote-answer":
-    case "vote":
-    case "vote-answer":
     case "append-accepted":
     case "append-refused":
     case "heartbeat-answer":

@@ -45,7 +45,7 @@ const WEIGHTS = {
 type StepKind = keyof typeof WEIGHTS;
 
 const POOL = ["n1", "n2", "n3", "n4", "n5", "n6"];
-const FOUNDERS = 3;
+const FOUNDERS_MAX = 5;
 const PARTS = ["append", "apply", "fetch"] as const;
 /** Small, so that every bound is met. */
 const LIMITS = {
@@ -123,7 +123,7 @@ class RandomRun {
   readonly #contexts = new Map<string, number>();
 
   constructor(seed: number, trace: ((line: string) => void) | undefined) {
-    const founders = configurationOf(POOL.slice(0, FOUNDERS));
+    const founders = configurationOf(POOL.slice(0, 1 + (seed % FOUNDERS_MAX)));
     const settings: NodeSettings = { electionTicks: 6, heartbeatTicks: 2, seed, limits: LIMITS };
     this.#cluster.onEvent = (node, event) => {
       if (
@@ -164,8 +164,9 @@ class RandomRun {
         return this.#stall(b % 2 === 0 ? node : (leader ?? node));
       case "append":
       case "apply":
-      case "fetch":
         return this.#finish(node, kind);
+      case "fetch":
+        return b % 6 === 0 ? this.#failFetches(node) : this.#finish(node, kind);
       case "ship":
         return b % 4 === 0 ? this.#failShipping(node) : cluster.shipAll(node);
       case "propose":
@@ -317,6 +318,15 @@ class RandomRun {
   #cut({ id }: TestNode, b: number): void {
     if (b % 2 === 0) this.#cluster.cut.add(`${id}>${POOL[(b >> 1) % POOL.length]}`);
     else for (const other of POOL) this.#cluster.cut.add(`${id}>${other}`).add(`${other}>${id}`);
+  }
+
+  #failFetches(node: TestNode): void {
+    if (node.down) return;
+    const works = node.fetches;
+    node.fetches = [];
+    for (const { id, node: to } of works)
+      node.core.step({ kind: "fetched", id, node: to, outcome: { kind: "unavailable" } });
+    this.#cluster.run(node);
   }
 
   #failShipping(node: TestNode): void {
