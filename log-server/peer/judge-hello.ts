@@ -1,0 +1,55 @@
+/** Whether to talk to whoever says this hello. Each side judges the other; a refusal tells the other what to do about it. */
+import { type Hello, type Refusal, type Self, VERSION_NEWEST, VERSION_OLDEST } from "./hello.ts";
+
+/** A member as this node knows it. */
+export type KnownPeer = {
+  readonly node: string;
+  readonly host: string;
+  readonly port: number;
+  /** Undefined until the peer's disk is known. */
+  readonly disk: string | undefined;
+};
+
+/** Undefined: welcome. `names`, where TLS gave them, are those that the peer's certificate stands for. */
+export function judgeHello(
+  self: Self,
+  known: KnownPeer | undefined,
+  hello: Hello,
+  names: readonly string[] | undefined,
+): Refusal | undefined {
+  const peer = JSON.stringify(hello.node);
+  if (hello.versionNewest < VERSION_OLDEST || hello.versionOldest > VERSION_NEWEST) {
+    return {
+      code: "unsupported-version",
+      detail: `node ${JSON.stringify(self.node)} speaks versions ${VERSION_OLDEST} to ${VERSION_NEWEST} of the peer protocol, ${peer} ${hello.versionOldest} to ${hello.versionNewest}`,
+    };
+  }
+  if (hello.to !== self.node) {
+    return {
+      code: "wrong-node",
+      detail: `this is node ${JSON.stringify(self.node)}, not ${JSON.stringify(hello.to)}: is the peer's address right?`,
+    };
+  }
+  if (hello.node === self.node) {
+    return { code: "own-name", detail: `both nodes are called ${peer}` };
+  }
+  if (names !== undefined && !names.includes(hello.node)) {
+    return { code: "certificate-mismatch", detail: `the certificate is for ${names.join(", ")}, not for ${peer}` };
+  }
+  if (self.cluster !== "" && hello.cluster !== "" && self.cluster !== hello.cluster) {
+    return { code: "wrong-cluster", detail: `${peer} belongs to cluster ${hello.cluster}, not to ${self.cluster}` };
+  }
+  if (known === undefined) {
+    return { code: "unknown-node", detail: `${peer} is not a member: add it to the cluster first` };
+  }
+  if (known.disk !== undefined && known.disk !== hello.disk) {
+    return {
+      code: "disk-changed",
+      detail: `${peer} was known with disk ${known.disk} and has ${hello.disk}: its data was lost or swapped; replace it under a new name`,
+    };
+  }
+  if (!hello.logs.some((log) => self.logs.includes(log))) {
+    return { code: "no-shared-log", detail: `${peer} has none of the logs ${self.logs.join(", ")}` };
+  }
+  return undefined;
+}

@@ -1,0 +1,81 @@
+/** Every bound of the peer protocol (I15). Sizes in bytes, times in milliseconds; those of a message are the port's. */
+import type { Lane } from "../../src/ports/link.ts";
+
+type QueueLimits = { readonly messagesMax: number; readonly bytesMax: number };
+
+export type PeerLimits = {
+  /**
+   * Payload of one frame. Longer messages are cut, so that nothing urgent waits for more than a frame in this process;
+   * what the kernel has taken already is in front of it, too, and `transferWindowBytes` bounds that for bulk.
+   */
+  readonly framePayloadBytesMax: number;
+  /** Of a frame before both sides have agreed who they are. */
+  readonly handshakePayloadBytesMax: number;
+  /** What waits to be sent to one peer. One message always fits an empty queue. */
+  readonly queues: Readonly<Record<Lane, QueueLimits>>;
+  /** Frames of entries that go before one of bulk, while both wait. */
+  readonly entriesFramesPerBulkFrame: number;
+  /** Peers of one node. */
+  readonly peersMax: number;
+  /** Accepted connections that have not agreed yet; further ones are closed at once. */
+  readonly strangersMax: number;
+  /** From accepting or dialling to agreement. */
+  readonly handshakeMs: number;
+  readonly pingEveryMs: number;
+  /** A peer that answers no ping for this long is gone. Above any pause of its garbage collector. */
+  readonly silenceMs: number;
+  /** Dialling again: from the first to the last, doubling, each drawn between its half and its whole. */
+  readonly redialMsMin: number;
+  readonly redialMsMax: number;
+  /** From saying goodbye to cutting the connection off. */
+  readonly closeGraceMs: number;
+};
+
+export const PEER_LIMITS: PeerLimits = {
+  framePayloadBytesMax: 64 * 1024,
+  handshakePayloadBytesMax: 4 * 1024,
+  queues: {
+    control: { messagesMax: 1_024, bytesMax: 1024 * 1024 },
+    entries: { messagesMax: 1_024, bytesMax: 32 * 1024 * 1024 },
+    bulk: { messagesMax: 64, bytesMax: 4 * 1024 * 1024 },
+  },
+  entriesFramesPerBulkFrame: 4,
+  peersMax: 64,
+  strangersMax: 64,
+  handshakeMs: 3_000,
+  pingEveryMs: 500,
+  silenceMs: 5_000,
+  redialMsMin: 50,
+  redialMsMax: 2_000,
+  closeGraceMs: 1_000,
+};
+
+export type TransferLimits = {
+  /** One piece; with its head it fits a message of `bulk`. */
+  readonly chunkBytes: number;
+  /** Sent and not yet taken by the receiver's sink: what may stand in front of a heartbeat in buffers we do not see. */
+  readonly windowBytes: number;
+  /** The pace of everything that one node sends, bytes per second. */
+  readonly bytesPerSecond: number;
+  /** Without progress for this long what is under way is sent again. */
+  readonly stallMs: number;
+  /** Without progress for this long a transfer has failed. */
+  readonly giveUpMs: number;
+  /** Under way at once, each way. */
+  readonly transfersMax: number;
+  /** Of a transfer's name, and of a reason for its failure. */
+  readonly textBytesMax: number;
+};
+
+export const TRANSFER_LIMITS: TransferLimits = {
+  chunkBytes: 64 * 1024,
+  windowBytes: 1024 * 1024,
+  bytesPerSecond: 64 * 1024 * 1024,
+  stallMs: 2_000,
+  giveUpMs: 60_000,
+  transfersMax: 16,
+  textBytesMax: 1_024,
+};
+
+/** Texts of a handshake. */
+export const HELLO_LIMITS = { nameBytesMax: 255, logsMax: 1_024, detailBytesMax: 1_024 } as const;

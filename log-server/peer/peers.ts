@@ -1,0 +1,283 @@
+/**
+ * The link to the other nodes over TCP: a listener, the peers that are to be known, and messages between them. Raft's
+ * messages and transfers pass through as bytes; who is a member the driver says with `know`.
+ */
+import net, { type AddressInfo, type Server, type Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { assert } from "../../src/lib/assert.ts";
+import { hex } from "../../src/lib/bytes.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+import type { Entropy } from "../../src/ports/entropy.ts";
+import type { Lane, Link, LinkListener } from "../../src/ports/link.ts";
+import { Connection, type ConnectionOwner, type End } from "./connection.ts";
+import { type Hello, type Refusal, type Self, VERSION_NEWEST, VERSION_OLDEST } from "./hello.ts";
+import { judgeHello, type KnownPeer } from "./judge-hello.ts";
+import { PEER_LIMITS, type PeerLimits } from "./limits.ts";
+import { Peer, type PeerStatus } from "./peer.ts";
+import { certificateNames, createTlsServer, dialTls, type PeerTls } from "./tls.ts";
+
+const LIFE_BYTES = 8;
+
+/** What is worth a line in the log. Each is told when it changes, not each time it is seen. */
+export interface PeerObserver {
+  connected(peer: string): void;
+  disconnected(peer: string, reason: string): void;
+  /** `peer` is undefined where it did not come to say its name. */
+  refused(peer: string | undefined, by: "us" | "them", refusal: Refusal): void;
+}
+
+export type PeersOptions = {
+  readonly self: Self;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly observer: PeerObserver;
+  /** Undefined: in the clear, for networks that are trusted. */
+  readonly tls?: PeerTls | undefined;
+  readonly limits?: PeerLimits;
+};
+
+export class Peers implements Link, ConnectionOwner {
+  readonly #clock: Clock;
+  readonly #entropy: Entropy;
+  readonly #observer: PeerObserver;
+  readonly #tls: PeerTls | undefined;
+  readonly #limits: PeerLimits;
+  readonly #life: string;
+  #self: Self;
+  readonly #peers = new Map<string, Peer>();
+  /** All that are not over, strangers among them. */
+  readonly #connections = new Set<Connection>();
+  readonly #sockets = new Set<Socket>();
+  /** Codes of refusals that were told, by peer, since it was last connected; "" for strangers. */
+  readonly #told = new Map<string, Set<string>>();
+  #server: Server | undefined;
+  #listener: LinkListener | undefined;
+  #closed = false;
+
+  constructor(options: PeersOptions) {
+    this.#self = options.self;
+    this.#clock = options.clock;
+    this.#entropy = options.entropy;
+    this.#observer = options.observer;
+    this.#tls = options.tls;
+    this.#limits = options.limits ?? PEER_LIMITS;
+    this.#life = hex(options.entropy.bytes(LIFE_BYTES));
+  }
+
+  /** Accepts peers at an address of this machine; port 0 takes any. Rejects where the address cannot be had. */
+  async open(host: string, port: number): Promise<AddressInfo> {
+    assert(this.#server === undefined && !this.#closed, "a node listens for peers once");
+    // No delay: what is small here is urgent.
+    const server =
+      this.#tls === undefined
+        ? net.createServer({ noDelay: true }, (socket) => this.#accept(socket))
+        : createTlsServer(this.#tls, this.#limits.handshakeMs, (socket) => this.#accept(socket));
+    this.#server = server;
+    server.maxConnections = this.#limits.strangersMax + 2 * this.#limits.peersMax;
+    server.on("connection", (socket: Socket) => this.#track(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen({ host, port }, () => {
+        server.off("error", reject);
+        resolve();
+      });
+    });
+    // An accept that fails (no descriptors left) concerns the one who called.
+    server.on("error", () => undefined);
+    return server.address() as AddressInfo;
+  }
+
+  listen(listener: LinkListener): void {
+    assert(this.#listener === undefined, "a link has one listener");
+    this.#listener = listener;
+  }
+
+  /** The members, this node left out or not. Who is new is dialled, who is gone is closed, and a new address is for the next call. */
+  know(members: readonly KnownPeer[]): void {
+    assert(members.length <= this.#limits.peersMax, "I15: peers have a bound");
+    const others = members.filter(({ node }) => node !== this.#self.node);
+    const names = new Set(others.map(({ node }) => node));
+    for (const [name, peer] of this.#peers) {
+      if (names.has(name)) continue;
+      this.#peers.delete(name);
+      this.#told.delete(name);
+      peer.stop("no longer a member");
+    }
+    for (const known of others) {
+      const peer = this.#peers.get(known.node);
+      if (peer !== undefined) {
+        peer.known = known;
+      } else if (!this.#closed) {
+        this.#peers.set(
+          known.node,
+          new Peer(known, {
+            self: this.#self.node,
+            owner: { dial: (whom) => this.#dial(whom) },
+            clock: this.#clock,
+            entropy: this.#entropy,
+            limits: this.#limits,
+          }),
+        );
+      }
+    }
+  }
+
+  /** What new connections are told of this node: it was founded, or its logs or feature level changed. */
+  become(self: Self): void {
+    assert(self.node === this.#self.node && self.disk === this.#self.disk, "a node keeps its name and disk");
+    this.#self = self;
+  }
+
+  send(to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean {
+    const peer = this.#peers.get(to);
+    if (peer === undefined) return false;
+    const connection = peer.current;
+    if (connection === undefined) {
+      peer.dropped += 1;
+      return false;
+    }
+    const { accepted, dropped } = connection.queue.push(lane, pieces);
+    if (lane === "bulk" && !accepted) {
+      // Nothing is lost: whoever sends bulk keeps what was refused.
+      peer.owesRoom = true;
+    } else if (dropped > 0) {
+      peer.dropped += dropped;
+      if (lane === "entries") this.#later(() => this.#listener?.unreachable(to));
+    }
+    connection.wake();
+    return accepted;
+  }
+
+  /** One for each peer, in the order they were named. */
+  statuses(): PeerStatus[] {
+    return [...this.#peers.values()].map((peer) => peer.status());
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const server = this.#server;
+    const closing = server === undefined ? undefined : new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const peer of this.#peers.values()) peer.stop("this node is stopping");
+    for (const connection of this.#connections) {
+      connection.close({ kind: "closed", detail: "this node is stopping" });
+    }
+    const { promise: gone, resolve } = Promise.withResolvers<void>();
+    const timer = this.#clock.schedule(this.#limits.closeGraceMs, resolve);
+    const sockets = [...this.#sockets];
+    const ended = sockets.map((socket) => new Promise<void>((done) => socket.once("close", () => done())));
+    await Promise.race([Promise.all(ended), gone]);
+    timer.cancel();
+    for (const socket of sockets) socket.destroy();
+    await closing;
+  }
+
+  /* For connections. */
+
+  helloFor(peer: string): Hello {
+    return {
+      ...this.#self,
+      versionOldest: VERSION_OLDEST,
+      versionNewest: VERSION_NEWEST,
+      to: peer,
+      life: this.#life,
+    };
+  }
+
+  judge(hello: Hello, connection: Connection): Refusal | undefined {
+    const { socket } = connection;
+    const names = socket instanceof TLSSocket ? certificateNames(socket) : undefined;
+    return judgeHello(this.#self, this.#peers.get(hello.node)?.known, hello, names);
+  }
+
+  opened(connection: Connection, hello: Hello): void {
+    const peer = this.#peers.get(hello.node);
+    if (peer === undefined) {
+      connection.close({ kind: "closed", detail: "no longer a member" });
+      return;
+    }
+    const connected = peer.current !== undefined;
+    if (!peer.adopt(connection, hello)) return;
+    // One that replaces another begins anew: what the other had queued is lost.
+    if (connected) this.#listener?.unreachable(hello.node);
+    else this.#observer.connected(hello.node);
+    this.#told.delete(hello.node);
+    peer.owesRoom = false;
+    this.#listener?.reachable(hello.node);
+  }
+
+  message(connection: Connection, lane: Lane, bytes: Uint8Array): void {
+    const from = connection.hello?.node;
+    if (from !== undefined) this.#listener?.message(from, lane, bytes);
+  }
+
+  sent(connection: Connection, lane: Lane): void {
+    const name = connection.hello?.node;
+    const peer = name === undefined ? undefined : this.#peers.get(name);
+    if (name === undefined || peer?.current !== connection || lane !== "bulk" || !peer.owesRoom) return;
+    peer.owesRoom = false;
+    this.#later(() => this.#listener?.room(name));
+  }
+
+  ended(connection: Connection, end: End): void {
+    this.#connections.delete(connection);
+    const name = connection.hello?.node ?? connection.dialled;
+    if (end.kind === "refused") this.#tellRefusal(name ?? connection.claimed, end.by, end.refusal);
+    const peer = name === undefined ? undefined : this.#peers.get(name);
+    if (name === undefined || peer === undefined) return;
+    if (!peer.onEnded(connection, end)) return;
+    this.#observer.disconnected(name, end.kind === "closed" ? end.detail : end.kind);
+    this.#listener?.unreachable(name);
+  }
+
+  /** The same reason is told once until the peer was connected: it may try for days. */
+  #tellRefusal(peer: string | undefined, by: "us" | "them", refusal: Refusal): void {
+    // Names that nobody knows could be anything: they share one place.
+    const key = peer !== undefined && this.#peers.has(peer) ? peer : "";
+    const told = this.#told.get(key) ?? new Set<string>();
+    const what = `${by} ${refusal.code}`;
+    if (told.has(what)) return;
+    told.add(what);
+    this.#told.set(key, told);
+    this.#observer.refused(peer, by, refusal);
+  }
+
+  #accept(socket: Socket): void {
+    const strangers = [...this.#connections].filter((each) => each.dialled === undefined && !each.open).length;
+    if (this.#closed || strangers >= this.#limits.strangersMax) {
+      socket.destroy();
+      return;
+    }
+    this.#connection(socket, undefined);
+  }
+
+  /** Until it is closed: under TLS a socket is there before its connection is. */
+  #track(socket: Socket): void {
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
+  }
+
+  #dial(known: KnownPeer): Connection {
+    const socket =
+      this.#tls === undefined
+        ? net.connect({ host: known.host, port: known.port, noDelay: true })
+        : dialTls(known.host, known.port, this.#tls);
+    const connection = this.#connection(socket, known.node);
+    this.#track(socket);
+    socket.once(this.#tls === undefined ? "connect" : "secureConnect", () => {
+      socket.setNoDelay(true);
+      connection.begin();
+    });
+    return connection;
+  }
+
+  #connection(socket: Socket, dialled: string | undefined): Connection {
+    const connection = new Connection(socket, dialled, { owner: this, clock: this.#clock, limits: this.#limits });
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** A listener is never called from within its own call. */
+  #later(run: () => void): void {
+    queueMicrotask(run);
+  }
+}

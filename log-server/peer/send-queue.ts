@@ -1,0 +1,139 @@
+/**
+ * What waits to be sent to one peer, by lane, each bounded in messages and bytes (I15), and which frame goes next.
+ * Control goes first. Entries go before bulk, but for every few of their frames one of bulk goes, so that neither
+ * starves the other. A message whose first frame has gone is finished, never dropped.
+ */
+import { assert } from "../../src/lib/assert.ts";
+import { type Lane, LINK_LIMITS } from "../../src/ports/link.ts";
+import { beginFrame, FRAME_HEADER_LENGTH, sealFrame } from "./frame.ts";
+import type { PeerLimits } from "./limits.ts";
+
+type Waiting = { readonly pieces: readonly Uint8Array[]; readonly bytes: number };
+
+/** A lane's messages, oldest first, and how far the first has been sent. */
+type LaneQueue = {
+  readonly lane: Lane;
+  readonly messages: Waiting[];
+  bytes: number;
+  /** Of the first message: whole pieces that were sent, bytes of the next, and bytes in all. */
+  piece: number;
+  within: number;
+  sent: number;
+};
+
+export type Queued = { readonly accepted: boolean; readonly dropped: number };
+
+export class SendQueue {
+  readonly #limits: PeerLimits;
+  readonly #control: LaneQueue = newQueue("control");
+  readonly #entries: LaneQueue = newQueue("entries");
+  readonly #bulk: LaneQueue = newQueue("bulk");
+  /** Frames of entries since the last one of bulk. */
+  #entriesRun = 0;
+
+  constructor(limits: PeerLimits) {
+    this.#limits = limits;
+  }
+
+  get empty(): boolean {
+    return this.messages === 0;
+  }
+
+  get messages(): number {
+    return this.#control.messages.length + this.#entries.messages.length + this.#bulk.messages.length;
+  }
+
+  get bytes(): number {
+    return this.#control.bytes + this.#entries.bytes + this.#bulk.bytes;
+  }
+
+  /** How many messages the lane gave up for this one, itself included where it was not accepted. */
+  push(lane: Lane, pieces: readonly Uint8Array[]): Queued {
+    let bytes = 0;
+    for (const piece of pieces) bytes += piece.length;
+    assert(bytes <= LINK_LIMITS.messageBytesMax[lane], `I15: a message of ${lane} has a bound`);
+    const queue = this.#of(lane);
+    let dropped = 0;
+    if (lane === "control") {
+      while (!this.#fits(queue, bytes) && this.#dropOldest(queue)) dropped += 1;
+    }
+    if (!this.#fits(queue, bytes)) return { accepted: false, dropped: dropped + 1 };
+    queue.messages.push({ pieces, bytes });
+    queue.bytes += bytes;
+    return { accepted: true, dropped };
+  }
+
+  /** The next frame to be sent, or undefined. */
+  next(): { readonly lane: Lane; readonly frame: Buffer; readonly last: boolean } | undefined {
+    const queue = this.#choose();
+    if (queue === undefined) return undefined;
+    const message = queue.messages[0] as Waiting;
+    const length = Math.min(message.bytes - queue.sent, this.#limits.framePayloadBytesMax);
+    const last = queue.sent + length === message.bytes;
+    const frame = beginFrame(queue.lane, length, !last);
+    this.#copy(queue, message, frame);
+    if (last) this.#removeFirst(queue);
+    return { lane: queue.lane, frame: sealFrame(frame), last };
+  }
+
+  #choose(): LaneQueue | undefined {
+    if (this.#control.messages.length > 0) return this.#control;
+    const entries = this.#entries.messages.length > 0;
+    const bulk = this.#bulk.messages.length > 0;
+    if (entries && (!bulk || this.#entriesRun < this.#limits.entriesFramesPerBulkFrame)) {
+      this.#entriesRun += 1;
+      return this.#entries;
+    }
+    this.#entriesRun = 0;
+    return bulk ? this.#bulk : undefined;
+  }
+
+  /** Fills the frame with the message's next bytes. */
+  #copy(queue: LaneQueue, message: Waiting, frame: Buffer): void {
+    let place = FRAME_HEADER_LENGTH;
+    while (place < frame.length) {
+      const piece = message.pieces[queue.piece] as Uint8Array;
+      const count = Math.min(piece.length - queue.within, frame.length - place);
+      frame.set(piece.subarray(queue.within, queue.within + count), place);
+      place += count;
+      queue.sent += count;
+      queue.within += count;
+      if (queue.within === piece.length) {
+        queue.piece += 1;
+        queue.within = 0;
+      }
+    }
+  }
+
+  #fits(queue: LaneQueue, bytes: number): boolean {
+    const { messagesMax, bytesMax } = this.#limits.queues[queue.lane];
+    const count = queue.messages.length;
+    return count === 0 || (count < messagesMax && queue.bytes + bytes <= bytesMax);
+  }
+
+  /** False if all that is left is under way. */
+  #dropOldest(queue: LaneQueue): boolean {
+    const at = queue.sent > 0 ? 1 : 0;
+    const [dropped] = queue.messages.splice(at, 1);
+    if (dropped === undefined) return false;
+    queue.bytes -= dropped.bytes;
+    return true;
+  }
+
+  #removeFirst(queue: LaneQueue): void {
+    const first = queue.messages.shift() as Waiting;
+    queue.bytes -= first.bytes;
+    queue.piece = 0;
+    queue.within = 0;
+    queue.sent = 0;
+  }
+
+  #of(lane: Lane): LaneQueue {
+    if (lane === "control") return this.#control;
+    return lane === "entries" ? this.#entries : this.#bulk;
+  }
+}
+
+function newQueue(lane: Lane): LaneQueue {
+  return { lane, messages: [], bytes: 0, piece: 0, within: 0, sent: 0 };
+}

@@ -1,0 +1,110 @@
+/** Frames survive any cutting of the stream, and nothing damaged is taken for one (N1, N2). */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { encodeFrame, FRAME_HEADER_LENGTH, type Frame, sealFrame } from "../../log-server/peer/frame.ts";
+import { FrameParser } from "../../log-server/peer/frame-parser.ts";
+import { decodeHello, encodeHello, decodeRefusal, encodeRefusal } from "../../log-server/peer/hello.ts";
+import { decodeTransfer, encodeTransfer, type TransferMessage } from "../../log-server/peer/transfer-message.ts";
+
+const PAYLOAD_MAX = 64;
+
+function collect(parser: FrameParser, bytes: Buffer, into: string[]): string | undefined {
+  return parser.push(bytes, (frame: Frame) => {
+    into.push(`${frame.kind} ${Buffer.from(frame.payload).toString("hex")}`);
+    return true;
+  });
+}
+
+describe("the frame parser", () => {
+  it("N1: gives the same frames however the stream is cut", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: PAYLOAD_MAX }), { maxLength: 8 }),
+        fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 20 }),
+        (payloads, cuts) => {
+          const stream = Buffer.concat(payloads.map((payload) => encodeFrame("control", payload)));
+          const parser = new FrameParser(PAYLOAD_MAX);
+          const seen: string[] = [];
+          for (let place = 0, turn = 0; place < stream.length; turn += 1) {
+            const next = place + (cuts[turn % cuts.length] as number);
+            expect(collect(parser, stream.subarray(place, next), seen)).toBeUndefined();
+            place = next;
+          }
+          expect(seen).toEqual(payloads.map((payload) => `control ${Buffer.from(payload).toString("hex")}`));
+          expect(parser.heldBytes).toBe(0);
+        },
+      ),
+    );
+  });
+
+  it("N1: a flipped bit anywhere is found", () => {
+    const frame = encodeFrame("entries", Buffer.from("some entries"));
+    for (let bit = 0; bit < frame.length * 8; bit += 1) {
+      const copy = Buffer.from(frame);
+      copy[bit >> 3] = (copy[bit >> 3] as number) ^ (1 << (bit & 7));
+      const seen: string[] = [];
+      const violation = collect(new FrameParser(PAYLOAD_MAX), copy, seen);
+      // A length that grew within the bound waits for bytes that never come: still nothing is taken.
+      expect(seen).toEqual([]);
+      if (bit < 64 || bit >= FRAME_HEADER_LENGTH * 8) expect(violation).toBe("frame-damaged");
+    }
+  });
+
+  it("N2: holds no more than a header for a length that is not allowed", () => {
+    const header = encodeFrame("bulk", new Uint8Array(0));
+    header.writeUInt32LE(0xffff_ffff, 8);
+    const parser = new FrameParser(PAYLOAD_MAX);
+    expect(collect(parser, header.subarray(0, 15), [])).toBeUndefined();
+    expect(collect(parser, header.subarray(15), [])).toBe("frame-too-long");
+    expect(parser.heldBytes).toBeLessThanOrEqual(FRAME_HEADER_LENGTH);
+  });
+
+  it("passes over kinds of a newer version", () => {
+    const frame = encodeFrame("control", Buffer.from("?"));
+    frame[12] = 99;
+    const seen: string[] = [];
+    expect(collect(new FrameParser(PAYLOAD_MAX), sealFrame(frame), seen)).toBeUndefined();
+    expect(seen).toEqual(["undefined 3f"]);
+  });
+});
+
+describe("what is decoded", () => {
+  it("hellos and refusals come back as they were; anything else is none", () => {
+    const hello = {
+      versionOldest: 1,
+      versionNewest: 3,
+      node: "n1",
+      to: "n2",
+      disk: "d",
+      cluster: "",
+      life: "l",
+      featureLevel: 4,
+      logs: [0, 7],
+    };
+    expect(decodeHello(encodeHello(hello))).toEqual(hello);
+    // What a newer version adds is passed over.
+    expect(decodeHello(Buffer.concat([encodeHello(hello), Buffer.from("more")]))).toEqual(hello);
+    const refusal = { code: "wrong-node", detail: "é" } as const;
+    expect(decodeRefusal(encodeRefusal(refusal))).toEqual(refusal);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        decodeHello(bytes);
+        decodeRefusal(bytes);
+        decodeTransfer(bytes);
+      }),
+    );
+  });
+
+  it("a transfer's messages come back as they were", () => {
+    const messages: TransferMessage[] = [
+      { kind: "offer", id: 1, length: 5_000_000_000, name: "segment 7" },
+      { kind: "taken", id: 2, offset: 0 },
+      { kind: "chunk", id: 3, offset: 9, hash: 11n, bytes: new Uint8Array([1, 2, 3]) },
+      { kind: "done", id: 4 },
+      { kind: "failed", id: 5, reason: "no room" },
+    ];
+    for (const message of messages) {
+      expect(decodeTransfer(new Uint8Array(Buffer.concat(encodeTransfer(message))))).toEqual(message);
+    }
+  });
+});

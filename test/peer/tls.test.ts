@@ -1,0 +1,90 @@
+/** N10: mutual TLS. Both ends show a certificate of the cluster's authority, which must be for the node that shows it. */
+import { readFileSync } from "node:fs";
+import net from "node:net";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import type { PeerTls } from "../../log-server/peer/tls.ts";
+import { utf8 } from "../../src/lib/bytes.ts";
+import { connectAll, QUICK, TestPeer } from "./test-peers.ts";
+
+const FOLDER = join(import.meta.dirname, "certificates");
+
+function tls(name: string, ca = "ca"): PeerTls {
+  const pem = (file: string): string => readFileSync(join(FOLDER, file), "utf8");
+  return { ca: pem(`${ca}.crt`), cert: pem(`${name}.crt`), key: pem(`${name}.key`) };
+}
+
+const opened: TestPeer[] = [];
+
+function peer(node: string, parts: ConstructorParameters<typeof TestPeer>[1]): TestPeer {
+  const made = new TestPeer({ node }, parts);
+  opened.push(made);
+  return made;
+}
+
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map(({ peers }) => peers.close()));
+});
+
+describe("mutual TLS", () => {
+  it("carries messages between members", async () => {
+    const [one, two] = [peer("n1", { tls: tls("n1") }), peer("n2", { tls: tls("n2") })];
+    await connectAll(one, two);
+    const text = "x".repeat(200_000);
+    while (two.heard.messages.length === 0) {
+      one.peers.send("n2", "entries", [utf8(text)]);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(two.heard.texts("entries")[0]).toBe(text);
+  });
+
+  it("refuses a member's name with another member's certificate", async () => {
+    const one = await peer("n1", { tls: tls("n1") }).open();
+    const two = await peer("n2", { tls: tls("n1") }).open();
+    one.peers.know([two.as({ port: 1 })]);
+    two.peers.know([one.as()]);
+    await two.heard.until(() => two.refusals.length > 0);
+    expect(two.refusals[0]).toMatchObject({ peer: "n1", by: "them", code: "certificate-mismatch" });
+    expect(one.refusals[0]).toMatchObject({ peer: "n2", by: "us", code: "certificate-mismatch" });
+  });
+
+  it("the dialler, too, looks at whom it got", async () => {
+    const one = await peer("n1", { tls: tls("n2") }).open();
+    const two = await peer("n2", { tls: tls("n2") }).open();
+    one.peers.know([two.as({ port: 1 })]);
+    two.peers.know([one.as()]);
+    await two.heard.until(() => two.refusals.length > 0);
+    expect(two.refusals[0]).toMatchObject({ peer: "n1", by: "us", code: "certificate-mismatch" });
+  });
+
+  it.each([
+    ["a certificate of another authority", tls("stranger")],
+    ["another authority than ours", tls("n2", "other-ca")],
+  ])("never agrees with %s", async (_what, theirs) => {
+    const one = await peer("n1", { tls: tls("n1") }).open();
+    const two = await peer("n2", { tls: theirs }).open();
+    one.peers.know([two.as()]);
+    two.peers.know([one.as()]);
+    // Each has tried several times, and a try is over before the next begins.
+    while (Math.min(one.status("n2").dials, two.status("n1").dials) < 4) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([one.connects, two.connects]).toEqual([[], []]);
+    expect(one.heard.events).toEqual([]);
+  });
+
+  it("closes who does not speak TLS", async () => {
+    const one = await peer("n1", { tls: tls("n1"), limits: { ...QUICK, handshakeMs: 100 } }).open();
+    const closed = [Buffer.from("TMPR in the clear, or so it seems"), Buffer.alloc(0)].map(
+      (bytes) =>
+        new Promise<void>((resolve) => {
+          const socket = net.connect({ host: "127.0.0.1", port: one.address?.port ?? 0 });
+          socket.on("error", () => undefined);
+          socket.on("close", () => resolve());
+          socket.write(bytes);
+        }),
+    );
+    await Promise.all(closed);
+    expect(one.connects).toEqual([]);
+  });
+});
