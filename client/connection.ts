@@ -3,6 +3,7 @@
  * the session position. Internal; users hold a `Client`.
  */
 import { unreachable } from "../src/lib/assert.ts";
+import { checkCommand } from "../src/wire/check-command.ts";
 import type { AppendCommand, Command, CommandResult, TransactionCommand } from "../src/wire/command.ts";
 import type { GroupLookUpRequest } from "../src/wire/group-look-up.ts";
 import type { ErrorCode } from "../src/wire/errors.ts";
@@ -243,13 +244,16 @@ export class Connection {
   }
 
   #send(request: Request, signal: CallSignal): Promise<Response> {
+    if (!this.diagnostics.hears("request")) return this.#hand(request, signal);
+    return this.diagnostics.trace("request", requestAttributes(request), () => this.#hand(request, signal));
+  }
+
+  #hand(request: Request, signal: CallSignal): Promise<Response> {
     try {
-      if (!this.diagnostics.hears("request")) return this.#transport.request(request, signal);
-      return this.diagnostics.trace("request", requestAttributes(request), () =>
-        this.#transport.request(request, signal),
-      );
-    } catch (error) {
-      return Promise.reject(error);
+      return this.#transport.request(request, signal);
+    } catch (thrown) {
+      // It has no encoding, so nothing was sent. To look at each argument before would cost every call.
+      return Promise.reject(unencodable(request, thrown));
     }
   }
 
@@ -336,6 +340,13 @@ function requestAttributes(request: Request): DiagnosticMessage["attributes"] {
     ...("stream" in asked && { "messaging.destination.name": asked.stream }),
     ...(asked.kind.startsWith("group") && "id" in asked && { "messaging.consumer.group.name": asked.id }),
   };
+}
+
+function unencodable(request: Request, cause: unknown): TidemarkError {
+  if (cause instanceof TidemarkError) return cause;
+  const checked = request.kind === "command" ? checkCommand(request.command) : undefined;
+  const fault = checked?.ok === false ? checked.error.message : "an argument is not what the call takes";
+  return new TidemarkError("invalid-argument", fault, { cause });
 }
 
 function plainError(answer: ErrorResponse): TidemarkError {

@@ -19,8 +19,10 @@ export class Deadline {
   readonly #onOuterAbort: (() => void) | undefined;
   readonly #timer: Timer | undefined;
 
-  /** Without `timeoutMs` (or with an infinite one) only the signal ends it. */
+  /** With an infinite `timeoutMs` only the signal ends it. Throws `invalid-argument` for what is no number from 0. */
   constructor(clock: Clock, outer: CallSignal | undefined, timeoutMs: number) {
+    if (!(timeoutMs >= 0))
+      throw new TidemarkError("invalid-argument", "`timeout` is a number of milliseconds from 0, perhaps infinite");
     this.#outer = outer;
     if (outer?.aborted === true) {
       this.#end(abortedBy(outer));

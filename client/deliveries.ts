@@ -187,7 +187,7 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
   async #look(waitMs: number): Promise<boolean> {
     const { clock } = this.#connection.environment;
     const askedAtMs = clock.monotonic();
-    const request = { kind: "group", id: this.#config.group, waitMs } as const;
+    const request = { kind: "group", id: this.#config.group, waitMs, brief: true } as const;
     const { config, ready } = await this.#connection.lookUp(request, this.#call());
     this.#status.connected();
     this.#leaseMs = config.leaseMs;
@@ -267,7 +267,7 @@ export class Deliveries implements AsyncIterableIterator<Delivery, undefined> {
   }
 
   async #giveBack(): Promise<void> {
-    const given = this.#held.splice(0).map((delivery) => delivery.nack(GIVEN_BACK));
+    const given = this.#held.splice(0).map((delivery) => delivery.release());
     for (const leased of this.#leases.splice(0)) given.push(...this.#settleAll(leased, GIVEN_BACK));
     const late = await this.#taking?.catch(ignore);
     for (const lease of late?.leases ?? [])
@@ -307,4 +307,5 @@ function remove<T>(list: T[], item: T): void {
   if (at >= 0) list.splice(at, 1);
 }
 
-const GIVEN_BACK = { kind: "nack", delayMs: 0, reason: "given back" } as const;
+/** What was not delivered: nobody has attempted it. */
+const GIVEN_BACK = { kind: "release" } as const;

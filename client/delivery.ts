@@ -61,6 +61,11 @@ export class Delivery extends GroupRecord {
     return this.#settle(toNack(options));
   }
 
+  /** Nobody worked on it: it is given out again at once, and this was no attempt. */
+  release(): Promise<void> {
+    return this.#settle({ kind: "release" });
+  }
+
   /** Not done yet: the lease lasts so many milliseconds from now on. Default: as the group has it. */
   async extend(leaseMs?: number): Promise<void> {
     this.#checkOpen();

@@ -51,7 +51,7 @@ export type GroupDescription = GroupTotals & {
   /** Records that went to the dead-letter stream, and those that had no attempts left and went nowhere. */
   readonly deadLettered: number;
   readonly dropped: number;
-  /** Streams that it should follow and does not, for there are too many. */
+  /** Streams that came when it, or all groups, followed too many, and that it does not follow. Made anew, it does. */
   readonly unlinked: number;
   readonly members: readonly GroupMemberInfo[];
   readonly progress: readonly GroupProgress[];

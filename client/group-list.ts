@@ -17,16 +17,12 @@ export async function* listGroups(
   let after: string | undefined = options.after ?? "";
   while (after !== undefined && left > 0) {
     const { groups, next }: GroupsResponse = await connection.lookUp(
-      { kind: "groups", after, limit: CLIENT_LIMITS.listedGroupsPerPage },
+      { kind: "groups", prefix, after, limit: Math.min(left, CLIENT_LIMITS.listedGroupsPerPage) },
       options,
     );
     // Or a server that goes round in circles would be asked for ever.
     if (next !== undefined && next <= after) throw new TidemarkError("protocol-error", "a page of groups goes back");
     for (const group of groups) {
-      if (!group.id.startsWith(prefix)) {
-        if (group.id > prefix) return;
-        continue;
-      }
       if (left === 0) return;
       left -= 1;
       yield toGroupInfo(group);

@@ -56,7 +56,10 @@ export type JoinOptions = {
 export type TakeOptions = {
   /** Shown to others while records are leased. Default: a random name. */
   readonly member?: string;
-  /** Records leased together. Those that wait here for the loop have begun an attempt. Default 1. */
+  /**
+   * Records leased together. Those that wait for the loop nobody else gets meanwhile; when it ends they are given back,
+   * and that was no attempt. Default 1.
+   */
   readonly count?: number;
   /** Renews the leases of delivered records until they are settled or this ends. Default false. */
   readonly autoExtend?: boolean;
@@ -130,13 +133,15 @@ export class Group {
 
   /** What it is, who is at work, and how far it is; `group-not-found` if there is none. */
   async describe(options: CallOptions = {}): Promise<GroupDescription> {
-    return toGroupDescription(await this.#connection.lookUp({ kind: "group", id: this.id, waitMs: 0 }, options));
+    return toGroupDescription(
+      await this.#connection.lookUp({ kind: "group", id: this.id, waitMs: 0, brief: false }, options),
+    );
   }
 
   /** Sets where the group goes on; with `dryRun`, only tells where that would be. */
   async reset(target: ResetTarget, options: ResetOptions = {}): Promise<ResetOutcome> {
     const { streams, force = false, dryRun = false, ...call } = options;
-    const group = await this.#connection.lookUp({ kind: "group", id: this.id, waitMs: 0 }, call);
+    const group = await this.#connection.lookUp({ kind: "group", id: this.id, waitMs: 0, brief: false }, call);
     const stranger = streams?.find((name) => group.streams.every(({ stream }) => stream !== name));
     if (stranger !== undefined)
       throw new TidemarkError("stream-not-found", `the group "${this.id}" follows no stream "${stranger}"`);
@@ -231,6 +236,11 @@ export class Group {
   /** As `delivery.nack()`, by its receipt. */
   async nack(receipt: string, options: NackOptions = {}): Promise<void> {
     await this.#settlements.settle(parseReceipt(receipt), toNack(options));
+  }
+
+  /** As `delivery.release()`, by its receipt. */
+  async release(receipt: string): Promise<void> {
+    await this.#settlements.settle(parseReceipt(receipt), { kind: "release" });
   }
 
   /** As `delivery.extend()`, by its receipt. */

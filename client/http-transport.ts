@@ -4,8 +4,9 @@
  */
 import { concat } from "../src/lib/bytes.ts";
 import { splitFrames } from "../src/wire/frame.ts";
-import { encodeRequest, type Request } from "../src/wire/request.ts";
+import type { Request } from "../src/wire/request.ts";
 import { decodeResponse, type Response } from "../src/wire/response.ts";
+import { boundedFrame } from "./bounded-frame.ts";
 import type { CallSignal } from "./call-signal.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { exchange, type HttpOptions } from "./http-exchange.ts";
@@ -41,7 +42,7 @@ export class HttpTransport implements Transport {
     if (signal.aborted) return Promise.reject(asTidemarkError(signal.reason));
     const requestId = this.#nextRequestId;
     this.#nextRequestId = (this.#nextRequestId + 1) % REQUEST_ID_RANGE;
-    const frame = encodeRequest(request, requestId);
+    const frame = boundedFrame(request, requestId);
     return request.kind === "command"
       ? this.#enqueue(requestId, frame, signal)
       : this.#read(requestId, frame, "waitMs" in request ? request.waitMs : 0, signal);

@@ -1,6 +1,7 @@
 /**
  * Every bound and default of the SDK, in one place (I15). Options override the defaults; the caps are fixed.
  */
+import { RECORD_LIMITS } from "../src/record/limits.ts";
 
 export const CLIENT_LIMITS = {
   /** How long one call may take with all its retries. */
@@ -44,10 +45,12 @@ export const CLIENT_LIMITS = {
   batchRecordsMax: 8_192,
   /** A batch whose records decode to more than this is refused, whatever it claims. */
   decodedBatchBytesMax: 64 * 1024 * 1024,
+  /** One command with all its batches, as the server takes it. */
+  frameBytesMax: 17 * 1024 * 1024,
   /** One sealed batch, as the server takes it. */
   sealedBatchBytesMax: 16 * 1024 * 1024,
   /** One record with its key and headers, as the server takes it. */
-  recordBytesMax: 8 * 1024 * 1024,
+  recordBytesMax: RECORD_LIMITS.recordBytesMax,
   /** What a producer or an append session holds unacknowledged. */
   unacknowledgedBytesMax: 16 * 1024 * 1024,
   unacknowledgedCommandsMax: 65_536,

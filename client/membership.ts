@@ -290,7 +290,7 @@ export class Membership implements AsyncIterableIterator<GroupRecord, undefined>
   async #isTaken(): Promise<boolean> {
     const { group: id, member, timeoutMs } = this.#config;
     const { call } = this.#attempt(this.#deadline, timeoutMs);
-    const { members } = await this.#connection.lookUp({ kind: "group", id, waitMs: 0 }, call);
+    const { members } = await this.#connection.lookUp({ kind: "group", id, waitMs: 0, brief: false }, call);
     return members.some(({ name, session }) => name === member && session !== this.#session);
   }
 

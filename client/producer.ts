@@ -16,7 +16,7 @@ import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
-import { recordBytes, sealBatch, toRecord, type RecordInput } from "./record-input.ts";
+import { heldBytes, sealBatch, toRecord, type RecordInput } from "./record-input.ts";
 
 /** A producer's complete configuration; `stream.ts` fills it from what the caller gave. */
 export type ProducerConfig = {
@@ -167,7 +167,7 @@ export class Producer {
 
   #hold(record: StreamRecord, options: CallOptions, resolve: Held["resolve"], reject: Held["reject"]): void {
     this.#checkOpen();
-    const bytes = recordBytes(record);
+    const bytes = heldBytes(record);
     // `ready()` promised room for a record of any size: one may pass the bound, none may start beyond it.
     if (!this.#hasRoom(1)) throw new TidemarkError("buffer-full");
     const held: Held = { record, bytes, resolve, reject };

@@ -5,7 +5,8 @@ import { utf8 } from "../src/lib/bytes.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
 import { BATCH_HEADER_LENGTH, type BatchRef } from "../src/record/batch.ts";
 import { encodeBatch } from "../src/record/batch-codec.ts";
-import type { RecordHeader, StreamRecord } from "../src/record/record.ts";
+import { recordBytes, sizeFault } from "../src/record/record-size.ts";
+import { isTimestamp, type RecordHeader, type StreamRecord, TIMESTAMP_MAX_MS } from "../src/record/record.ts";
 import { TidemarkError } from "./error.ts";
 import { CLIENT_LIMITS, RECORD_OVERHEAD_BYTES } from "./limits.ts";
 
@@ -17,7 +18,7 @@ type RecordAttributes = {
   readonly key?: BytesInput;
   /** Names may repeat in the array form; order is kept. */
   readonly headers?: Readonly<Record<string, BytesInput>> | readonly (readonly [name: string, value: BytesInput])[];
-  /** Event time, milliseconds since the Unix epoch. Absent: the log's time when it is appended. */
+  /** Event time, milliseconds since the Unix epoch; before it negative. Absent: the log's time when it is appended. */
   readonly timestamp?: number | Date;
 };
 
@@ -34,7 +35,7 @@ export function isMany(records: RecordInput | readonly RecordInput[]): records i
 /** Throws `invalid-argument` for anything else. */
 export function toBytes(input: BytesInput): Uint8Array {
   const given: unknown = input;
-  if (typeof given === "string") return utf8(given);
+  if (typeof given === "string") return wellFormed(given);
   if (given instanceof Uint8Array) return given;
   throw new TidemarkError(
     "invalid-argument",
@@ -44,18 +45,21 @@ export function toBytes(input: BytesInput): Uint8Array {
 
 /** Throws `invalid-argument` for what cannot be a record, and `record-too-large`. */
 export function toRecord(input: RecordInput): StreamRecord {
+  const given: unknown = input;
+  if (typeof given !== "string" && (typeof given !== "object" || given === null))
+    throw new TidemarkError("invalid-argument", "a record is text, a Uint8Array, or an object with `value` or `json`");
   const record =
     typeof input === "string" || input instanceof Uint8Array ? { value: toBytes(input) } : fromObject(input);
-  if (recordBytes(record) > CLIENT_LIMITS.recordBytesMax) {
-    throw new TidemarkError("record-too-large", `a record holds at most ${CLIENT_LIMITS.recordBytesMax} bytes`);
-  }
+  const fault = sizeFault(recordBytes(record), record.headers?.length ?? 0, CLIENT_LIMITS.recordBytesMax);
+  if (fault !== undefined) throw new TidemarkError("record-too-large", fault);
   return record;
 }
 
 function fromObject(input: Exclude<RecordInput, BytesInput>): StreamRecord {
   const timestamp = input.timestamp instanceof Date ? input.timestamp.getTime() : input.timestamp;
-  if (timestamp !== undefined && !Number.isSafeInteger(timestamp)) {
-    throw new TidemarkError("invalid-argument", "a record's timestamp is a whole number of milliseconds");
+  if (timestamp !== undefined && !isTimestamp(timestamp)) {
+    const range = `from -${TIMESTAMP_MAX_MS} to ${TIMESTAMP_MAX_MS}`;
+    throw new TidemarkError("invalid-argument", `a record's timestamp is a whole number of milliseconds ${range}`);
   }
   const headers = input.headers === undefined ? undefined : toHeaders(input.headers);
   return {
@@ -68,14 +72,25 @@ function fromObject(input: Exclude<RecordInput, BytesInput>): StreamRecord {
 
 function valueBytes(value: unknown): Uint8Array | null {
   if (value === null || value instanceof Uint8Array) return value;
-  if (typeof value === "string") return utf8(value);
+  if (typeof value === "string") return wellFormed(value);
   throw new TidemarkError("invalid-argument", "a record's value is text, bytes or null; use `json` for anything else");
 }
 
 function jsonBytes(value: unknown): Uint8Array {
-  const text: string | undefined = JSON.stringify(value);
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch (cause) {
+    throw new TidemarkError("invalid-argument", `this value has no JSON form: ${(cause as Error).message}`, { cause });
+  }
   if (text === undefined) throw new TidemarkError("invalid-argument", "this value has no JSON form");
   return utf8(text);
+}
+
+/** Half a surrogate pair has no UTF-8, and would silently be stored as something else (W4). */
+function wellFormed(text: string): Uint8Array {
+  if (text.isWellFormed()) return utf8(text);
+  throw new TidemarkError("invalid-argument", "a text is not well-formed Unicode: send its bytes");
 }
 
 function toHeaders(headers: NonNullable<RecordAttributes["headers"]>): RecordHeader[] {
@@ -84,15 +99,15 @@ function toHeaders(headers: NonNullable<RecordAttributes["headers"]>): RecordHea
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== "string") {
       throw new TidemarkError("invalid-argument", "a record's headers are an object, or pairs of a name and a value");
     }
+    if (!pair[0].isWellFormed())
+      throw new TidemarkError("invalid-argument", "the name of a header is not well-formed Unicode");
     return [pair[0], toBytes(pair[1] as BytesInput)] as const;
   });
 }
 
-/** What a record counts for in every bound. */
-export function recordBytes(record: StreamRecord): number {
-  let bytes = RECORD_OVERHEAD_BYTES + (record.key?.length ?? 0) + (record.value?.length ?? 0);
-  for (const [name, value] of record.headers ?? []) bytes += name.length + value.length + RECORD_OVERHEAD_BYTES;
-  return bytes;
+/** What a record counts for in buffers and batches. */
+export function heldBytes(record: StreamRecord): number {
+  return recordBytes(record) + RECORD_OVERHEAD_BYTES * (1 + (record.headers?.length ?? 0));
 }
 
 /** Encodes records as one batch; its checksum is made here, once. */

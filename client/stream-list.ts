@@ -1,4 +1,6 @@
 /** Listing streams: page after page, as the loop takes them. One page is held at a time. */
+import { utf8 } from "../src/lib/bytes.ts";
+import { WIRE_LIMITS } from "../src/wire/limits.ts";
 import type { StreamListResponse } from "../src/wire/look-up.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./deadline.ts";
@@ -25,6 +27,7 @@ export async function* listStreams(
 ): AsyncGenerator<StreamInfo, void, undefined> {
   const { prefix = "", limit = Number.POSITIVE_INFINITY } = options;
   if (!(limit >= 0)) throw new TidemarkError("invalid-argument", "`limit` is a number from 0");
+  for (const part of [prefix, options.after ?? ""]) checkPart(part);
   let left = limit;
   let after: string | undefined = options.after ?? "";
   while (after !== undefined && left > 0) {
@@ -42,4 +45,13 @@ export async function* listStreams(
     }
     after = next;
   }
+}
+
+/** Need not be a whole name (W120). */
+function checkPart(text: string): void {
+  if (!text.isWellFormed() || utf8(text).length > WIRE_LIMITS.nameBytesMax)
+    throw new TidemarkError(
+      "invalid-argument",
+      `\`prefix\` and \`after\` are well-formed texts of at most ${WIRE_LIMITS.nameBytesMax} bytes`,
+    );
 }

@@ -80,7 +80,10 @@ export type ReadOptions = CallOptions & {
   readonly after?: Place;
   /** What may be fetched ahead of the loop. Default 4 MiB. */
   readonly prefetchBytes?: number;
-  /** Told of records that are gone, before what follows them. Without it such a gap ends the reading: `offset-trimmed`. */
+  /**
+   * Told of records that are gone, before what follows them. Without it, one that retention or a trim made ends the
+   * reading, as `offset-trimmed`; what compaction removed is passed over.
+   */
   readonly onGap?: (gap: Gap) => void;
 };
 
@@ -120,7 +123,7 @@ export class Stream {
       {
         batch: sealBatch(inputs.map(toRecord), this.#zstd),
         close,
-        ...(expectedOffset !== undefined && { expectedOffset }),
+        ...(expectedOffset !== undefined && { expectedOffset: toOffset(expectedOffset) }),
       },
       { ...(signal !== undefined && { signal }), ...(timeout !== undefined && { timeout }) },
     );
@@ -259,9 +262,13 @@ function toExpiry(options: CreateOptions): Expiry | undefined {
   if (options.ttlSeconds !== undefined && options.expiresAt !== undefined) {
     throw new TidemarkError("invalid-argument", "give `ttlSeconds` or `expiresAt`, not both");
   }
-  if (options.ttlSeconds !== undefined) return { kind: "sliding", ttlSeconds: options.ttlSeconds };
-  if (options.expiresAt !== undefined) return { kind: "absolute", atMs: options.expiresAt.getTime() };
-  return undefined;
+  const { ttlSeconds, expiresAt } = options;
+  if (ttlSeconds !== undefined) {
+    if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1)
+      throw new TidemarkError("invalid-argument", "`ttlSeconds` is a whole number from 1");
+    return { kind: "sliding", ttlSeconds };
+  }
+  return expiresAt === undefined ? undefined : { kind: "absolute", atMs: toMilliseconds(expiresAt) };
 }
 
 export function toAppended(result: AppendedResult, count: number): Appended {
@@ -298,12 +305,13 @@ export function toMilliseconds(time: Date | number): number {
   throw new TidemarkError("invalid-argument", "a time is a Date, or whole milliseconds since 1970");
 }
 
+export function toOffset(offset: number): Offset {
+  if (Number.isSafeInteger(offset) && offset >= 0) return offset;
+  throw new TidemarkError("malformed-offset", "an offset is a whole number from 0");
+}
+
 export function toPlace(place: Place): { readonly offset: Offset; readonly incarnation: Incarnation | undefined } {
-  if (typeof place === "number") {
-    if (!Number.isSafeInteger(place) || place < 0)
-      throw new TidemarkError("malformed-offset", "an offset is a whole number from 0");
-    return { offset: place, incarnation: undefined };
-  }
+  if (typeof place === "number") return { offset: toOffset(place), incarnation: undefined };
   const token = parseOffset(place);
   if (!token.ok) throw new TidemarkError("malformed-offset", `"${place}" is neither an offset nor a token`);
   // All zeros means the start, of any stream.

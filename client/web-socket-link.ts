@@ -118,7 +118,9 @@ export class WebSocketLink {
     this.#check = this.#clock.schedule(CLIENT_LIMITS.pingAfterMs / 2, () => {
       const { silentMs } = this;
       if (silentMs >= CLIENT_LIMITS.pingAfterMs + CLIENT_LIMITS.attemptTimeoutMs) {
-        this.close(new TidemarkError("connection-lost", `nothing was heard from the server for ${silentMs} ms`));
+        this.close(
+          new TidemarkError("connection-lost", `nothing was heard from the server for ${Math.round(silentMs)} ms`),
+        );
         return;
       }
       if (silentMs >= CLIENT_LIMITS.pingAfterMs) this.send(encodeSocketRequest({ kind: "ping" }, PING_ID));

@@ -6,7 +6,7 @@
 import type { Timer } from "../src/ports/clock.ts";
 import type { FollowRequest } from "../src/wire/follow-frames.ts";
 import type { Frame } from "../src/wire/frame.ts";
-import { encodeRequest, type Request } from "../src/wire/request.ts";
+import type { Request } from "../src/wire/request.ts";
 import { decodeResponse, type Response } from "../src/wire/response.ts";
 import {
   decodeSocketResponse,
@@ -16,6 +16,7 @@ import {
   type SubscribeRequest,
 } from "../src/wire/socket-frames.ts";
 import { Backoff } from "./backoff.ts";
+import { boundedFrame } from "./bounded-frame.ts";
 import type { CallSignal } from "./call-signal.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
@@ -77,7 +78,7 @@ export class WebSocketTransport implements Transport {
     if (this.#closing.signal.aborted) return Promise.reject(new TidemarkError("client-closed"));
     if (signal.aborted) return Promise.reject(asTidemarkError(signal.reason));
     const requestId = this.#takeId();
-    const frame = encodeRequest(request, requestId);
+    const frame = boundedFrame(request, requestId);
     const isQuery = request.kind !== "command";
     if (!this.#hasRoom(frame.length, isQuery))
       return Promise.reject(new TidemarkError("overloaded", "too much waits for the connection"));

@@ -3,8 +3,9 @@
  * was appended, which is also what a failure has to tell.
  */
 import type { StreamRecord } from "../../src/record/record.ts";
-import { asTidemarkError, TidemarkError } from "../error.ts";
+import { asTidemarkError, type TidemarkError } from "../error.ts";
 import type { Producer } from "../producer.ts";
+import { PartialFailure } from "./failure.ts";
 import type { Io } from "./io.ts";
 import { counted, jsonLine } from "./output.ts";
 import { ProgressBar } from "./progress-bar.ts";
@@ -60,20 +61,27 @@ export class AppendJob {
     this.#bar.clear();
   }
 
-  describeFailure(error: TidemarkError): TidemarkError {
+  /** Those that are durable. */
+  get records(): number {
+    return this.#records;
+  }
+
+  describeFailure(stream: string, error: TidemarkError): TidemarkError {
     const before = this.#records === 0 ? "nothing was appended" : `${this.#range()} before this`;
-    const doubt = error.outcome === "unknown" ? "; it is not known whether those under way were" : "";
-    return new TidemarkError(error.code, `${error.message}; ${before}${doubt}`, {
-      outcome: error.outcome,
-      cause: error,
-    });
+    const doubt =
+      this.#records === 0 ? "it is not known whether anything was appended" : `${before}; perhaps more after it`;
+    const done = error.outcome === "unknown" ? doubt : before;
+    return new PartialFailure(error, `${error.message}; ${done}`, { appended: this.#account(stream) });
   }
 
   report(stream: string, output: OutputFormat): string {
-    if (output === "text") return `${this.#range()} to ${stream}\n`;
+    return output === "text" ? `${this.#range()} to ${stream}\n` : jsonLine(this.#account(stream));
+  }
+
+  #account(stream: string): object {
     const firstOffset = this.#firstOffset ?? null;
     const lastOffset = this.#lastOffset ?? null;
-    return jsonLine({ stream, records: this.#records, firstOffset, lastOffset });
+    return { stream, records: this.#records, firstOffset, lastOffset };
   }
 
   #range(): string {

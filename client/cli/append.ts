@@ -84,12 +84,14 @@ async function append(io: Io, name: string, files: readonly string[], options: A
   try {
     for (const source of sources) await appendSource(io, job, source, input, options);
     await job.finish();
+    // Nothing has asked the server yet; that there is no such stream is to be heard all the same.
+    if (job.records === 0 && !io.interrupted.aborted) await stream.describe({ signal: io.interrupted });
   } catch (thrown) {
     failure = await job.settle(thrown);
   }
   job.clearBar();
-  if (failure === undefined || options.output === "json") await write(io.stdout, job.report(name, options.output));
-  if (failure !== undefined) throw job.describeFailure(failure);
+  if (failure !== undefined) throw job.describeFailure(name, failure);
+  await write(io.stdout, job.report(name, options.output));
   return io.interrupted.aborted ? EXIT.interrupted : EXIT.ok;
 }
 

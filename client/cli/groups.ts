@@ -6,7 +6,7 @@ import { deleteCommand } from "./groups/delete.ts";
 import { lagCommand } from "./groups/lag.ts";
 import { listCommand } from "./groups/list.ts";
 import { resetCommand } from "./groups/reset.ts";
-import { ackCommand, nackCommand } from "./groups/settle.ts";
+import { ackCommand, nackCommand, releaseCommand } from "./groups/settle.ts";
 import { showCommand } from "./groups/show.ts";
 import { takeCommand } from "./groups/take.ts";
 import type { Io } from "./io.ts";
@@ -23,6 +23,7 @@ const VERBS: readonly Verb[] = [
   takeCommand,
   ackCommand,
   nackCommand,
+  releaseCommand,
 ];
 
 export function groupsCommand(io: Io, onDone: (exitCode: number) => void): Command {

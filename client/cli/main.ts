@@ -6,6 +6,7 @@ import { CommanderError } from "commander";
 import { asErrorCode, errorTitle, TidemarkError } from "../error.ts";
 import { ERRORS } from "../../src/wire/errors.ts";
 import { EXIT, exitCodeOf } from "./exit-codes.ts";
+import { PartialFailure } from "./failure.ts";
 import { OutputClosedError, processIo, type Io } from "./io.ts";
 import { nodeObjection } from "./node-version.ts";
 import { jsonLine, visible } from "./output.ts";
@@ -78,6 +79,7 @@ function report(io: Io, error: TidemarkError, json: boolean): void {
     code,
     retryable,
     outcome,
+    ...(error instanceof PartialFailure && error.account),
   };
   io.stderr.write(jsonLine({ error: problem }));
 }

@@ -69,7 +69,7 @@ async function addAppend(transaction: Transaction, fields: Fields, where: string
   const close = fields["close"] !== undefined && boolean(fields, "close", where);
   const written = fields["records"] === undefined ? [] : list(fields["records"], `${where}: records`);
   if (written.length === 0) {
-    if (!close) throw wrong(where, "has no records to append");
+    if (!close) throw new TidemarkError("empty-body", `${where} has no records to append`);
     if (fields["expectedOffset"] !== undefined) throw wrong(where, "has no records for its expectedOffset");
     transaction.close(stream);
     return;

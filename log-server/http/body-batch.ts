@@ -1,6 +1,7 @@
 /** Makes a plain body into the batch that is stored: one record per message in JSON mode, else one for the body. */
 import { encodeBatch } from "../../src/record/batch-codec.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
+import { sizeFault } from "../../src/record/record-size.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import { isJson } from "./content-type.ts";
 import { HttpError } from "./http-error.ts";
@@ -23,11 +24,7 @@ export function batchOf(records: readonly StreamRecord[]): BatchRef {
 }
 
 function checked(value: Uint8Array, limits: HttpLimits): Uint8Array {
-  if (value.length > limits.recordBytesMax) {
-    throw new HttpError(
-      "record-too-large",
-      `a record has ${value.length} bytes; at most ${limits.recordBytesMax} are allowed`,
-    );
-  }
+  const fault = sizeFault(value.length, 0, limits.recordBytesMax);
+  if (fault !== undefined) throw new HttpError("record-too-large", fault);
   return value;
 }

@@ -3,9 +3,12 @@
  * on. Type, subtype and parameter names are lower-cased, parameters sorted; `charset` values are lower-cased, too.
  */
 
+import { HttpError } from "./http-error.ts";
 import { memoized } from "./memo.ts";
 
 export const JSON_CONTENT_TYPE = "application/json";
+/** A value a line. The first is the one that answers have. */
+export const NDJSON_CONTENT_TYPES = ["application/x-ndjson", "application/ndjson", "application/jsonl"] as const;
 export const DEFAULT_CONTENT_TYPE = "application/octet-stream";
 
 /** Printable ASCII only: content types are repeated in headers. */
@@ -39,6 +42,16 @@ export function mediaType(contentType: string): string {
   const end = contentType.indexOf(";");
   return end < 0 ? contentType : contentType.slice(0, end);
 }
+
+/** Refuses JSON in another encoding than UTF-8, which is all it is ever read as (RFC 8259, section 8.1). */
+export function checkJsonEncoding(contentType: string): void {
+  const other = contentType.split("; ").find((part) => part.startsWith("charset=") && !UTF_8.test(part));
+  if (other === undefined || !HOLDS_JSON.has(mediaType(contentType))) return;
+  throw new HttpError("unsupported-media-type", `JSON is in UTF-8 here, not ${other}`);
+}
+
+const UTF_8 = /^charset="?utf-?8"?$/i;
+const HOLDS_JSON: ReadonlySet<string> = new Set([JSON_CONTENT_TYPE, ...NDJSON_CONTENT_TYPES]);
 
 /** One record per message, and answers are arrays of them (section 9.1). */
 export function isJson(contentType: string): boolean {

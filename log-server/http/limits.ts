@@ -1,6 +1,7 @@
 /** Every bound of the HTTP faces (I15). Sizes in bytes, times in milliseconds. */
 
 import { BATCH_RECORDS_MAX } from "../../src/record/batch.ts";
+import { RECORD_LIMITS } from "../../src/record/limits.ts";
 
 export type HttpLimits = {
   /** Open connections; the kernel refuses more. */
@@ -94,7 +95,7 @@ export const HTTP_LIMITS: HttpLimits = {
   bodyBytesMax: 17 * 1024 * 1024,
   bodiesBytesMax: 256 * 1024 * 1024,
   discardedBodyBytesMax: 64 * 1024 * 1024,
-  recordBytesMax: 8 * 1024 * 1024,
+  recordBytesMax: RECORD_LIMITS.recordBytesMax,
   recordsPerBatchMax: BATCH_RECORDS_MAX,
   rawBatchBytesMax: 64 * 1024 * 1024,
 

@@ -7,13 +7,15 @@ import { HttpError } from "./http-error.ts";
 
 export type Place = { readonly offset: Offset; readonly incarnation?: Incarnation };
 
+const WHAT_PLACES_ARE = "a place is an offset from 0 on, or a token that this service gave";
+
 /** An offset, or a token; of the incarnation 0 it means any stream. */
 export function parsePlace(written: string | number): Place {
   if (typeof written === "number") return { offset: written };
   const plain = parseInteger(written);
   if (plain !== undefined) return { offset: plain };
   const token = parseOffset(written);
-  if (!token.ok) throw new HttpError("malformed-offset", "a place is an offset, or a token that this service gave");
+  if (!token.ok) throw new HttpError("malformed-offset", WHAT_PLACES_ARE);
   const { incarnation, offset } = token.value;
   return incarnation === 0 ? { offset } : { incarnation, offset };
 }

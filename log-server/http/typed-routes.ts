@@ -21,7 +21,7 @@ import { Compile } from "typebox/compile";
 import { text } from "../../src/lib/bytes.ts";
 import { parseExactJson } from "../../src/record/exact-json.ts";
 import { bodyOf } from "./body.ts";
-import { JSON_CONTENT_TYPE, mediaType, normalizeContentType } from "./content-type.ts";
+import { checkJsonEncoding, JSON_CONTENT_TYPE, mediaType, normalizeContentType } from "./content-type.ts";
 import { parseInteger } from "./header-values.ts";
 import { HttpError } from "./http-error.ts";
 
@@ -33,12 +33,17 @@ export type TypedServer = FastifyInstance<
   TypeBoxTypeProvider
 >;
 
+/** Printable ASCII, as everywhere in a URL (W10). */
+const QUERY_CHARACTERS = /^[!-~]*$/;
+
 export function registerTyped(server: FastifyInstance, routes: (server: TypedServer) => void): void {
   server.register((scope, _options, done) => {
     scope.setValidatorCompiler(compile);
     // Answers are written by hand; their schemas are for `/openapi.json`.
     scope.setSerializerCompiler(() => JSON.stringify);
     scope.addHook("preValidation", (request, _reply, done) => {
+      if (!isReadable(request.raw.url ?? ""))
+        return done(new HttpError("malformed-url", "the query is not percent-encoded UTF-8"));
       if (request.routeOptions.schema?.body === undefined) return done();
       const bytes = bodyOf(request);
       try {
@@ -54,6 +59,21 @@ export function registerTyped(server: FastifyInstance, routes: (server: TypedSer
   });
 }
 
+/** Whether a query means one text only: the router takes what it cannot decode for the text itself. */
+function isReadable(url: string): boolean {
+  const start = url.indexOf("?");
+  if (start < 0) return true;
+  const query = url.slice(start);
+  if (!QUERY_CHARACTERS.test(query)) return false;
+  if (!query.includes("%")) return true;
+  try {
+    decodeURIComponent(query);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A body that is JSON, as its sender must say; no body stands for one without members. */
 function jsonBody(request: FastifyRequest): unknown {
   const bytes = bodyOf(request);
@@ -61,6 +81,7 @@ function jsonBody(request: FastifyRequest): unknown {
   const contentType = normalizeContentType(request.raw.headers["content-type"] ?? "");
   if (contentType === undefined || mediaType(contentType) !== JSON_CONTENT_TYPE)
     throw new HttpError("unsupported-media-type", `a body is sent here as ${JSON_CONTENT_TYPE}`);
+  checkJsonEncoding(contentType);
   return parseJson(bytes);
 }
 

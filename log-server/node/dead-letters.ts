@@ -1,5 +1,5 @@
 /**
- * Moves dead records of queues into their dead-letter streams (the leader's work: with one voter, this node's). The
+ * Moves dead records of queues into their dead-letter streams (the leader's work). The
  * state says which are dead; each is read from the log, and one command appends it there and settles it here, so it is
  * in the dead-letter stream exactly once, whatever happens between (I8, I9). It looks whenever something was applied.
  */
@@ -7,7 +7,7 @@ import { utf8 } from "../../src/lib/bytes.ts";
 import type { Timer } from "../../src/ports/clock.ts";
 import { decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
-import { formatOffset } from "../../src/record/offset.ts";
+import { formatOffset, type Offset } from "../../src/record/offset.ts";
 import type { RecordHeader, StreamRecord } from "../../src/record/record.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { DeadRecord } from "../streams/group-views.ts";
@@ -39,6 +39,7 @@ export class DeadLetters {
   #working: Promise<void> | undefined;
   #resting: Timer | undefined;
   #stopped = false;
+  #paused = false;
   /** Why the last round stopped, so that it is told once and not every time. */
   #told: string | undefined;
 
@@ -52,9 +53,20 @@ export class DeadLetters {
     this.#propose = propose;
   }
 
+  /** This node leads. */
+  resume(): void {
+    this.#paused = false;
+    this.look();
+  }
+
+  /** This node leads no more. */
+  pause(): void {
+    this.#paused = true;
+  }
+
   /** Something was applied. */
   look(): void {
-    if (this.#stopped || this.#working !== undefined || this.#resting !== undefined) return;
+    if (this.#paused || this.#stopped || this.#working !== undefined || this.#resting !== undefined) return;
     if (!this.#parts.machine.hasDeadRecords) return;
     this.#working = this.#work()
       .then((failure) => this.#rest(failure))
@@ -72,26 +84,30 @@ export class DeadLetters {
     await this.#working;
   }
 
-  /** Until all are moved, but for those of groups that something is in the way of. What; undefined: nothing. */
+  /** Until all are moved, but for those of groups that something is in the way of, or that are damaged. What; undefined: nothing. */
   async #work(): Promise<string | undefined> {
     const { machine, limits } = this.#parts;
     const failures = new Map<string, string>();
+    const passed = new Passed();
     for (;;) {
-      const dead = machine.deadRecords(limits.deadLettersPerStream).filter(({ group }) => !failures.has(group));
-      if (dead.length === 0 || this.#stopped) return [...failures.values()][0];
+      const dead = machine
+        .deadRecords(limits.deadLettersPerStream, (group, streamId) => passed.end(group, streamId))
+        .filter(({ group }) => !failures.has(group));
+      if (dead.length === 0 || this.#stopped || this.#paused) return [...failures.values()][0] ?? passed.reason;
       for (let place = 0; place < dead.length && !this.#stopped; place += limits.deadLettersTogether) {
         const together = dead.slice(place, place + limits.deadLettersTogether);
         const outcomes = await Promise.all(together.map((record) => this.#tryToMove(record)));
         outcomes.forEach((failure, which) => {
-          const { group } = together[which] as DeadRecord;
-          if (failure !== undefined && !failures.has(group)) failures.set(group, failure);
+          const record = together[which] as DeadRecord;
+          if (failure instanceof Unreadable) passed.add(record, failure);
+          else if (failure !== undefined && !failures.has(record.group)) failures.set(record.group, failure);
         });
       }
     }
   }
 
   /** Never throws: one that fails must not leave the others unwatched. */
-  async #tryToMove(dead: DeadRecord): Promise<string | undefined> {
+  async #tryToMove(dead: DeadRecord): Promise<Failure | undefined> {
     try {
       return await this.#move(dead);
     } catch (error) {
@@ -99,7 +115,7 @@ export class DeadLetters {
     }
   }
 
-  async #move(dead: DeadRecord): Promise<string | undefined> {
+  async #move(dead: DeadRecord): Promise<Failure | undefined> {
     const { machine, limits } = this.#parts;
     const { group: id, stream, incarnation, offset, generation } = dead;
     // Only so that nothing is put into the log that would surely be refused (I9).
@@ -107,7 +123,7 @@ export class DeadLetters {
     if (target === undefined || target.deleted || target.closed)
       return `the dead-letter stream "${dead.deadLetter}" of the group "${id}" is not there, or closed`;
     const read = await this.#read(dead);
-    if (typeof read === "string") return read;
+    if (typeof read === "string" || read instanceof Unreadable) return read;
     let batch = read && batchOf(dead, read.record, read.logTime);
     if (read !== undefined && batch !== undefined && batch.length > limits.batchBytesMax) {
       batch = batchOf(dead, "it is too large", read.logTime);
@@ -125,13 +141,17 @@ export class DeadLetters {
     return result.kind === "rejected" && result.code !== "fenced" ? result.message : undefined;
   }
 
-  /** A text: it cannot be read now. Undefined: it is gone for good. */
-  async #read({ streamId, offset }: DeadRecord): Promise<Found | string | undefined> {
+  /** A failure: it cannot be read now. Undefined: it is gone for good. */
+  async #read({ streamId, offset }: DeadRecord): Promise<Found | Failure | undefined> {
     const { machine, limits, zstd } = this.#parts;
     const stream = machine.streamById(streamId);
     if (stream === undefined) return undefined;
     const read = await this.#reader.read(stream, offset, { maxBytes: 1, to: offset + 1 });
-    if (!read.ok) return read.error.code === "offset-trimmed" ? undefined : read.error.message;
+    if (!read.ok) {
+      const { code, message } = read.error;
+      if (code === "offset-trimmed") return undefined;
+      return code === "damaged" ? new Unreadable(message) : message;
+    }
     const [batch] = read.value.batches;
     if (batch === undefined) return undefined;
     const decoded = decodeBatch(batch.bytes, {
@@ -156,6 +176,35 @@ export class DeadLetters {
       this.#resting = undefined;
       this.look();
     });
+  }
+}
+
+/** Of one record: others of its group may be moved all the same. */
+class Unreadable {
+  readonly reason: string;
+
+  constructor(reason: string) {
+    this.reason = reason;
+  }
+}
+
+/** A text: something is in the way of the whole group. */
+type Failure = string | Unreadable;
+
+/** Where one round goes on in each stream: behind the records that it could not read. */
+class Passed {
+  /** Why, of the first. */
+  reason: string | undefined;
+  readonly #ends = new Map<string, Offset>();
+
+  end(group: string, streamId: number): Offset {
+    return this.#ends.get(`${streamId} ${group}`) ?? 0;
+  }
+
+  /** In order of offsets; those before it were moved, or could not be read either. */
+  add({ group, streamId, offset }: DeadRecord, { reason }: Unreadable): void {
+    this.reason ??= reason;
+    this.#ends.set(`${streamId} ${group}`, offset + 1);
   }
 }
 

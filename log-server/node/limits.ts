@@ -49,6 +49,19 @@ export type NodeLimits = {
   /** How long reads' refreshes of sliding expiry are collected before they are proposed together. */
   readonly touchDelayMs: number;
   readonly touchesMax: number;
+  /**
+   * One step of Raft's time; with one voter none is counted. A leader is heard every `heartbeatTicks`, and missed after
+   * `electionTicks` to twice as many.
+   */
+  readonly tickMs: number;
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  /** What a leader had proposed when it lost that office is given up after this, if it is not seen committed. */
+  readonly unsettledMsMax: number;
+  /** A read at a follower waits so long for the leader's clock to reach what is due by its own. */
+  readonly dueElsewhereMsMax: number;
+  /** A node that stops waits so long for what is under way, and for another to lead. */
+  readonly stopWaitMsMax: number;
   /** How often retention is looked at, and free disk space. */
   readonly housekeepingEveryMs: number;
   /** With less free space than this, commands that need more are refused as `disk-full`. */
@@ -112,6 +125,14 @@ export const NODE_LIMITS: NodeLimits = {
   snapshotEveryBytes: 256 * 1024 * 1024,
   touchDelayMs: 100,
   touchesMax: 10_000,
+  // A collection of garbage, or a disk that hesitates, stops a process for some 100 ms now and then: that must not cost
+  // an election. Five to ten heartbeats may get lost before one begins.
+  tickMs: 50,
+  electionTicks: 20,
+  heartbeatTicks: 2,
+  unsettledMsMax: 10_000,
+  dueElsewhereMsMax: 1_000,
+  stopWaitMsMax: 5_000,
   housekeepingEveryMs: 5_000,
   lowWaterBytes: 256 * 1024 * 1024,
   stalledRetryMs: 500,

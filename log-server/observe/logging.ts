@@ -23,9 +23,11 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "insecure": "warn",
   "log-cut": "warn",
   "node-failed": "fatal",
+  "peer-message-refused": "warn",
   "recovery-progress": "debug",
   "snapshot-damaged": "warn",
   "snapshot-gap": "error",
+  "snapshot-not-sent": "warn",
 };
 
 const TEXT_MAX = 500;

@@ -39,9 +39,20 @@ export class GroupTable {
     return this.#sorted.length;
   }
 
-  /** Records that may still be given out for the first time, over all queues. */
-  get outstandingRoom(): number {
-    return this.#limits.groupOutstandingMax - this.#outstanding;
+  /** Whether more may be given out for the first time than what each group is assured of. */
+  get hasSharedRoom(): boolean {
+    return this.#outstanding < this.#limits.groupOutstandingMax;
+  }
+
+  /** Records that a group may still give out for the first time, over all its streams. */
+  roomOf({ outstanding }: Group): number {
+    const { groupOutstandingMax, groupOutstandingAssured } = this.#limits;
+    return Math.max(groupOutstandingMax - this.#outstanding, groupOutstandingAssured - outstanding);
+  }
+
+  /** Others have made room: whoever had none, and has something to give, may go on. */
+  roomMade(step: Step): void {
+    for (const group of this.#sorted) if (group.ready.length > 0) step.groupsReady.add(group.id);
   }
 
   /** Over all groups. */
@@ -218,8 +229,7 @@ export class GroupTable {
   /** Puts a queue where it is found by what it has: idle or not, dead records, leases that end. */
   index(queue: GroupQueue): void {
     const { stream, records } = queue;
-    this.#outstanding += records.count - queue.counted;
-    queue.counted = records.count;
+    this.#count(queue, records.count);
     if (records.countOf("dead") > 0) this.#withDead.add(queue);
     else this.#withDead.delete(queue);
     const endsMs = firstEnd(queue);
@@ -235,9 +245,14 @@ export class GroupTable {
     this.#list(queue);
   }
 
+  #count(queue: GroupQueue, records: number): void {
+    this.#outstanding += records - queue.counted;
+    queue.group.outstanding += records - queue.counted;
+    queue.counted = records;
+  }
+
   #unindex(queue: GroupQueue): void {
-    this.#outstanding -= queue.counted;
-    queue.counted = 0;
+    this.#count(queue, 0);
     this.#withDead.delete(queue);
     this.leases.cancel(queue.deadline);
     notIdle(queue);

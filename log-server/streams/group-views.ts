@@ -10,19 +10,24 @@ import type { GroupQueue } from "./group-queue.ts";
 /** How far a group is in a stream; where in the log that is, in time, is for who reads the log. */
 export type GroupStreamView = Omit<GroupStream, "lagMs"> & { readonly streamId: number };
 
-export type GroupView = GroupTotals & {
+/** What is known of a group without a look at its members and streams, which may be many. */
+export type GroupOutline = {
   readonly config: GroupConfig;
   readonly createdAtMs: number;
   readonly deadLettered: number;
   readonly dropped: number;
   readonly unlinked: number;
-  readonly memberCount: number;
-  readonly streamCount: number;
-  /** By name. Taken when called. */
-  readonly members: () => readonly GroupMember[];
-  /** By name. Taken when called. */
-  readonly streams: () => readonly GroupStreamView[];
 };
+
+export type GroupView = GroupTotals &
+  GroupOutline & {
+    readonly memberCount: number;
+    readonly streamCount: number;
+    /** By name. Taken when called. */
+    readonly members: () => readonly GroupMember[];
+    /** By name. Taken when called. */
+    readonly streams: () => readonly GroupStreamView[];
+  };
 
 /** A record that has had all its attempts, and is to go to the dead-letter stream. */
 export type DeadRecord = {
@@ -37,14 +42,14 @@ export type DeadRecord = {
   readonly reason: string;
 };
 
+export function outlineOfGroup({ config, createdAtMs, deadLettered, dropped, unlinked }: Group): GroupOutline {
+  return { config, createdAtMs, deadLettered, dropped, unlinked };
+}
+
 export function viewOfGroup(group: Group): GroupView {
-  const { config, createdAtMs, deadLettered, dropped, unlinked } = group;
+  const { config } = group;
   return {
-    config,
-    createdAtMs,
-    deadLettered,
-    dropped,
-    unlinked,
+    ...outlineOfGroup(group),
     memberCount: config.mode.kind === "queue" ? holders(group).length : group.members.size,
     streamCount: group.links.size,
     ...addTotals({ lag: 0, inFlight: 0, resting: 0, dead: 0 }, group.links.values()),
@@ -122,12 +127,16 @@ function holders(group: Group): readonly GroupMember[] {
     .map(([name, { untilMs, holds }]) => ({ name, session: 0, untilMs, holds }));
 }
 
-/** In order of offsets, at most `max`. */
-export function deadIn({ group, stream, records }: GroupQueue, max: number): readonly DeadRecord[] {
+/** From this offset on, in order of offsets, at most `max`. */
+export function deadIn(
+  { group, stream, records, next }: GroupQueue,
+  start: Offset,
+  max: number,
+): readonly DeadRecord[] {
   const { deadLetter } = group;
   const dead: DeadRecord[] = [];
   if (deadLetter === undefined) return dead;
-  for (const { from, to, state } of records.all) {
+  for (const { from, to, state } of records.within(start, next)) {
     if (state.kind !== "dead") continue;
     for (let offset = from; offset < to; offset += 1) {
       if (dead.length >= max) return dead;

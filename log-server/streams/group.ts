@@ -21,7 +21,7 @@ export class Group extends RowOwner {
   /** Records that went to the dead-letter stream, and those that died and went nowhere. */
   deadLettered = 0;
   dropped = 0;
-  /** Streams that it should follow and that found no place. */
+  /** Streams that found no place when they were made, and that it does not follow. */
   unlinked = 0;
   /** Id of the stream that the last take ended with: the next one begins behind it. */
   turn = 0;
@@ -34,6 +34,8 @@ export class Group extends RowOwner {
   readonly links = new Map<Stream, GroupLink>();
   /** Those of a queue that may have something for a take, sorted by their streams' ids. */
   readonly ready: GroupQueue[] = [];
+  /** Records of a queue that were given out, or given up, and are not done. */
+  outstanding = 0;
 
   constructor(config: GroupConfig, createdAtMs: number) {
     super();

@@ -71,6 +71,8 @@ export type StreamsLimits = {
   readonly groupOutstandingPerStreamMax: number;
   /** The same over all queues and streams. */
   readonly groupOutstandingMax: number;
+  /** So many a group may have out whatever the others have: one that is huge keeps nobody from working. */
+  readonly groupOutstandingAssured: number;
 
   /** Expiries and removals that are due and done by one entry; the rest is done by those that follow. */
   readonly duePerEntryMax: number;
@@ -131,6 +133,7 @@ export const STREAMS_LIMITS: StreamsLimits = {
   groupItemsMax: 10_000,
   groupOutstandingPerStreamMax: 8_192,
   groupOutstandingMax: 262_144,
+  groupOutstandingAssured: 16,
 
   duePerEntryMax: 1_024,
 };

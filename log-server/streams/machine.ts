@@ -20,7 +20,15 @@ import { createStream } from "./create-stream.ts";
 import { doWhatIsDue, nextDeadline } from "./due.ts";
 import { NeededRecords, readRanges } from "./inherited-records.ts";
 import { balanceGroups } from "./group-balance.ts";
-import { type DeadRecord, deadIn, type GroupView, totalsOfGroups, viewOfGroup } from "./group-views.ts";
+import {
+  type DeadRecord,
+  deadIn,
+  type GroupOutline,
+  type GroupView,
+  outlineOfGroup,
+  totalsOfGroups,
+  viewOfGroup,
+} from "./group-views.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { createSubscription, deleteSubscription, linkStreams, unlinkStream } from "./manage-subscription.ts";
 import { restoreState } from "./restore.ts";
@@ -61,12 +69,13 @@ export class StreamsMachine {
 
   /** Applies the next entry. An entry that is not of commands has none, and moves position and log time only. */
   apply(entry: Pick<Entry, "index" | "logTime">, commands: readonly Command[]): Applied {
-    const { position, ledger, limits } = this.#state;
+    const { position, ledger, limits, groups } = this.#state;
     assert(entry.index === position.index + 1, "I4: entries are applied in order, each once");
     position.index = entry.index;
     position.logTime = Math.max(position.logTime, entry.logTime);
     ledger.touch(position);
     const step = new Step(entry.index, position.logTime, limits.duePerEntryMax);
+    const hadRoom = groups.hasSharedRoom;
     doWhatIsDue(this.#state, step);
     const results: CommandResult[] = [];
     for (const command of commands) {
@@ -74,6 +83,7 @@ export class StreamsMachine {
       if (command.kind !== "transaction") step.settle("batch" in command ? command.batch : undefined);
       balanceGroups(this.#state, step);
     }
+    if (!hadRoom && groups.hasSharedRoom) groups.roomMade(step);
     return {
       results,
       placements: step.placements,
@@ -185,6 +195,12 @@ export class StreamsMachine {
     return group && viewOfGroup(group);
   }
 
+  /** The same but for its members and streams: its cost does not depend on them. */
+  groupOutline(id: string): GroupOutline | undefined {
+    const group = this.#state.groups.get(id);
+    return group && outlineOfGroup(group);
+  }
+
   /** In order of their ids, those after `after`. Valid until the next entry is applied. */
   *groups(after = ""): Iterable<GroupView> {
     const { position } = this;
@@ -229,9 +245,17 @@ export class StreamsMachine {
     return this.#state.groups.hasDead;
   }
 
-  /** At most `perStreamMax` of one queue and stream, in order of streams and offsets. */
-  deadRecords(perStreamMax: number): readonly DeadRecord[] {
-    return this.#state.groups.withDead().flatMap((queue) => deadIn(queue, perStreamMax));
+  /**
+   * At most `perStreamMax` of one queue and stream, in order of streams and offsets; of each from the offset on that
+   * `startOf` says.
+   */
+  deadRecords(
+    perStreamMax: number,
+    startOf: (group: string, streamId: number) => Offset = () => 0,
+  ): readonly DeadRecord[] {
+    return this.#state.groups
+      .withDead()
+      .flatMap((queue) => deadIn(queue, startOf(queue.group.id, queue.stream.id), perStreamMax));
   }
 
   /** Log time of what is due next: an expiry, the end of a lease, a retry. */

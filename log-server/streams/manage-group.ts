@@ -132,6 +132,8 @@ function configRefusal(limits: StreamsLimits, config: GroupConfig): Rejection | 
   if (id === "" || utf8(id).length > limits.groupIdBytesMax) {
     return invalidGroup(`a group's id has between 1 and ${limits.groupIdBytesMax} bytes`);
   }
+  const named = checkStreamName(id);
+  if (!named.ok) return invalidGroup(`a group's id is one that a stream could have: ${named.error.message}`);
   if (pattern === undefined && streams.length === 0) return invalidGroup("a group has a pattern, or streams");
   if (streams.length > limits.groupStreamsMax) return tooMany("streams named by one group", limits.groupStreamsMax);
   if (leaseMs < limits.groupLeaseMsMin || leaseMs > limits.groupLeaseMsMax) {

@@ -110,7 +110,7 @@ class Taking {
 /** How many records a queue can give out for the first time. */
 export function freshIn(state: State, queue: GroupQueue): number {
   const room = state.limits.groupOutstandingPerStreamMax - queue.records.count;
-  return Math.max(0, Math.min(queue.stream.nextOffset - queue.next, room, state.groups.outstandingRoom));
+  return Math.max(0, Math.min(queue.stream.nextOffset - queue.next, room, state.groups.roomOf(queue.group)));
 }
 
 export function settleRecords(state: State, step: Step, command: GroupSettleCommand): CommandResult {
@@ -217,9 +217,17 @@ function settleRun(
       if (run.state.kind === "leased") queue.records.set(run.from, run.to, { ...run.state, untilMs });
       return undefined;
     }
+    case "release":
+      return queue.records.set(run.from, run.to, released(run, step.logTime));
     default:
       return unreachable(outcome);
   }
+}
+
+/** As if this lease had not been: it may be had again at once, and has had the attempts that it had before. */
+function released({ state: was }: RecordRun, dueMs: number): RecordState {
+  assert(was.kind === "leased", "P39: only a lease comes to an end");
+  return { kind: "resting", attempt: was.attempt - 1, dueMs };
 }
 
 /** An attempt has come to nothing: what the records are then. Undefined: they are dropped. */
@@ -258,6 +266,7 @@ function settlementsRefusal(state: State, settlements: readonly GroupSettlement[
 function outcomeRefusal({ limits }: State, outcome: GroupOutcome): Rejection | undefined {
   switch (outcome.kind) {
     case "ack":
+    case "release":
       return undefined;
     case "nack":
       if ((outcome.delayMs ?? 0) > limits.groupDelayMsMax)

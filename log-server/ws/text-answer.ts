@@ -1,18 +1,25 @@
 /** Answers as the text mode shows them: JSON objects that name what they answer. */
 import { assert, unreachable } from "../../src/lib/assert.ts";
-import { toBase64 } from "../../src/lib/base64.ts";
-import { text } from "../../src/lib/bytes.ts";
 import { decodeBatch } from "../../src/record/batch-codec.ts";
 import { formatOffset, type Offset } from "../../src/record/offset.ts";
-import { holdsJson, showBytes } from "../../src/record/record-json.ts";
-import type { StreamRecord } from "../../src/record/record.ts";
+import { holdsJson, recordText } from "../../src/record/record-json.ts";
 import type { CommandResult } from "../../src/wire/command.ts";
 import { problemOf } from "../../src/wire/problem.ts";
 import type { ErrorResponse, RecordsResponse, Response } from "../../src/wire/response.ts";
 import type { WsContext } from "./ports.ts";
 import type { SubscriptionEvent } from "./subscription.ts";
 
-export type Answer = Readonly<Record<string, unknown>>;
+export type Answer = {
+  readonly [key: string]: unknown;
+  /** Texts already: they have been through no parser, so that their numbers are as they were written (W125). */
+  readonly records?: readonly string[];
+};
+
+/** An answer as it is sent. */
+export function answerText({ records, ...rest }: Answer): string {
+  const head = JSON.stringify(rest);
+  return records === undefined ? head : `${head.slice(0, -1)},"records":[${records.join(",")}]}`;
+}
 
 /** The answer to a command or query about `stream`. */
 export function answerOf(context: WsContext, stream: string, from: Offset, response: Response): Answer {
@@ -102,6 +109,7 @@ function recordsAnswer(context: WsContext, response: RecordsResponse, from: Offs
   const { incarnation, nextOffset, upToDate, contentType } = response;
   // The first batch may begin before what was asked for, and before what is still kept.
   const first = Math.max(from, response.firstOffset);
+  const json = holdsJson(contentType);
   const records = response.batches.flatMap((batch) => {
     const decoded = decodeBatch(batch.bytes, {
       rawBytesMax: context.limits.rawBatchBytesMax,
@@ -111,33 +119,7 @@ function recordsAnswer(context: WsContext, response: RecordsResponse, from: Offs
     return decoded.value.records
       .map(({ offsetDelta, record }) => ({ offset: batch.firstOffset + offsetDelta, record }))
       .filter(({ offset }) => offset >= first)
-      .map(({ offset, record }) => recordAnswer(offset, record, batch.logTime, contentType));
+      .map(({ offset, record }) => recordText(offset, record, batch.logTime, json));
   });
   return { records, ...place(incarnation, nextOffset), upToDate };
-}
-
-export function recordAnswer(offset: Offset, record: StreamRecord, logTime: number, contentType: string): Answer {
-  const { key, headers, timestamp } = record;
-  return {
-    offset,
-    ...valueAnswer(record.value, contentType),
-    ...(key !== undefined && { key: showBytes(key) }),
-    ...(headers !== undefined && { headers: headers.map(([name, value]) => [name, showBytes(value)]) }),
-    timestamp: timestamp ?? logTime,
-  };
-}
-
-function valueAnswer(value: Uint8Array | null, contentType: string): Answer {
-  if (value === null) return { value: null };
-  const shown = text(value);
-  if (shown === undefined) return { base64: toBase64(value) };
-  if (!holdsJson(contentType)) return { value: shown };
-  try {
-    const value: unknown = JSON.parse(shown);
-    // The platform reads deeper nesting than it writes: what is nested too deeply is shown as text.
-    JSON.stringify(value);
-    return { value };
-  } catch {
-    return { value: shown };
-  }
 }

@@ -2,10 +2,11 @@
 import { assert, unreachable } from "../../src/lib/assert.ts";
 import { decodeBatch } from "../../src/record/batch-codec.ts";
 import type { Offset } from "../../src/record/offset.ts";
+import { holdsJson, recordText } from "../../src/record/record-json.ts";
 import type { FollowBatch } from "../../src/wire/follow-frames.ts";
 import type { FollowEvent } from "./merged-subscription.ts";
 import type { WsContext } from "./ports.ts";
-import { type Answer, errorAnswer, recordAnswer } from "./text-answer.ts";
+import { type Answer, errorAnswer } from "./text-answer.ts";
 
 type Followed = { readonly name: string; contentType: string; next: Offset };
 
@@ -62,7 +63,7 @@ export class FollowAnswers {
   }
 
   /** A stream's first batch may begin before its offset. */
-  #recordsOf(batch: FollowBatch): readonly Answer[] {
+  #recordsOf(batch: FollowBatch): readonly string[] {
     const { position, ordinal, firstOffset, logTime, bytes } = batch;
     const stream = this.#stream(batch.stream);
     const decoded = decodeBatch(bytes, {
@@ -72,15 +73,12 @@ export class FollowAnswers {
     assert(decoded.ok, "W32: what is in the log can be decoded");
     const from = stream.next;
     stream.next = firstOffset + decoded.value.span;
+    const json = holdsJson(stream.contentType);
+    const place = JSON.stringify({ stream: stream.name, position, ordinal }).slice(0, -1);
     return decoded.value.records
       .map(({ offsetDelta, record }) => ({ offset: firstOffset + offsetDelta, record }))
       .filter(({ offset }) => offset >= from)
-      .map(({ offset, record }) => ({
-        stream: stream.name,
-        position,
-        ordinal,
-        ...recordAnswer(offset, record, logTime, stream.contentType),
-      }));
+      .map(({ offset, record }) => `${place},${recordText(offset, record, logTime, json).slice(1)}`);
   }
 
   #stream(place: number): Followed {

@@ -12,7 +12,7 @@ import type { ReadRequest } from "../../src/wire/request.ts";
 import type { Response } from "../../src/wire/response.ts";
 import type { Desk } from "./desk.ts";
 import { FollowAnswers } from "./text-follow.ts";
-import { type Answer, answerOf, errorAnswer, eventAnswer } from "./text-answer.ts";
+import { type Answer, answerOf, answerText, errorAnswer, eventAnswer } from "./text-answer.ts";
 import { parseTextRequest, type TextId, type TextPlace, type TextRequest } from "./text-request.ts";
 import { refusal } from "./ws-error.ts";
 
@@ -84,14 +84,26 @@ export class TextMode {
       case "follow":
         return this.#follow(id, request);
       case "credit":
+        if (!this.#wasGiven(request.subscription)) return this.#noSubscription(id, request.subscription);
         return this.#desk.grant(textKey(request.subscription), request.bytes);
       case "unsubscribe":
+        if (!this.#wasGiven(request.subscription)) return this.#noSubscription(id, request.subscription);
         return this.#desk.unsubscribe(textKey(request.subscription));
       case "ping":
         return this.#send(withId(id, { pong: this.#desk.context.node.position }));
       default:
         return unreachable(request);
     }
+  }
+
+  /** Of one that has ended its end is told (W101); of one that never was, nobody would hear anything. */
+  #wasGiven(subscription: number): boolean {
+    return subscription >= 1 && subscription < this.#nextSubscription;
+  }
+
+  #noSubscription(id: TextId | undefined, subscription: number): void {
+    const message = `this connection has had no subscription ${subscription}`;
+    this.#send(withId(id, errorAnswer(refusal(this.#desk.context.node.position, "malformed-request", message))));
   }
 
   async #append(id: TextId | undefined, request: AppendRequest): Promise<void> {
@@ -184,7 +196,7 @@ export class TextMode {
   }
 
   #send(answer: Answer): void {
-    this.#desk.outbox.sendText(JSON.stringify(answer));
+    this.#desk.outbox.sendText(answerText(answer));
   }
 }
 

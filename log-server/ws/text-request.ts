@@ -118,7 +118,7 @@ function requestOf(fields: Fields): TextRequest {
         kind: "create",
         stream: streamOf(fields[verb]),
         contentType: optional(fields["contentType"], isString, '"contentType" is a text'),
-        ttlSeconds: optional(fields["ttlSeconds"], isCount, '"ttlSeconds" is a whole number'),
+        ttlSeconds: optional(fields["ttlSeconds"], isPositive, '"ttlSeconds" is a whole number from 1'),
       };
     case "append":
       return {
@@ -262,6 +262,10 @@ function isBoolean(value: unknown): value is boolean {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isPositive(value: unknown): value is number {
+  return isCount(value) && value > 0;
 }
 
 function isId(value: unknown): value is TextId {

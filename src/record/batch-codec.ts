@@ -17,11 +17,13 @@ import {
   isTombstone,
   locateRecord,
   materialiseRecord,
+  measureRecord,
   newParts,
   RECORD_BYTES_MIN,
   type RecordParts,
   writeRecord,
 } from "./record-codec.ts";
+import { sizeFault } from "./record-size.ts";
 import { type StreamRecord, TIMESTAMP_MAX_MS } from "./record.ts";
 
 const VERSION = 1;
@@ -143,15 +145,13 @@ export function verifyRecords(
 ): Result<void, BatchError> {
   assert(bytes.length >= BATCH_HEADER_LENGTH, "records are verified after their batch was checked");
   if (((bytes[13] as number) & SPARSE) !== 0) return malformed("only compaction makes sparse batches");
-  let largest = 0;
-  const walked = walkRecords(bytes, limits, (_body, parts) => {
-    largest = Math.max(largest, parts.end - parts.start);
+  let fault: string | undefined;
+  const walked = walkRecords(bytes, limits, (body, located) => {
+    const size = measureRecord(body, located);
+    fault ??= sizeFault(size.bytes, size.headers, limits.recordBytesMax);
   });
-  if (!walked.ok || largest <= limits.recordBytesMax) return walked;
-  return err({
-    code: "record-too-large",
-    message: `a record has ${largest} bytes; at most ${limits.recordBytesMax} are allowed`,
-  });
+  if (!walked.ok || fault === undefined) return walked;
+  return err({ code: "record-too-large", message: fault });
 }
 
 /** Of a batch that `checkBatch` would accept. */

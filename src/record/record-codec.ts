@@ -5,7 +5,7 @@
 import { assert } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import type { ByteWriter } from "../lib/byte-writer.ts";
-import { type RecordHeader, type StreamRecord, TIMESTAMP_MAX_MS } from "./record.ts";
+import { isTimestamp, type RecordHeader, type StreamRecord, TIMESTAMP_MAX_MS } from "./record.ts";
 
 const HAS_KEY = 1;
 const HAS_HEADERS = 2;
@@ -86,11 +86,31 @@ export function locateRecord(
   reader.skip(end - parts.valueStart);
 }
 
-/** The record whose parts were located; keys and values are views of the body. */
 export function isTombstone({ attributes }: RecordParts): boolean {
   return (attributes & NULL_VALUE) !== 0;
 }
 
+/** What `recordBytes` counts of the record whose parts were located, without making it. One is reused. */
+export function measureRecord(body: Uint8Array, parts: RecordParts): RecordSize {
+  const { attributes, keyStart, keyEnd, valueStart, end } = parts;
+  measured.bytes = end - valueStart + ((attributes & HAS_KEY) === 0 ? 0 : keyEnd - keyStart);
+  measured.headers = 0;
+  if ((attributes & HAS_HEADERS) === 0) return measured;
+  const reader = new ByteReader(body, parts.headersStart, valueStart);
+  measured.headers = reader.count(reader.remaining);
+  for (let half = 0; half < measured.headers * 2; half += 1) {
+    const length = reader.varint();
+    reader.skip(length);
+    measured.bytes += length;
+  }
+  assert(reader.complete, "headers are measured only after they were checked");
+  return measured;
+}
+
+type RecordSize = { bytes: number; headers: number };
+const measured: RecordSize = { bytes: 0, headers: 0 };
+
+/** The record whose parts were located; keys and values are views of the body. */
 export function materialiseRecord(body: Uint8Array, parts: RecordParts): StreamRecord {
   const { attributes } = parts;
   const value = (attributes & NULL_VALUE) === 0 ? body.subarray(parts.valueStart, parts.end) : null;
@@ -129,10 +149,7 @@ export function writeRecord(
     (hasHeaders ? HAS_HEADERS : 0) |
     (timestamp === undefined ? 0 : HAS_TIMESTAMP) |
     (value === null ? NULL_VALUE : 0);
-  assert(
-    timestamp === undefined || (Number.isSafeInteger(timestamp) && Math.abs(timestamp) <= TIMESTAMP_MAX_MS),
-    "a timestamp is whole milliseconds, in range",
-  );
+  assert(timestamp === undefined || isTimestamp(timestamp), "a timestamp is whole milliseconds, in range");
   const valueLength = value === null ? 0 : value.length;
   if (attributes === 0 && offsetDelta === undefined) {
     writer.varint(1 + valueLength).u8(0);

@@ -6,7 +6,7 @@ import { fromBase64, toBase64 } from "../lib/base64.ts";
 import { text, utf8 } from "../lib/bytes.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import type { Offset } from "./offset.ts";
-import { type RecordHeader, type StreamRecord, TIMESTAMP_MAX_MS } from "./record.ts";
+import { isTimestamp, type RecordHeader, type StreamRecord } from "./record.ts";
 
 /** A value as it was written; how it becomes bytes depends on the stream's content type. */
 export type JsonRecord = Omit<StreamRecord, "value"> & {
@@ -41,7 +41,7 @@ export function parseJsonRecord(value: unknown): Result<JsonRecord, JsonRecordEr
   }
   const { timestamp } = value;
   if (timestamp !== undefined && !isTimestamp(timestamp))
-    return malformed('a record\'s "timestamp" is milliseconds since 1970');
+    return malformed('a record\'s "timestamp" is whole milliseconds since 1970, before that negative');
   const parsed = valueOf(value);
   if (!parsed.ok) return parsed;
   const key = value["key"] === undefined ? undefined : parseJsonBytes(value["key"]);
@@ -140,10 +140,6 @@ function isObject(value: unknown): value is Fields {
 
 function isString(value: unknown): value is string {
   return typeof value === "string" && value.isWellFormed();
-}
-
-function isTimestamp(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Math.abs(value as number) <= TIMESTAMP_MAX_MS;
 }
 
 function malformed(message: string): Err<JsonRecordError> {

@@ -33,7 +33,7 @@ export const ERRORS = {
   "checksum-mismatch": refused(400, "The batch does not match its checksum"),
   "unsupported-version": refused(400, "The version is not supported"),
   "unsupported-compression": refused(400, "The compression is not supported here"),
-  "empty-body": refused(400, "An append needs a body"),
+  "empty-body": refused(400, "There is nothing to append"),
   "invalid-producer": refused(400, "The producer's epoch or sequence is not valid"),
   "invalid-fork": refused(400, "The fork point is not valid"),
   "invalid-subscription": refused(400, "The subscription is not valid"),
@@ -81,6 +81,7 @@ export const ERRORS = {
   "internal": { status: 500, title: "A fault in the server", retryable: false, outcome: "unknown" },
   "damaged": refused(500, "The data is damaged on this node's disk and is not served"),
   "unavailable": later(503, "The node is starting, stopping or has no leader"),
+  "not-leader": later(503, "Another node leads the log"),
   "outcome-unknown": {
     status: 504,
     title: "It is not known whether the command took effect",

@@ -24,7 +24,7 @@ const { textBytesMax: TEXT_BYTES_MAX, itemsMax: ITEMS_MAX } = COMMAND_LIMITS;
 
 /** Never renumber any of these: they are on disk. */
 const STARTS = ["start", "now"] as const satisfies readonly GroupStart[];
-const OUTCOMES = ["ack", "nack", "extend"] as const satisfies readonly GroupOutcome["kind"][];
+const OUTCOMES = ["ack", "nack", "extend", "release"] as const satisfies readonly GroupOutcome["kind"][];
 const IS_QUEUE = 1;
 const HAS_PATTERN = 2;
 const HAS_DEAD_LETTER = 4;
@@ -170,6 +170,7 @@ function writeSettlement(writer: ByteWriter, settlement: GroupSettlement): void 
   writer.varint(settlement.count).varint(settlement.generation).u8(OUTCOMES.indexOf(outcome.kind));
   switch (outcome.kind) {
     case "ack":
+    case "release":
       return;
     case "nack":
       writer.u8((outcome.delayMs === undefined ? 0 : 1) | (outcome.reason === undefined ? 0 : 2));
@@ -194,6 +195,7 @@ function readOutcome(reader: ByteReader): GroupOutcome {
   const kind = OUTCOMES[reader.u8()];
   switch (kind) {
     case "ack":
+    case "release":
       return { kind };
     case "nack": {
       const has = reader.u8();

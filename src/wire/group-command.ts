@@ -84,11 +84,15 @@ export type GroupTakeCommand = {
   readonly count: number;
 };
 
-/** `nack`: not now. Rests for `delayMs`, or as the group has it. `extend`: the lease lasts `leaseMs` from now, or as the group has it. */
+/**
+ * `nack`: not now. Rests for `delayMs`, or as the group has it. `extend`: the lease lasts `leaseMs` from now, or as the
+ * group has it. `release`: nobody worked on it. It is given out again at once, and this lease was no attempt.
+ */
 export type GroupOutcome =
   | { readonly kind: "ack" }
   | { readonly kind: "nack"; readonly delayMs?: number; readonly reason?: string }
-  | { readonly kind: "extend"; readonly leaseMs?: number };
+  | { readonly kind: "extend"; readonly leaseMs?: number }
+  | { readonly kind: "release" };
 
 /** Records `[offset, offset + count)` of a stream, leased under that generation. */
 export type GroupSettlement = {

@@ -12,16 +12,23 @@ import { readGroupConfig, writeGroupConfig } from "./group-command-codec.ts";
 import { WIRE_LIMITS } from "./limits.ts";
 import { readBoolean } from "./stream-facts.ts";
 
-/** A page of the groups, in the order of their ids' UTF-16 code units. */
+/** A page of the groups whose ids begin with `prefix`, in the order of their ids' UTF-16 code units. */
 export type GroupsRequest = {
   readonly kind: "groups";
+  readonly prefix: string;
   /** Only ids after this; empty: from the first. */
   readonly after: GroupId;
   readonly limit: number;
 };
 
 /** With `waitMs` the answer waits, at most so long, until a take would find something in a queue. */
-export type GroupRequest = { readonly kind: "group"; readonly id: GroupId; readonly waitMs: number };
+export type GroupRequest = {
+  readonly kind: "group";
+  readonly id: GroupId;
+  readonly waitMs: number;
+  /** For whoever only waits: no members and no streams are told, which may be many. */
+  readonly brief: boolean;
+};
 
 export type GroupLookUpRequest = GroupsRequest | GroupRequest;
 
@@ -83,7 +90,7 @@ export type GroupResponse = {
   /** Since it was created: records that went to the dead-letter stream, and those that died and went nowhere. */
   readonly deadLettered: number;
   readonly dropped: number;
-  /** Streams that it should follow and does not, for there are too many. */
+  /** Since it was created: streams that found no place, for there were too many, and that it does not follow. */
   readonly unlinked: number;
   /** A take would find something. */
   readonly ready: boolean;
@@ -98,20 +105,24 @@ const { textBytesMax: TEXT_BYTES_MAX, itemsMax: ITEMS_MAX } = COMMAND_LIMITS;
 const HAS_OWNER = 1;
 const HAS_LAG_MS = 2;
 
-export function writeGroups(writer: ByteWriter, { after, limit }: GroupsRequest): void {
-  writer.string(after).varint(limit);
+export function writeGroups(writer: ByteWriter, { prefix, after, limit }: GroupsRequest): void {
+  writer.string(prefix).string(after).varint(limit);
 }
 
 export function readGroups(reader: ByteReader): GroupsRequest {
-  return { kind: "groups", after: reader.string(TEXT_BYTES_MAX), limit: reader.varint() };
+  const prefix = reader.string(TEXT_BYTES_MAX);
+  return { kind: "groups", prefix, after: reader.string(TEXT_BYTES_MAX), limit: reader.varint() };
 }
 
-export function writeGroup(writer: ByteWriter, { id, waitMs }: GroupRequest): void {
-  writer.string(id).varint(waitMs);
+export function writeGroup(writer: ByteWriter, { id, waitMs, brief }: GroupRequest): void {
+  writer
+    .string(id)
+    .varint(waitMs)
+    .u8(brief ? 1 : 0);
 }
 
 export function readGroup(reader: ByteReader): GroupRequest {
-  return { kind: "group", id: reader.string(TEXT_BYTES_MAX), waitMs: reader.varint() };
+  return { kind: "group", id: reader.string(TEXT_BYTES_MAX), waitMs: reader.varint(), brief: readBoolean(reader) };
 }
 
 export function writeGroupList(writer: ByteWriter, { groups, next }: GroupsResponse): void {

@@ -120,7 +120,7 @@ describe("groups", () => {
     expect((await tidemark(["groups", "consume", "none"])).status).toBe(3);
   });
 
-  it("take, ack and nack work a queue by hand", async () => {
+  it("take, ack, nack and release work a queue by hand", async () => {
     await tidemark(["append", "hand", "--create"], "one\ntwo\nthree\n");
     await tidemark(["groups", "create", "hand", "hand", "--queue", "--retry-delay", "0s"]);
     const { out } = await tidemark(["groups", "take", "hand", "--count", "2", "--member", "me"]);
@@ -135,6 +135,9 @@ describe("groups", () => {
     expect((await tidemark(["groups", "nack", "hand", second, "--delay", "0s", "--reason", "later"])).status).toBe(0);
     const again = await tidemark(["groups", "ack", "hand", first]);
     expect([again.status, again.err]).toEqual([4, expect.stringContaining("(fenced)")]);
+    const spare = (await json("groups", "take", "hand", "--count", "9")) as { receipt: string }[];
+    for (const { receipt } of spare)
+      expect(await tidemark(["groups", "release", "hand", receipt])).toMatchObject({ out: `given back: ${receipt}\n` });
     const taken = (await json("groups", "take", "hand", "--count", "9")) as { receipt: string }[];
     expect(taken).toMatchObject([
       { value: "two", attempt: 2 },

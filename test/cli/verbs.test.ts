@@ -104,6 +104,36 @@ describe("append", () => {
     expect(JSON.parse(s.stderr.text)).toMatchObject({
       error: { code: "timeout", retryable: true, outcome: "not-applied" },
     });
+    expect(s.stdout.text).toBe("");
+  });
+
+  it("append that fails in the middle says so on standard error only, with what was appended before", async () => {
+    const s = shell();
+    s.server.create("s");
+    s.stdin.end("1\n2\nthree\n");
+    expect(await s.tidemark("append", "s", "--ndjson", "-o", "json")).toBe(2);
+    expect(s.server.contents("s")).toEqual(["1", "2"]);
+    expect(s.stdout.text).toBe("");
+    expect(JSON.parse(s.stderr.text)).toMatchObject({
+      error: {
+        code: "malformed-json",
+        outcome: "not-applied",
+        appended: { stream: "s", records: 2, firstOffset: 0, lastOffset: 1 },
+      },
+    });
+  });
+
+  it("append of nothing notices that there is no stream, and is no error where there is one", async () => {
+    const missing = shell();
+    missing.stdin.end();
+    expect(await missing.tidemark("append", "missing", "-o", "json")).toBe(3);
+    expect(missing.stdout.text).toBe("");
+    expect(JSON.parse(missing.stderr.text)).toMatchObject({ error: { code: "stream-not-found" } });
+    const empty = shell();
+    empty.server.create("s");
+    empty.stdin.end();
+    expect(await empty.tidemark("append", "s", "-o", "json")).toBe(0);
+    expect(JSON.parse(empty.stdout.text)).toMatchObject({ stream: "s", records: 0, firstOffset: null });
   });
 });
 

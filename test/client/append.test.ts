@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
+import type { Stream } from "../../client/stream.ts";
 import { FakeServer } from "./fake-server.ts";
 import { FakeTransport, type Fault } from "./fake-transport.ts";
 import { run, turn, virtualTime, type VirtualTime } from "./virtual-time.ts";
@@ -220,5 +221,39 @@ describe("single calls", () => {
     expect(() => stream.read({ from: 0, after: 0 })).toThrow(TidemarkError);
     expect(() => stream.read({ from: -1 })).toThrow(TidemarkError);
     expect(() => stream.producer({ epoch: -1 })).toThrow(TidemarkError);
+  });
+
+  it.each<[string, (stream: Stream, client: Client) => Promise<unknown>]>([
+    ["a record that is none", (stream) => stream.append(undefined as never)],
+    ["a number as a record", (stream) => stream.append(5 as never)],
+    ["JSON of a bigint", (stream) => stream.append({ json: 1n })],
+    ["half a surrogate pair", (stream) => stream.append("a\ud800")],
+    ["half a pair as a value", (stream) => stream.append({ value: "\udc00" })],
+    ["half a pair as a key", (stream) => stream.append({ value: "v", key: "\ud800" })],
+    ["half a pair as a header", (stream) => stream.append({ value: "v", headers: { h: "\ud800" } })],
+    ["half a pair as a header's name", (stream) => stream.append({ value: "v", headers: { "\ud800": "v" } })],
+    ["a time-out before now", (stream) => stream.append("v", { timeout: -1 })],
+    ["a time-out that is no number", (stream) => stream.describe({ timeout: Number.NaN })],
+    ["a life of no time", (stream) => stream.create({ ttlSeconds: 0 })],
+    ["a life before now", (stream) => stream.create({ ttlSeconds: -1 })],
+    ["a life of half a second", (stream) => stream.create({ ttlSeconds: 0.5 })],
+    ["an end at no time", (stream) => stream.create({ expiresAt: new Date(Number.NaN) })],
+    ["a listing of no text", (_stream, client) => client.streams({ prefix: "\ud800" }).next()],
+    ["a listing of what is longer than a name", (_stream, client) => client.streams({ after: "é".repeat(513) }).next()],
+  ])("%s is an invalid argument, and nothing is sent", async (_what, call) => {
+    const { server, transport, client } = bench();
+    server.create("s");
+    const error = await failure(call(client.stream("s"), client));
+    expect(error).toMatchObject({ code: "invalid-argument", outcome: "not-applied", retryable: false });
+    expect(transport.requests).toEqual([]);
+  });
+
+  it("an expected offset that is none is refused, and takes nothing with it", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    for (const expectedOffset of [-1, 1.5, Number.NaN])
+      expect(await failure(stream.append("a", { expectedOffset }))).toMatchObject({ code: "malformed-offset" });
+    expect((await run(time, stream.append("b"))).offset).toBe(0);
   });
 });

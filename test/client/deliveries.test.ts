@@ -325,7 +325,8 @@ describe("taking", () => {
     expect(totals()).toEqual({ lag: 5, inFlight: 1, resting: 4, dead: 0 });
     expect(await deliveries.next()).toEqual({ done: true, value: undefined });
     const other = group.take({ count: 4 });
-    await next(other);
+    // Nobody had attempted it.
+    expect((await next(other)).attempt).toBe(1);
     transport.cut = true;
     const beganMs = time.clock.monotonic();
     await settle(other.close());
@@ -361,6 +362,18 @@ describe("taking", () => {
     expect((await settle(fed)).map(({ offset }) => offset)).toEqual([5, 6]);
     await settle(Promise.all(taken.map((delivery) => delivery.ack())));
     expect(totals()).toMatchObject({ lag: 3, inFlight: 2 });
+  });
+
+  it("gives back by hand what it does not work on, too, and that is no attempt", async () => {
+    const [first, second] = await settle(group.takeOnce({ count: 2 }));
+    await settle(Promise.all([first?.release(), group.release(second?.receipt ?? "")]));
+    expect(first?.settled).toBe(true);
+    expect(await settle(codeOf(group.release(second?.receipt ?? "")))).toBe("fenced");
+    const again = await settle(group.takeOnce({ count: 2 }));
+    expect(again.map(({ offset, attempt }) => [offset, attempt])).toEqual([
+      [0, 1],
+      [1, 1],
+    ]);
   });
 
   it("refuses what cannot be meant", async () => {

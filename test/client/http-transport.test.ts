@@ -1,6 +1,11 @@
 /** Frames over HTTP: order, grouping, bounds, and what each kind of failure says of the outcome. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
+import { connect } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
+import type { Stream } from "../../client/stream.ts";
 import type { TokenSource } from "../../client/http-exchange.ts";
 import { HttpTransport } from "../../client/http-transport.ts";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
@@ -215,6 +220,32 @@ describe("http transport", () => {
     const error = await failure(transport.request(append("a"), NEVER));
     expect(error).toMatchObject({ code: "connection-failed", outcome: "not-applied", retryable: true });
     expect(error.message).toContain("bad port");
+  });
+
+  it.each<[string, (stream: Stream) => Promise<unknown>]>([
+    ["a retention before now", (stream) => stream.settings({ maxAgeMs: -1 })],
+    ["a retention of no number", (stream) => stream.settings({ maxBytes: Number.NaN })],
+    ["no retention at all", (stream) => stream.settings(null as never)],
+    ["a content type that is no text", (stream) => stream.create({ contentType: "a/b\ud800" })],
+  ])("what has no encoding is the caller's mistake, and nothing is sent: %s", async (_, call) => {
+    const { time, http, transport } = bench();
+    const client = connect("http://node:1", { transport, environment: time.environment });
+    const error = await failure(call(client.stream("s")));
+    expect(error).toMatchObject({ code: "invalid-argument", outcome: "not-applied", retryable: false });
+    expect(error.message).not.toMatch(/I\d+:/);
+    expect(http.exchanges).toEqual([]);
+    await client.close();
+  });
+
+  it("TLS that a server does not speak never came about", async () => {
+    const plain = createServer().listen(0, "127.0.0.1");
+    await once(plain, "listening");
+    const baseUrl = new URL(`https://127.0.0.1:${(plain.address() as AddressInfo).port}`);
+    const { clock } = virtualTime().environment;
+    const transport = new HttpTransport({ baseUrl, token: undefined, fetch: globalThis.fetch, clock });
+    const error = await failure(transport.request(append("a"), NEVER));
+    expect(error).toMatchObject({ code: "connection-failed", outcome: "not-applied" });
+    plain.close();
   });
 
   it("an answer that stops short leaves the rest unknown", async () => {

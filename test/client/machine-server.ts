@@ -169,7 +169,7 @@ export class MachineTransport implements Transport {
         });
       case "group":
         return this.#wait(request.waitMs, signal, () => {
-          const answer = this.#group(request.id);
+          const answer = this.#group(request);
           return { answer, isOver: answer.kind !== "group" || answer.ready };
         });
       default:
@@ -198,7 +198,7 @@ export class MachineTransport implements Transport {
     }
   }
 
-  #group(id: string): Response {
+  #group({ id, brief }: Extract<Request, { readonly kind: "group" }>): Response {
     const { machine, clock } = this.#server;
     const view = machine.group(id);
     if (view === undefined) return this.#server.error("group-not-found");
@@ -213,8 +213,8 @@ export class MachineTransport implements Transport {
       dropped,
       unlinked,
       ready: this.hasty || (atMs !== undefined && atMs <= Math.max(machine.logTime, clock.now())),
-      members: view.members(),
-      streams: view.streams(),
+      members: brief ? [] : view.members(),
+      streams: brief ? [] : view.streams(),
     };
   }
 }

@@ -260,8 +260,13 @@ describe("producer", () => {
   it("refuses by itself what no server would take", async () => {
     const { time, server, producer } = bench();
     expect(await failure(producer.append({ json: undefined }))).toMatchObject({ code: "invalid-argument" });
-    expect(await failure(producer.append({ value: "v", timestamp: 0.5 }))).toMatchObject({ code: "invalid-argument" });
-    expect(await failure(producer.append(new Uint8Array(8 * 1024 * 1024)))).toMatchObject({ code: "record-too-large" });
+    for (const timestamp of [0.5, 2 ** 51, -(2 ** 51), Number.NaN, new Date(Number.NaN)])
+      expect(await failure(producer.append({ value: "v", timestamp }))).toMatchObject({ code: "invalid-argument" });
+    expect(await failure(producer.append(new Uint8Array(8 * 1024 * 1024 + 1)))).toMatchObject({
+      code: "record-too-large",
+    });
+    const headers = Array.from({ length: 1_025 }, () => ["h", "v"] as const);
+    expect(await failure(producer.append({ value: "v", headers }))).toMatchObject({ code: "record-too-large" });
     expect(await run(time, producer.append("fine"))).toBe(0);
     expect(server.contents("s")).toEqual(["fine"]);
   });

@@ -78,7 +78,7 @@ export const HTTP_REQUESTS: readonly Uint8Array[] = [
     "POST",
     "/v1/groups/q/settle",
     [JSON_TYPE],
-    '{"settlements":[{"stream":"s","offset":0,"count":1,"generation":1,"outcome":"ack"}]}',
+    '{"settlements":[{"stream":"s","offset":0,"count":1,"generation":1,"outcome":"ack"},{"stream":"s","offset":1,"generation":1,"outcome":"release"}]}',
   ),
   request(
     "POST",

@@ -375,6 +375,12 @@ describe("native requests that are refused", () => {
     ["a create that is a list", "malformed-request", () => json("PUT", "/v1/streams/n", [])],
     ["a create with a slip", "malformed-request", () => json("PUT", "/v1/streams/n", { contenttype: "text/plain" })],
     ["a create of no media type", "malformed-command", () => json("PUT", "/v1/streams/n", { contentType: "text" })],
+    ["a life of no time", "malformed-request", () => json("PUT", "/v1/streams/n", { ttlSeconds: 0 })],
+    [
+      "an end in the past",
+      "malformed-request",
+      () => json("PUT", "/v1/streams/n", { expiresAt: "2020-01-01T00:00:00Z" }),
+    ],
     ["both kinds of expiry", "malformed-request", () => json("PUT", "/v1/streams/n", { ttlSeconds: 1, expiresAt: 2 })],
     [
       "a time to live past all bounds",
@@ -413,6 +419,44 @@ describe("native requests that are refused", () => {
       "malformed-request",
       () => post("/v1/transactions", '{"operations":[{"delete":"x"}],"__proto__":[]}'),
     ],
+    ...["%ff", "%C3%28", "%zz", "%", "%ED%A0%80"].map(
+      (prefix) =>
+        [
+          `a listing of names that begin with ${prefix}`,
+          "malformed-url",
+          () => send("GET", `/v1/streams?prefix=${prefix}`),
+        ] as const,
+    ),
+    ["a listing behind a name that is not UTF-8", "malformed-url", () => send("GET", "/v1/streams?after=%ff")],
+    ["groups behind an id that is not UTF-8", "malformed-url", () => send("GET", "/v1/groups?after=%ff")],
+    ["groups by a prefix that is not UTF-8", "malformed-url", () => send("GET", "/v1/groups?prefix=%ff")],
+    [
+      "a producer whose id is not UTF-8",
+      "malformed-url",
+      () => post(`${records}?producer=%ff&epoch=0&sequence=0`, "[1]"),
+    ],
+    ["a time that is not UTF-8", "malformed-url", () => send("GET", `${records}?time=%ff`)],
+    ...(["application/json; charset=latin1", 'application/json; Charset="UTF-16"'] as const).flatMap((type) => {
+      const headers = { "content-type": type };
+      const cases = [
+        ["a stream", () => send("POST", "/v1/stream/json", { headers, body: "[1]" })],
+        ["a new stream", () => send("PUT", "/v1/stream/new", { headers })],
+        ["a new stream by its settings", () => json("PUT", "/v1/streams/new", { contentType: type })],
+        ["records", () => send("POST", records, { headers, body: "[1]" })],
+        ["a trim", () => send("POST", "/v1/trim/text", { headers, body: '{"before":0}' })],
+        ["a transaction", () => send("POST", "/v1/transactions", { headers, body: '{"operations":[{"delete":"x"}]}' })],
+      ] as const;
+      return cases.map(
+        ([what, request]) =>
+          [`JSON of another encoding (${type}): ${what}`, "unsupported-media-type", request] as const,
+      );
+    }),
+    [
+      "lines of another encoding",
+      "unsupported-media-type",
+      () => send("POST", records, { headers: { "content-type": "application/x-ndjson; charset=latin1" }, body: "1" }),
+    ],
+    ["a start as Durable Streams has it", "malformed-offset", () => send("GET", `${records}?offset=-1`)],
     ["a cursor without a name", "malformed-name", () => send("GET", "/v1/cursors/")],
     ["a cursor's name that is not UTF-8", "malformed-url", () => send("GET", "/v1/cursors/%C3%28")],
     [

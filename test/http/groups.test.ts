@@ -185,6 +185,10 @@ describe("a queue", () => {
     expect(settled.body).toEqual({ refused: [] });
     expectProblem(await post("q", "settle", { settlements: [of(one, "ack")] }), "fenced");
 
+    const spare = await post("q", "take", { count: 10 });
+    const given = { settlements: spare.body.records.map((record: object) => of(record, "release")) };
+    expect((await post("q", "settle", given)).body).toEqual({ refused: [] });
+    // Nobody worked on them, and no attempt is counted.
     const again = await post("q", "take", { count: 10 });
     expect(again.body.records).toMatchObject([
       { offset: 1, attempt: 2, value: "two" },

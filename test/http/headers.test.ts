@@ -1,6 +1,6 @@
 /** The small parsers of headers, queries and tags. */
 import { describe, expect, it } from "vitest";
-import { isJson, isText, normalizeContentType } from "../../log-server/http/content-type.ts";
+import { checkJsonEncoding, isJson, isText, normalizeContentType } from "../../log-server/http/content-type.ts";
 import { laterCursor, nextCursor } from "../../log-server/http/cursor.ts";
 import { matchesEtag, readEtag } from "../../log-server/http/etag.ts";
 import { closedHeader, parseInteger } from "../../log-server/http/header-values.ts";
@@ -28,6 +28,24 @@ describe("content types", () => {
       expect(normalizeContentType(bad), bad).toBeUndefined();
     }
   });
+
+  it.each(["utf-8", "UTF-8", "utf8", '"utf-8"', '"UTF-8"'])("say that JSON is in UTF-8: %s", (charset) => {
+    for (const type of ["application/json", "application/x-ndjson", "application/json; a=1"]) {
+      const normal = normalizeContentType(`${type}; charset=${charset}`) ?? "";
+      expect(() => checkJsonEncoding(normal)).not.toThrow();
+    }
+  });
+
+  it.each(["latin1", "utf-16", '"utf-16"', "us-ascii", "utf-88", "utf-8; charset=latin1"])(
+    "say that JSON is in something else: %s",
+    (charset) => {
+      for (const type of ["application/json", "application/x-ndjson", "application/jsonl", "application/json; a=1"]) {
+        const normal = normalizeContentType(`${type}; charset=${charset}`) ?? "";
+        expect(codeOf(() => checkJsonEncoding(normal))).toBe("unsupported-media-type");
+      }
+      expect(() => checkJsonEncoding(normalizeContentType(`text/plain; charset=${charset}`) ?? "")).not.toThrow();
+    },
+  );
 
   it("decide about JSON mode and text", () => {
     expect(isJson("application/json; charset=utf-8")).toBe(true);

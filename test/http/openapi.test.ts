@@ -7,6 +7,7 @@ import { temporarySecrets } from "../../log-server/http/subscriptions/secrets.ts
 import { NO_HTTP_OBSERVER } from "../../log-server/http/observer.ts";
 import { WS_PATH, wsRoute } from "../../log-server/ws/route.ts";
 import { Watch } from "../../log-server/watch.ts";
+import { formatOffset } from "../../src/record/offset.ts";
 import { ask } from "./native.ts";
 import { startTestServer, type TestServer } from "./test-server.ts";
 
@@ -154,19 +155,123 @@ describe("answers are what it says", () => {
     ["GET", "/v1/groups/{id}", "/v1/groups/p", 200],
     ["GET", "/v1/groups/{id}", "/v1/groups/q", 200],
     ["POST", "/v1/groups/{id}/reset", "/v1/groups/q/reset", 200, { to: "end", dryRun: true }],
+    ["PUT", "/v1/cursors/{name}", "/v1/cursors/c", 204, "7"],
+    ["GET", "/v1/cursors/{name}", "/v1/cursors/c", 200],
+    ["DELETE", "/v1/cursors/{name}", "/v1/cursors/c", 204],
+    ["PUT", "/v1/groups/{id}", "/v1/groups/p", 200, { mode: "partitions", pattern: "o/*" }],
+    ["PUT", "/v1/groups/{id}", "/v1/groups/p", 409, { mode: "partitions", pattern: "p/*" }],
+    ["GET", "/v1/streams/{stream}", "/v1/streams/o/b", 404],
+    ["PATCH", "/v1/streams/{stream}", "/v1/streams/o/none", 404, { retention: {} }],
+    ["POST", "/v1/trim/{stream}", "/v1/trim/o/a", 400, { before: 99 }],
   ])("%s %s, as %s: %i", async (method, path, url, status, body) => {
-    const answer = await ask(server.url, method, url, body);
-    expect(answer.status).toBe(status);
-    const operation = document.paths[path]?.[method.toLowerCase()];
-    const responses = operation?.responses ?? {};
-    const told = responses[String(status)] ?? responses[`${String(status)[0]}XX`];
-    const type = answer.headers.get("content-type") ?? "";
-    const schema = told?.content?.[type]?.schema;
-    expect(schema, type).toBeDefined();
-    const check = Compile(strict(schema) as TSchema);
-    expect(check.Errors(answer.body)).toEqual([]);
+    await expectAsTold(method, path, url, status, body);
+  });
+
+  it("about records in every form", async () => {
+    const path = "/v1/records/{stream}";
+    await expectAsTold("PUT", "/v1/streams/{stream}", "/v1/streams/o/forms", 201, { contentType: "text/plain" });
+    const full = { value: "v", key: { base64: "AP8=" }, headers: [["h", { base64: "AP8=" }]], timestamp: -1 };
+    await expectAsTold("POST", path, "/v1/records/o/forms", 200, [full, { base64: "AP8=" }, null]);
+    await expectAsTold("POST", path, "/v1/records/o/forms?producer=p&epoch=0&sequence=0", 200, ["once"]);
+    await expectAsTold("POST", path, "/v1/records/o/forms?producer=p&epoch=0&sequence=0", 200, ["once"]);
+    await expectAsTold("POST", path, "/v1/records/o/forms?close=true", 200);
+    await expectAsTold("GET", path, "/v1/records/o/forms", 200);
+    await expectAsTold("GET", path, "/v1/records/o/forms", 200, undefined, { accept: "application/x-ndjson" });
+    await expectAsTold("GET", path, "/v1/records/o/forms", 200, undefined, { accept: "application/x-tidemark-batch" });
+    await expectAsTold("GET", path, "/v1/records/o/forms", 200, undefined, { accept: "text/event-stream" });
+    const next = server.node.machine.stream("o/forms");
+    const end = formatOffset(next?.incarnation ?? 0, next?.nextOffset ?? 0);
+    const back = { "accept": "text/event-stream", "last-event-id": end };
+    await expectAsTold("GET", path, "/v1/records/o/forms", 204, undefined, back);
+  });
+
+  it("to members of groups, and to takers", async () => {
+    const url = "/v1/groups/p2";
+    await expectAsTold("PUT", "/v1/groups/{id}", url, 201, { mode: "partitions", streams: ["o/a"] });
+    const joined = await expectAsTold("POST", "/v1/groups/{id}/join", `${url}/join`, 200, { member: "m" });
+    const { session, assignments } = joined as {
+      readonly session: number;
+      readonly assignments: readonly { readonly stream: string; readonly generation: number }[];
+    };
+    const owned = { stream: assignments[0]?.stream, generation: assignments[0]?.generation };
+    const member = { member: "m", session };
+    await expectAsTold("POST", "/v1/groups/{id}/heartbeat", `${url}/heartbeat`, 200, member);
+    const acks = [
+      { ...owned, offset: 1 },
+      { ...owned, generation: 0, offset: 2 },
+    ];
+    await expectAsTold("POST", "/v1/groups/{id}/ack", `${url}/ack`, 200, { ...member, acks });
+    await expectAsTold("POST", "/v1/groups/{id}/leave", `${url}/leave`, 204, member);
+    await expectAsTold("POST", "/v1/groups/{id}/leave", `${url}/leave`, 409, member);
+    await expectAsTold("DELETE", "/v1/groups/{id}", url, 204);
+    await expectAsTold("PUT", "/v1/groups/{id}", "/v1/groups/q2", 201, { mode: "queue", streams: ["o/forms"] });
+    const taken = await expectAsTold("POST", "/v1/groups/{id}/take", "/v1/groups/q2/take", 200, { count: 4 });
+    const { generation } = taken as { readonly generation: number };
+    await expectAsTold("GET", "/v1/groups/{id}", "/v1/groups/q2", 200);
+    const settlements = [
+      { stream: "o/forms", offset: 0, generation, outcome: "ack" },
+      { stream: "o/forms", offset: 1, generation, outcome: "nack", reason: "no" },
+      { stream: "o/forms", offset: 2, generation, outcome: "extend", leaseMs: 60_000 },
+      { stream: "o/forms", offset: 3, generation: 0, outcome: "release" },
+    ];
+    await expectAsTold("POST", "/v1/groups/{id}/settle", "/v1/groups/q2/settle", 200, { settlements });
+    await expectAsTold("POST", "/v1/groups/{id}/take", "/v1/groups/q2/take", 200, { records: false });
+    const reset = { positions: [{ stream: "o/forms", offset: 0 }], force: true };
+    await expectAsTold("POST", "/v1/groups/{id}/reset", "/v1/groups/q2/reset", 409, { ...reset, force: false });
+    await expectAsTold("POST", "/v1/groups/{id}/reset", "/v1/groups/q2/reset", 200, reset);
+  });
+
+  it("where a stream is deleted", async () => {
+    await expectAsTold("DELETE", "/v1/streams/{stream}", "/v1/streams/o/forms", 204);
+  });
+
+  it("and none that is told in full was left out", () => {
+    const told = operations().flatMap(([what, { responses }]) =>
+      "4XX" in responses
+        ? Object.entries(responses).flatMap(([status, { content }]) =>
+            status.endsWith("XX") ? [] : Object.keys(content ?? { "": {} }).map((type) => `${what} ${status} ${type}`),
+          )
+        : [],
+    );
+    expect(told.length).toBeGreaterThan(25);
+    expect(told.filter((each) => !asked.has(each))).toEqual([]);
   });
 });
+
+/** What was asked, as `method path status type`. */
+const asked = new Set<string>();
+
+/** The answer's body, which is as the document has it. */
+async function expectAsTold(
+  method: string,
+  path: string,
+  url: string,
+  status: number,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<unknown> {
+  const answer = await ask(server.url, method, url, body, headers);
+  expect({ status: answer.status, body: answer.body }).toEqual({ status, body: answer.body });
+  const responses = document.paths[path]?.[method.toLowerCase()]?.responses ?? {};
+  const told = responses[String(status)] ?? responses[`${String(status)[0]}XX`];
+  expect(told).toBeDefined();
+  const type = answer.headers.get("content-type") ?? "";
+  asked.add(`${method.toLowerCase()} ${path} ${status} ${type}`);
+  if (status === 204) {
+    expect([told?.content, type, answer.body]).toEqual([undefined, "", ""]);
+    return undefined;
+  }
+  const schema = told?.content?.[type]?.schema;
+  expect(schema, type).toBeDefined();
+  const check = Compile(strict(schema) as TSchema);
+  if (type === "application/x-ndjson") {
+    const lines = (answer.body as string).trim().split("\n");
+    for (const line of lines) expect(check.Errors(JSON.parse(line))).toEqual([]);
+  } else {
+    expect(check.Errors(answer.body)).toEqual([]);
+  }
+  return answer.body;
+}
 
 /** Nothing may be in an answer that its schema does not tell, except in problems. */
 function strict(schema: unknown): unknown {

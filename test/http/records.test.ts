@@ -204,6 +204,13 @@ describe("reads", () => {
     expect(tail.body).toMatchObject({ records: [], next: 3, token: body.token, upToDate: true });
   });
 
+  it("say how the start is written here, to whoever writes it as Durable Streams does", async () => {
+    const path = await create("read/minus");
+    const answer = await ask("GET", `${path}?offset=-1`);
+    expect(answer).toMatchObject({ status: 400, body: { code: "malformed-offset" } });
+    expect((answer.body as { readonly detail: string }).detail).toContain("offset=start");
+  });
+
   it("begin at a time", async () => {
     const path = await create("r/time");
     await append(path, "old");

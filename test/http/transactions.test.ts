@@ -118,7 +118,7 @@ describe("transactions", () => {
       { operations: [{ delete: "x" }], conditions: [{ stream: "", exists: true }] },
     ],
     ["a create of a name that is none", "malformed-name", { operations: [{ create: "a//b" }] }],
-    ["an append of nothing", "malformed-command", { operations: [{ create: "t/n" }, { append: "t/n" }] }],
+    ["an append of nothing", "empty-body", { operations: [{ create: "t/n" }, { append: "t/n" }] }],
     ["an append to nothing", "stream-not-found", { operations: [{ append: "t/none", records: ["x"] }] }],
     [
       "a record with a slip",

@@ -330,6 +330,24 @@ describe("the loop", () => {
     expect(bench.view).toMatchObject({ lag: 0, deadLettered: 1 });
   });
 
+  it("goes past what is damaged, however much that is, and has it when it is readable again", async () => {
+    const bench = new Bench();
+    const damaged = NODE_LIMITS.deadLettersPerStream * 2;
+    bench.kill(damaged + 40);
+    bench.read = (offset) =>
+      offset % 3 === 0 || offset < damaged
+        ? err({ code: "damaged", message: "a hole" })
+        : ok(batchAt(offset, { value: utf8("x") }));
+    await bench.run();
+    const readable = Array.from({ length: damaged + 40 }, (_, at) => at).filter((at) => at >= damaged && at % 3 !== 0);
+    expect(bench.proposed.map((command) => "offset" in command && command.offset)).toEqual(readable);
+    expect(bench.events).toEqual([["dead-letter-failed", { reason: "a hole" }]]);
+    bench.read = (offset) => ok(batchAt(offset, { value: utf8("x") }));
+    bench.clock.advance(NODE_LIMITS.deadLetterRetryMs);
+    await bench.run();
+    expect(bench.view).toMatchObject({ lag: 0, deadLettered: damaged + 40 });
+  });
+
   it("does again what it does not know the outcome of, and it takes effect once (I8)", async () => {
     const bench = new Bench();
     bench.kill(3);

@@ -16,9 +16,10 @@ import {
 } from "../../src/record/batch-codec.ts";
 import { BATCH_HEADER_LENGTH, BATCH_RECORDS_MAX } from "../../src/record/batch.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
-import { TIMESTAMP_MAX_MS } from "../../src/record/record.ts";
+import { recordBytes } from "../../src/record/record-size.ts";
+import { type RecordHeader, TIMESTAMP_MAX_MS } from "../../src/record/record.ts";
 import { allocatedBytes } from "../lib/allocation.ts";
-import { arbitraryRecords } from "./arbitrary-records.ts";
+import { arbitraryRecord, arbitraryRecords } from "./arbitrary-records.ts";
 import { nodeZstd } from "./node-zstd.ts";
 
 const LIMITS = { batchBytesMax: 100_000, rawBytesMax: 100_000, recordBytesMax: 100_000, zstd: nodeZstd };
@@ -159,8 +160,29 @@ describe("a record that lies", () => {
 
   it("is refused where it is larger than allowed", () => {
     const bytes = encodeBatch([{ value: new Uint8Array(10) }, { value: new Uint8Array(100) }]);
-    expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: 101 }).ok).toBe(true);
-    expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: 100 })).toMatchObject({
+    expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: 100 }).ok).toBe(true);
+    expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: 99 })).toMatchObject({
+      ok: false,
+      error: { code: "record-too-large" },
+    });
+  });
+
+  it("W33: what its author put into it counts, by the same measure before and behind the encoder", () => {
+    fc.assert(
+      fc.property(arbitraryRecord, (record) => {
+        const bytes = encodeBatch([record]);
+        const size = recordBytes(record);
+        expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: size }).ok).toBe(true);
+        if (size > 0) expect(verifyRecords(bytes, { ...LIMITS, recordBytesMax: size - 1 }).ok).toBe(false);
+      }),
+    );
+  });
+
+  it("W33: headers are counted, however short they are", () => {
+    const headers = Array.from({ length: 1_025 }, (): RecordHeader => ["", new Uint8Array()]);
+    const accepted = encodeBatch([{ value: null, headers: headers.slice(1) }]);
+    expect(verifyRecords(accepted, LIMITS).ok).toBe(true);
+    expect(verifyRecords(encodeBatch([{ value: null, headers }]), LIMITS)).toMatchObject({
       ok: false,
       error: { code: "record-too-large" },
     });

@@ -3,11 +3,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../src/lib/prng.ts";
 import type { GroupLease, GroupOutcome, GroupSettlement, GroupTakenResult } from "../../src/wire/group-command.ts";
+import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { append, batchOf, create, Driver, restored } from "./driver.ts";
 import { leasesIn, LEASE_MS, partOf, queue, settle, settleAll, settlement, take, viewOf } from "./group-driver.ts";
 
 const ACK: GroupOutcome = { kind: "ack" };
 const NACK: GroupOutcome = { kind: "nack" };
+const RELEASE: GroupOutcome = { kind: "release" };
 
 function start(
   config: Parameters<typeof queue>[1] = {},
@@ -66,7 +68,11 @@ describe("a take", () => {
   });
 
   it("gives less where too much is out, of a stream or over all, and goes on when some is done (I15)", () => {
-    const driver = Driver.limited({ groupOutstandingPerStreamMax: 3, groupOutstandingMax: 5 });
+    const driver = Driver.limited({
+      groupOutstandingPerStreamMax: 3,
+      groupOutstandingMax: 5,
+      groupOutstandingAssured: 0,
+    });
     driver.run(queue("g", { pattern: "q/*" }));
     for (const stream of ["q/1", "q/2"]) {
       driver.create(stream);
@@ -78,6 +84,54 @@ describe("a take", () => {
     settle(driver, "g", { ...settlement(taken.leases[0] as GroupLease, taken.generation, ACK), offset: 1, count: 1 });
     expect(driver.machine.takeableAt("g")).toBe(0);
     expect(leasesIn(take(driver, "g", 20))).toEqual(["q/1@3×1 #1"]);
+  });
+});
+
+describe("the room that queues share", () => {
+  const LIMITS = { ...STREAMS_LIMITS, groupOutstandingMax: 5, groupOutstandingAssured: 2 };
+  const filled = (): { driver: Driver; taken: GroupTakenResult } => {
+    const driver = Driver.limited(LIMITS);
+    driver.run(queue("a", { streams: ["q"] }));
+    driver.run(queue("b", { streams: ["q"] }));
+    driver.run(queue("c", { streams: ["other"] }));
+    driver.create("q");
+    driver.append("q", 10);
+    return { driver, taken: take(driver, "a", 10) };
+  };
+
+  it("is not one group's alone: each may have a few out, whatever the others have (I15)", () => {
+    const { driver, taken } = filled();
+    expect(leasesIn(taken)).toEqual(["q@0×5 #1"]);
+    expect(driver.machine.takeableAt("b")).toBe(0);
+    const other = take(driver, "b", 10);
+    expect(leasesIn(other)).toEqual(["q@0×2 #1"]);
+    expect(driver.machine.takeableAt("b")).toBeUndefined();
+    expect(restored(driver.machine, LIMITS).takeableAt("b")).toBeUndefined();
+    settle(driver, "b", { ...settlement(other.leases[0] as GroupLease, other.generation, ACK), count: 1 });
+    expect(leasesIn(take(driver, "b", 10))).toEqual(["q@2×1 #1"]);
+  });
+
+  it.each<[string, (driver: Driver, taken: GroupTakenResult) => ReturnType<Driver["apply"]>]>([
+    [
+      "settles",
+      (driver, taken) =>
+        driver.apply({
+          kind: "group-settle",
+          id: "a",
+          settlements: taken.leases.map((lease) => settlement(lease, taken.generation, ACK)),
+        }),
+    ],
+    ["is deleted", (driver) => driver.apply({ kind: "group-delete", id: "a" })],
+  ])("is told to those who wait for it when another group %s (W135)", (_how, free) => {
+    const { driver, taken } = filled();
+    // These two are beyond the bound.
+    const other = take(driver, "b", 10);
+    expect(driver.machine.takeableAt("b")).toBeUndefined();
+    const { groupsReady } = free(driver, taken);
+    expect(groupsReady).toContain("b");
+    expect(groupsReady).not.toContain("c");
+    expect(leasesIn(take(driver, "b", 10))).toEqual(["q@2×3 #1"]);
+    expect(other.leases).toHaveLength(1);
   });
 });
 
@@ -106,6 +160,26 @@ describe("a lease", () => {
     expect(viewOf(driver, "g").inFlight).toBe(0);
     const settlements = taken.leases.map((lease) => settlement(lease, taken.generation, { kind: "extend" }));
     expect(driver.refused({ kind: "group-settle", id: "g", settlements }).code).toBe("fenced");
+  });
+
+  it("is given back at once, its attempt not counted, however often that is (W136)", () => {
+    const driver = start({ attemptsMax: 2, retryDelayMs: 50 }, { "q/1": 3 });
+    for (let round = 0; round < 5; round += 1) {
+      const taken = take(driver, "g", 3);
+      expect(leasesIn(taken)).toEqual(["q/1@0×3 #1"]);
+      expect(settleAll(driver, "g", taken, RELEASE).refused).toEqual([]);
+      const settlements = taken.leases.map((lease) => settlement(lease, taken.generation, RELEASE));
+      expect(driver.refused({ kind: "group-settle", id: "g", settlements }).code).toBe("fenced");
+    }
+    settleAll(driver, "g", take(driver, "g", 3), NACK);
+    driver.now += 50;
+    const last = take(driver, "g", 3);
+    expect(leasesIn(last)).toEqual(["q/1@0×3 #2"]);
+    settleAll(driver, "g", last, RELEASE);
+    expect(viewOf(driver, "g")).toMatchObject({ lag: 3, inFlight: 0, resting: 3, dropped: 0 });
+    expect(leasesIn(take(Object.assign(new Driver(restored(driver.machine)), { now: driver.now }), "g", 3))).toEqual([
+      "q/1@0×3 #2",
+    ]);
   });
 
   it("is settled record by record; what is no longer held is refused by itself (W136)", () => {
@@ -370,6 +444,12 @@ describe("whatever takers do", () => {
               model.set(lease.stream, lease.incarnation, at, { kind: "over", how: "acked" });
             else if (outcome.kind === "nack")
               model.fail(keyOf(lease.stream, lease.incarnation, at), fate, driver.now + (outcome.delayMs ?? RETRY_MS));
+            else if (outcome.kind === "release")
+              model.set(lease.stream, lease.incarnation, at, {
+                kind: "resting",
+                attempt: fate.attempt - 1,
+                dueMs: driver.now,
+              });
             else model.set(lease.stream, lease.incarnation, at, { ...fate, untilMs: driver.now + LEASE_MS });
           }
         };
@@ -414,7 +494,9 @@ describe("whatever takers do", () => {
           } else if (dice < 50) takeSome(1 + prng.below(5));
           else if (dice < 75) {
             if (held.length > 0)
-              settleOne(prng.pick([ACK, ACK, NACK, { kind: "nack", delayMs: 5 }, { kind: "extend" }] as const));
+              settleOne(
+                prng.pick([ACK, ACK, NACK, RELEASE, { kind: "nack", delayMs: 5 }, { kind: "extend" }] as const),
+              );
           } else if (dice < 80) bury();
           else if (dice < 90) driver.pass(prng.below(LEASE_MS));
           else if (dice < 95) driver = Object.assign(new Driver(restored(driver.machine)), { now: driver.now });

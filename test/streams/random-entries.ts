@@ -52,6 +52,7 @@ export const TIGHT: StreamsLimits = {
   groupSettleMax: 6,
   groupOutstandingPerStreamMax: 5,
   groupOutstandingMax: 8,
+  groupOutstandingAssured: 1,
   duePerEntryMax: 2,
 };
 
@@ -232,6 +233,7 @@ class Draw {
   #outcome(): GroupOutcome {
     const { chance } = this.#coins();
     if (chance(0.5)) return { kind: "ack" };
+    if (chance(0.2)) return { kind: "release" };
     if (chance(0.3)) return { kind: "extend", ...(chance(0.5) && { leaseMs: 50 + this.#prng.below(200) }) };
     return {
       kind: "nack",

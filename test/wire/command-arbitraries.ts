@@ -84,6 +84,7 @@ const groupOutcome = fc.oneof(
   shape<GroupOutcome>(kind("ack")),
   shape<GroupOutcome>(kind("nack"), { delayMs: int, reason: name }),
   shape<GroupOutcome>(kind("extend"), { leaseMs: int }),
+  shape<GroupOutcome>(kind("release")),
 );
 const session = { id: name, member: name, session: int };
 

@@ -173,17 +173,19 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
         },
         { stream: "a", incarnation: 3, offset: 4, count: 5, generation: 6, outcome: { kind: "extend" } },
         { stream: "a", incarnation: 3, offset: 4, count: 5, generation: 6, outcome: { kind: "extend", leaseMs: 7 } },
+        { stream: "a", incarnation: 3, offset: 4, count: 5, generation: 6, outcome: { kind: "release" } },
       ],
     },
     "01" +
       "1a" +
       "0167" +
-      "05" +
+      "06" +
       ("0161" + "03040506" + "00") +
       ("0161" + "03040506" + "01" + "00") +
       ("0161" + "03040506" + "01" + "03" + "ac02" + "026e6f") +
       ("0161" + "03040506" + "02" + "00") +
-      ("0161" + "03040506" + "02" + "01" + "07"),
+      ("0161" + "03040506" + "02" + "01" + "07") +
+      ("0161" + "03040506" + "03"),
   ],
   [
     { kind: "group-reset", id: "g", force: true, positions: [{ stream: "a", incarnation: 3, offset: 4 }] },

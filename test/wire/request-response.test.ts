@@ -97,15 +97,21 @@ describe("golden requests", () => {
     ["W123: a cursor", { kind: "cursor-get", name: "c" }, 8, goldenHex("0a000000 01 0d 0000 08000000", "0163")],
     [
       "W138: a listing of groups",
-      { kind: "groups", after: "g", limit: 200 },
+      { kind: "groups", prefix: "p", after: "g", limit: 200 },
       8,
-      goldenHex("0c000000 01 0b 0000 08000000", "0167 c801"),
+      goldenHex("0e000000 01 0b 0000 08000000", "0170 0167 c801"),
     ],
     [
       "W139: a group",
-      { kind: "group", id: "g", waitMs: 300 },
+      { kind: "group", id: "g", waitMs: 300, brief: false },
       8,
-      goldenHex("0c000000 01 0c 0000 08000000", "0167 ac02"),
+      goldenHex("0d000000 01 0c 0000 08000000", "0167 ac02 00"),
+    ],
+    [
+      "W139: whether a group has something",
+      { kind: "group", id: "g", waitMs: 300, brief: true },
+      8,
+      goldenHex("0d000000 01 0c 0000 08000000", "0167 ac02 01"),
     ],
   ])("%s", (_what, value, id, golden) => {
     expect(hex(encodeRequest(value, id))).toBe(golden);
@@ -379,9 +385,15 @@ describe("requests that are refused", () => {
       2,
       (body) => body.string("a").u8(3).varint(0).varint(1).varint(0).u8(0),
     ],
-    ["W138: a listing of groups cut short", "malformed-frame", 11, (body) => body.string("g")],
-    ["W138: bytes behind a listing of groups", "malformed-frame", 11, (body) => body.string("g").varint(1).u8(0)],
-    ["W139: a group cut short", "malformed-frame", 12, (body) => body.string("g")],
+    ["W138: a listing of groups cut short", "malformed-frame", 11, (body) => body.string("").string("g")],
+    [
+      "W138: bytes behind a listing of groups",
+      "malformed-frame",
+      11,
+      (body) => body.string("").string("g").varint(1).u8(0),
+    ],
+    ["W139: a group cut short", "malformed-frame", 12, (body) => body.string("g").varint(1)],
+    ["W139: neither brief nor in full", "malformed-frame", 12, (body) => body.string("g").varint(1).u8(2)],
     ["W71: a read cut short", "malformed-frame", 2, (body) => body.string("a").u8(0).varint(0).varint(1).varint(0)],
     [
       "W71: a flag that is neither",

@@ -78,8 +78,8 @@ export const arbitraryRequest: fc.Arbitrary<Request> = fc.oneof(
     { requiredKeys: ["kind", "stream", "atMs"] },
   ),
   fc.record({ kind: fc.constant("cursor-get" as const), name: word }),
-  fc.record({ kind: fc.constant("groups" as const), after: word, limit: number }),
-  fc.record({ kind: fc.constant("group" as const), id: word, waitMs: number }),
+  fc.record({ kind: fc.constant("groups" as const), prefix: word, after: word, limit: number }),
+  fc.record({ kind: fc.constant("group" as const), id: word, waitMs: number, brief: fc.boolean() }),
 );
 
 const facts = { incarnation: number, contentType, firstOffset: number, tail: number, closed: fc.boolean() };

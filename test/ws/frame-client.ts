@@ -82,9 +82,14 @@ export class FrameClient {
 
   /** The next text message, parsed. */
   async nextText(): Promise<Record<string, unknown>> {
+    return JSON.parse(await this.nextRawText()) as Record<string, unknown>;
+  }
+
+  /** The next answer in text, to the letter. */
+  async nextRawText(): Promise<string> {
     for (;;) {
       const text = this.texts.shift();
-      if (text !== undefined) return JSON.parse(text) as Record<string, unknown>;
+      if (text !== undefined) return text;
       if (this.#isClosed) throw new Error("the connection was closed before a text came");
       await this.#change();
     }

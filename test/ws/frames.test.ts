@@ -70,7 +70,10 @@ describe("W106: commands", () => {
       kind: "error",
       code: "malformed-command",
     });
-    expect(await client.ask(35, { kind: "ping" })).toMatchObject({ kind: "pong" });
+    expect(
+      await client.ask(35, { kind: "command", command: { kind: "append", stream: "c/closed", close: false } }),
+    ).toMatchObject({ kind: "error", code: "empty-body" });
+    expect(await client.ask(36, { kind: "ping" })).toMatchObject({ kind: "pong" });
   });
 });
 

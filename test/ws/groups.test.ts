@@ -57,9 +57,9 @@ it("records are taken and settled, and are waited for", async () => {
   await run(group("q", ["w/q"], QUEUE));
   const nothing = { kind: "group-taken", generation: 0, untilMs: 0, leases: [] };
   expect(await run({ kind: "group-take", id: "q", member: "m", count: 5 })).toEqual(nothing);
-  client.send(2_000, { kind: "group", id: "q", waitMs: 20_000 });
+  client.send(2_000, { kind: "group", id: "q", waitMs: 20_000, brief: false });
   // Of one connection, queries overtake nothing that was asked before: this is answered when the wait has begun.
-  expect(await client.ask(2_001, { kind: "groups", after: "", limit: 10 })).toMatchObject({
+  expect(await client.ask(2_001, { kind: "groups", prefix: "", after: "", limit: 10 })).toMatchObject({
     groups: [{ id: "p" }, { id: "q", mode: "queue", lag: 0 }],
   });
   expect(client.held(2_000)).toEqual([]);
@@ -72,22 +72,50 @@ it("records are taken and settled, and are waited for", async () => {
   const settlement = { ...lease, generation: taken.generation, outcome: { kind: "ack" } };
   const settled = await run({ kind: "group-settle", id: "q", settlements: [settlement as never] });
   expect(settled).toEqual({ kind: "group-settled", refused: [] });
-  expect(await client.ask(2_002, { kind: "group", id: "q", waitMs: 0 })).toMatchObject({ ready: false });
+  expect(await client.ask(2_002, { kind: "group", id: "q", waitMs: 0, brief: false })).toMatchObject({ ready: false });
+});
+
+it("are listed by what their ids begin with, page by page (W138)", async () => {
+  for (const id of ["l-1", "l-2", "l-3", "m"]) await run(group(id, ["w/none"], QUEUE));
+  const page = { kind: "groups", prefix: "l-", limit: 2 } as const;
+  expect(await client.ask(2_100, { ...page, after: "" })).toMatchObject({
+    groups: [{ id: "l-1" }, { id: "l-2" }],
+    next: "l-2",
+  });
+  const last = await client.ask(2_101, { ...page, after: "l-2" });
+  expect(last).toMatchObject({ groups: [{ id: "l-3" }] });
+  expect(last).not.toHaveProperty("next");
+  expect(await client.ask(2_102, { ...page, after: "m" })).toMatchObject({ groups: [] });
+});
+
+it("a brief answer tells what a group is, and nothing of its members and streams (W139)", async () => {
+  await run(group("brief", ["w/q"], QUEUE));
+  expect(await client.ask(2_200, { kind: "group", id: "brief", waitMs: 20_000, brief: true })).toMatchObject({
+    config: { id: "brief" },
+    ready: true,
+    members: [],
+    streams: [],
+  });
+  expect(await client.ask(2_201, { kind: "group", id: "none", waitMs: 0, brief: true })).toMatchObject({
+    code: "group-not-found",
+  });
 });
 
 it("a wait ends with its group, and with its connection", async () => {
   await run(group("gone", ["w/none"], QUEUE));
-  client.send(3_000, { kind: "group", id: "gone", waitMs: 20_000 });
+  client.send(3_000, { kind: "group", id: "gone", waitMs: 20_000, brief: false });
   await run({ kind: "group-delete", id: "gone" });
   expect(await client.next(3_000)).toMatchObject({ kind: "error", code: "group-not-found" });
 
   await run(group("left", ["w/none"], QUEUE));
   const other = await FrameClient.open(node.url);
-  other.send(1, { kind: "group", id: "left", waitMs: 20_000 });
-  expect(await other.ask(2, { kind: "group", id: "left", waitMs: 0 })).toMatchObject({ ready: false });
+  other.send(1, { kind: "group", id: "left", waitMs: 20_000, brief: false });
+  expect(await other.ask(2, { kind: "group", id: "left", waitMs: 0, brief: false })).toMatchObject({ ready: false });
   other.close();
   await other.closed;
-  expect(await client.ask(3_001, { kind: "group", id: "left", waitMs: 0 })).toMatchObject({ kind: "group" });
+  expect(await client.ask(3_001, { kind: "group", id: "left", waitMs: 0, brief: false })).toMatchObject({
+    kind: "group",
+  });
 });
 
 it("what is the leader's alone does not come in a frame", async () => {

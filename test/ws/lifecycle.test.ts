@@ -168,7 +168,7 @@ describe("W108: a subscriber that does not read", () => {
 
 describe("W107: a peer that says nothing", () => {
   it("is pinged, and kept if it answers", async () => {
-    server = await startWsServer({ silenceMs: 20, checkEveryMs: 5 });
+    server = await startWsServer({ silenceMs: 300, checkEveryMs: 20 });
     const peer = await RawPeer.open(server.url);
     for (let pings = 0; pings < 3; pings += 1) {
       const frame = await peer.next();

@@ -132,10 +132,25 @@ describe("what others appended", () => {
     const deep = "[".repeat(50_000) + "]".repeat(50_000);
     await client.ask(1, create("t/deep", "application/json"));
     await client.ask(2, append("t/deep", deep, "1"));
-    expect(await say({ read: "t/deep" })).toMatchObject({ records: [{ value: deep }, { value: 1 }] });
+    const shown = new RegExp(`"records":\\[\\{"offset":0,"value":\\[{50000}\\]{50000},.*\\{"offset":1,"value":1,`);
+    client.say({ read: "t/deep" });
+    expect(await client.nextRawText()).toMatch(shown);
     await say({ subscribe: "t/deep" });
-    expect(await client.nextText()).toMatchObject({ records: [{ value: deep }, { value: 1 }] });
+    expect(await client.nextRawText()).toMatch(shown);
     expect(await say({ ping: 1 })).toHaveProperty("pong");
+  });
+
+  it("in a stream of JSON is shown to the letter, whoever asks (W125)", async () => {
+    const written = '{"id": 12345678901234567890, "share": 1.10}';
+    await client.ask(1, create("t/exact", "application/json"));
+    await client.ask(2, append("t/exact", written));
+    const shown = `"offset":0,"value":${written},"timestamp":`;
+    client.say({ read: "t/exact" });
+    expect(await client.nextRawText()).toContain(shown);
+    await say({ subscribe: "t/exact" });
+    expect(await client.nextRawText()).toContain(shown);
+    await say({ follow: ["t/exact"] });
+    expect(await client.nextRawText()).toContain(shown);
   });
 });
 
@@ -150,7 +165,8 @@ describe("W111: what is wrong is answered", () => {
     ["a name that is none", { append: "../x", records: [] }, "malformed-name"],
     ["a name that is no text", { append: 5 }, "malformed-request"],
     ["records that are no list", { append: "x", records: "a" }, "malformed-request"],
-    ["nothing to append", { append: "x" }, "malformed-command"],
+    ["nothing to append", { append: "x" }, "empty-body"],
+    ["no records to append", { append: "x", records: [] }, "empty-body"],
     ["a record without a value", { append: "x", records: [{ key: "k" }] }, "malformed-request"],
     ["a record with two", { append: "x", records: [{ value: 1, base64: "" }] }, "malformed-request"],
     ["a record with a slip", { append: "x", records: [{ value: 1, kye: "k" }] }, "malformed-request"],
@@ -160,7 +176,10 @@ describe("W111: what is wrong is answered", () => {
     ["a negative offset", { read: "x", from: -1 }, "malformed-offset"],
     ["a token that is none", { read: "x", from: "later" }, "malformed-offset"],
     ["a credit for nothing", { credit: "x", bytes: 1 }, "malformed-request"],
+    ["W101: a credit for a subscription that never was", { credit: 1_000, bytes: 1 }, "malformed-request"],
+    ["W102: the end of a subscription that never was", { unsubscribe: 0 }, "malformed-request"],
     ["a stream that is not there", { append: "t/nowhere", records: ["a"] }, "stream-not-found"],
+    ["a life of no time", { create: "t/bad", ttlSeconds: 0 }, "malformed-request"],
     ["a content type that is none", { create: "t/bad", contentType: "text" }, "malformed-command"],
     [
       "nesting without end",

@@ -1,4 +1,4 @@
-/** `tidemark groups ack` and `nack`: what became of records that were taken. */
+/** `tidemark groups ack`, `nack` and `release`: what became of records that were taken. */
 import type { Command } from "commander";
 import type { Group } from "../../group.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
@@ -29,7 +29,7 @@ export function ackCommand(io: Io, onDone: (exitCode: number) => void): Command 
 export function nackCommand(io: Io, onDone: (exitCode: number) => void): Command {
   const command = newVerb(
     "nack",
-    "give records back that were taken: they come again, or have had all their attempts",
+    "refuse records that were taken: they come again, or have had all their attempts",
     "tidemark groups nack mailers 7.0000000000000002_0000000000000000.mails --delay 1m --reason 'no such address'",
   )
     .argument("<group>", "the group's id")
@@ -40,9 +40,23 @@ export function nackCommand(io: Io, onDone: (exitCode: number) => void): Command
     .action(async (id: string, receipts: string[], options: NackOptions) => {
       const { delay, reason } = options;
       const how = { ...(delay !== undefined && { delayMs: delay }), ...(reason !== undefined && { reason }) };
-      await settle(io, id, receipts, options, "given back", (group, receipt) => group.nack(receipt, how));
+      await settle(io, id, receipts, options, "refused", (group, receipt) => group.nack(receipt, how));
       onDone(EXIT.ok);
     });
+}
+
+export function releaseCommand(io: Io, onDone: (exitCode: number) => void): Command {
+  const command = newVerb(
+    "release",
+    "give records back that were taken and not worked on: they come again at once, and this was no attempt",
+    "tidemark groups release mailers 7.0000000000000002_0000000000000000.mails",
+  )
+    .argument("<group>", "the group's id")
+    .argument("<receipts...>", RECEIPTS_HELP);
+  return withConnectionOptions(command).action(async (id: string, receipts: string[], options: ConnectionOptions) => {
+    await settle(io, id, receipts, options, "given back", (group, receipt) => group.release(receipt));
+    onDone(EXIT.ok);
+  });
 }
 
 /** All are tried; the first that fails is the verb's failure. */

@@ -23,7 +23,7 @@ const NEWLINE: Uint8Array = Buffer.from("\n");
 export function takeCommand(io: Io, onDone: (exitCode: number) => void): Command {
   const command = newVerb(
     "take",
-    "take records of a queue: print each with a receipt, to settle it by `ack` or `nack`",
+    "take records of a queue: print each with a receipt, to settle it by `ack`, `nack` or `release`",
     "tidemark groups take mailers",
     "tidemark groups take mailers --count 10 --wait 20s -o json",
   ).argument("<group>", "the group's id");

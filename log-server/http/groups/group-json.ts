@@ -89,7 +89,9 @@ export const DescribedGroup = Type.Object({
   ...TOTALS,
   deadLettered: Type.Integer({ description: "records that went to the dead-letter stream so far" }),
   dropped: Type.Integer({ description: "records that had no attempts left and went nowhere" }),
-  unlinked: Type.Integer({ description: "streams that it should follow and does not, for there are too many" }),
+  unlinked: Type.Integer({
+    description: "streams that came when it, or all groups, followed too many: made anew, it follows them",
+  }),
   ready: Type.Boolean({ description: "a take would find something" }),
   members: Type.Array(
     Type.Object({

@@ -56,9 +56,13 @@ const SettleBody = Type.Object(
           offset: Place,
           count: Type.Optional(Type.Integer({ minimum: 1, description: "records from the offset on; default: 1" })),
           generation: Type.Integer({ minimum: 0, description: "of the lease" }),
-          outcome: Type.Union([Type.Literal("ack"), Type.Literal("nack"), Type.Literal("extend")], {
-            description: "done; not now: it is given out again; or not done yet: the lease begins anew",
-          }),
+          outcome: Type.Union(
+            [Type.Literal("ack"), Type.Literal("nack"), Type.Literal("extend"), Type.Literal("release")],
+            {
+              description:
+                "done; not now: it is given out again; not done yet: the lease begins anew; or nobody worked on it: it is given out again, and this was no attempt",
+            },
+          ),
           delayMs: Type.Optional(
             Type.Integer({ minimum: 0, description: "of a nack: how long it rests; default: as the group has it" }),
           ),
@@ -161,6 +165,7 @@ function outcomeOf({ outcome, delayMs, reason, leaseMs }: SettleItem): GroupOutc
   if (outcome !== "extend" && leaseMs !== undefined) throw new HttpError("malformed-request", "leaseMs is an extend's");
   switch (outcome) {
     case "ack":
+    case "release":
       return { kind: outcome };
     case "nack":
       return { kind: outcome, ...(delayMs !== undefined && { delayMs }), ...(reason !== undefined && { reason }) };

@@ -127,6 +127,8 @@ async function seen({ node, limits }: HttpContext, reply: FastifyReply): Promise
 }
 
 async function describe(context: HttpContext, reply: FastifyReply, status: number, id: string): Promise<void> {
-  const group = await answerGroup(context, { kind: "group", id, waitMs: 0 }, (ms) => context.live.open(reply.raw, ms));
+  const group = await answerGroup(context, { kind: "group", id, waitMs: 0, brief: false }, (ms) =>
+    context.live.open(reply.raw, ms),
+  );
   context.answers.json(reply, status, [], describedGroupJson(group));
 }

@@ -7,7 +7,7 @@ import type { Offset } from "../../../src/record/offset.ts";
 import type { GroupLease, GroupSettlement, GroupTakenResult } from "../../../src/wire/group-command.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
-import { findGroup, waitForRecords } from "../native/answer-groups.ts";
+import { outlineOf, waitForRecords } from "../native/answer-groups.ts";
 import { countRead, readPiece, type ShownRecord, showRecords } from "../records/piece.ts";
 import { rejectionError } from "../rejection-answer.ts";
 import { unexpectedResult } from "../unexpected-result.ts";
@@ -49,7 +49,7 @@ export async function take(context: HttpContext, reply: FastifyReply, input: Tak
 
 async function waitForAny(context: HttpContext, reply: FastifyReply, id: string, waitMs: number): Promise<void> {
   await context.node.barrier();
-  if (findGroup(context, id).config.mode.kind !== "queue") return;
+  if (outlineOf(context, id).config.mode.kind !== "queue") return;
   await waitForRecords(context, id, waitMs, (milliseconds) => context.live.open(reply.raw, milliseconds));
 }
 

@@ -14,7 +14,7 @@ import type {
   TransactionOperation,
 } from "../../../src/wire/command.ts";
 import { checkStreamName } from "../../../src/wire/stream-name.ts";
-import { DEFAULT_CONTENT_TYPE, isJson, normalizeContentType } from "../content-type.ts";
+import { checkJsonEncoding, DEFAULT_CONTENT_TYPE, isJson, normalizeContentType } from "../content-type.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { isValidJson } from "../json-mode.ts";
@@ -112,7 +112,7 @@ function admitAppend(context: HttpContext, command: AppendCommand): AppendComman
   checkName(command.stream);
   const contentType = normalized(command.contentType);
   if (command.batch === undefined) {
-    if (!command.close) throw new HttpError("malformed-command", "an append has a batch, or closes, or both");
+    if (!command.close) throw new HttpError("empty-body", "there is no record to append");
     return contentType === undefined ? command : { ...command, contentType };
   }
   const effective = contentType ?? context.node.machine.stream(command.stream)?.contentType;
@@ -156,5 +156,6 @@ function normalized(contentType: string | undefined): string | undefined {
   if (contentType === undefined) return undefined;
   const normal = normalizeContentType(contentType);
   if (normal === undefined) throw new HttpError("malformed-command", `"${contentType}" is not a media type`);
+  checkJsonEncoding(normal);
   return normal;
 }

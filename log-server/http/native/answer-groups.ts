@@ -1,61 +1,38 @@
 /** Answers `groups` and `group` frames, and whoever else looks at consumer groups, each at a linearizable point. */
-import type {
-  GroupRequest,
-  GroupResponse,
-  GroupsRequest,
-  GroupsResponse,
-  ListedGroup,
-} from "../../../src/wire/group-look-up.ts";
-import type { GroupView } from "../../streams/group-views.ts";
+import type { GroupRequest, GroupResponse, GroupsRequest, GroupsResponse } from "../../../src/wire/group-look-up.ts";
+import type { GroupOutline, GroupView } from "../../streams/group-views.ts";
 import type { HttpContext } from "../context.ts";
+import { listGroups } from "../groups/list-groups.ts";
 import { HttpError } from "../http-error.ts";
 import type { LiveResponse } from "../live-responses.ts";
 
 type OpenWait = (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">;
 
-export async function answerGroups(context: HttpContext, { after, limit }: GroupsRequest): Promise<GroupsResponse> {
-  const { node, limits } = context;
+export async function answerGroups(
+  context: HttpContext,
+  { prefix, after, limit }: GroupsRequest,
+): Promise<GroupsResponse> {
+  const { node } = context;
   await node.barrier();
-  const max = Math.min(Math.max(1, limit), limits.listedGroupsMax);
-  const groups: ListedGroup[] = [];
-  const page = (next?: string): GroupsResponse => ({
-    kind: "groups",
-    position: node.position,
-    groups,
-    ...(next !== undefined && { next }),
-  });
-  for (const view of node.machine.groups(after)) {
-    if (groups.length >= max) return page(groups.at(-1)?.id);
-    const { config, memberCount, streamCount, lag, inFlight, resting, dead } = view;
-    const { id, mode } = config;
-    groups.push({ id, mode: mode.kind, members: memberCount, streams: streamCount, lag, inFlight, resting, dead });
-  }
-  return page();
+  return { kind: "groups", position: node.position, ...listGroups(context, prefix, after, Math.max(1, limit)) };
 }
 
 export async function answerGroup(context: HttpContext, request: GroupRequest, wait: OpenWait): Promise<GroupResponse> {
   const { node, limits } = context;
-  const { id } = request;
+  const { id, brief } = request;
   await node.barrier();
   const waitMs = Math.min(request.waitMs, limits.frameWaitMsMax);
-  if (waitMs > 0 && findGroup(context, id).config.mode.kind === "queue")
+  if (waitMs > 0 && outlineOf(context, id).config.mode.kind === "queue")
     await waitForRecords(context, id, waitMs, wait);
+  const { position } = node;
+  const outline = { kind: "group", position, ...outlineOf(context, id), ready: isReady(context, id) } as const;
+  if (brief) return { ...outline, members: [], streams: [] };
   const view = findGroup(context, id);
-  const { config, createdAtMs, deadLettered, dropped, unlinked } = view;
   const members = view.members();
   const streams = view.streams();
-  const ready = isReady(context, id);
-  const { position } = node;
   const lags = await node.groupLag(streams);
   return {
-    kind: "group",
-    position,
-    config,
-    createdAtMs,
-    deadLettered,
-    dropped,
-    unlinked,
-    ready,
+    ...outline,
     members,
     streams: streams.map(({ streamId: _id, ...stream }, place) => {
       const lagMs = lags[place];
@@ -91,9 +68,16 @@ export async function waitForRecords(context: HttpContext, id: string, waitMs: n
 
 /** Throws where there is none. */
 export function findGroup({ node }: HttpContext, id: string): GroupView {
-  const view = node.machine.group(id);
-  if (view === undefined) throw new HttpError("group-not-found", `there is no group "${id}"`);
-  return view;
+  return node.machine.group(id) ?? notFound(id);
+}
+
+/** The same, as far as it costs nothing. Throws where there is none. */
+export function outlineOf({ node }: HttpContext, id: string): GroupOutline {
+  return node.machine.groupOutline(id) ?? notFound(id);
+}
+
+function notFound(id: string): never {
+  throw new HttpError("group-not-found", `there is no group "${id}"`);
 }
 
 /** Whether a take that is proposed now would find something. */

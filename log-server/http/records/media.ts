@@ -1,9 +1,15 @@
 /** The media types that records travel in, and which one an answer has (RFC 9110, section 12.5.1). */
-import { mediaType, normalizeContentType } from "../content-type.ts";
+import {
+  checkJsonEncoding,
+  JSON_CONTENT_TYPE,
+  mediaType,
+  NDJSON_CONTENT_TYPES,
+  normalizeContentType,
+} from "../content-type.ts";
 import { HttpError } from "../http-error.ts";
 
 export const BATCH_TYPE = "application/x-tidemark-batch";
-export const NDJSON_TYPE = "application/x-ndjson";
+export const NDJSON_TYPE: (typeof NDJSON_CONTENT_TYPES)[0] = NDJSON_CONTENT_TYPES[0];
 export const SSE_TYPE = "text/event-stream";
 
 /** The first is given to whoever takes all alike. */
@@ -17,10 +23,8 @@ const ANSWERS = [
 export type AnswerForm = (typeof ANSWERS)[number][0];
 
 const BODIES: ReadonlyMap<string, "json" | "ndjson" | "batch"> = new Map([
-  ["application/json", "json"],
-  [NDJSON_TYPE, "ndjson"],
-  ["application/ndjson", "ndjson"],
-  ["application/jsonl", "ndjson"],
+  [JSON_CONTENT_TYPE, "json"],
+  ...NDJSON_CONTENT_TYPES.map((type) => [type, "ndjson"] as const),
   [BATCH_TYPE, "batch"],
 ]);
 
@@ -47,11 +51,12 @@ export function answerForm(accept: string | undefined): AnswerForm {
 export function bodyForm(contentType: string | undefined): "json" | "ndjson" | "batch" {
   const normal = normalizeContentType(contentType ?? "");
   const form = normal === undefined ? undefined : BODIES.get(mediaType(normal));
-  if (form === undefined)
+  if (normal === undefined || form === undefined)
     throw new HttpError(
       "unsupported-media-type",
       `records are sent as application/json, ${NDJSON_TYPE} or ${BATCH_TYPE}`,
     );
+  checkJsonEncoding(normal);
   return form;
 }
 

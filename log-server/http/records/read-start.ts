@@ -21,6 +21,12 @@ export async function startOf(context: HttpContext, stream: StreamView, asked: A
     if (!tailKnown) throw tailUnknown();
     return stream.nextOffset;
   }
+  // What the start is called over there.
+  if (offset === "-1")
+    throw new HttpError(
+      "malformed-offset",
+      "the start is `offset=start` here, or no offset; -1 is for /v1/stream only",
+    );
   const place = parsePlace(offset);
   checkIncarnation(stream, place.incarnation);
   if (place.offset > stream.nextOffset) {

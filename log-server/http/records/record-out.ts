@@ -14,7 +14,9 @@ export const RECORD_FIELDS = {
   base64: Type.Optional(Type.String({ description: "the value, where it is no text" })),
   key: Type.Optional(BytesOut),
   headers: Type.Optional(Type.Array(Type.Tuple([Type.String(), BytesOut]))),
-  timestamp: Type.Integer({ description: "milliseconds since 1970; the log time where the record had none" }),
+  timestamp: Type.Integer({
+    description: "milliseconds since 1970, before that negative; the log time where the record had none",
+  }),
 };
 
 export const RecordOut = Type.Object(RECORD_FIELDS);

@@ -1,7 +1,7 @@
 /** Reads the headers of creations and appends (sections 5.1, 5.2 and 5.2.1). */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Expiry, ProducerTag } from "../../../src/wire/command.ts";
-import { normalizeContentType } from "../content-type.ts";
+import { checkJsonEncoding, normalizeContentType } from "../content-type.ts";
 import { header, integerHeader, parseTimestamp } from "../header-values.ts";
 import { HttpError } from "../http-error.ts";
 import type { HttpLimits } from "../limits.ts";
@@ -14,6 +14,7 @@ export function contentTypeHeader(headers: IncomingHttpHeaders, limits: HttpLimi
   if (value === undefined) return undefined;
   const normalized = value.length > limits.contentTypeBytesMax ? undefined : normalizeContentType(value);
   if (normalized === undefined) throw new HttpError("malformed-header", "Content-Type is not a media type");
+  checkJsonEncoding(normalized);
   return normalized;
 }
 

@@ -4,13 +4,13 @@ import type { CreateCommand, Expiry, StreamName } from "../../../src/wire/comman
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { parsePlace, parseTime } from "../places.ts";
-import { Count, Place, Retention, Time } from "../schemas.ts";
+import { Place, Retention, Time } from "../schemas.ts";
 
 export const CREATE_FIELDS = {
   contentType: Type.Optional(
     Type.String({ maxLength: 256, description: "default: its source's, or application/octet-stream" }),
   ),
-  ttlSeconds: Type.Optional(Count),
+  ttlSeconds: Type.Optional(Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })),
   expiresAt: Type.Optional(Time),
   retention: Type.Optional(Retention),
   closed: Type.Optional(Type.Boolean()),
@@ -46,7 +46,7 @@ export async function createCommand(
 }
 
 function expiryOf(
-  { limits }: HttpContext,
+  { limits, node }: HttpContext,
   { ttlSeconds, expiresAt }: Pick<CreateInput, "ttlSeconds" | "expiresAt">,
 ): Expiry | undefined {
   if (ttlSeconds !== undefined && expiresAt !== undefined)
@@ -54,7 +54,11 @@ function expiryOf(
   if (ttlSeconds !== undefined && ttlSeconds > limits.ttlSecondsMax)
     throw new HttpError("malformed-request", `ttlSeconds may be at most ${limits.ttlSecondsMax}`);
   if (ttlSeconds !== undefined) return { kind: "sliding", ttlSeconds };
-  return expiresAt === undefined ? undefined : { kind: "absolute", atMs: parseTime(expiresAt) };
+  if (expiresAt === undefined) return undefined;
+  const atMs = parseTime(expiresAt);
+  // It would end as it begins, and could not be shown. Only advice (I9): log time decides.
+  if (atMs <= node.clock.now()) throw new HttpError("malformed-request", "expiresAt is in the past");
+  return { kind: "absolute", atMs };
 }
 
 /** Applying the command checks that the source is still the same, and reaches this far. */
