@@ -55,8 +55,9 @@ export class BatchReader {
     let room = maxBytes;
     let next = from;
     let visited = 0;
+    const { removals } = this.#parts.segments;
     while (next < to && (room > 0 || batches.length === 0) && visited < this.#parts.limits.readSegmentsMax) {
-      const part = await this.#readOne(streamId, next, to, room);
+      const part = await this.#readOne(streamId, next, to, room, removals);
       if (!part.ok) return batches.length > 0 ? ok(batches) : part;
       for (const batch of part.value.batches) {
         batches.push(batch);
@@ -68,10 +69,15 @@ export class BatchReader {
     return ok(batches);
   }
 
-  /** From the one segment that holds the offset; what it says goes on behind it. */
-  async #readOne(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<Part, Damage>> {
+  /** From the one segment that holds the offset; what it says goes on behind it. `removals`: when the read began. */
+  async #readOne(
+    streamId: number,
+    from: number,
+    to: number,
+    maxBytes: number,
+    removals: number,
+  ): Promise<Result<Part, Damage>> {
     const { segments, damage } = this.#parts;
-    const { removals } = segments;
     for (;;) {
       const { changes } = segments;
       const part = await this.#tryOne(streamId, from, to, maxBytes);

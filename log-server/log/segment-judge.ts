@@ -43,6 +43,8 @@ export type AmbiguousTail = {
   readonly fromIndex: number;
   /** The last entry that can be seen in it; undefined if its end cannot be read. */
   readonly toIndex: number | undefined;
+  /** Its term, where it can be seen. */
+  readonly toTerm: number | undefined;
 };
 
 export type JudgeContext = {
@@ -254,8 +256,8 @@ class Judge {
   #beginAmbiguous(place: number): void {
     const last = this.#scan.pieces.at(-1);
     const readable = last?.kind === "entry" && last.place >= place && last.damagedBatches.length === 0;
-    const seen = readable && last.head.index > this.#end.index ? last.head.index : undefined;
-    this.#ambiguous = { place, fromIndex: this.#end.index + 1, toIndex: seen };
+    const seen = readable && last.head.index > this.#end.index ? last.head : undefined;
+    this.#ambiguous = { place, fromIndex: this.#end.index + 1, toIndex: seen?.index, toTerm: seen?.term };
   }
 
   /** Headers that were rebuilt from what follows lack the term: the segment before may know it. */

@@ -8,7 +8,7 @@ export type Segment = SealedSegment | UnsealedSegment;
 
 export class SegmentList {
   readonly #all: Segment[];
-  /** Those in the list, and those that were replaced while the sparse index still names them. */
+  /** Those in the list, and those that were dropped or replaced while the sparse index still names them. */
   readonly #bySequence = new Map<number, Segment>();
   terms: TermRuns = new TermRuns();
   #firstIndex: number | undefined;
@@ -127,13 +127,18 @@ export class SegmentList {
     this.#changed();
   }
 
-  remove(segment: Segment): void {
+  /** It is no part of the log any more, but is still found by its sequence until `forget`. */
+  drop(segment: Segment): void {
     const at = this.#all.indexOf(segment);
     if (at < 0) return;
     this.#all.splice(at, 1);
-    this.#bySequence.delete(segment.sequence);
     this.#removals += 1;
     this.#changed();
+  }
+
+  remove(segment: Segment): void {
+    this.drop(segment);
+    this.forget([segment]);
   }
 
   #changed(): void {

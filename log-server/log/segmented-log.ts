@@ -45,6 +45,7 @@ import { type NewestSnapshot, type SnapshotGap, SnapshotStore } from "./snapshot
 import { Spares } from "./spares.ts";
 import type { Survivors } from "./survivors.ts";
 import { TailCache } from "./tail-cache.ts";
+import type { TermRun } from "./term-runs.ts";
 import { TimeFinder } from "./time-finder.ts";
 import { type Liveness, Trimmer } from "./trimmer.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
@@ -291,6 +292,11 @@ export class SegmentedLog {
     return this.#parts.segments.find(index) === undefined ? undefined : this.#parts.segments.terms.term(index);
   }
 
+  /** Where the terms of the entries change, in log order; term 0 where damage hides it. */
+  get terms(): readonly TermRun[] {
+    return this.#parts.segments.terms.runs;
+  }
+
   /**
    * Durable when it resolves: one gathered write and one sync, unless a segment ends in between. One call at a time.
    * The first entry follows the last one, or has the index of one with another term: that one and all behind it are
@@ -354,8 +360,11 @@ export class SegmentedLog {
 
   /** Where a stream's batches are, by segment, oldest first. */
   streamSegments(streamId: number): StreamSegmentSummary[] {
-    const sealed = this.#parts.batchIndex
+    const { batchIndex, segments } = this.#parts;
+    const sealed = batchIndex
       .segmentsOf(streamId)
+      // While one is being sealed, both know of it.
+      .filter(({ sequence }) => segments.bySequence(sequence)?.kind === "sealed")
       .map(({ sequence, firstOffset, endOffset, bytes, lastLogTime }): StreamSegmentSummary => ({
         sequence,
         firstOffset,
@@ -363,7 +372,7 @@ export class SegmentedLog {
         bytes,
         lastLogTime,
       }));
-    const unsealed = this.#parts.segments.unsealed.flatMap(({ index }): StreamSegmentSummary[] => {
+    const unsealed = segments.unsealed.flatMap(({ index }): StreamSegmentSummary[] => {
       const stream = index.streams.get(streamId);
       if (stream === undefined) return [];
       const firstOffset = index.rows.firstOffset[stream.rows[0] as number] as number;

@@ -16,6 +16,10 @@ export class TermRuns {
     this.#runs.push({ firstIndex, term });
   }
 
+  get runs(): readonly TermRun[] {
+    return this.#runs;
+  }
+
   /** The term of an entry that is in the log. */
   term(index: number): number | undefined {
     let low = 0;

@@ -25,7 +25,8 @@ export class TimeFinder {
 
   /** See `SegmentedLog.offsetAtTime`. */
   async find(streamId: number, atMs: number, from: number, to: number): Promise<Result<number, Damage>> {
-    const { segments } = this.#parts;
+    const { segments, damage } = this.#parts;
+    const { removals } = segments;
     // A segment that is sealed meanwhile is in neither place; one that is rewritten, in another.
     for (;;) {
       const { changes } = segments;
@@ -33,7 +34,9 @@ export class TimeFinder {
       if (found !== undefined) return ok(Math.min(to, Math.max(from, found)));
       if (changes !== segments.changes) continue;
       const message = `where stream ${streamId} was at ${atMs} cannot be known`;
-      return err(this.#parts.damage.add({ kind: "index", streamId, firstOffset: from, message }));
+      const fault: Damage = { kind: "index", streamId, firstOffset: from, message };
+      // What was dropped meanwhile is gone, not damaged.
+      return err(removals === segments.removals ? damage.add(fault) : fault);
     }
   }
 

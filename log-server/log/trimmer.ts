@@ -24,8 +24,12 @@ export type TrimmerParts = {
   readonly pool: FilePool;
 };
 
+/** A segment that is no part of the log any more, while something may still be left of it. */
+type Dropped = { readonly segment: SealedSegment; readonly streams: readonly StreamRecord[] };
+
 export class Trimmer {
   readonly #parts: TrimmerParts;
+  #dropped: Dropped | undefined;
 
   constructor(parts: TrimmerParts) {
     this.#parts = parts;
@@ -34,6 +38,8 @@ export class Trimmer {
   /** How many segments were dropped. `position`: of a verified snapshot. One call at a time. */
   async trim(position: number, isLive: Liveness): Promise<number> {
     const { segments, indexReader } = this.#parts;
+    // A lack of space may have held it up.
+    await this.#finish();
     let dropped = 0;
     for (const segment of segments.sealed) {
       // The last one says where the log ends.
@@ -46,18 +52,24 @@ export class Trimmer {
       const streams = records.filter((record) => record.streamId !== NO_STREAM);
       segment.liveWitness = streams.find(({ streamId, endOffset }) => isLive(streamId, endOffset));
       if (segment.liveWitness !== undefined) continue;
-      await this.#drop(segment, streams);
+      // Out of the list first: no reader corrects a row of it back into the index from now on.
+      segments.drop(segment);
+      segments.terms.trim(segments.firstIndex);
+      this.#dropped = { segment, streams };
+      await this.#finish();
       dropped += 1;
     }
     return dropped;
   }
 
-  async #drop(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
+  async #finish(): Promise<void> {
+    if (this.#dropped === undefined) return;
     const { segments, batchIndex } = this.#parts;
+    const { segment, streams } = this.#dropped;
     await batchIndex.drop(segment, streams);
-    segments.remove(segment);
-    segments.terms.trim(segments.firstIndex);
+    segments.forget([segment]);
     await removeSegmentFiles(this.#parts, segment);
     await batchIndex.forget([segment.sequence]);
+    this.#dropped = undefined;
   }
 }

@@ -97,18 +97,20 @@ export class Compactor {
     const { frontiers, snapshots } = this.#parts;
     if (this.#stopped) return;
     await frontiers.run(() => this.#stopped);
-    const due = this.#due();
+    const due = this.#due(() => true);
     if (due.some(({ known }) => known.seenAt > snapshots.snapshotPosition) && !this.#stopped) {
       await snapshots.snapshot();
     }
     const position = snapshots.snapshotPosition;
-    const scans = await this.#scan(due.filter(({ known }) => known.seenAt <= position));
     const segments = this.#parts.log.sealedSegments().filter((segment) => segment.lastIndex <= position);
+    const sequences = new Set(segments.map(({ sequence }) => sequence));
+    const reachable = this.#due((sequence) => sequences.has(sequence));
+    const scans = await this.#scan(reachable.filter(({ known }) => known.seenAt <= position));
     await this.#rewrite(position, segments, this.#worthwhile(segments, scans));
   }
 
   /** The streams whose frontiers this disk has not been compacted to. */
-  #due(): Due[] {
+  #due(isRewritable: (sequence: number) => boolean): Due[] {
     const { machine } = this.#parts;
     const due: Due[] = [];
     const present = new Set<number>();
@@ -122,7 +124,7 @@ export class Compactor {
         this.#known.set(stream.id, known);
       }
       if (known.declined || decided.before === 0 || isDone(known, decided)) continue;
-      const before = Math.min(decided.before, this.#sealedBefore(stream));
+      const before = Math.min(decided.before, this.#rewritableBefore(stream, isRewritable));
       if (before > 0 && !isDone(known, { ...decided, before })) due.push({ stream, known, before });
     }
     for (const id of this.#known.keys()) if (!present.has(id)) this.#known.delete(id);
@@ -130,12 +132,16 @@ export class Compactor {
   }
 
   /**
-   * Another node's segments may end elsewhere: the frontier may lie where this one is still writing. What is in there
-   * cannot be rewritten yet, and must not pass for compacted, or a tombstone would go before what it deletes.
+   * Another node's segments may end elsewhere: the frontier may lie where this one is still writing, or in a segment that
+   * ends behind its snapshot. What is in there cannot be rewritten yet, and must not pass for compacted, or a tombstone
+   * would go before what it deletes.
    */
-  #sealedBefore(stream: StreamView): Offset {
-    const open = this.#parts.log.streamSegments(stream.id).find(({ sequence }) => sequence === undefined);
-    return open?.firstOffset ?? Number.POSITIVE_INFINITY;
+  #rewritableBefore(stream: StreamView, isRewritable: (sequence: number) => boolean): Offset {
+    const from = ownFrom(stream);
+    const barrier = this.#parts.log
+      .streamSegments(stream.id)
+      .find(({ sequence, endOffset }) => endOffset > from && (sequence === undefined || !isRewritable(sequence)));
+    return barrier?.firstOffset ?? Number.POSITIVE_INFINITY;
   }
 
   /**
@@ -206,10 +212,9 @@ export class Compactor {
       for (const { deadBytes } of some) for (const dead of deadBytes.values()) gain += dead;
       return gain >= cost * this.#parts.limits.compactionGainShareMin;
     };
-    const reachable = scans.filter(({ deadBytes }) => [...deadBytes.keys()].every((sequence) => bytes.has(sequence)));
-    if (isWorth(reachable)) return reachable;
-    const worth = reachable.filter((scan) => isWorth([scan]));
-    for (const scan of reachable) if (!worth.includes(scan)) this.#decline(scan, undefined);
+    if (isWorth(scans)) return [...scans];
+    const worth = scans.filter((scan) => isWorth([scan]));
+    for (const scan of scans) if (!worth.includes(scan)) this.#decline(scan, undefined);
     return worth;
   }
 

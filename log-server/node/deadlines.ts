@@ -16,12 +16,15 @@ export class Deadlines {
   #timer: { readonly at: number; readonly timer: Timer } | undefined;
   #ticking: Promise<void> | undefined;
   #running = false;
+  /** Reads that wait for the leader's clock, together. */
+  #elapsing: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined;
 
   constructor(parts: NodeParts, proposeTick: () => Promise<CommandResult>) {
     this.#parts = parts;
     this.#proposeTick = proposeTick;
   }
 
+  /** This node leads. */
   start(): void {
     this.#running = true;
     this.reschedule();
@@ -39,6 +42,15 @@ export class Deadlines {
     return deadline !== undefined && deadline <= this.#parts.clock.now();
   }
 
+  /**
+   * What is due by this node's clock is the leader's to make happen: resolves once it has, or after a while. Then the
+   * leader's clock is behind this one, and by it nothing is due.
+   */
+  elapsed(): Promise<void> {
+    this.#elapsing ??= this.#wait();
+    return this.#elapsing.promise;
+  }
+
   /** Makes what is due happen. Callers at the same time share one entry. */
   tick(): Promise<void> {
     this.#ticking ??= this.#proposeTick()
@@ -51,6 +63,7 @@ export class Deadlines {
 
   /** The next deadline may have changed: entries were applied. */
   reschedule(): void {
+    if (this.#elapsing !== undefined && !this.passed) this.#elapsing.resolve();
     const deadline = this.#parts.machine.nextDeadline();
     if (!this.#running || deadline === this.#timer?.at) return;
     this.#timer?.timer.cancel();
@@ -65,6 +78,17 @@ export class Deadlines {
         );
       else this.reschedule();
     });
+  }
+
+  #wait(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = (): void => {
+      this.#elapsing = undefined;
+      timer.cancel();
+      resolve();
+    };
+    const timer = this.#parts.clock.schedule(this.#parts.limits.dueElsewhereMsMax, end);
+    return { promise, resolve: end };
   }
 
   /** The tick could not be proposed (a full queue, say): once more, in a while. */

@@ -1,5 +1,5 @@
 /**
- * Proposes how far streams are compacted (the leader's work: with one voter, this node's). It looks at each stream that
+ * Proposes how far streams are compacted (the leader's work). It looks at each stream that
  * asks for compaction, and closes the segment that is being written where what is to be compacted lies in there.
  */
 import type { Command } from "../../src/wire/command.ts";

@@ -1,31 +1,30 @@
 /**
- * One log on one node: the loop that drives Raft, the segmented log and the state machine.
+ * One log on one node: Raft, the segmented log and the state machine, put together.
  *
  *     propose → queue → (end of turn) one entry → raft → append + sync → commit → apply → answer, wake readers
  *
- * It owns the order of these steps and nothing else: what an entry means is the state machine's business, how it
- * is stored the log's, when it counts Raft's. Everything it needs from outside comes through ports, so the
- * simulator can drive it. Faces (HTTP and others) see this class only.
+ * It owns what is done with applied entries, what begins and ends with leadership, and the node's phases. What drives Raft
+ * is `raft-loop.ts`, what becomes of proposals `proposer.ts`; what an entry means is the state machine's business.
+ * Everything it needs from outside comes through ports, so the simulator can drive it. Faces (HTTP and others) see this
+ * class only.
  */
 import { assert } from "../../src/lib/assert.ts";
 import type { Result } from "../../src/lib/result.ts";
-import type { Clock, Timer } from "../../src/ports/clock.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
-import { DiskError } from "../../src/ports/disk.ts";
 import type { LogPlace } from "../../src/record/log-place.ts";
 import type { Offset } from "../../src/record/offset.ts";
 import { checkCommand } from "../../src/wire/check-command.ts";
-import { decodeCommands, encodeCommands } from "../../src/wire/command-codec.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
-import type { Entry, LogIndex } from "../../src/wire/entry.ts";
+import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import type { Damage } from "../log/damage.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
-import { RawNode } from "../raft/raw-node.ts";
-import type { AppendWork, ApplyWork } from "../raft/types.ts";
+import { entryBytes } from "../raft/raft-log.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { StreamView } from "../streams/views.ts";
 import { AheadRoom } from "./ahead-room.ts";
-import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
+import { growsTheLog, oversizedBatch } from "./admission.ts";
+import { Barriers } from "./barriers.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Compactor } from "./compactor.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -34,13 +33,14 @@ import { DiskSpace } from "./disk-space.ts";
 import { type Follower, Followers } from "./followers.ts";
 import { FrontierMover } from "./frontier-mover.ts";
 import { GroupLag, type LagPart } from "./group-lag.ts";
+import { Housekeeping } from "./housekeeping.ts";
 import type { NodeLimits } from "./limits.ts";
 import { Merge, type MergeStart } from "./merge.ts";
 import { NodeError } from "./node-error.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
-import { type Group, type Pending, Proposals } from "./proposals.ts";
-import { raftOptions } from "./raft-options.ts";
+import { notLeader, Proposer } from "./proposer.ts";
+import { RaftLoop } from "./raft-loop.ts";
 import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reader.ts";
 import { Retention } from "./retention.ts";
 import { offsetAtPlace } from "./offset-at-place.ts";
@@ -60,9 +60,10 @@ export class LogNode {
 
   readonly #parts: NodeParts;
   readonly #log: SegmentedLog;
-  readonly #raft: RawNode;
+  readonly #loop: RaftLoop;
   readonly #reader: Reader;
-  readonly #proposals: Proposals;
+  readonly #proposer: Proposer;
+  readonly #barriers: Barriers;
   readonly #waiters: Waiters<number>;
   readonly #takers: Waiters<string>;
   readonly #groupLag: GroupLag;
@@ -72,26 +73,21 @@ export class LogNode {
   readonly #checkpointer: Checkpointer;
   readonly #retention: Retention;
   readonly #compactor: Compactor;
+  readonly #housekeeping: Housekeeping;
   readonly #touches: Touches;
   readonly #space: DiskSpace;
   readonly #deadlines: Deadlines;
   readonly #listeners = new Set<() => void>();
-  readonly #barriers = new Map<number, { readonly resolve: () => void; readonly reject: (error: NodeError) => void }>();
-  #nextContext = 1;
   #phase: NodePhase = "recovering";
-  /** Of the newest entry proposed here: log time never goes back, not even between two entries not yet applied. */
-  #logTime = 0;
-  #turnDue = false;
-  #driving = false;
   readonly #replayTarget: LogIndex;
   /** Set when an entry that must be applied cannot be read: nothing after it can be known here. */
   #blocked: Damage | undefined;
-  /** An append that found no room on the disk, and is tried again. */
-  #stalled: Timer | undefined;
-  #housekeeping: Timer | undefined;
+  /** The term whose leader's work is done here. */
+  #leading: Term | undefined;
+  /** Whether this node has all that was decided before its start is being found out. */
+  #lookingUp = false;
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #failure: NodeError | undefined;
-  #damageReported = 0;
   readonly #failed: ((error: NodeError) => void)[] = [];
 
   constructor(parts: NodeParts) {
@@ -106,7 +102,8 @@ export class LogNode {
     this.#log = parts.log;
     this.#replayTarget = parts.log.lastIndex;
     this.#reader = new Reader(parts.log, parts.machine, parts.zstd, parts.limits.batchBytesMax * 4);
-    this.#proposals = new Proposals(parts.limits);
+    this.#proposer = new Proposer(parts);
+    this.#barriers = new Barriers(parts.limits.barriersMax);
     this.#waiters = new Waiters(parts.limits.waitersMax);
     this.#takers = new Waiters(parts.limits.groupWaitersMax);
     this.#groupLag = new GroupLag(this.#reader, parts);
@@ -120,19 +117,40 @@ export class LogNode {
     this.#space = new DiskSpace(parts);
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#background(command));
-    this.#raft = new RawNode(raftOptions(parts));
+    this.#housekeeping = new Housekeeping(
+      {
+        ...parts,
+        space: this.#space,
+        checkpointer: this.#checkpointer,
+        retention: this.#retention,
+        compactor: this.#compactor,
+      },
+      () => this.#blocked !== undefined,
+      (error) => this.#fail("outcome-unknown", error),
+    );
+    this.#loop = new RaftLoop(parts, {
+      propose: () => this.#proposer.propose(this.#loop),
+      apply: (entries) => this.#applyEntries(entries),
+      read: (context, index) => this.#barriers.confirmed(context, index, this.machine.position),
+      readRefused: (context) => this.#barriers.refused(context),
+      turned: () => this.#turned(),
+      blocked: (damage) => this.#stopApplying(damage),
+      synced: (entries, milliseconds) => this.#synced(entries, milliseconds),
+      stalled: () => this.#stall(),
+      failed: (code, error) => this.#fail(code, error),
+    });
   }
 
   /**
-   * Stands for election, re-applies what the state machine lacks, and resolves once the node serves. With damage
-   * in the way it resolves too: the node then serves what it can, and refuses the rest as `damaged`.
+   * Joins the others, or stands for election where there are none, applies what the state machine lacks, and resolves once
+   * the node has been up to date with a leader: then it serves. With damage in the way it resolves too: the node then
+   * serves what it can, and refuses the rest as `damaged`.
    */
   start(): Promise<void> {
     assert(this.#phase === "recovering" && this.#settled === undefined, "a node is started once");
     return new Promise((resolve, reject) => {
       this.#settled = { resolve, reject };
-      this.#raft.campaign();
-      this.#drive();
+      this.#loop.start();
     });
   }
 
@@ -144,27 +162,29 @@ export class LogNode {
 
   /**
    * Puts a command into the log and resolves with what applying it answered; a refusal is a result, too. Throws
-   * `NodeError`: `overloaded`, `unavailable`, `disk-full`, `batch-too-large`, `malformed-command`, `damaged` (nothing
-   * was done), or `outcome-unknown`.
+   * `NodeError`: `overloaded`, `unavailable`, `disk-full`, `batch-too-large`, `malformed-command`, `damaged`,
+   * `not-leader` (nothing was done), or `outcome-unknown`.
    */
   propose(command: Command): Promise<CommandResult> {
     const refusal = this.#refusal(command);
     if (refusal !== undefined) return Promise.reject(refusal);
-    return new Promise((resolve, reject) => {
-      const bytes = commandBytes(command);
-      this.#proposals.add({ command, bytes, proposedAt: this.clock.monotonic(), resolve, reject });
-      this.#scheduleTurn();
-    });
+    const answer = this.#proposer.add(command);
+    this.#loop.scheduleTurn();
+    return answer;
   }
 
   /**
-   * A linearizable point: once it resolves, everything committed before the call is applied, and everything that
-   * was due by this node's clock has expired (I14: by an entry, never by the clock alone). Throws `NodeError`:
-   * `unavailable`, `overloaded`, or `damaged` where there is no such point, see `tailKnown`.
+   * A linearizable point, on any node: once it resolves, everything committed before the call is applied here, and
+   * everything that was due by the leader's clock has expired (I14: by an entry, never by the clock alone). Throws
+   * `NodeError`: `unavailable`, `overloaded`, or `damaged` where there is no such point, see `tailKnown`.
    */
   async barrier(): Promise<void> {
     await this.#confirm();
     if (!this.#deadlines.passed) return;
+    if (this.#leading === undefined) {
+      await this.#deadlines.elapsed();
+      return;
+    }
     await this.#touches.flush();
     await this.#deadlines.tick();
   }
@@ -176,7 +196,8 @@ export class LogNode {
 
   /** A client has read this stream: its sliding expiry starts anew, by a command that collects many of these. */
   touch(name: string): void {
-    if (this.#phase === "serving") this.#touches.add(name);
+    // Those that are read at a follower are the leader's to refresh, and have yet to be told to it.
+    if (this.#phase === "serving" && this.#leading !== undefined) this.#touches.add(name);
   }
 
   /** Resolves at the stream's next change (tail, closure, end), or when the signal aborts. */
@@ -239,11 +260,17 @@ export class LogNode {
     return this.machine.position;
   }
 
+  /** This node leads the log, and takes commands. */
+  get leads(): boolean {
+    return this.#leading !== undefined;
+  }
+
   get phase(): NodePhase {
     return this.#phase;
   }
 
   status(): NodeStatus {
+    const { role, leader, followers } = this.#loop.status();
     return {
       phase: this.#phase,
       progress: {
@@ -251,15 +278,19 @@ export class LogNode {
         done: this.machine.position,
         total: this.#replayTarget,
       },
-      hasLeader: this.#raft.role === "leader",
-      term: this.#raft.term,
-      commitIndex: this.#raft.committed,
+      hasLeader: leader !== undefined,
+      role,
+      leader,
+      followers,
+      refusedMessages: this.#loop.refusedMessages,
+      term: this.#loop.term,
+      commitIndex: this.#loop.committed,
       appliedIndex: this.machine.position,
-      lastIndex: this.#raft.lastIndex,
+      lastIndex: this.#loop.lastIndex,
       damage: this.#log.damage,
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
-      waitingProposals: this.#proposals.waiting,
+      waitingProposals: this.#proposer.waiting,
       waitingReaders: this.#waiters.count,
       streams: this.machine.streamCount,
       groups: () => ({ count: this.machine.groupCount, ...this.machine.groupTotals() }),
@@ -268,19 +299,22 @@ export class LogNode {
     };
   }
 
-  /** Refuses new commands, finishes those under way, saves the image, and proves the log's end. */
+  /** Refuses new commands, finishes those under way, hands leadership over, saves the image, and proves the log's end. */
   async stop(): Promise<void> {
     if (this.#phase === "stopped" || this.#phase === "stopping") return;
     const failed = this.#phase === "failed";
     if (!failed) this.#phase = "stopping";
     this.#touches.stop();
-    this.#housekeeping?.cancel();
+    this.#housekeeping.stop();
     this.#deadlines.stop();
     const moved = this.#deadLetters.stop();
-    while (this.#underWay) await new Promise<void>((resolve) => this.clock.defer(resolve));
-    this.#stalled?.cancel();
-    const unwritten = new NodeError("outcome-unknown", "the node stopped before there was room on its disk");
-    this.#proposals.fail(unwritten, unwritten);
+    await this.#finishUnderWay();
+    this.#loop.stop();
+    const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
+    this.#proposer.fail(unwritten, unwritten);
+    const stopping = new NodeError("unavailable", "the node is stopping");
+    this.#barriers.fail(stopping);
+    this.#settled?.reject(stopping);
     this.#waiters.wakeAll();
     this.#takers.wakeAll();
     await moved;
@@ -292,15 +326,29 @@ export class LogNode {
     if (!failed) this.#phase = "stopped";
   }
 
-  /** Something was proposed and will be answered; not while the disk has no room for it. */
-  get #underWay(): boolean {
-    if (this.#failure !== undefined || this.#stalled !== undefined) return false;
-    return this.#proposals.waiting > 0 || this.#proposals.inFlight > 0;
+  /** What was proposed is answered, unless the disk has no room for it, or the others do not answer. */
+  async #finishUnderWay(): Promise<void> {
+    const { cluster, limits } = this.#parts;
+    const busy = (): boolean => this.#failure === undefined && !this.#loop.stalled && this.#proposer.underWay;
+    if (cluster === undefined) {
+      while (busy()) await new Promise<void>((resolve) => this.clock.defer(resolve));
+      return;
+    }
+    const until = this.clock.monotonic() + limits.stopWaitMsMax;
+    const atMost = async (waiting: () => boolean): Promise<void> => {
+      while (waiting() && this.clock.monotonic() < until)
+        await new Promise<void>((resolve) => void this.clock.schedule(limits.tickMs, resolve));
+    };
+    await atMost(busy);
+    if (this.#failure !== undefined || this.#loop.role !== "leader") return;
+    this.#loop.handOver();
+    await atMost(() => this.#failure === undefined && this.#loop.role === "leader" && this.#loop.transferring);
   }
 
   #refusal(command: Command): NodeError | undefined {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#phase !== "serving") return new NodeError("unavailable", `the node is ${this.#phase}`);
+    if (this.#loop.role !== "leader") return notLeader();
     if (this.#blocked !== undefined) return this.#blockedError();
     const checked = checkCommand(command);
     if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
@@ -323,144 +371,66 @@ export class LogNode {
     return new NodeError("damaged", `the log cannot be applied past damage: ${this.#blocked?.message}`);
   }
 
-  #scheduleTurn(): void {
-    if (this.#turnDue) return;
-    this.#turnDue = true;
-    this.clock.defer(() => {
-      this.#turnDue = false;
-      this.#drive();
-    });
+  /** The loop has done what there was to do: this node may lead now, or no more, or have come up to date. */
+  #turned(): void {
+    const leads = this.#loop.leads;
+    if (leads !== this.#leading) {
+      if (this.#leading !== undefined) this.#stopLeading();
+      this.#leading = leads;
+      if (leads !== undefined && this.#phase === "serving") this.#startLeading();
+    }
+    if (this.#loop.role !== "leader") this.#proposer.refuseWaiting(notLeader());
+    // Others may be able to apply what damage hides here.
+    else if (this.#blocked !== undefined) this.#loop.handOver();
+    if (this.#phase !== "recovering" || this.#lookingUp || this.#loop.leader === undefined) return;
+    this.#lookingUp = true;
+    this.#barriers
+      .ask((context) => this.#loop.readIndex(context))
+      .then(() => this.#serve())
+      .catch(() => undefined)
+      .finally(() => {
+        this.#lookingUp = false;
+      });
   }
 
-  /** Moves waiting commands into entries, as few as possible, unless a group is being written: then they wait and join the next. */
-  #encodeWaiting(): void {
-    if (this.#raft.appending || this.#raft.role !== "leader") return;
-    let groupBytes = 0;
-    while (this.#proposals.waiting > 0 && groupBytes < this.limits.groupBytesMax) {
-      const members = this.#proposals.take();
-      const { head, batches } = encodeCommands(members.map((member) => member.command));
-      this.#logTime = Math.max(this.#logTime, this.machine.logTime, this.clock.now());
-      const proposed = this.#raft.propose({ kind: "commands", logTime: this.#logTime, head, batches });
-      if (!proposed.ok) {
-        for (const member of members) member.reject(new NodeError("overloaded", "too much is waiting to be committed"));
-        return;
-      }
-      this.#proposals.proposed(proposed.value.index, { term: proposed.value.term, members });
-      groupBytes += head.length;
-      for (const batch of batches) groupBytes += batch.length;
-    }
+  /** What only one node does, lest it be done twice; all of it is decided by entries, so if two do no harm is done. */
+  #startLeading(): void {
+    this.#deadlines.start();
+    this.#deadLetters.resume();
   }
 
-  /** Does what Raft asks for until it asks for nothing. Not re-entrant: work that ends at once is picked up by the loop. */
-  #drive(): void {
-    if (this.#driving || this.#failure !== undefined) return;
-    this.#driving = true;
-    try {
-      for (;;) {
-        this.#encodeWaiting();
-        const ready = this.#raft.ready();
-        if (ready === undefined) break;
-        this.#raft.advance(ready);
-        for (const read of ready.reads) this.#confirmed(read.context);
-        for (const context of ready.refusedReads) this.#unconfirmed(context);
-        if (ready.append !== undefined) void this.#append(ready.append);
-        if (ready.apply !== undefined) this.#apply(ready.apply);
-      }
-    } catch (error) {
-      this.#fail("internal", error);
-    } finally {
-      this.#driving = false;
-    }
-    if (this.#phase === "recovering" && (this.#caughtUp() || this.#blocked !== undefined)) this.#serve();
+  #stopLeading(): void {
+    this.#deadlines.stop();
+    this.#deadLetters.pause();
+    this.#touches.stop();
+    this.#proposer.leadershipLost(() => this.#leading);
   }
 
-  async #append(work: AppendWork): Promise<void> {
-    const startedAt = this.clock.monotonic();
-    try {
-      if (work.hardState !== undefined) await this.#parts.hardState.write(work.hardState);
-    } catch (error) {
-      this.#fail("outcome-unknown", error);
-      return;
-    }
-    try {
-      if (work.entries.length > 0) await this.#log.append(work.entries);
-    } catch (error) {
-      const full = error instanceof DiskError && error.code === "no-space" && this.#log.poisoned === undefined;
-      if (full) this.#stall(work);
-      else this.#fail("outcome-unknown", error);
-      return;
-    }
-    if (work.entries.length > 0) {
-      const bytes = bytesOf(work.entries);
-      this.#space.wrote(bytes);
-      this.#parts.observer.synced(work.entries.length, bytes, this.clock.monotonic() - startedAt);
-    }
-    try {
-      this.#raft.step(work.done);
-    } catch (error) {
-      this.#fail("internal", error);
-      return;
-    }
-    this.#drive();
+  #synced(entries: readonly Entry[], milliseconds: number): void {
+    const bytes = bytesOf(entries);
+    this.#space.wrote(bytes);
+    this.#parts.observer.synced(entries.length, bytes, milliseconds);
   }
 
-  /**
-   * No room for these entries; the log is as it was. They have their places already, so they are tried again until
-   * there is room; what only waits to be written is refused.
-   */
-  #stall(work: AppendWork): void {
-    this.#stalled = this.clock.schedule(this.limits.stalledRetryMs, () => {
-      this.#stalled = undefined;
-      // Of a group that spans two segments the first half may be there already.
-      const entries = work.entries.filter((entry) => entry.index > this.#log.lastIndex);
-      if (this.#failure === undefined) void this.#append({ ...work, hardState: undefined, entries });
-    });
+  /** No room for what was proposed; what only waits to be written is refused. */
+  #stall(): void {
     this.#space.ranOut();
-    this.#proposals.refuseWaiting(this.#fullError());
+    this.#proposer.refuseWaiting(this.#fullError());
   }
 
-  #apply(work: ApplyWork): void {
-    const entries = this.#raft.entriesInMemory(work.from, work.to);
-    if (entries.length === work.to - work.from + 1) {
-      this.#applyEntries(entries);
-      this.#raft.step({ kind: "apply-done", index: work.to });
-    } else {
-      void this.#applyFromDisk(work);
-    }
-  }
-
-  /** Catching up after a restart: a bounded piece at a time, with a turn of the loop between two. */
-  async #applyFromDisk(work: ApplyWork): Promise<void> {
-    let next = work.from;
-    try {
-      while (next <= work.to) {
-        const read = await this.#log.entries(next, work.to, this.limits.replayBytesMax);
-        if (!read.ok) {
-          this.#blocked = read.error;
-          this.#parts.observer.event("apply-blocked", { position: next, damage: read.error });
-          if (this.#phase === "recovering") this.#serve();
-          return;
-        }
-        this.#applyEntries(read.value);
-        next += read.value.length;
-        await new Promise<void>((resolve) => this.clock.defer(resolve));
-      }
-      this.#raft.step({ kind: "apply-done", index: work.to });
-    } catch (error) {
-      this.#fail("internal", error);
-      return;
-    }
-    this.#drive();
+  #stopApplying(damage: Damage): void {
+    this.#blocked = damage;
+    this.#barriers.fail(this.#blockedError());
+    this.#serve();
   }
 
   #applyEntries(entries: readonly Entry[]): void {
     for (const entry of entries) {
       assert(entry.index === this.machine.position + 1, "I4: entries are applied once, in order");
-      const group = this.#proposals.settle(entry.index, entry.term);
-      const commands = group?.members.map((member) => member.command) ?? commandsOf(entry);
+      const { commands, group } = this.#proposer.settle(entry);
       const applied = this.machine.apply(entry, commands);
       this.#log.applied(entry.index, applied.placements);
-      if (group !== undefined) this.#answer(group, applied.results);
+      if (group !== undefined) this.#proposer.answer(group, applied.results);
       for (const streamId of applied.changed) {
         this.#waiters.wake(streamId);
         this.#followers.changed(streamId);
@@ -470,104 +440,32 @@ export class LogNode {
     this.#followers.progressed();
     this.#checkpointer.applied(bytesOf(entries));
     this.#deadlines.reschedule();
-    if (this.#phase === "serving") this.#deadLetters.look();
+    if (this.#phase === "serving" && this.#leading !== undefined) this.#deadLetters.look();
+    this.#barriers.applied(this.machine.position);
     for (const listener of this.#listeners) listener();
   }
 
-  #answer(group: Group, results: readonly CommandResult[]): void {
-    const now = this.clock.monotonic();
-    group.members.forEach((member: Pending, place) => {
-      const result = results[place];
-      assert(result !== undefined, "each command has one result");
-      this.#parts.observer.proposed(result.kind, now - member.proposedAt);
-      member.resolve(result);
-    });
-  }
-
-  #caughtUp(): boolean {
-    return (
-      this.#raft.role === "leader" &&
-      this.machine.position >= this.#replayTarget &&
-      this.#raft.committed > this.#replayTarget
-    );
-  }
-
   #serve(): void {
+    if (this.#phase !== "recovering") return;
     this.#phase = "serving";
-    this.#deadlines.start();
-    this.#deadLetters.look();
-    this.#keepHouse();
+    if (this.#leading !== undefined) this.#startLeading();
+    this.#housekeeping.start();
     this.#settled?.resolve();
   }
 
-  /** Whether the leader still leads; with one voter Raft answers at once. */
+  /** Everything committed before the call is applied here. */
   #confirm(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#phase !== "serving" && this.#phase !== "stopping") {
       return Promise.reject(new NodeError("unavailable", `the node is ${this.#phase}`));
     }
     if (this.#blocked !== undefined) return Promise.reject(this.#blockedError());
-    if (this.#barriers.size >= this.limits.barriersMax) {
-      return Promise.reject(new NodeError("overloaded", "too many reads are waiting"));
-    }
-    const context = this.#nextContext;
-    this.#nextContext += 1;
-    const asked = this.#raft.readIndex(context);
-    if (!asked.ok) return Promise.reject(new NodeError("unavailable", "there is no leader"));
-    return new Promise((resolve, reject) => {
-      this.#barriers.set(context, { resolve, reject });
-      this.#drive();
-    });
+    return this.#barriers.ask((context) => this.#loop.readIndex(context));
   }
 
-  #confirmed(context: number): void {
-    // Commit and apply are one step here: what was committed before the call is applied by now.
-    this.#barriers.get(context)?.resolve();
-    this.#barriers.delete(context);
-  }
-
-  /** Leadership ended before that was known; it may be asked again. */
-  #unconfirmed(context: number): void {
-    this.#barriers.get(context)?.reject(new NodeError("unavailable", "the leader changed"));
-    this.#barriers.delete(context);
-  }
-
-  #keepHouse(): void {
-    const work = async (): Promise<void> => {
-      // Something beside the appends may have failed for good: sealing, a snapshot.
-      if (this.#log.poisoned !== undefined) return this.#fail("outcome-unknown", this.#log.poisoned);
-      this.#reportDamage();
-      await this.#space.sample();
-      // Only below a snapshot may the log be trimmed: with a full disk it is worth one.
-      if (this.#space.full) await this.#checkpointer.snapshot();
-      this.#checkpointer.due();
-      if (this.#blocked !== undefined) return undefined;
-      await this.#retention.run(this.#checkpointer);
-      // Not waited for: it may take long, and what else is done here must not.
-      void this.#compactor.run().catch((error: unknown) => this.#housekeepingFailed(error));
-      return undefined;
-    };
-    work()
-      .catch((error: unknown) => this.#housekeepingFailed(error))
-      .finally(() => {
-        if (this.#phase !== "serving") return;
-        this.#housekeeping = this.clock.schedule(this.limits.housekeepingEveryMs, () => this.#keepHouse());
-      });
-  }
-
-  #housekeepingFailed(error: unknown): void {
-    this.#parts.observer.event("housekeeping-failed", { error: String(error) });
-  }
-
-  /** What was found since the last look, at the start or by a reader. */
-  #reportDamage(): void {
-    const { damage } = this.#log;
-    for (const found of damage.slice(this.#damageReported)) this.#parts.observer.event("damage", found);
-    this.#damageReported = damage.length;
-  }
-
-  /** A command of the node's own; nobody waits for its answer, and it is made again if it fails. */
+  /** A command of the leader's own; nobody waits for its answer, and it is made again if it fails. */
   async #background(command: Command): Promise<void> {
+    if (this.#leading === undefined) return;
     try {
       const result = await this.propose(command);
       if (result.kind === "rejected")
@@ -583,16 +481,13 @@ export class LogNode {
     this.#failure = new NodeError("unavailable", `the node has stopped: ${message}`, { cause });
     this.#phase = "failed";
     this.#parts.observer.event("node-failed", { error: message });
-    this.#housekeeping?.cancel();
+    this.#loop.stop();
+    this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();
     void this.#deadLetters.stop();
-    this.#proposals.fail(
-      this.#failure,
-      new NodeError("outcome-unknown", `the node has stopped: ${message}`, { cause }),
-    );
-    for (const barrier of this.#barriers.values()) barrier.reject(this.#failure);
-    this.#barriers.clear();
+    this.#proposer.fail(this.#failure, new NodeError("outcome-unknown", `the node has stopped: ${message}`, { cause }));
+    this.#barriers.fail(this.#failure);
     this.#waiters.wakeAll();
     this.#takers.wakeAll();
     this.#settled?.reject(this.#failure);
@@ -601,18 +496,6 @@ export class LogNode {
   }
 }
 
-function commandsOf(entry: Entry): readonly Command[] {
-  if (entry.kind !== "commands") return [];
-  const decoded = decodeCommands(entry.head, entry.batches);
-  assert(decoded.ok, `I10: entry ${entry.index} cannot be decoded by this version`);
-  return decoded.value;
-}
-
 function bytesOf(entries: readonly Entry[]): number {
-  let bytes = 0;
-  for (const entry of entries) {
-    bytes += entry.head.length;
-    for (const batch of entry.batches) bytes += batch.length;
-  }
-  return bytes;
+  return entries.reduce((bytes, entry) => bytes + entryBytes(entry), 0);
 }

@@ -1,13 +1,24 @@
 /** What a node is put together from: `open-node.ts` brings it up, the node's parts take what they need. */
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
+import type { Link } from "../../src/ports/link.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { HardStateFile } from "../log/hard-state.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
+import type { PendingConfiguration } from "../raft/raft-log.ts";
+import type { NodeId } from "../raft/types.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { NodeLimits } from "./limits.ts";
 import type { NodeObserver } from "./observer.ts";
+
+/** Whom the log is shared with. */
+export type ClusterParts = {
+  /** Of the log's founding, this node perhaps among them; what was changed since is in the log. */
+  readonly voters: readonly NodeId[];
+  /** To the other nodes; whoever made it closes it. */
+  readonly link: Link;
+};
 
 export type NodeParts = {
   readonly clusterId: string;
@@ -24,4 +35,8 @@ export type NodeParts = {
   /** Of the image that the machine was restored from; 0 without one: the next save must then bring every row. */
   readonly imagePosition: LogIndex;
   readonly snapshotPosition: LogIndex;
+  /** Undefined: this node is the only one. */
+  readonly cluster: ClusterParts | undefined;
+  /** In the entries that the machine has yet to apply. */
+  readonly configurations: readonly PendingConfiguration[];
 };

@@ -2,6 +2,7 @@
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import type { Damage } from "../log/damage.ts";
+import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-status.ts";
 import type { CompactionStatus } from "./compactor.ts";
 
 export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
@@ -11,6 +12,13 @@ export type NodeStatus = {
   /** While recovering: log positions applied again, of how many. */
   readonly progress: { readonly phase: string; readonly done: number; readonly total: number };
   readonly hasLeader: boolean;
+  readonly role: RaftStatus["role"];
+  /** The node that leads, as far as is known here. */
+  readonly leader: string | undefined;
+  /** A leader's view of the others. */
+  readonly followers: readonly FollowerStatus[];
+  /** Of other nodes: damaged, or not meant for this log on this node. */
+  readonly refusedMessages: number;
   readonly term: number;
   readonly commitIndex: LogIndex;
   readonly appliedIndex: LogIndex;

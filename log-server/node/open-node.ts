@@ -9,13 +9,17 @@ import type { Disk } from "../../src/ports/disk.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
+import type { LogIndex } from "../../src/wire/entry.ts";
 import { HardStateFile } from "../log/hard-state.ts";
 import type { LogLimits } from "../log/limits.ts";
 import { SegmentedLog } from "../log/segmented-log.ts";
 import type { StreamsLimits } from "../streams/limits.ts";
+import { decodeConfiguration } from "../raft/configuration-codec.ts";
+import type { PendingConfiguration } from "../raft/raft-log.ts";
 import { StreamsMachine } from "../streams/machine.ts";
 import type { NodeLimits } from "./limits.ts";
 import { LogNode } from "./log-node.ts";
+import type { ClusterParts } from "./node-parts.ts";
 import type { NodeObserver } from "./observer.ts";
 
 export type OpenNodeOptions = {
@@ -31,6 +35,8 @@ export type OpenNodeOptions = {
   readonly diskId: string;
   readonly limits: { readonly node: NodeLimits; readonly log: LogLimits; readonly streams: StreamsLimits };
   readonly observer: NodeObserver;
+  /** Without it the node is the only voter. */
+  readonly cluster?: ClusterParts;
   readonly onProgress?: (phase: string, done: number, total: number) => void;
 };
 
@@ -49,7 +55,7 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
     directory,
     logId: options.logId,
     limits: options.limits.log,
-    soleVoter: true,
+    soleVoter: options.cluster === undefined,
     zstd: options.zstd,
     onProgress: (progress) => options.onProgress?.(progress.phase, progress.done, progress.total),
   });
@@ -67,7 +73,8 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
   const restored = await restoreMachine(options, log);
   if (!restored.ok) return restored;
   const { machine, imagePosition, snapshotPosition } = restored.value;
-  const { clusterId, nodeName, logId, clock, entropy, zstd, observer } = options;
+  const configurations = await readConfigurations(options, log, machine.position);
+  const { clusterId, nodeName, logId, clock, entropy, zstd, observer, cluster } = options;
   return ok(
     new LogNode({
       clusterId,
@@ -83,8 +90,30 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
       observer,
       imagePosition,
       snapshotPosition,
+      cluster,
+      configurations,
     }),
   );
+}
+
+/** Those that are not applied yet. Alone, a node has none; what damage hides blocks applying as well, and is told there. */
+async function readConfigurations(
+  { cluster, limits }: OpenNodeOptions,
+  log: SegmentedLog,
+  applied: LogIndex,
+): Promise<readonly PendingConfiguration[]> {
+  const found: PendingConfiguration[] = [];
+  if (cluster === undefined) return found;
+  for (let next = applied + 1; next <= log.lastIndex;) {
+    const read = await log.entries(next, log.lastIndex, limits.node.replayBytesMax);
+    if (!read.ok) break;
+    for (const { index, kind, head } of read.value) {
+      const configuration = kind === "configuration" ? decodeConfiguration(head) : undefined;
+      if (configuration?.ok === true) found.push({ index, configuration: configuration.value });
+    }
+    next += read.value.length;
+  }
+  return found;
 }
 
 async function openHardState(

@@ -70,6 +70,9 @@ export class Proposals {
   }
 
   proposed(index: LogIndex, group: Group): void {
+    // What this node proposed here in an earlier term was cut off; elsewhere it may stand, and be committed yet.
+    const before = this.#proposed.get(index);
+    if (before !== undefined) rejectAll(before, otherEntry());
     this.#proposed.set(index, group);
   }
 
@@ -79,10 +82,17 @@ export class Proposals {
     if (group === undefined) return undefined;
     this.#proposed.delete(index);
     if (group.term === term) return group;
-    for (const member of group.members) {
-      member.reject(new NodeError("outcome-unknown", "another leader's entry took this place"));
-    }
+    rejectAll(group, otherEntry());
     return undefined;
+  }
+
+  /** Waits no longer for what was proposed, but for that of `term`. */
+  giveUpAllBut(term: Term | undefined, error: NodeError): void {
+    for (const [index, group] of this.#proposed) {
+      if (group.term === term) continue;
+      this.#proposed.delete(index);
+      rejectAll(group, error);
+    }
   }
 
   /** Refuses what was not proposed yet. */
@@ -99,6 +109,14 @@ export class Proposals {
     const sent = [...this.#proposed.values()];
     this.#proposed.clear();
     this.refuseWaiting(waiting);
-    for (const group of sent) for (const member of group.members) member.reject(proposed);
+    for (const group of sent) rejectAll(group, proposed);
   }
+}
+
+function rejectAll(group: Group, error: NodeError): void {
+  for (const member of group.members) member.reject(error);
+}
+
+function otherEntry(): NodeError {
+  return new NodeError("outcome-unknown", "another leader's entry took this place");
 }

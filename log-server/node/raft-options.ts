@@ -1,32 +1,56 @@
-/** What the Raft core is started with, from what the disk holds. One voter today: this node. */
+/** What the Raft core is started with, from what the disk holds. */
 import type { Entropy } from "../../src/ports/entropy.ts";
+import type { SegmentedLog } from "../log/segmented-log.ts";
 import { configurationOf } from "../raft/configuration.ts";
 import { RAFT_LIMITS } from "../raft/limits.ts";
-import type { RaftOptions } from "../raft/raft.ts";
+import { type RaftOptions, unreadableEnd } from "../raft/raft.ts";
+import type { HardState, LogPoint, TermRun } from "../raft/types.ts";
 import type { NodeParts } from "./node-parts.ts";
 
 const SEED_BYTES = 4;
 
-export function raftOptions({ nodeName, hardState, log, machine, entropy, limits }: NodeParts): RaftOptions {
-  const last = { index: log.lastIndex, term: log.lastTerm };
+export function raftOptions(parts: NodeParts): RaftOptions {
+  const { nodeName, log, machine, entropy, limits, cluster, configurations } = parts;
+  const { term, vote } = parts.hardState.state;
+  const hardState = { term, vote };
   return {
     id: nodeName,
-    configuration: configurationOf([nodeName]),
-    hardState: { term: hardState.state.term, vote: hardState.state.vote },
+    // Who founded the log: until members can be changed, who belongs to it.
+    configuration: configurationOf(cluster?.voters ?? [nodeName]),
+    hardState,
     firstIndex: log.firstIndex,
-    last,
-    // Nobody is sent older entries.
-    terms: last.index === 0 ? [] : [{ firstIndex: last.index, term: last.term }],
+    last: { index: log.lastIndex, term: log.lastTerm },
+    terms: termsOf(log),
     applied: machine.position,
-    configurations: [],
-    // The log of a sole voter settled it when it was opened.
-    ambiguousEnd: undefined,
-    // Time is not counted for one voter: it campaigns once, at its start.
-    electionTicks: 2,
-    heartbeatTicks: 1,
+    configurations,
+    ambiguousEnd: ambiguousEnd(log, hardState),
+    electionTicks: limits.electionTicks,
+    heartbeatTicks: limits.heartbeatTicks,
     seed: drawSeed(entropy),
     limits: { ...RAFT_LIMITS, uncommittedBytesMax: limits.groupBytesMax * 2 },
   };
+}
+
+/** As far back as the log can be sent, and the term before that; what damage hides, and all before it, is not known. */
+function termsOf(log: SegmentedLog): readonly TermRun[] {
+  const { firstIndex, lastIndex, lastTerm, horizon, terms } = log;
+  if (lastIndex === 0) return [];
+  const hidden = terms.findLastIndex((run) => run.term === 0);
+  const known: TermRun[] = terms.slice(hidden + 1).filter((run) => run.firstIndex <= lastIndex);
+  if (known.at(-1)?.term !== lastTerm) return [{ firstIndex: lastIndex, term: lastTerm }];
+  const [first] = known as [TermRun];
+  if (horizon.index > 0 && horizon.index === firstIndex - 1 && first.firstIndex > horizon.index && hidden < 0)
+    known.unshift({ firstIndex: horizon.index, term: horizon.term });
+  return known;
+}
+
+/** The log of a sole voter settled it when it was opened. */
+function ambiguousEnd({ ambiguous }: SegmentedLog, hardState: HardState): LogPoint | undefined {
+  if (ambiguous === undefined) return undefined;
+  const { toIndex, toTerm } = ambiguous;
+  return toIndex === undefined || toTerm === undefined
+    ? unreadableEnd(hardState)
+    : { index: toIndex, term: Math.min(toTerm, hardState.term) };
 }
 
 function drawSeed(entropy: Entropy): number {

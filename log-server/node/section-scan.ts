@@ -68,7 +68,8 @@ export async function scanSection(parts: ScanParts, request: ScanRequest): Promi
     return true;
   });
   if (parts.stopped()) return undefined;
-  const damaged = dirty.damaged || clean.damaged;
+  // What the index leaves out is booked to no segment, or to another: the right one would not be rewritten (I6).
+  const damaged = dirty.damaged || clean.damaged || !isCovered(segments, from, request.before);
   const memory = before < request.before ? "memory" : undefined;
   return { section, deadBytes: counts.deadBytes(), cut: damaged ? "damaged" : memory };
 }
@@ -102,6 +103,16 @@ async function walk(
     await parts.turn();
   }
   return { end: to, damaged: false };
+}
+
+/** Whether the parts leave nothing of the range out. */
+function isCovered(parts: readonly SegmentPart[], from: Offset, to: Offset): boolean {
+  let covered = from;
+  for (const { firstOffset, endOffset } of parts) {
+    if (firstOffset > covered) break;
+    covered = Math.max(covered, endOffset);
+  }
+  return covered >= to;
 }
 
 /** How many of a stream's records each segment has, and how many of these are to go. */

@@ -40,6 +40,7 @@ export class Touches {
 
   stop(): void {
     this.#timer?.cancel();
+    this.#timer = undefined;
     this.#names.clear();
   }
 }

@@ -355,6 +355,35 @@ describe("a rewrite", () => {
     await world.close();
   });
 
+  it("is finished by the next one, whichever of the store's transactions found no room", async () => {
+    const disk = new SimDisk();
+    const kv = new SimKv();
+    const { world } = await filled(80, disk, kv);
+    await world.close();
+    let failed = 0;
+    for (let failing = 1; failing <= 4; failing += 1) {
+      const store = kv.crash();
+      const { log } = await LogWorld.open(disk.crash({ kind: "all" }), store);
+      await log.settled();
+      const sequences = sequencesOf(log);
+      const write = store.write.bind(store);
+      let calls = 0;
+      store.write = (writes) => {
+        calls += 1;
+        if (calls !== failing) return write(writes);
+        return Promise.reject(new DiskError("no-space", "kv", "the store is full"));
+      };
+      const report = await log.rewrite(log.horizon.index, sequences, new Law());
+      if (report.refused !== undefined) failed += 1;
+      // Nothing is left to do but to finish it.
+      await log.trim(log.horizon.index, () => true);
+      expect(log.poisoned).toBeUndefined();
+      expect(sequencesOf(log).length).toBe(1);
+      await log.close();
+    }
+    expect(failed).toBe(3);
+  });
+
   it("is given up when the log is closed", async () => {
     const disk = new SimDisk();
     const world = await LogWorld.open(disk, new SimKv(), { limits: { ...TINY_LIMITS, rewriteChunkBytes: 64 } });

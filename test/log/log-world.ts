@@ -11,6 +11,7 @@ import { assert } from "../../src/lib/assert.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { Kv } from "../../src/ports/kv.ts";
+import type { Zstd } from "../../src/ports/zstd.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import { checkBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { Entry } from "../../src/wire/entry.ts";
@@ -113,6 +114,7 @@ function offsetBytes(offset: number): Uint8Array {
 export type WorldOptions = {
   readonly limits?: LogLimits;
   readonly soleVoter?: boolean;
+  readonly zstd?: Zstd;
   /** Entries behind it are left unapplied. */
   readonly applyTo?: number;
 };
@@ -142,6 +144,7 @@ export class LogWorld {
       logId: 0,
       limits: options.limits ?? TINY_LIMITS,
       soleVoter: options.soleVoter ?? true,
+      zstd: options.zstd,
     });
     if (!opened.ok) throw new Error(opened.error.message);
     const { log, report } = opened.value;

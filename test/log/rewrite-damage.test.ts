@@ -185,6 +185,30 @@ describe("a rewritten segment", () => {
     }
   });
 
+  it("whose file is lost together with the store is refused, at every start: nothing passes for compacted", async () => {
+    const { machine, law } = await rewrittenBase();
+    const path = machine.disk.files().find((name) => name.endsWith(".compacted")) as string;
+    const harmed = restarted(machine);
+    await harmed.disk.remove(path);
+    let refused: number | undefined;
+    for (let start = 0; start < 3; start += 1) {
+      // With the store that the first start built, and without any.
+      const world = await LogWorld.open(harmed.disk, start === 1 ? harmed.kv : new SimKv());
+      const served = await readEach(world, law, `start ${start}`);
+      refused ??= served.refused;
+      expect(served.refused).toBe(refused);
+      expect(world.log.damage.length).toBeGreaterThan(0);
+      // Neither a time nor a rewrite goes over the hole.
+      for (const stream of world.machine.next.keys()) {
+        expect(world.log.streamSegments(stream)[0]?.firstOffset).toBeGreaterThan(0);
+        expect(await world.log.offsetAtTime(stream, 0, 0, 1)).toMatchObject({ ok: false });
+      }
+      expect(world.log.lastIndex).toBe(ENTRIES.length);
+      await world.close();
+    }
+    expect(refused).toBeGreaterThan(10);
+  });
+
   it("says of each batch what it was when it was appended", async () => {
     const { machine } = await rewrittenBase();
     const path = machine.disk.files().find((name) => name.endsWith(".compacted")) as string;

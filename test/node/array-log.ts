@@ -17,7 +17,10 @@ type Segment = {
   sealed: boolean;
   rewritten: boolean;
   batches: Batch[];
+  /** Of streams: which offsets it speaks for, whatever compaction left of them. */
+  covered: Map<number, Covered>;
 };
+type Covered = { readonly firstOffset: number; endOffset: number; lastLogTime: number };
 
 /** Nobody here asks. */
 const NONE: RewriteReport["batches"] = { kept: 0, cut: 0, gone: 0, damaged: 0 };
@@ -32,6 +35,7 @@ export class ArrayLog implements CompactableLog {
   /** A stream whose reads from this offset on are damaged. */
   damagedFrom: { readonly streamId: number; readonly offset: number } | undefined;
   rewrites = 0;
+  reads = 0;
 
   constructor(segmentBatches: number) {
     this.#segmentBatches = segmentBatches;
@@ -46,6 +50,7 @@ export class ArrayLog implements CompactableLog {
       const { streamId, firstOffset, span } = placement;
       const bytes = batches[ordinal] as Uint8Array;
       active.batches.push({ streamId, firstOffset, span, logTime, hash: 0n, bytes, position: index, ordinal });
+      cover(active, streamId, { firstOffset, endOffset: firstOffset + span, lastLogTime: logTime });
     });
     if (active.batches.length >= this.#segmentBatches) active.sealed = true;
   }
@@ -57,6 +62,7 @@ export class ArrayLog implements CompactableLog {
   }
 
   read(streamId: number, from: number, to: number, maxBytes: number): Promise<Result<StoredBatch[], Damage>> {
+    this.reads += 1;
     const batches: StoredBatch[] = [];
     let bytes = 0;
     for (const batch of this.batchesOf(streamId)) {
@@ -123,8 +129,14 @@ export class ArrayLog implements CompactableLog {
       sealed: true,
       rewritten: true,
       batches: run.flatMap(({ batches }) => batches.flatMap((batch) => surviving(batch, survivors))),
+      covered: new Map(),
     };
-    this.#segments.splice(first, run.length, ...(merged.batches.length > 0 ? [merged] : []));
+    for (const { covered } of run) {
+      for (const [streamId, range] of covered)
+        if (merged.covered.has(streamId) || range.endOffset > survivors.liveFrom(streamId))
+          cover(merged, streamId, range);
+    }
+    this.#segments.splice(first, run.length, ...(merged.covered.size > 0 ? [merged] : []));
     this.rewrites += 1;
     const bytesBefore = run.reduce((sum, segment) => sum + bytesOf(segment), 0);
     return { bytesBefore, bytesAfter: bytesOf(merged), batches: NONE };
@@ -144,6 +156,7 @@ export class ArrayLog implements CompactableLog {
       sealed: false,
       rewritten: false,
       batches: [],
+      covered: new Map(),
     };
     this.#nextSequence += 1;
     this.#segments.push(segment);
@@ -166,26 +179,32 @@ function surviving(batch: Batch, survivors: Survivors): Batch[] {
   return kept.length === 0 ? [] : [{ ...batch, bytes: encodeSparseBatch(kept, span) }];
 }
 
+function cover({ covered }: Segment, streamId: number, range: Covered): void {
+  const known = covered.get(streamId);
+  if (known === undefined) covered.set(streamId, { ...range });
+  else {
+    if (known.endOffset !== range.firstOffset) throw new Error("a stream is covered without holes");
+    known.endOffset = range.endOffset;
+    known.lastLogTime = range.lastLogTime;
+  }
+}
+
 function summariesOf(segment: Segment): (StreamSegmentSummary & {
   streamId: number;
   firstRow: number;
   rowCount: number;
   incarnation: number;
 })[] {
-  const byStream = new Map<number, Batch[]>();
-  for (const batch of segment.batches) byStream.set(batch.streamId, [...(byStream.get(batch.streamId) ?? []), batch]);
-  return [...byStream].map(([streamId, batches]) => {
-    const last = batches.at(-1) as Batch;
+  return [...segment.covered].map(([streamId, covered]) => {
+    const batches = segment.batches.filter((batch) => batch.streamId === streamId);
     return {
       streamId,
       firstRow: 0,
       rowCount: batches.length,
       incarnation: 0,
       sequence: segment.sealed ? segment.sequence : undefined,
-      firstOffset: (batches[0] as Batch).firstOffset,
-      endOffset: last.firstOffset + last.span,
+      ...covered,
       bytes: batches.reduce((sum, { bytes }) => sum + bytes.length, 0),
-      lastLogTime: last.logTime,
     };
   });
 }

@@ -274,6 +274,30 @@ describe("a compacted stream", () => {
     expect(tableOf(await follower.read("a"))).toEqual(tableOf(cluster.all("a")));
   });
 
+  it("is not read in vain where its segments end behind the snapshot, pass after pass", async () => {
+    const cluster = new CompactionCluster([1, 3]);
+    const follower = cluster.nodes[1] as CompactionWorld;
+    cluster.create("a");
+    cluster.put("a", "k=1");
+    cluster.put("a", "k=2");
+    await cluster.leader.settle();
+    expect(cluster.view("a")?.compactedBefore).toBe(2);
+    await follower.pass();
+    // Its first segment goes on behind the snapshot that it has.
+    await follower.snapshot();
+    cluster.put("a", "l=1");
+    cluster.put("a", "l=2");
+    follower.snapshotsFail = true;
+    await follower.pass();
+    const { reads } = follower.log;
+    for (let passes = 0; passes < 5; passes += 1) await follower.pass();
+    expect(follower.log.reads).toBe(reads);
+    expect(textsOf(await follower.read("a"))).toEqual(["0:k=1", "1:k=2", "2:l=1", "3:l=2"]);
+    follower.snapshotsFail = false;
+    await follower.settle();
+    expect(textsOf(await follower.read("a"))).not.toContain("0:k=1");
+  });
+
   it("is pinned by its forks, whose own records are compacted by themselves", async () => {
     const cluster = new CompactionCluster([1]);
     cluster.create("a");

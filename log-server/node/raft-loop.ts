@@ -1,0 +1,333 @@
+/**
+ * The loop that drives Raft: gives it time, messages and what waits to be proposed; does what it asks for.
+ *
+ *     ticks → what was heard → proposals → ready: send, then persist, fetch, apply, answer reads
+ *
+ * Messages go before this node's own write begins: followers write while the leader does. What depends on that write
+ * the core gives out only once it is durable. What an entry means, and who waits for it, is the owner's business.
+ */
+import { assert } from "../../src/lib/assert.ts";
+import type { Result } from "../../src/lib/result.ts";
+import type { Timer } from "../../src/ports/clock.ts";
+import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
+import type { Damage } from "../log/damage.ts";
+import type { NodeStatus as RaftStatus } from "../raft/node-status.ts";
+import { RawNode } from "../raft/raw-node.ts";
+import type {
+  ApplyWork,
+  LogPoint,
+  Message,
+  NodeId,
+  Proposal,
+  ProposeError,
+  ReadError,
+  Ready,
+  SnapshotWork,
+} from "../raft/types.ts";
+import type { NodeParts } from "./node-parts.ts";
+import { PeerMessages } from "./peer-messages.ts";
+import { raftOptions } from "./raft-options.ts";
+import { RaftStorage, type StorageOwner } from "./raft-storage.ts";
+
+export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
+  /** Called before work is asked for: what waits may be proposed. */
+  propose(): void;
+  /** Committed, and durable here: the next ones, in order. */
+  apply(entries: readonly Entry[]): void;
+  /** A linearizable read has its point, or will not get one. */
+  read(context: number, index: LogIndex): void;
+  readRefused(context: number): void;
+  /** All that could be done was done; role and leader may have changed. */
+  turned(): void;
+  /** An entry that must be applied cannot be read: nothing after it can be known here. */
+  blocked(damage: Damage): void;
+  /** The node cannot go on. `internal`: its own fault; else what was proposed may be durable, or not. */
+  failed(code: "internal" | "outcome-unknown", error: unknown): void;
+}
+
+export class RaftLoop {
+  readonly #parts: NodeParts;
+  readonly #owner: LoopOwner;
+  readonly #raft: RawNode;
+  readonly #storage: RaftStorage;
+  /** Undefined: nobody else has this log. */
+  readonly #peers: PeerMessages | undefined;
+  #ticking: Timer | undefined;
+  #tickedAt: number;
+  #turnDue = false;
+  #driving = false;
+  #stopped = false;
+  #firstIndex: LogIndex;
+  /** Followers that need a snapshot: each is told of once. */
+  readonly #needSnapshots = new Set<NodeId>();
+  /** The newest term that this node has led, and the index of its no-op. */
+  #led: LogPoint = { index: 0, term: 0 };
+
+  constructor(parts: NodeParts, owner: LoopOwner) {
+    const { cluster, clock, log } = parts;
+    this.#parts = parts;
+    this.#owner = owner;
+    this.#raft = new RawNode(raftOptions(parts));
+    this.#storage = new RaftStorage(parts, {
+      answered: (message) => this.#answered(message),
+      synced: (entries, milliseconds) => owner.synced(entries, milliseconds),
+      stalled: () => owner.stalled(),
+      failed: (error) => this.#fail("outcome-unknown", error),
+    });
+    this.#peers = cluster && new PeerMessages({ ...parts, link: cluster.link });
+    this.#tickedAt = clock.monotonic();
+    this.#firstIndex = log.firstIndex;
+  }
+
+  get role(): RawNode["role"] {
+    return this.#raft.role;
+  }
+
+  get term(): Term {
+    return this.#raft.term;
+  }
+
+  get leader(): NodeId | undefined {
+    return this.#raft.leader;
+  }
+
+  get committed(): LogIndex {
+    return this.#raft.committed;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#raft.lastIndex;
+  }
+
+  /** The next append is not begun before the one under way is durable: what is proposed meanwhile joins it. */
+  get appending(): boolean {
+    return this.#raft.appending;
+  }
+
+  /** An append waits for room on the disk. */
+  get stalled(): boolean {
+    return this.#storage.stalled;
+  }
+
+  /**
+   * The term that this node leads and whose first entry it has applied: it knows all that was decided before, log time
+   * included. Undefined while there is none.
+   */
+  get leads(): Term | undefined {
+    const { role, term, applied } = this.#raft;
+    return role === "leader" && this.#led.term === term && applied >= this.#led.index ? term : undefined;
+  }
+
+  /** Leadership is being handed over. */
+  get transferring(): boolean {
+    return this.#raft.status().transferringTo !== undefined;
+  }
+
+  /** Messages that were refused as damaged or misdirected. */
+  get refusedMessages(): number {
+    return this.#peers?.refused ?? 0;
+  }
+
+  status(): RaftStatus {
+    return this.#raft.status();
+  }
+
+  start(): void {
+    this.#tickedAt = this.#parts.clock.monotonic();
+    const { cluster } = this.#parts;
+    if (cluster === undefined) {
+      // Nobody else can lead, so nobody waits to see, and no time is counted.
+      this.#raft.campaign();
+      this.#turn();
+      return;
+    }
+    cluster.link.listen({
+      message: (from, _lane, bytes) => this.#heard(from, bytes),
+      reachable: () => undefined,
+      unreachable: (node) => this.#step({ kind: "unreachable", node }),
+      room: () => undefined,
+    });
+    this.#tickLater();
+    this.scheduleTurn();
+  }
+
+  /** Does nothing more from now on; what is being written is not waited for. */
+  stop(): void {
+    this.#stopped = true;
+    this.#ticking?.cancel();
+    this.#storage.stop();
+  }
+
+  /** Looks for work once everything that has already arrived was seen. */
+  scheduleTurn(): void {
+    if (this.#turnDue) return;
+    this.#turnDue = true;
+    this.#parts.clock.defer(() => {
+      this.#turnDue = false;
+      this.#turn();
+    });
+  }
+
+  /** Only from `LoopOwner.propose`. */
+  propose(proposal: Proposal): Result<LogPoint, ProposeError> {
+    return this.#raft.propose(proposal);
+  }
+
+  /** The answer comes to `LoopOwner.read` or `readRefused`, perhaps at once. */
+  readIndex(context: number): Result<undefined, ReadError> {
+    const asked = this.#raft.readIndex(context);
+    if (!asked.ok || this.#driving) this.scheduleTurn();
+    else this.#turn();
+    return asked;
+  }
+
+  /** Hands leadership to the follower that is furthest, if there is one. */
+  handOver(): void {
+    const { followers, transferringTo } = this.#raft.status();
+    if (transferringTo !== undefined) return;
+    const [furthest] = followers.toSorted((a, b) => b.match - a.match);
+    if (furthest === undefined || furthest.flow !== "replicate") return;
+    if (this.#raft.transferLeadership(furthest.id).ok) this.scheduleTurn();
+  }
+
+  #heard(from: string, bytes: Uint8Array): void {
+    if (this.#stopped) return;
+    const message = this.#peers?.receive(from, bytes);
+    if (message !== undefined) this.#step(message);
+  }
+
+  #answered(message: Message): void {
+    this.#step(message, () => this.#turn());
+  }
+
+  /** Time first: after a pause this node may no longer be what it believes to be (P43). */
+  #step(message: Message, then: () => void = () => this.scheduleTurn()): void {
+    if (this.#stopped) return;
+    try {
+      this.#countTicks();
+      this.#raft.step(message);
+    } catch (error) {
+      this.#fail("internal", error);
+      return;
+    }
+    then();
+  }
+
+  #tickLater(): void {
+    this.#ticking = this.#parts.clock.schedule(this.#parts.limits.tickMs, () => {
+      this.#tickLater();
+      this.#turn();
+    });
+  }
+
+  /**
+   * The time that has passed, in ticks. After a long pause no more than end a leadership: others had that long to
+   * elect, and what this node has yet to hear decides the rest.
+   */
+  #countTicks(): void {
+    if (this.#peers === undefined) return;
+    const { clock, limits } = this.#parts;
+    const due = Math.floor((clock.monotonic() - this.#tickedAt) / limits.tickMs);
+    if (due <= 0) return;
+    this.#tickedAt += due * limits.tickMs;
+    for (let left = Math.min(due, limits.electionTicks); left > 0; left -= 1) this.#raft.tick();
+  }
+
+  /** Does what Raft asks for until it asks for nothing. Not re-entrant: work that ends at once is picked up by the loop. */
+  #turn(): void {
+    if (this.#driving || this.#stopped) return;
+    this.#driving = true;
+    try {
+      this.#countTicks();
+      for (;;) {
+        this.#noteLeadership();
+        this.#noteTrim();
+        this.#owner.propose();
+        const ready = this.#raft.ready();
+        if (ready === undefined) break;
+        this.#raft.advance(ready);
+        this.#work(ready);
+      }
+      this.#owner.turned();
+    } catch (error) {
+      this.#fail("internal", error);
+    } finally {
+      this.#driving = false;
+    }
+  }
+
+  #work(ready: Ready): void {
+    for (const message of ready.messages)
+      // Lost for certain; the core would find out only by the next one.
+      if (this.#peers?.send(message) === false && message.kind === "append")
+        this.#raft.step({ kind: "unreachable", node: message.to });
+    for (const work of ready.fetches) void this.#storage.fetch(work);
+    for (const work of ready.snapshots) this.#refuseSnapshot(work);
+    for (const { context, index } of ready.reads) this.#owner.read(context, index);
+    for (const context of ready.refusedReads) this.#owner.readRefused(context);
+    assert(ready.install === undefined, "snapshots are not received yet");
+    if (ready.append !== undefined) void this.#storage.append(ready.append);
+    if (ready.apply !== undefined) this.#apply(ready.apply);
+  }
+
+  /** Seen before anything is proposed in a new term: its no-op is the newest entry. */
+  #noteLeadership(): void {
+    const { role, term, lastIndex } = this.#raft;
+    if (role === "leader" && term !== this.#led.term) this.#led = { index: lastIndex, term };
+  }
+
+  /** The log has dropped segments: what was in them cannot be sent any more. */
+  #noteTrim(): void {
+    const { firstIndex } = this.#parts.log;
+    if (firstIndex <= this.#firstIndex || firstIndex > this.#raft.applied + 1) return;
+    this.#firstIndex = firstIndex;
+    this.#raft.step({ kind: "trimmed", firstIndex });
+  }
+
+  /** Not yet: a follower that needs what the log has dropped is told of and waits. */
+  #refuseSnapshot({ id, node }: SnapshotWork): void {
+    if (!this.#needSnapshots.has(node)) this.#parts.observer.event("snapshot-not-sent", { node });
+    this.#needSnapshots.add(node);
+    this.#raft.step({ kind: "snapshot-status", id, node, outcome: { kind: "failed" } });
+  }
+
+  #apply(work: ApplyWork): void {
+    const entries = this.#raft.entriesInMemory(work.from, work.to);
+    if (entries.length === work.to - work.from + 1) {
+      this.#owner.apply(entries);
+      this.#raft.step({ kind: "apply-done", index: work.to });
+    } else {
+      void this.#applyFromDisk(work);
+    }
+  }
+
+  /** Catching up after a restart: a bounded piece at a time, with a turn of the loop between two. */
+  async #applyFromDisk(work: ApplyWork): Promise<void> {
+    const { log, limits, clock } = this.#parts;
+    let next = work.from;
+    try {
+      while (next <= work.to) {
+        const read = await log.entries(next, work.to, limits.replayBytesMax);
+        if (this.#stopped) return;
+        if (!read.ok) {
+          this.#parts.observer.event("apply-blocked", { position: next, damage: read.error });
+          this.#owner.blocked(read.error);
+          return;
+        }
+        this.#owner.apply(read.value);
+        next += read.value.length;
+        await new Promise<void>((resolve) => clock.defer(resolve));
+      }
+    } catch (error) {
+      this.#fail("internal", error);
+      return;
+    }
+    this.#answered({ kind: "apply-done", index: work.to });
+  }
+
+  #fail(code: "internal" | "outcome-unknown", error: unknown): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#owner.failed(code, error);
+  }
+}

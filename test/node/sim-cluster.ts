@@ -1,0 +1,339 @@
+/**
+ * Several nodes of one log, each on a simulated disk and store of its own, under one virtual clock and one simulated
+ * network. Nodes are killed, cut off, paused, and their disks held, by name; time moves only when nothing else can happen.
+ */
+import { LOG_LIMITS } from "../../log-server/log/limits.ts";
+import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
+import type { LogNode } from "../../log-server/node/log-node.ts";
+import { openNode } from "../../log-server/node/open-node.ts";
+import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
+import { Prng } from "../../src/lib/prng.ts";
+import type { Clock } from "../../src/ports/clock.ts";
+import type { Link, LinkListener } from "../../src/ports/link.ts";
+import { SimClock } from "../../src/sim/clock.ts";
+import { type CrashChoice, SimDisk } from "../../src/sim/disk.ts";
+import { SimKv } from "../../src/sim/kv.ts";
+import { type NetworkFaults, SimNetwork } from "../../src/sim/network.ts";
+import type { Command, CommandResult } from "../../src/wire/command.ts";
+
+/** Of one process: what it had set or awaited ends with it, and stands still while it is paused. */
+type Life = { over: boolean; paused: boolean; readonly backlog: (() => void)[]; readonly ended: Promise<never> };
+
+export type Member = {
+  readonly name: string;
+  disk: SimDisk;
+  kv: SimKv;
+  /** Undefined: it is down. */
+  node: LogNode | undefined;
+  link: Link | undefined;
+  life: Life;
+  end: (error: Error) => void;
+  /** Its disk answers nothing before this resolves. */
+  held: { readonly promise: Promise<void>; readonly release: () => void } | undefined;
+  /** Its wall clock is ahead by this. */
+  aheadMs: number;
+  /** Its power goes at this call of its disk that changes something, counted down. */
+  cutIn: number;
+};
+
+export type SimClusterOptions = {
+  readonly nodes?: number;
+  readonly seed?: number;
+  readonly limits?: Partial<NodeLimits>;
+  readonly segmentBytes?: number;
+  readonly faults?: NetworkFaults;
+  /** Every call of a disk takes up to this long. */
+  readonly diskMsMax?: number;
+  readonly note?: (line: string) => void;
+};
+
+/** What a client sees of a node that was killed. */
+export class Killed extends Error {
+  override readonly name = "Killed";
+}
+
+const TURNS_MAX = 1_000_000;
+
+export class SimCluster {
+  readonly clock: SimClock = new SimClock();
+  readonly network: SimNetwork;
+  readonly members: readonly Member[];
+  /** Nodes that could not go on, though nobody killed them. */
+  readonly failures: Error[] = [];
+  readonly #prng: Prng;
+  readonly #options: SimClusterOptions;
+
+  constructor(options: SimClusterOptions = {}) {
+    this.#options = options;
+    this.#prng = new Prng(options.seed ?? 1);
+    const { faults } = options;
+    this.network = new SimNetwork({ clock: this.clock, prng: this.#prng.fork("network"), ...(faults && { faults }) });
+    const names = Array.from({ length: options.nodes ?? 3 }, (_, place) => `n${place + 1}`);
+    this.members = names.map((name) => {
+      const member: Member = {
+        name,
+        disk: new SimDisk(),
+        kv: new SimKv(),
+        node: undefined,
+        link: undefined,
+        held: undefined,
+        aheadMs: 0,
+        cutIn: Number.POSITIVE_INFINITY,
+        ...newLife(),
+      };
+      member.disk = new SimDisk(this.#diskOptions(member));
+      return member;
+    });
+  }
+
+  static async started(options: SimClusterOptions = {}): Promise<SimCluster> {
+    const cluster = new SimCluster(options);
+    await cluster.settle(Promise.all(cluster.members.map(({ name }) => cluster.start(name))));
+    return cluster;
+  }
+
+  member(name: string): Member {
+    const member = this.members.find((one) => one.name === name);
+    if (member === undefined) throw new Error(`no node ${name}`);
+    return member;
+  }
+
+  node(name: string): LogNode {
+    const { node } = this.member(name);
+    if (node === undefined) throw new Error(`${name} is down`);
+    return node;
+  }
+
+  get up(): readonly Member[] {
+    return this.members.filter(({ node }) => node !== undefined);
+  }
+
+  /** The node that leads, of the newest term if an old one does not know yet. */
+  get leader(): Member | undefined {
+    const leading = this.up.filter(({ node, life }) => node?.leads === true && !life.paused);
+    return leading.toSorted((a, b) => (b.node?.status().term ?? 0) - (a.node?.status().term ?? 0))[0];
+  }
+
+  /** Lets time pass until there is a leader, other than `not` if given. */
+  async elected(not?: string): Promise<Member> {
+    await this.until(() => this.leader !== undefined && this.leader.name !== not, "a leader is elected");
+    return this.leader as Member;
+  }
+
+  /** A new life on what the disk has. Resolves when the node serves. */
+  async start(name: string): Promise<LogNode> {
+    const member = this.member(name);
+    Object.assign(member, newLife());
+    const { life } = member;
+    const prng = this.#prng.fork(name);
+    const link = this.network.join(name);
+    member.link = link;
+    const opened = await openNode({
+      disk: member.disk,
+      kv: member.kv,
+      clock: this.#clockOf(member),
+      entropy: { bytes: (length) => prng.bytes(length) },
+      zstd: undefined,
+      logId: 0,
+      clusterId: "test-cluster",
+      nodeName: name,
+      diskId: `disk-of-${name}`,
+      limits: {
+        node: { ...NODE_LIMITS, lowWaterBytes: 0, ...this.#options.limits },
+        log: { ...LOG_LIMITS, segmentBytes: this.#options.segmentBytes ?? 16 * 1024, allocationStepBytes: 8 * 1024 },
+        streams: STREAMS_LIMITS,
+      },
+      observer: {
+        proposed: () => undefined,
+        synced: () => undefined,
+        event: (code, detail) =>
+          this.#note(
+            `${name} ${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value))}`,
+          ),
+      },
+      cluster: { voters: this.members.map((one) => one.name), link: pausable(link, life) },
+    });
+    if (life.over) throw new Killed(`${name} was killed while it started`);
+    if (!opened.ok) throw new Error(`${name}: ${opened.error.kind}: ${opened.error.message}`);
+    member.node = opened.value;
+    opened.value.onFailure((error) => {
+      if (!life.over && !member.disk.plugPulled) this.failures.push(new Error(`${name} failed`, { cause: error }));
+    });
+    await Promise.race([opened.value.start(), life.ended]);
+    return opened.value;
+  }
+
+  /** The process ends, and the power with it: what was not synced is gone, as `choice` says. */
+  kill(name: string, choice: CrashChoice = { kind: "none" }): void {
+    const member = this.member(name);
+    member.life.over = true;
+    this.network.leave(name);
+    member.node = undefined;
+    member.held?.release();
+    member.held = undefined;
+    member.cutIn = Number.POSITIVE_INFINITY;
+    member.disk = member.disk.crash(choice, this.#diskOptions(member));
+    member.kv = member.kv.crash();
+    member.end(new Killed(`${name} was killed`));
+  }
+
+  /** The power goes at the `calls`-th call of its disk that changes something, from now on. */
+  killAt(name: string, calls: number): void {
+    this.member(name).cutIn = calls;
+  }
+
+  /** Nobody hears it and it hears nobody. */
+  isolate(name: string): void {
+    for (const other of this.members) {
+      if (other.name === name) continue;
+      this.network.cut(name, other.name);
+      this.network.cut(other.name, name);
+    }
+  }
+
+  pause(name: string): void {
+    this.member(name).life.paused = true;
+  }
+
+  /** Goes on; what came in the meantime waits until the caller awaits something. */
+  resume(name: string): void {
+    const { life } = this.member(name);
+    life.paused = false;
+    void Promise.resolve().then(() => {
+      for (const run of life.backlog.splice(0)) if (!life.over) run();
+    });
+  }
+
+  holdDisk(name: string): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.member(name).held = { promise, release: resolve };
+  }
+
+  releaseDisk(name: string): void {
+    const member = this.member(name);
+    member.held?.release();
+    member.held = undefined;
+  }
+
+  /** As a client would: rejects with `Killed` when the node goes. */
+  propose(name: string, command: Command): Promise<CommandResult> {
+    return Promise.race([this.node(name).propose(command), this.member(name).life.ended]);
+  }
+
+  barrier(name: string): Promise<void> {
+    return Promise.race([this.node(name).barrier(), this.member(name).life.ended]);
+  }
+
+  /** Runs until the promise is settled; moves time only when nothing else can happen. */
+  async settle<T>(promise: Promise<T>, withinMs: number = Number.POSITIVE_INFINITY): Promise<T> {
+    let settled = false;
+    const done = (): void => {
+      settled = true;
+    };
+    promise.then(done, done);
+    const end = this.clock.monotonic() + withinMs;
+    for (let turns = 0; ; turns += 1) {
+      await endOfTurn();
+      if (settled) return promise;
+      if (this.clock.monotonic() > end) throw new Error(`not settled within ${withinMs} ms`);
+      if (turns > TURNS_MAX || !this.clock.advanceToNext()) throw new Error("nothing can happen any more");
+    }
+  }
+
+  /** Lets time pass, timer by timer, until it is so. */
+  async until(isSo: () => boolean, what: string, withinMs = 60_000): Promise<void> {
+    const end = this.clock.monotonic() + withinMs;
+    for (;;) {
+      await endOfTurn();
+      if (isSo()) return;
+      if (this.clock.monotonic() > end || !this.clock.advanceToNext())
+        throw new Error(`not within ${withinMs} ms: ${what}`);
+    }
+  }
+
+  async pass(milliseconds: number): Promise<void> {
+    const end = this.clock.monotonic() + milliseconds;
+    await endOfTurn();
+    for (let next = this.clock.nextDueMs; next !== undefined && next <= end; next = this.clock.nextDueMs) {
+      this.clock.advanceToNext();
+      await endOfTurn();
+    }
+    this.clock.advance(Math.max(0, end - this.clock.monotonic()));
+  }
+
+  /** All that are up have applied the same entries, to the end of the leader's log. */
+  async agreed(): Promise<void> {
+    await this.until(() => {
+      const end = this.leader?.node?.status().lastIndex;
+      return end !== undefined && this.up.every(({ node }) => node?.position === end);
+    }, "all nodes have applied everything");
+  }
+
+  #diskOptions(member: Member): ConstructorParameters<typeof SimDisk>[0] {
+    const prng = this.#prng.fork(`disk of ${member.name}`);
+    const { diskMsMax = 0 } = this.#options;
+    return {
+      onMutation: () => {
+        member.cutIn -= 1;
+        if (member.cutIn > 0 || member.disk.plugPulled) return;
+        member.disk.pullPlug();
+        member.kv.pullPlug();
+        this.clock.schedule(0, () => this.kill(member.name, { kind: "random", prng }));
+      },
+      pace: async () => {
+        while (member.held !== undefined) await member.held.promise;
+        if (diskMsMax > 0)
+          await new Promise<void>((resolve) => void this.clock.schedule(prng.float() * diskMsMax, resolve));
+      },
+    };
+  }
+
+  #clockOf(member: Member): Clock {
+    const { clock } = this;
+    const { life } = member;
+    return {
+      now: () => Math.floor(clock.now()) + member.aheadMs,
+      monotonic: () => clock.monotonic(),
+      schedule: (delayMs, run) => clock.schedule(delayMs, () => whileRunning(life, run)),
+      defer: (run) => clock.defer(() => whileRunning(life, run)),
+    };
+  }
+
+  #note(line: string): void {
+    this.#options.note?.(`${this.clock.monotonic().toFixed(2)} ${line}`);
+  }
+}
+
+function newLife(): Pick<Member, "life" | "end"> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  promise.catch(() => undefined);
+  return { life: { over: false, paused: false, backlog: [], ended: promise }, end: reject };
+}
+
+function whileRunning(life: Life, run: () => void): void {
+  if (life.over) return;
+  if (life.paused) life.backlog.push(run);
+  else run();
+}
+
+/** What is sent or heard by a process that stands still waits, or is for nobody. */
+function pausable(link: Link, life: Life): Link {
+  return {
+    listen: (listener: LinkListener) =>
+      link.listen({
+        message: (from, lane, bytes) => whileRunning(life, () => listener.message(from, lane, bytes)),
+        reachable: (peer) => whileRunning(life, () => listener.reachable(peer)),
+        unreachable: (peer) => whileRunning(life, () => listener.unreachable(peer)),
+        room: (peer) => whileRunning(life, () => listener.room(peer)),
+      }),
+    send: (to, lane, pieces) => !life.over && link.send(to, lane, pieces),
+    close: () => link.close(),
+  };
+}
+
+/** All that can happen without time moving has happened: nothing here waits for anything but microtasks. */
+function endOfTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
