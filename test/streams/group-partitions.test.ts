@@ -217,6 +217,8 @@ describe("a group", () => {
     ["a pattern that is none", { pattern: "x".repeat(1_025) }],
     ["a name that is none", { streams: ["a//b"] }],
     ["no id", { id: "", pattern: "*" }],
+    ["an id of two lines", { id: "a\n", pattern: "*" }],
+    ["an id that a path would lose", { id: "..", pattern: "*" }],
     ["a long id", { id: "x".repeat(257), pattern: "*" }],
     [
       "dead letters without a bound on attempts",
