@@ -6,6 +6,7 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from "prom-client";
 import type { CommandResult } from "../../src/wire/command.ts";
+import { NODE_LIMITS } from "../node/limits.ts";
 import type { NodeStatus } from "../node/node-status.ts";
 import { exponentialBounds, HotHistogram } from "./histogram.ts";
 import type { Progress } from "./progress.ts";
@@ -17,6 +18,8 @@ export type MetricsOptions = {
   /** Also the process's own (memory, CPU, garbage collection): once per process. */
   readonly processMetrics: boolean;
 };
+
+type FollowerStatus = NodeStatus["followers"][number];
 
 const DURATION_BOUNDS = exponentialBounds(0.0001, 2, 17);
 const COUNT_BOUNDS = exponentialBounds(1, 2, 13);
@@ -63,6 +66,7 @@ export class Metrics {
     this.#groupBytes = this.#histogram("group_commit_bytes", "Bytes made durable by one sync", BYTES_BOUNDS);
     this.#registerStatus();
     this.#registerCounts();
+    this.#registerReplication();
     if (options.processMetrics) collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -211,6 +215,25 @@ export class Metrics {
     this.#counterBy("events_total", "Events logged, by code", "code", this.#events);
   }
 
+  #registerReplication(): void {
+    this.#status("raft_is_leader", "Whether this node leads the log", ({ role }) => Number(role === "leader"));
+    this.#counter(
+      "raft_refused_messages_total",
+      "Messages of other nodes that were damaged, or not meant for this log on this node",
+      () => this.#options.status()?.refusedMessages ?? 0,
+    );
+    this.#followers(
+      "raft_follower_lag_entries",
+      "Entries of the leader that this follower is not known to have synced",
+      ({ match }, { lastIndex }) => Math.max(0, lastIndex - match),
+    );
+    this.#followers(
+      "raft_follower_silent_seconds",
+      "Since this follower was last heard by the leader",
+      ({ silentTicks }) => (silentTicks * NODE_LIMITS.tickMs) / 1_000,
+    );
+  }
+
   #countLeaderChanges(): number {
     const term = this.#options.status()?.term;
     if (term !== undefined && term !== this.#lastTerm) {
@@ -224,6 +247,22 @@ export class Metrics {
     this.#gauge(name, help, () => {
       const status = this.#options.status();
       return status === undefined ? undefined : value(status);
+    });
+  }
+
+  /** The leader shows each of its followers, by name; another node none. */
+  #followers(name: string, help: string, value: (follower: FollowerStatus, status: NodeStatus) => number): void {
+    const gauge: Gauge = new Gauge({
+      name: prefixed(name),
+      help,
+      labelNames: ["follower"],
+      registers: [this.#registry],
+      collect: () => {
+        gauge.reset();
+        const status = this.#options.status();
+        if (status === undefined) return;
+        for (const follower of status.followers) gauge.set({ follower: follower.id }, value(follower, status));
+      },
     });
   }
 

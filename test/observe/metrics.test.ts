@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { exponentialBounds, HotHistogram } from "../../log-server/observe/histogram.ts";
 import { Metrics, type MetricsOptions } from "../../log-server/observe/metrics.ts";
+import { NODE_LIMITS } from "../../log-server/node/limits.ts";
+import type { NodeStatus } from "../../log-server/node/node-status.ts";
 import { SERVING } from "./status.ts";
 
 const PROGRESS = { phase: "replay", done: 3, total: 12, rate: 1, etaSeconds: 9 };
@@ -25,6 +27,26 @@ afterEach(() => {
 });
 
 describe("metrics", () => {
+  it("shows a leader its followers, and nobody else's", async () => {
+    const followers = [
+      { id: "n2", flow: "replicate" as const, match: 5, silentTicks: 0 },
+      { id: "n3", flow: "probe" as const, match: 0, silentTicks: 20 },
+    ];
+    let status: NodeStatus = { ...SERVING, followers };
+    const subject = metrics({ status: () => status });
+    expect(Object.fromEntries(await scrape(subject))).toMatchObject({
+      "tidemark_raft_is_leader": 1,
+      'tidemark_raft_follower_lag_entries{follower="n2"}': 2,
+      'tidemark_raft_follower_lag_entries{follower="n3"}': 7,
+      'tidemark_raft_follower_silent_seconds{follower="n3"}': (20 * NODE_LIMITS.tickMs) / 1_000,
+    });
+    status = { ...SERVING, role: "follower", leader: "n2", followers: [], refusedMessages: 3 };
+    const later = await scrape(subject);
+    expect(later.get("tidemark_raft_is_leader")).toBe(0);
+    expect(later.get("tidemark_raft_refused_messages_total")).toBe(3);
+    expect([...later.keys()].filter((name) => name.includes("{follower="))).toEqual([]);
+  });
+
   it("shows the node's status as it is when scraped", async () => {
     let status = SERVING;
     const subject = metrics({ status: () => status });
