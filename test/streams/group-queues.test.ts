@@ -454,7 +454,6 @@ describe("whatever takers do", () => {
           }
         };
         const bury = (): void => {
-          model.pass(driver.now);
           const [dead] = driver.machine.deadRecords(1);
           if (dead === undefined) return;
           const { stream, incarnation, offset, generation } = dead;
@@ -463,6 +462,7 @@ describe("whatever takers do", () => {
           const command = { kind: "group-dead-letter", id: "g", stream, incarnation, offset, generation } as const;
           const [first, second] = driver.apply({ ...command, ...(keep && { batch: batchOf(1) }) }, command).results;
           expect([first?.kind, second?.kind]).toEqual(["done", "rejected"]);
+          model.pass(driver.now);
           model.set(stream, incarnation, offset, { kind: "over", how: keep ? "dead-lettered" : "dropped" });
         };
         for (let step = 0; step < 60; step += 1) {
