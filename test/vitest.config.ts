@@ -5,6 +5,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/conformance/**", "test/process/**", "test/browser/**"],
+    setupFiles: ["test/property-seed.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
