@@ -60,6 +60,15 @@ export type NodeLimits = {
   readonly unsettledMsMax: number;
   /** A read at a follower waits so long for the leader's clock to reach what is due by its own. */
   readonly dueElsewhereMsMax: number;
+  /** Asked of other nodes and not answered yet, and what these requests take; more are refused as `overloaded`. */
+  readonly callsMax: number;
+  readonly callsBytesMax: number;
+  /** Of other nodes' requests, handled at a time. */
+  readonly callsHandledMax: number;
+  readonly callsHandledBytesMax: number;
+  /** Remembered, lest a request be handled twice: lives of other nodes, and of each the newest requests. */
+  readonly callLivesKept: number;
+  readonly callIdsKept: number;
   /** A node that stops waits so long for what is under way, and for another to lead. */
   readonly stopWaitMsMax: number;
   /** How often retention is looked at, and free disk space. */
@@ -132,6 +141,12 @@ export const NODE_LIMITS: NodeLimits = {
   heartbeatTicks: 2,
   unsettledMsMax: 10_000,
   dueElsewhereMsMax: 1_000,
+  callsMax: 1_024,
+  callsBytesMax: 64 * 1024 * 1024,
+  callsHandledMax: 4_096,
+  callsHandledBytesMax: 128 * 1024 * 1024,
+  callLivesKept: 256,
+  callIdsKept: 16_384,
   stopWaitMsMax: 5_000,
   housekeepingEveryMs: 5_000,
   lowWaterBytes: 256 * 1024 * 1024,

@@ -38,6 +38,7 @@ import type { NodeLimits } from "./limits.ts";
 import { Merge, type MergeStart } from "./merge.ts";
 import { NodeError } from "./node-error.ts";
 import type { NodeParts } from "./node-parts.ts";
+import { PeerCalls } from "./peer-calls.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
 import { notLeader, Proposer } from "./proposer.ts";
 import { RaftLoop } from "./raft-loop.ts";
@@ -60,6 +61,8 @@ export class LogNode {
 
   readonly #parts: NodeParts;
   readonly #log: SegmentedLog;
+  /** Undefined: there are no others. */
+  readonly #calls: PeerCalls | undefined;
   readonly #loop: RaftLoop;
   readonly #reader: Reader;
   readonly #proposer: Proposer;
@@ -128,7 +131,8 @@ export class LogNode {
       () => this.#blocked !== undefined,
       (error) => this.#fail("outcome-unknown", error),
     );
-    this.#loop = new RaftLoop(parts, {
+    this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
+    this.#loop = new RaftLoop(parts, this.#calls, {
       propose: () => this.#proposer.propose(this.#loop),
       apply: (entries) => this.#applyEntries(entries),
       read: (context, index) => this.#barriers.confirmed(context, index, this.machine.position),
@@ -309,6 +313,7 @@ export class LogNode {
     this.#deadlines.stop();
     const moved = this.#deadLetters.stop();
     await this.#finishUnderWay();
+    this.#calls?.stop();
     this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
@@ -482,6 +487,7 @@ export class LogNode {
     this.#phase = "failed";
     this.#parts.observer.event("node-failed", { error: message });
     this.#loop.stop();
+    this.#calls?.stop();
     this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();

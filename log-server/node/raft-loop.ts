@@ -25,6 +25,7 @@ import type {
   SnapshotWork,
 } from "../raft/types.ts";
 import type { NodeParts } from "./node-parts.ts";
+import type { PeerCalls } from "./peer-calls.ts";
 import { PeerMessages } from "./peer-messages.ts";
 import { raftOptions } from "./raft-options.ts";
 import { RaftStorage, type StorageOwner } from "./raft-storage.ts";
@@ -47,6 +48,7 @@ export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
 
 export class RaftLoop {
   readonly #parts: NodeParts;
+  readonly #calls: PeerCalls | undefined;
   readonly #owner: LoopOwner;
   readonly #raft: RawNode;
   readonly #storage: RaftStorage;
@@ -63,9 +65,11 @@ export class RaftLoop {
   /** The newest term that this node has led, and the index of its no-op. */
   #led: LogPoint = { index: 0, term: 0 };
 
-  constructor(parts: NodeParts, owner: LoopOwner) {
+  /** `calls` has the link's `requests`. */
+  constructor(parts: NodeParts, calls: PeerCalls | undefined, owner: LoopOwner) {
     const { cluster, clock, log } = parts;
     this.#parts = parts;
+    this.#calls = calls;
     this.#owner = owner;
     this.#raft = new RawNode(raftOptions(parts));
     this.#storage = new RaftStorage(parts, {
@@ -125,7 +129,7 @@ export class RaftLoop {
 
   /** Messages that were refused as damaged or misdirected. */
   get refusedMessages(): number {
-    return this.#peers?.refused ?? 0;
+    return (this.#peers?.refused ?? 0) + (this.#calls?.refused ?? 0);
   }
 
   status(): RaftStatus {
@@ -142,9 +146,13 @@ export class RaftLoop {
       return;
     }
     cluster.link.listen({
-      message: (from, _lane, bytes) => this.#heard(from, bytes),
+      message: (from, lane, bytes) =>
+        lane === "requests" ? this.#calls?.message(from, bytes) : this.#heard(from, bytes),
       reachable: () => undefined,
-      unreachable: (node) => this.#step({ kind: "unreachable", node }),
+      unreachable: (node) => {
+        this.#calls?.unreachable(node);
+        this.#step({ kind: "unreachable", node });
+      },
       room: () => undefined,
     });
     this.#tickLater();

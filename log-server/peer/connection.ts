@@ -59,6 +59,7 @@ export class Connection {
   readonly #assemblers: Readonly<Record<Lane, Assembler>> = {
     control: new Assembler("control"),
     entries: new Assembler("entries"),
+    requests: new Assembler("requests"),
     bulk: new Assembler("bulk"),
   };
   readonly #pings: PingClock;
@@ -208,6 +209,7 @@ export class Connection {
     switch (kind) {
       case "control":
       case "entries":
+      case "requests":
       case "bulk": {
         const message = this.#assemblers[kind].add(payload, frame.more);
         if (message === "too-long") {

@@ -28,6 +28,7 @@ const KIND_CODES = {
   control: 16,
   entries: 17,
   bulk: 18,
+  requests: 19,
 } as const satisfies Record<Lane, number> & Record<string, number>;
 
 export type FrameKind = keyof typeof KIND_CODES;

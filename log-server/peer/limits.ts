@@ -13,8 +13,8 @@ export type PeerLimits = {
   readonly handshakePayloadBytesMax: number;
   /** What waits to be sent to one peer. One message always fits an empty queue. */
   readonly queues: Readonly<Record<Lane, QueueLimits>>;
-  /** Frames of entries that go before one of bulk, while both wait. */
-  readonly entriesFramesPerBulkFrame: number;
+  /** Frames of entries and requests that go before one of bulk, while both wait. */
+  readonly otherFramesPerBulkFrame: number;
   /** Peers of one node. */
   readonly peersMax: number;
   /** Accepted connections that have not agreed yet; further ones are closed at once. */
@@ -37,9 +37,10 @@ export const PEER_LIMITS: PeerLimits = {
   queues: {
     control: { messagesMax: 1_024, bytesMax: 1024 * 1024 },
     entries: { messagesMax: 1_024, bytesMax: 32 * 1024 * 1024 },
+    requests: { messagesMax: 4_096, bytesMax: 32 * 1024 * 1024 },
     bulk: { messagesMax: 64, bytesMax: 4 * 1024 * 1024 },
   },
-  entriesFramesPerBulkFrame: 4,
+  otherFramesPerBulkFrame: 4,
   peersMax: 64,
   strangersMax: 64,
   handshakeMs: 3_000,

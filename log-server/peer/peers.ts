@@ -142,7 +142,6 @@ export class Peers implements Link, ConnectionOwner {
       peer.owesRoom = true;
     } else if (dropped > 0) {
       peer.dropped += dropped;
-      if (lane === "entries") this.#later(() => this.#listener?.unreachable(to));
     }
     connection.wake();
     return accepted;

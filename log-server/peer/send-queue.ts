@@ -1,9 +1,9 @@
 /**
  * What waits to be sent to one peer, by lane, each bounded in messages and bytes (I15), and which frame goes next.
- * Control goes first. Entries go before bulk, but for every few of their frames one of bulk goes, so that neither
- * starves the other. A message whose first frame has gone is finished, never dropped.
+ * Control goes first. Entries and requests take turns, and go before bulk, but for every few of their frames one of bulk
+ * goes, so that none starves another. A message whose first frame has gone is finished, never dropped.
  */
-import { assert } from "../../src/lib/assert.ts";
+import { assert, unreachable } from "../../src/lib/assert.ts";
 import { type Lane, LINK_LIMITS } from "../../src/ports/link.ts";
 import { beginFrame, FRAME_HEADER_LENGTH, sealFrame } from "./frame.ts";
 import type { PeerLimits } from "./limits.ts";
@@ -27,9 +27,14 @@ export class SendQueue {
   readonly #limits: PeerLimits;
   readonly #control: LaneQueue = newQueue("control");
   readonly #entries: LaneQueue = newQueue("entries");
+  readonly #requests: LaneQueue = newQueue("requests");
   readonly #bulk: LaneQueue = newQueue("bulk");
-  /** Frames of entries since the last one of bulk. */
-  #entriesRun = 0;
+  /** Frames of entries and requests since the last one of bulk. */
+  #run = 0;
+  /** Of these two, whose turn it is if both wait. */
+  #turn: LaneQueue = this.#entries;
+
+  readonly #queues: readonly LaneQueue[] = [this.#control, this.#entries, this.#requests, this.#bulk];
 
   constructor(limits: PeerLimits) {
     this.#limits = limits;
@@ -40,11 +45,11 @@ export class SendQueue {
   }
 
   get messages(): number {
-    return this.#control.messages.length + this.#entries.messages.length + this.#bulk.messages.length;
+    return this.#queues.reduce((sum, { messages }) => sum + messages.length, 0);
   }
 
   get bytes(): number {
-    return this.#control.bytes + this.#entries.bytes + this.#bulk.bytes;
+    return this.#queues.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** How many messages the lane gave up for this one, itself included where it was not accepted. */
@@ -78,13 +83,15 @@ export class SendQueue {
 
   #choose(): LaneQueue | undefined {
     if (this.#control.messages.length > 0) return this.#control;
-    const entries = this.#entries.messages.length > 0;
     const bulk = this.#bulk.messages.length > 0;
-    if (entries && (!bulk || this.#entriesRun < this.#limits.entriesFramesPerBulkFrame)) {
-      this.#entriesRun += 1;
-      return this.#entries;
+    const other = this.#turn === this.#entries ? this.#requests : this.#entries;
+    const first = this.#turn.messages.length > 0 ? this.#turn : other;
+    if (first.messages.length > 0 && (!bulk || this.#run < this.#limits.otherFramesPerBulkFrame)) {
+      this.#run += 1;
+      this.#turn = first === this.#entries ? this.#requests : this.#entries;
+      return first;
     }
-    this.#entriesRun = 0;
+    this.#run = 0;
     return bulk ? this.#bulk : undefined;
   }
 
@@ -129,8 +136,18 @@ export class SendQueue {
   }
 
   #of(lane: Lane): LaneQueue {
-    if (lane === "control") return this.#control;
-    return lane === "entries" ? this.#entries : this.#bulk;
+    switch (lane) {
+      case "control":
+        return this.#control;
+      case "entries":
+        return this.#entries;
+      case "requests":
+        return this.#requests;
+      case "bulk":
+        return this.#bulk;
+      default:
+        return unreachable(lane);
+    }
   }
 }
 

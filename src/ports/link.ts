@@ -8,17 +8,17 @@
 
 /**
  * `control` is small and urgent (heartbeats, votes, answers): it overtakes the others, and where too much of it waits
- * the oldest is dropped, for newer ones say more. `entries` is replication: refused where too much waits. `bulk` is
- * transfers: refused as well, and `room` tells when to go on.
+ * the oldest is dropped, for newer ones say more. `entries` is replication, `requests` what nodes ask each other and its
+ * answers: refused where too much waits. `bulk` is transfers: refused as well, and `room` tells when to go on.
  */
-export type Lane = "control" | "entries" | "bulk";
+export type Lane = "control" | "entries" | "requests" | "bulk";
 
 export interface LinkListener {
   /** The bytes are the receiver's to keep. */
   message(from: string, lane: Lane, bytes: Uint8Array): void;
   /** A connection to this peer stands. */
   reachable(peer: string): void;
-  /** It stands no more, or entries were refused: what was sent lately may be lost. May be said repeatedly. */
+  /** It stands no more: what was sent lately may be lost. May be said repeatedly. */
   unreachable(peer: string): void;
   /** `bulk` of this peer had refused something and takes more now. */
   room(peer: string): void;
@@ -37,5 +37,5 @@ export interface Link {
 
 /** Bytes of one message; a longer one is its sender's bug. */
 export const LINK_LIMITS: { readonly messageBytesMax: Readonly<Record<Lane, number>> } = {
-  messageBytesMax: { control: 64 * 1024, entries: 72 * 1024 * 1024, bulk: 1024 * 1024 },
+  messageBytesMax: { control: 64 * 1024, entries: 72 * 1024 * 1024, requests: 72 * 1024 * 1024, bulk: 1024 * 1024 },
 };

@@ -63,6 +63,7 @@ const REDIAL_MS = 50;
 const LANE_BYTES_MAX: Readonly<Record<Lane, number>> = {
   control: 1024 * 1024,
   entries: 32 * 1024 * 1024,
+  requests: 32 * 1024 * 1024,
   bulk: 4 * 1024 * 1024,
 };
 const MS_PER_SECOND = 1_000;
@@ -196,7 +197,6 @@ export class SimNetwork {
     if (state.bytes > 0 && state.bytes + bytes.length > this.#laneBytesMax[lane]) {
       this.counts.refused += 1;
       if (lane === "bulk") state.owesRoom = true;
-      else if (lane === "entries") this.#clock.schedule(0, () => link.listener?.unreachable(to));
       return false;
     }
     this.counts.sent += 1;
@@ -282,7 +282,7 @@ export class SimNetwork {
     const key = `${from}\n${to}`;
     let direction = this.#directions.get(key);
     if (direction === undefined) {
-      const lanes = { control: newLane(), entries: newLane(), bulk: newLane() };
+      const lanes = { control: newLane(), entries: newLane(), requests: newLane(), bulk: newLane() };
       direction = { faults: this.#faults, cut: false, lanes };
       this.#directions.set(key, direction);
     }

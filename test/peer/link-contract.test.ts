@@ -70,15 +70,18 @@ describe.each([
     two = undefined;
   });
 
-  it.each(["control", "entries", "bulk"] as const)("carries what is sent by %s, whole and in order", async (lane) => {
-    two = await make();
-    const { links, heard, until } = two;
-    const texts = Array.from({ length: 50 }, (_, at) => `${at}`);
-    for (const text of texts) expect(links.a.send("b", lane, [utf8(text), utf8("!"), new Uint8Array(0)])).toBe(true);
-    await until(() => heard.b.messages.length >= texts.length);
-    expect(heard.b.texts(lane)).toEqual(texts.map((text) => `${text}!`));
-    expect(heard.b.messages.every(({ from }) => from === "a")).toBe(true);
-  });
+  it.each(["control", "entries", "requests", "bulk"] as const)(
+    "carries what is sent by %s, whole and in order",
+    async (lane) => {
+      two = await make();
+      const { links, heard, until } = two;
+      const texts = Array.from({ length: 50 }, (_, at) => `${at}`);
+      for (const text of texts) expect(links.a.send("b", lane, [utf8(text), utf8("!"), new Uint8Array(0)])).toBe(true);
+      await until(() => heard.b.messages.length >= texts.length);
+      expect(heard.b.texts(lane)).toEqual(texts.map((text) => `${text}!`));
+      expect(heard.b.messages.every(({ from }) => from === "a")).toBe(true);
+    },
+  );
 
   it("carries messages of any length, empty ones too", async () => {
     two = await make();
@@ -95,7 +98,7 @@ describe.each([
     const { links, heard, until } = two;
     await two.kill();
     await until(() => !heard.a.reaches("b"));
-    for (const lane of ["control", "entries", "bulk"] as Lane[]) {
+    for (const lane of ["control", "entries", "requests", "bulk"] as Lane[]) {
       expect(links.a.send("b", lane, [utf8("x")])).toBe(false);
     }
     expect(links.a.send("nobody", "control", [utf8("x")])).toBe(false);

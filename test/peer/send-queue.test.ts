@@ -11,6 +11,7 @@ const LIMITS = {
   queues: {
     control: { messagesMax: 3, bytesMax: 100 },
     entries: { messagesMax: 3, bytesMax: 20 },
+    requests: { messagesMax: 3, bytesMax: 20 },
     bulk: { messagesMax: 100, bytesMax: 1_000 },
   },
 };
@@ -54,6 +55,16 @@ describe("the send queue", () => {
     for (let count = 0; count < 3; count += 1) expect(queue.push("entries", [utf8("x")]).accepted).toBe(true);
     expect(queue.push("entries", [utf8("x")]).accepted).toBe(false);
     expect(queue.messages).toBe(3);
+  });
+
+  it("gives entries and requests one frame after the other, and bulk its share beside both", () => {
+    const queue = new SendQueue(LIMITS);
+    queue.push("bulk", [utf8("bbbb")]);
+    queue.push("requests", [utf8("rrrrssss")]);
+    queue.push("requests", [utf8("tttt")]);
+    queue.push("entries", [utf8("00001111")]);
+    const seen = drain(queue);
+    expect(seen).toEqual(["e:0000+", "r:rrrr+", "e:1111", "r:ssss", "b:bbbb", "r:tttt"]);
   });
 
   it("lets control overtake between frames, and bulk have its share beside entries", () => {

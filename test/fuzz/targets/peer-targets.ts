@@ -1,5 +1,12 @@
-/** What nodes say to each other, and the configuration that entries carry. */
+/** What nodes say to and ask of each other, and the configuration that entries carry. */
 import { isDeepStrictEqual } from "node:util";
+import {
+  answerHead,
+  type CallMessage,
+  decodeCall,
+  encodeRefusal,
+  requestHead,
+} from "../../../log-server/node/peer-call-codec.ts";
 import { type Configuration, configurationOf } from "../../../log-server/raft/configuration.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../../log-server/raft/configuration-codec.ts";
 import type { PeerMessage } from "../../../log-server/raft/message.ts";
@@ -47,6 +54,27 @@ const MESSAGES: readonly PeerMessage[] = [
   { ...from, kind: "read-answer", session: 5, context: 6, index: 7 },
 ];
 
+const CALL = { log: 0, life: 0x1234_5678_9abc_def0n, id: 300 };
+const BODY = Uint8Array.of(1, 2, 3);
+
+const CALLS: readonly CallMessage[] = [
+  { ...CALL, what: "request", kind: "forward", body: BODY },
+  { ...CALL, what: "answer", body: BODY },
+  { ...CALL, what: "refusal", reason: "overloaded" },
+];
+
+/** Undefined where it is a request that only a newer version could write. */
+function encodeCall(message: CallMessage): Uint8Array | undefined {
+  switch (message.what) {
+    case "request":
+      return message.kind && concat([requestHead(message, message.kind), message.body]);
+    case "answer":
+      return concat([answerHead(message), message.body]);
+    case "refusal":
+      return encodeRefusal(message, message.reason);
+  }
+}
+
 export const PEER_TARGETS: readonly Target[] = [
   cheap({
     name: "peer messages",
@@ -56,6 +84,19 @@ export const PEER_TARGETS: readonly Target[] = [
       if (!decoded.ok || decoded.value.kind === "unknown") return "refused";
       const { log, message } = decoded.value;
       const again = decodeMessage(concat(encodeMessage(log, message)));
+      demand(again.ok && isDeepStrictEqual(again.value, decoded.value), "sent on, it says the same");
+      return "accepted";
+    },
+  }),
+  cheap({
+    name: "peer calls",
+    samples: CALLS.flatMap((call) => encodeCall(call) ?? []),
+    check: (bytes) => {
+      const decoded = decodeCall(bytes);
+      if (!decoded.ok) return "refused";
+      const encoded = encodeCall(decoded.value);
+      if (encoded === undefined) return "refused";
+      const again = decodeCall(encoded);
       demand(again.ok && isDeepStrictEqual(again.value, decoded.value), "sent on, it says the same");
       return "accepted";
     },
