@@ -25,6 +25,8 @@ export type Damage = {
   readonly firstOffset?: number;
 };
 
+const DAMAGE_KINDS: readonly DamageKind[] = ["entry", "batch", "index", "segment"];
+
 /** The findings, each once, bounded: when full, newer ones are only counted. */
 export class DamageList {
   readonly #limits: LogLimits;
@@ -42,6 +44,12 @@ export class DamageList {
   /** How many did not fit. */
   get dropped(): number {
     return this.#dropped;
+  }
+
+  /** What was found in this segment is made good, or found again. */
+  resolve(segment: number, kinds: readonly DamageKind[] = DAMAGE_KINDS): void {
+    for (const [key, damage] of this.#byKey)
+      if (damage.segment === segment && kinds.includes(damage.kind)) this.#byKey.delete(key);
   }
 
   add(damage: Damage): Damage {

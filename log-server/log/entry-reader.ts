@@ -4,17 +4,14 @@
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { DiskError } from "../../src/ports/disk.ts";
-import type { BatchRef } from "../../src/record/batch.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import type { Extent } from "./batch-fetch.ts";
 import type { LogEnd } from "./closing.ts";
 import type { Damage, DamageList } from "./damage.ts";
-import { readEntryHead } from "./entry-codec.ts";
-import { FRAME_HEADER_LENGTH, headIsIntact, readFrameHeader, seedOfSegment } from "./frame.ts";
+import { readEntryFrame } from "./entry-frame.ts";
 import type { IndexReader } from "./sealed-segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import type { Segment, SegmentList } from "./segment-list.ts";
-import { batchIsIntact } from "./segment-scan.ts";
 
 export type EntryReaderParts = {
   readonly logId: number;
@@ -132,18 +129,11 @@ export class EntryReader {
 
   /** The entry in a frame; undefined if it is damaged. A batch that is has no bytes. */
   #decode(segment: Segment, frame: Uint8Array | undefined, place: number, index: number): Entry | undefined {
-    if (frame === undefined) return undefined;
-    const data = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
-    const header = readFrameHeader(frame, data, 0, seedOfSegment(segment.sequence), place);
-    if (header === undefined || header === "unsupported" || header.kind !== "entry") return undefined;
-    if (header.length !== frame.length || !headIsIntact(frame, 0, header)) return undefined;
-    const head = readEntryHead(frame, data, FRAME_HEADER_LENGTH, header.headLength, this.#parts.logId);
-    if (head === undefined || head.index !== index) return undefined;
-    let at = FRAME_HEADER_LENGTH + header.headLength;
-    const batches = head.batches.map((batch, ordinal): BatchRef => {
-      const bytes = frame.subarray(at, at + batch.length);
-      at += batch.length;
-      if (batchIsIntact(bytes, batch)) return { ...batch, bytes };
+    const at = { logId: this.#parts.logId, sequence: segment.sequence, place, index };
+    const read = frame && readEntryFrame(frame, at);
+    if (read === undefined) return undefined;
+    for (const [ordinal, { bytes }] of read.batches.entries()) {
+      if (bytes !== undefined) continue;
       this.#parts.damage.add({
         kind: "batch",
         segment: segment.sequence,
@@ -152,10 +142,9 @@ export class EntryReader {
         lastIndex: index,
         message: `batch ${ordinal} of entry ${index} is damaged`,
       });
-      return batch;
-    });
-    const { term, kind, logTime } = head;
-    return { index, term, kind, logTime, head: head.head, batches };
+    }
+    const { term, kind, logTime, head } = read.head;
+    return { index, term, kind, logTime, head, batches: read.batches };
   }
 
   #damagedEntry(segment: Segment, index: number): Result<never, Damage> {

@@ -6,6 +6,7 @@ import { assert } from "../../src/lib/assert.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import type { LogEnd } from "./closing.ts";
 import { headLengthOf, writeEntryHead } from "./entry-codec.ts";
+import { frameLengthOf } from "./entry-frame.ts";
 import { aligned, FRAME_HEADER_LENGTH, writeFrameHeader } from "./frame.ts";
 import { GroupBuffer } from "./group-buffer.ts";
 import type { LogLimits } from "./limits.ts";
@@ -18,13 +19,6 @@ export type EncodedGroup = {
   readonly writeEnd: number;
   readonly end: LogEnd;
 };
-
-/** Bytes of an entry's frame, without padding. */
-export function frameLengthOf(entry: Entry): number {
-  let length = FRAME_HEADER_LENGTH + headLengthOf(entry);
-  for (const batch of entry.batches) length += batch.length;
-  return length;
-}
 
 export class GroupEncoder {
   readonly #logId: number;

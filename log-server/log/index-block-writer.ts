@@ -23,7 +23,7 @@ export type BlockContent = {
   readonly streams: readonly StreamRecord[];
   /** Asked for each row once, in their order. */
   readonly nextRow: () => BatchRow;
-  /** Of the entry in this slot; undefined: its head is damaged. */
+  /** Of the entry in this slot; of a rewritten segment there are none. */
   readonly entry: (slot: number) => { readonly place: number; readonly length: number } | undefined;
   readonly terms: readonly TermRun[];
   readonly sources: readonly number[];
@@ -101,10 +101,10 @@ export async function writeIndexBlock(
     member += 1;
     return rowOf(index, row, (records[group] as StreamRecord).streamId);
   };
-  const entry: BlockContent["entry"] = (slot) =>
-    entries.intact[slot] === 0
-      ? undefined
-      : { place: entries.place[slot] as number, length: entries.length[slot] as number };
+  const entry: BlockContent["entry"] = (slot) => ({
+    place: entries.place[slot] as number,
+    length: entries.length[slot] as number,
+  });
   await writeBlock(file, { facts, streams: records, nextRow, entry, terms, sources: [] });
   return { facts, terms, streams: records.filter((record) => record.streamId !== NO_STREAM) };
 }

@@ -7,7 +7,7 @@
  *              u64 bytes · u64 last log time                  by stream; batches not accepted: stream 2^32 - 1, last
  *     rows     u64 first offset · u64 hash · u64 log time · u64 position · u32 ordinal · u32 span · u32 place ·
  *              u32 length · u32 stream                        one per batch, by stream and offset
- *     entries  u32 place · u32 length                         one per entry; 0: its head was damaged
+ *     entries  u32 place · u32 length                         one per entry, also where its head is damaged; 0: not known
  *     terms    u64 first index · u64 term                     where a term begins; term 0: damage hides it
  *     sources  u64 sequence                                   of a rewritten segment: those that it replaced
  *

@@ -173,6 +173,8 @@ function restoreEntry(segment: UnsealedSegment, entry: TailEntry): void {
   if (index.entries.intact[slot] === 0) {
     // The head is damaged; its batches may not be.
     const { entries, rows } = index;
+    entries.place[slot] = entry.place;
+    entries.length[slot] = entry.length;
     entries.term[slot] = entry.term;
     entries.hash[slot] = entry.hash;
     entries.logTime[slot] = entry.logTime;

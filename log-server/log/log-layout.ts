@@ -13,9 +13,9 @@
  */
 
 const DIGITS = 16;
-const NAME = /^(\d{16})\.(log|compacted|compacted\.new|index|index\.new)$/;
+const NAME = /^(\d{16})\.(log|log\.new|compacted|compacted\.new|index|index\.new)$/;
 
-export type SegmentFileKind = "log" | "compacted" | "compacted.new" | "index" | "index.new";
+export type SegmentFileKind = "log" | "log.new" | "compacted" | "compacted.new" | "index" | "index.new";
 export type SegmentFileName = { readonly sequence: number; readonly kind: SegmentFileKind };
 
 export class LogLayout {

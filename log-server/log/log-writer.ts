@@ -9,8 +9,9 @@ import { assert } from "../../src/lib/assert.ts";
 import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import { CLOSING_LENGTH, closingPlace, encodeClosing, type LogEnd } from "./closing.ts";
+import { frameLengthOf } from "./entry-frame.ts";
 import { aligned, SECTOR_BYTES } from "./frame.ts";
-import { frameLengthOf, GroupEncoder } from "./group-encoder.ts";
+import { GroupEncoder } from "./group-encoder.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { Poison } from "./poison.ts";
@@ -99,6 +100,11 @@ export class LogWriter {
   /** Cuts off the ambiguous tail: nobody has what stood there. */
   discardAmbiguous(): Promise<DiscardedTail | undefined> {
     return this.#exclusively(() => this.#settle());
+  }
+
+  /** Runs something that must not meet an append or a cut. */
+  whilePaused<T>(work: () => Promise<T>): Promise<T> {
+    return this.#exclusively(work);
   }
 
   /** After recovery: makes sure that what is offered is durable, and says so on the disk. */

@@ -174,7 +174,7 @@ function judgeAll(
       return;
     }
     const next = items[at + 1];
-    const nextPrevious = next === undefined ? undefined : "kind" in next ? undefined : previousOf(next);
+    const nextPrevious = next === undefined ? undefined : "kind" in next ? endBefore(next) : previousOf(next);
     const one = judgeSegment(item, { expected: end, isLast: next === undefined, next: nextPrevious });
     if (one.previous.index < end.index) cutBack(judged, one.previous.index);
     else checkGap(one.previous.index, item.sequence);
@@ -183,6 +183,11 @@ function judgeAll(
     end = one.end;
   });
   return judged;
+}
+
+/** Of the entry before a sealed segment's first only the index is known without reading it. */
+function endBefore(segment: SealedSegment): LogEnd {
+  return { index: segment.firstIndex - 1, term: 0, hash: 0n, logTime: 0 };
 }
 
 /** A later segment begins at or before entries of earlier ones: those were cut, whatever became of the footer. */

@@ -7,6 +7,7 @@
 import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { BatchIndex } from "./batch-index.ts";
 import { createAnew } from "./create-anew.ts";
+import type { DamageList } from "./damage.ts";
 import { writeIndexBlock } from "./index-block-writer.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
@@ -27,6 +28,7 @@ export type SealerParts = {
   readonly batchIndex: BatchIndex;
   readonly cache: TailCache;
   readonly poison: Poison;
+  readonly damage: DamageList;
 };
 
 export class Sealer {
@@ -58,11 +60,11 @@ export class Sealer {
   }
 
   /** Runs something that must not meet a seal. */
-  async whilePaused(work: () => Promise<void>): Promise<void> {
+  async whilePaused<T>(work: () => Promise<T>): Promise<T> {
     this.#paused += 1;
     try {
       await this.#running;
-      await work();
+      return await work();
     } finally {
       this.#paused -= 1;
     }
@@ -123,6 +125,7 @@ export class Sealer {
     const sealed = new SealedSegment(block.facts, block.terms, []);
     await batchIndex.enter(sealed, block.streams);
     segments.replace(segment, sealed);
+    this.#parts.damage.resolve(sequence, ["index"]);
     cache.forget(index.rows);
     await segment.file.retire();
   }

@@ -1,6 +1,6 @@
 /**
- * The first sector of a segment's file. It is written and synced before any frame, so a file whose first two sectors
- * are zeros is a spare that was never used. Little-endian:
+ * The first sector of a segment's file. It is written and synced before any frame, so a file that
+ * begins with zeros is a spare that was never used. Little-endian:
  *
  *     0  u64  xxh64 of bytes 8..512, seed: the sequence
  *     8  u32  mark, "TMSG" · u16 version, 1 · u16 0

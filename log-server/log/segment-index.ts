@@ -5,7 +5,11 @@
  * until their entry is applied: readers see only applied (I6).
  */
 import { assert } from "../../src/lib/assert.ts";
+import type { Entry } from "../../src/wire/entry.ts";
+import { headLengthOf } from "./entry-codec.ts";
+import { frameLengthOf } from "./entry-frame.ts";
 import { EntryTable, type EntrySlot } from "./entry-table.ts";
+import { FRAME_HEADER_LENGTH } from "./frame.ts";
 import { RowTable } from "./row-table.ts";
 
 /** What the state machine did with a batch; as `log-server/streams` reports it. */
@@ -87,6 +91,26 @@ export class SegmentIndex {
     // Their rows stay, unused: nothing is appended to a segment that was cut.
     this.entries.truncate(slot);
     this.#committed = slot;
+  }
+
+  /** A lost entry is there again, at a place of its own. What an image had kept of its batches stays. */
+  mend(slot: number, place: number, hash: bigint, entry: Entry): void {
+    const { entries, rows } = this;
+    assert(slot < this.#committed && entries.intact[slot] === 0, "an entry of the segment that was lost");
+    entries.place[slot] = place;
+    entries.length[slot] = frameLengthOf(entry);
+    entries.hash[slot] = hash;
+    entries.term[slot] = entry.term;
+    entries.logTime[slot] = entry.logTime;
+    entries.intact[slot] = 1;
+    if (entries.placed[slot] === 1) return;
+    entries.firstRow[slot] = rows.count;
+    entries.rowCount[slot] = entry.batches.length;
+    let batchPlace = place + FRAME_HEADER_LENGTH + headLengthOf(entry);
+    for (const { length, span, hash: batchHash } of entry.batches) {
+      rows.add(batchPlace, length, span, batchHash, slot);
+      batchPlace += length;
+    }
   }
 
   /** Where its batches are is known already. */

@@ -210,6 +210,9 @@ class Judge {
 
   #close(): void {
     const known = this.#footer?.last ?? (this.#context.isLast ? undefined : this.#context.next);
+    // Nothing is left behind what can be read, not even a footer: there was more.
+    if (this.#footer === undefined && this.#hole === undefined && known !== undefined && known.index > this.#end.index)
+      this.#hole = { place: this.#endPlace, end: this.#scan.fileBytes };
     if (this.#hole !== undefined && known !== undefined) this.#fillHole(known.index);
     if (known !== undefined) this.#adopt(known);
     if (this.#hole !== undefined)
@@ -223,7 +226,7 @@ class Judge {
 
   /** What a mark, footer or the next segment says of the last entry: it survives damage to that. */
   #adopt(end: LogEnd): void {
-    if (end.index !== this.#end.index || this.#end.term !== 0) return;
+    if (end.index !== this.#end.index || this.#end.term !== 0 || end.term === 0) return;
     this.#end = end;
     this.#chained = true;
   }

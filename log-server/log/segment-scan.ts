@@ -24,6 +24,7 @@ import { isUnreadable } from "./unreadable.ts";
 const FRAME_STEP = 8;
 const BATCH_HASH_LENGTH = 8;
 const WORD_BYTES = 4;
+const UNUSED_LOOK_BYTES = 64 * 1_024;
 const NOTHING: Uint8Array = new Uint8Array(0);
 /** What stands for bytes that the medium does not give back: not zeros, for those say that nothing was written. */
 const UNREADABLE = 0xff;
@@ -60,9 +61,12 @@ export type SegmentScan = {
 
 export type ScanFault = { readonly kind: "unsupported-version" | "wrong-log"; readonly message: string };
 
-/** Whether a segment's file was ever written to: its header is synced before anything else, alone in its sector. */
+/**
+ * Whether a segment's file was ever written to: its header is synced before anything else, alone in its sector. More than
+ * that is looked at, for a damaged header must not make a spare of a segment.
+ */
 export async function isUnused(file: DiskFile): Promise<boolean> {
-  const bytes = new Uint8Array(2 * SECTOR_BYTES);
+  const bytes = new Uint8Array(Math.min(UNUSED_LOOK_BYTES, await file.size()));
   // Asked again sector by sector: a spare that failed to be read once and counts as used would follow the last segment,
   // whose torn end would then be taken for damage. What stays unreadable is not zero.
   await readPart(file, 0, bytes);

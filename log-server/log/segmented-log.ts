@@ -27,6 +27,8 @@ import { FilePool } from "./file-pool.ts";
 import { NO_STREAM, type StreamRecord } from "./index-block.ts";
 import { Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
+import { type Exclusively, Mender, type MendReport } from "./mender.ts";
+import type { EntrySource } from "./mending.ts";
 import { LogImage } from "./log-image.ts";
 import { LogLayout } from "./log-layout.ts";
 import { type DiscardedTail, LogWriter } from "./log-writer.ts";
@@ -152,8 +154,11 @@ export class SegmentedLog {
   readonly #sealer: Sealer;
   readonly #trimmer: Trimmer;
   readonly #rewriter: Rewriter;
+  readonly #mender: Mender;
   /** Trims and rewrites follow one another. */
   #lastGivenBack: Promise<unknown> = Promise.resolve();
+  /** Segments are mended one at a time. */
+  #lastMended: Promise<unknown> = Promise.resolve();
   readonly #image: LogImage;
   #horizon: Horizon;
   /** Where the last applied entry was. */
@@ -174,6 +179,7 @@ export class SegmentedLog {
     this.#times = new TimeFinder(shared);
     this.#trimmer = new Trimmer(shared);
     this.#rewriter = new Rewriter(shared);
+    this.#mender = new Mender(shared);
     const last = parts.recovered.segments.at(-1);
     const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
     this.#writer = new LogWriter({ ...shared, sealer: this.#sealer }, parts.recovered.end, ambiguous);
@@ -515,6 +521,27 @@ export class SegmentedLog {
     });
   }
 
+  /**
+   * Brings back what damage took from a segment: from others who have the log, asked in this order, proven before it is
+   * taken. Reads that were refused find it again. The segment that is being written is closed first. Rejects with
+   * `DiskError`, which poisons the log.
+   */
+  mend(sequence: number, sources: readonly EntrySource[]): Promise<MendReport> {
+    const mended = this.#lastMended.then(async () => {
+      const { error } = this.#parts.poison;
+      if (error !== undefined) throw error;
+      const { last } = this.#parts.segments;
+      if (last?.kind === "unsealed" && !last.closed && last.sequence === sequence) await this.#writer.roll();
+      const exclusively: Exclusively = (work) =>
+        this.#givingBack(() => this.#writer.whilePaused(() => this.#sealer.whilePaused(work)));
+      const report = await this.#orPoisoned(this.#mender.mend(sequence, sources, this.#horizon, exclusively));
+      this.#sealer.kick();
+      return report;
+    });
+    this.#lastMended = mended.catch(() => undefined);
+    return mended;
+  }
+
   /** Segments are dropped and rewritten one at a time. */
   #givingBack<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#lastGivenBack.then(work);
@@ -547,6 +574,8 @@ export class SegmentedLog {
 
   async #close(): Promise<void> {
     this.#rewriter.stop();
+    this.#mender.stop();
+    await this.#lastMended;
     await this.#lastGivenBack;
     await this.#sealer.close();
     try {

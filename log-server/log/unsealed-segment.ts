@@ -13,7 +13,8 @@ export class UnsealedSegment {
   readonly kind = "unsealed";
   readonly sequence: number;
   readonly path: string;
-  readonly file: SharedFile;
+  /** Another one once the segment was mended. */
+  file: SharedFile;
   readonly index: SegmentIndex;
   readonly seed: bigint;
   /** The entry before the segment's first. */
