@@ -97,7 +97,8 @@ describe("an index block", () => {
     expect(streams?.filter((record) => record.streamId !== NO_STREAM).length).toBe(
       new Set(batches.map((batch) => batch.streamId)).size,
     );
-    if (entryCount > 7) expect(await reader.entry(segment, 7)).toEqual({ place: 0, length: 0 });
+    // Its head is damaged; where it stood is known all the same.
+    if (entryCount > 7) expect(await reader.entry(segment, 7)).toMatchObject({ length: 64 });
     expect(reader.cachedPages).toBeLessThanOrEqual(TINY_LIMITS.indexPagesMax);
   });
 
