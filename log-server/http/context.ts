@@ -6,6 +6,7 @@ import type { BodyPool } from "./body-pool.ts";
 import type { HttpLimits } from "./limits.ts";
 import type { LiveResponses } from "./live-responses.ts";
 import type { HttpObserver } from "./observer.ts";
+import type { ReadAhead } from "./stream-routes/read-ahead.ts";
 
 export type HttpContext = {
   readonly node: LogNode;
@@ -14,6 +15,7 @@ export type HttpContext = {
   readonly observer: HttpObserver;
   readonly answers: Answers;
   readonly bodies: BodyPool;
+  readonly ahead: ReadAhead;
   readonly live: LiveResponses;
   /**
    * Where clients reach this server, without a trailing slash: as configured; else by the name that the one who asks

@@ -34,6 +34,8 @@ export type HttpLimits = {
   /** Memory of this size is kept for the bodies of such answers, for so many of them. */
   readonly pooledBodyBytes: number;
   readonly pooledBodiesMax: number;
+  /** Readers that are expected to come back, each with a piece that was read for it or not. */
+  readonly readsAheadMax: number;
   /** One SSE data event, likewise. */
   readonly eventBytesMax: number;
   readonly longPollMs: number;
@@ -107,6 +109,7 @@ export const HTTP_LIMITS: HttpLimits = {
   readBytesMax: 1024 * 1024,
   pooledBodyBytes: 1280 * 1024,
   pooledBodiesMax: 8,
+  readsAheadMax: 8,
   eventBytesMax: 256 * 1024,
   longPollMs: 20_000,
   sseMs: 60_000,

@@ -28,6 +28,7 @@ import { appendRoute } from "./stream-routes/append.ts";
 import { createRoute } from "./stream-routes/create.ts";
 import { deleteRoute } from "./stream-routes/delete.ts";
 import { headRoute } from "./stream-routes/head.ts";
+import { ReadAhead } from "./stream-routes/read-ahead.ts";
 import { readRoute } from "./stream-routes/read.ts";
 import { STREAM_PREFIX, streamBehind } from "./stream-url.ts";
 import { registerStreamRoutes, STREAMS_PREFIX, TRIM_PREFIX } from "./streams/routes.ts";
@@ -92,7 +93,8 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const publicUrl = (host?: string): string =>
     options.publicUrl ?? (host === undefined ? urlOf(server.server.address()) : `http://${host}`);
   const bodies = new BodyPool(limits);
-  const context: HttpContext = { node, limits, zstd: options.zstd, observer, answers, bodies, live, publicUrl };
+  const ahead = new ReadAhead(limits.readsAheadMax);
+  const context: HttpContext = { node, limits, zstd: options.zstd, observer, answers, bodies, ahead, live, publicUrl };
 
   server.addHook("onRequest", ({ raw: request }, reply, done) => {
     // Whoever wants to upgrade and is refused is heard no more: nothing reads from such a connection.
@@ -124,9 +126,9 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
     cutOff = setTimeout(() => server.server.closeAllConnections(), limits.closeGraceMs);
     done();
   });
-  server.addHook("onClose", (_server, done) => {
+  server.addHook("onClose", async () => {
     clearTimeout(cutOff);
-    done();
+    await ahead.close();
   });
   return server;
 }

@@ -24,26 +24,41 @@ export type Chunk = {
 
 const NOTHING: Buffer = Buffer.alloc(0);
 
+/** `ahead`: what `readPiece` has read there before. */
 export async function readChunk(
   context: HttpContext,
   known: StreamView,
   from: Offset,
   bytesMax: number,
+  ahead?: Piece,
 ): Promise<Chunk> {
+  let piece = ahead;
   let next = from;
   while (next < known.nextOffset) {
-    const piece = await readPiece(context, known, next, bytesMax);
-    if (piece.body.count > 0) return chunkAt(context, known, piece.nextOffset, piece.body);
+    piece ??= await readPiece(context, known, next, bytesMax);
+    const { body, bytes, nextOffset } = piece;
+    if (body.count > 0) {
+      context.observer.read(body.count, bytes);
+      return chunkAt(context, known, nextOffset, body);
+    }
     // Compaction has left nothing there: on to what follows.
-    piece.body.release();
-    next = piece.nextOffset;
+    body.release();
+    next = nextOffset;
+    piece = undefined;
   }
   return chunkAt(context, known, next, new StreamBody(known.contentType, 0, context.bodies));
 }
 
-type Piece = { readonly body: StreamBody; readonly nextOffset: Offset };
+/** Whole batches from an offset on, as far as one answer goes: `bytes` of values in it. */
+export type Piece = { readonly body: StreamBody; readonly bytes: number; readonly nextOffset: Offset };
 
-async function readPiece(context: HttpContext, known: StreamView, from: Offset, bytesMax: number): Promise<Piece> {
+/** Throws `HttpError`. There is a record at `from`, or was before compaction. */
+export async function readPiece(
+  context: HttpContext,
+  known: StreamView,
+  from: Offset,
+  bytesMax: number,
+): Promise<Piece> {
   const read = await context.node.read(known, from, { maxBytes: bytesMax });
   if (!read.ok) {
     if (read.error.code === "offset-trimmed") throw trimmed(known, read.error.firstOffset);
@@ -73,8 +88,7 @@ async function readPiece(context: HttpContext, known: StreamView, from: Offset, 
     if (!visited.ok) throw new HttpError("damaged", visited.error.message);
   }
   if (read.value.nextOffset <= from) throw new HttpError("damaged", `no record is stored at offset ${from}`);
-  context.observer.read(body.count, bytes);
-  return { body, nextOffset: read.value.nextOffset };
+  return { body, bytes, nextOffset: read.value.nextOffset };
 }
 
 function chunkAt(context: HttpContext, known: StreamView, nextOffset: Offset, body: StreamBody): Chunk {

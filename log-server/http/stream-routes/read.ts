@@ -1,9 +1,11 @@
 /** `GET`: catch-up reads (section 5.6); live reads go on in `long-poll.ts` and `sse.ts`. */
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { Offset } from "../../../src/record/offset.ts";
+import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { sessionHeader } from "../session-token.ts";
 import { type ReadQuery, readQuery, streamOfUrl } from "../stream-url.ts";
-import { readChunk } from "./chunk.ts";
+import { type Chunk, readChunk, readPiece } from "./chunk.ts";
 import { findStreamToRead, resolveFrom } from "./find-stream.ts";
 import { longPoll } from "./long-poll.ts";
 import { answerChunk, contentHeaders, positionHeaders } from "./read-answer.ts";
@@ -34,6 +36,17 @@ export function readRoute(context: HttpContext): (request: FastifyRequest, reply
   };
 }
 
+/** Whoever comes back where an answer ended is catching up: while it takes this one, the next is read. */
+async function readNext(context: HttpContext, stream: StreamView, from: Offset): Promise<Chunk> {
+  const { ahead, limits } = context;
+  const expected = ahead.take(stream.id, from);
+  const chunk = await readChunk(context, stream, from, limits.readBytesMax, await expected?.piece);
+  const { nextOffset: next, stream: now } = chunk;
+  if (next < now.nextOffset)
+    ahead.expect(now.id, next, expected && (() => readPiece(context, now, next, limits.readBytesMax)));
+  return chunk;
+}
+
 async function catchUp(
   context: HttpContext,
   request: FastifyRequest,
@@ -55,7 +68,7 @@ async function catchUp(
     context.answers.bytes(reply, 200, headers, new StreamBody(stream.contentType, 0, context.bodies).finish());
     return;
   }
-  const chunk = await readChunk(context, stream, from, context.limits.readBytesMax);
+  const chunk = await readNext(context, stream, from);
   const past = request.raw.headers.authorization === undefined ? CACHE_PAST : CACHE_PAST_PRIVATE;
   answerChunk(context, reply, from, chunk, chunk.upToDate ? CACHE_TAIL : past, []);
 }
