@@ -8,13 +8,16 @@ import type { Entry } from "../../src/wire/entry.ts";
 import type { Extent } from "./batch-fetch.ts";
 import type { LogEnd } from "./closing.ts";
 import type { Damage, DamageList } from "./damage.ts";
-import { readEntryFrame } from "./entry-frame.ts";
+import { type EntryFrame, readEntryFrame } from "./entry-frame.ts";
+import type { LogLimits } from "./limits.ts";
+import type { OfferedEntries } from "./mending.ts";
 import type { IndexReader } from "./sealed-segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import type { Segment, SegmentList } from "./segment-list.ts";
 
 export type EntryReaderParts = {
   readonly logId: number;
+  readonly limits: LogLimits;
   readonly segments: SegmentList;
   readonly indexReader: IndexReader;
   readonly files: SegmentFiles;
@@ -47,6 +50,28 @@ export class EntryReader {
       if (part.value.damaged) break;
     }
     return ok(entries);
+  }
+
+  /** The same for others, to mend a log of theirs, from the first on that can be read; of that, as many as follow. */
+  async offered(from: number, to: number, maxBytes: number): Promise<OfferedEntries | undefined> {
+    let next = from;
+    for (let tries = 0; next <= to && tries < this.#parts.limits.offerTriesMax; tries += 1) {
+      const offered = await this.#offered(next, to, maxBytes);
+      if (offered !== undefined) return offered;
+      const segment = this.#parts.segments.find(next);
+      next = segment?.kind === "sealed" && segment.isRewritten ? segment.lastIndex + 1 : next + 1;
+    }
+    return undefined;
+  }
+
+  async #offered(from: number, to: number, maxBytes: number): Promise<OfferedEntries | undefined> {
+    const read = await this.entries(from, to, maxBytes);
+    const segment = this.#parts.segments.find(from);
+    if (!read.ok || segment === undefined) return undefined;
+    const place = await this.#placeOfEntry(segment, from);
+    const [bytes] = place === undefined ? [] : await this.#parts.files.fetch(segment, [place]);
+    const frame = place && bytes && this.#frame(segment, bytes, place.place, from);
+    return frame && { previousHash: frame.head.previousHash, entries: read.value };
   }
 
   /** What the chain has at an entry: what a snapshot of this position needs to know. */
@@ -129,8 +154,7 @@ export class EntryReader {
 
   /** The entry in a frame; undefined if it is damaged. A batch that is has no bytes. */
   #decode(segment: Segment, frame: Uint8Array | undefined, place: number, index: number): Entry | undefined {
-    const at = { logId: this.#parts.logId, sequence: segment.sequence, place, index };
-    const read = frame && readEntryFrame(frame, at);
+    const read = frame && this.#frame(segment, frame, place, index);
     if (read === undefined) return undefined;
     for (const [ordinal, { bytes }] of read.batches.entries()) {
       if (bytes !== undefined) continue;
@@ -145,6 +169,10 @@ export class EntryReader {
     }
     const { term, kind, logTime, head } = read.head;
     return { index, term, kind, logTime, head, batches: read.batches };
+  }
+
+  #frame(segment: Segment, bytes: Uint8Array, place: number, index: number): EntryFrame | undefined {
+    return readEntryFrame(bytes, { logId: this.#parts.logId, sequence: segment.sequence, place, index });
   }
 
   #damagedEntry(segment: Segment, index: number): Result<never, Damage> {

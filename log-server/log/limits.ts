@@ -34,6 +34,8 @@ export type LogLimits = {
   readonly compactedBytesMax: number;
   /** Of a batch that is compacted, uncompressed: what one of the largest that are accepted may hold. */
   readonly rawBatchBytesMax: number;
+  /** Entries that another node asks for and that cannot be read here, passed over to find one that can. */
+  readonly offerTriesMax: number;
   /** Damaged tails set aside and kept, as evidence. */
   readonly quarantineFilesMax: number;
   /** Findings of damage kept for reporting. */
@@ -61,6 +63,7 @@ export const LOG_LIMITS: LogLimits = {
   rewriteChunkBytes: 256 * KIB,
   compactedBytesMax: 1_024 * MIB,
   rawBatchBytesMax: 64 * MIB,
+  offerTriesMax: 1_024,
   quarantineFilesMax: 8,
   damageMax: 1_000,
 };

@@ -123,11 +123,7 @@ export class Mender {
         for (let next = from; next <= to && !this.#stopped;) {
           const offered = await source.entries(next, to);
           const last = offered?.entries.at(-1);
-          if (offered === undefined || last === undefined || last.index < next) {
-            // It may lack just this one.
-            next += 1;
-            continue;
-          }
+          if (offered === undefined || last === undefined || last.index < next) break;
           mending.offer(offered);
           next = last.index + 1;
         }

@@ -22,7 +22,10 @@ export type OfferedEntries = {
 
 /** What somebody else has of a log. */
 export interface EntrySource {
-  /** From `from` on, as many as it has and sends at a time, at most to `to`; undefined if it has none. */
+  /**
+   * As many as it sends at a time, from the first on that it has of these; none if it has none. Undefined: it does not
+   * answer.
+   */
   entries(from: LogIndex, to: LogIndex): Promise<OfferedEntries | undefined>;
 }
 

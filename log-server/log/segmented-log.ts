@@ -28,7 +28,7 @@ import { NO_STREAM, type StreamRecord } from "./index-block.ts";
 import { Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import { type Exclusively, Mender, type MendReport } from "./mender.ts";
-import type { EntrySource } from "./mending.ts";
+import type { EntrySource, OfferedEntries } from "./mending.ts";
 import { LogImage } from "./log-image.ts";
 import { LogLayout } from "./log-layout.ts";
 import { type DiscardedTail, LogWriter } from "./log-writer.ts";
@@ -328,6 +328,11 @@ export class SegmentedLog {
    */
   entries(from: LogIndex, to: LogIndex, maxBytes: number): Promise<Result<Entry[], Damage>> {
     return this.#entries.entries(from, Math.min(to, this.lastIndex), maxBytes);
+  }
+
+  /** Entries for another node that has lost them, from the first on that can be read; undefined if none can. */
+  offered(from: LogIndex, to: LogIndex, maxBytes: number): Promise<OfferedEntries | undefined> {
+    return this.#entries.offered(from, Math.min(to, this.lastIndex), maxBytes);
   }
 
   /** The state machine has applied an entry, the next one: what it did with each of its batches. */

@@ -3,6 +3,7 @@
  * read any more. What of this is proposed to the log is the leader's to propose; what is done to the disk, each node's.
  */
 import type { Timer } from "../../src/ports/clock.ts";
+import type { Damage } from "../log/damage.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { Compactor } from "./compactor.ts";
 import type { DiskSpace } from "./disk-space.ts";
@@ -22,7 +23,7 @@ export class Housekeeping {
   readonly #failed: (error: unknown) => void;
   #timer: Timer | undefined;
   #running = false;
-  #damageReported = 0;
+  #damageReported: readonly Damage[] = [];
 
   /** `blocked`: the log cannot be applied past damage. `failed`: something beside the appends has failed for good. */
   constructor(parts: HousekeepingParts, blocked: () => boolean, failed: (error: unknown) => void) {
@@ -73,7 +74,8 @@ export class Housekeeping {
   /** What was found since the last look, at the start or by a reader. */
   #reportDamage(): void {
     const { damage } = this.#parts.log;
-    for (const found of damage.slice(this.#damageReported)) this.#parts.observer.event("damage", found);
-    this.#damageReported = damage.length;
+    const reported = new Set(this.#damageReported);
+    for (const found of damage) if (!reported.has(found)) this.#parts.observer.event("damage", found);
+    this.#damageReported = damage;
   }
 }

@@ -69,6 +69,14 @@ export type NodeLimits = {
   /** Remembered, lest a request be handled twice: lives of other nodes, and of each the newest requests. */
   readonly callLivesKept: number;
   readonly callIdsKept: number;
+  /** How often it is looked whether damage is known that others can make good. */
+  readonly repairEveryMs: number;
+  /** What nobody could give is asked for again after this. */
+  readonly repairRetryMs: number;
+  /** Entries given at a time to a node that lost them; one at least. */
+  readonly repairBytesMax: number;
+  /** Another node answers such a question within this. */
+  readonly repairTimeoutMs: number;
   /** A node that stops waits so long for what is under way, and for another to lead. */
   readonly stopWaitMsMax: number;
   /** How often retention is looked at, and free disk space. */
@@ -147,6 +155,10 @@ export const NODE_LIMITS: NodeLimits = {
   callsHandledBytesMax: 128 * 1024 * 1024,
   callLivesKept: 256,
   callIdsKept: 16_384,
+  repairEveryMs: 1_000,
+  repairRetryMs: 15_000,
+  repairBytesMax: 1024 * 1024,
+  repairTimeoutMs: 5_000,
   stopWaitMsMax: 5_000,
   housekeepingEveryMs: 5_000,
   lowWaterBytes: 256 * 1024 * 1024,

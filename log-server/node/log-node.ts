@@ -42,6 +42,7 @@ import { PeerCalls } from "./peer-calls.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
 import { notLeader, Proposer } from "./proposer.ts";
 import { RaftLoop } from "./raft-loop.ts";
+import { Repairer } from "./repairer.ts";
 import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reader.ts";
 import { Retention } from "./retention.ts";
 import { offsetAtPlace } from "./offset-at-place.ts";
@@ -64,6 +65,7 @@ export class LogNode {
   /** Undefined: there are no others. */
   readonly #calls: PeerCalls | undefined;
   readonly #loop: RaftLoop;
+  readonly #repairer: Repairer | undefined;
   readonly #reader: Reader;
   readonly #proposer: Proposer;
   readonly #barriers: Barriers;
@@ -132,6 +134,7 @@ export class LogNode {
       (error) => this.#fail("outcome-unknown", error),
     );
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
+    this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#loop = new RaftLoop(parts, this.#calls, {
       propose: () => this.#proposer.propose(this.#loop),
       apply: (entries) => this.#applyEntries(entries),
@@ -155,6 +158,7 @@ export class LogNode {
     return new Promise((resolve, reject) => {
       this.#settled = { resolve, reject };
       this.#loop.start();
+      this.#repairer?.start();
     });
   }
 
@@ -292,6 +296,7 @@ export class LogNode {
       appliedIndex: this.machine.position,
       lastIndex: this.#loop.lastIndex,
       damage: this.#log.damage,
+      repair: this.#repairer?.status,
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
       waitingProposals: this.#proposer.waiting,
@@ -314,6 +319,7 @@ export class LogNode {
     const moved = this.#deadLetters.stop();
     await this.#finishUnderWay();
     this.#calls?.stop();
+    await this.#repairer?.stop();
     this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
@@ -366,6 +372,18 @@ export class LogNode {
     }
     if (this.#space.full && growsTheLog(command)) return this.#fullError();
     return undefined;
+  }
+
+  #makeRepairer(calls: PeerCalls): Repairer {
+    const loop = (): RaftLoop => this.#loop;
+    return new Repairer(this.#parts, calls, {
+      others: () => loop().others,
+      mended: (configurations) => loop().mended(configurations),
+      get blockedAt() {
+        return loop().blockedAt;
+      },
+      failed: (error) => this.#fail("outcome-unknown", error),
+    });
   }
 
   #fullError(): NodeError {
@@ -430,6 +448,8 @@ export class LogNode {
   }
 
   #applyEntries(entries: readonly Entry[]): void {
+    // What was in the way is there again.
+    this.#blocked = undefined;
     for (const entry of entries) {
       assert(entry.index === this.machine.position + 1, "I4: entries are applied once, in order");
       const { commands, group } = this.#proposer.settle(entry);
@@ -488,6 +508,7 @@ export class LogNode {
     this.#parts.observer.event("node-failed", { error: message });
     this.#loop.stop();
     this.#calls?.stop();
+    void this.#repairer?.stop();
     this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();

@@ -4,6 +4,7 @@ import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import type { Damage } from "../log/damage.ts";
 import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-status.ts";
 import type { CompactionStatus } from "./compactor.ts";
+import type { RepairStatus } from "./repairer.ts";
 
 export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
 
@@ -24,6 +25,8 @@ export type NodeStatus = {
   readonly appliedIndex: LogIndex;
   readonly lastIndex: LogIndex;
   readonly damage: readonly Damage[];
+  /** Undefined: there are no others to mend from. */
+  readonly repair: RepairStatus | undefined;
   readonly freeBytes: number;
   readonly diskFull: boolean;
   readonly waitingProposals: number;

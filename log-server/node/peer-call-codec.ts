@@ -21,7 +21,10 @@ const REFUSAL = 3;
 /** What one node may ask of another. Never renumber: other versions of nodes read these. */
 const KIND_CODES = {
   /** Commands for the leader: `forwarded-codec.ts`. */
-  forward: 1,
+  "forward": 1,
+  /** What damage took of a log, and where a log ends: `repair-codec.ts`. */
+  "repair-entries": 50,
+  "log-end": 51,
 } as const satisfies Record<string, number>;
 
 export type CallKind = keyof typeof KIND_CODES;

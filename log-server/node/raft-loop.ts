@@ -12,10 +12,12 @@ import type { Timer } from "../../src/ports/clock.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import type { Damage } from "../log/damage.ts";
 import type { NodeStatus as RaftStatus } from "../raft/node-status.ts";
+import { membersOf } from "../raft/configuration.ts";
 import { RawNode } from "../raft/raw-node.ts";
 import type {
   ApplyWork,
   LogPoint,
+  Mended,
   Message,
   NodeId,
   Proposal,
@@ -27,7 +29,7 @@ import type {
 import type { NodeParts } from "./node-parts.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { PeerMessages } from "./peer-messages.ts";
-import { raftOptions } from "./raft-options.ts";
+import { raftOptions, termsOf } from "./raft-options.ts";
 import { RaftStorage, type StorageOwner } from "./raft-storage.ts";
 
 export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
@@ -62,6 +64,8 @@ export class RaftLoop {
   #firstIndex: LogIndex;
   /** Followers that need a snapshot: each is told of once. */
   readonly #needSnapshots = new Set<NodeId>();
+  /** Applying stopped before this entry, which could not be read. */
+  #blocked: ApplyWork | undefined;
   /** The newest term that this node has led, and the index of its no-op. */
   #led: LogPoint = { index: 0, term: 0 };
 
@@ -187,6 +191,24 @@ export class RaftLoop {
     if (!asked.ok || this.#driving) this.scheduleTurn();
     else this.#turn();
     return asked;
+  }
+
+  /** What damage took is there again: the core learns of it, and what it was in the way of goes on. */
+  mended(configurations: Mended["configurations"]): void {
+    this.#step({ kind: "mended", terms: termsOf(this.#parts.log), configurations });
+    const blocked = this.#blocked;
+    this.#blocked = undefined;
+    if (blocked !== undefined && !this.#stopped) void this.#applyFromDisk(blocked);
+  }
+
+  /** The other members, as of what is applied. */
+  get others(): readonly NodeId[] {
+    return membersOf(this.#raft.configuration).filter((node) => node !== this.#raft.id);
+  }
+
+  /** Where applying stands still for damage. */
+  get blockedAt(): LogIndex | undefined {
+    return this.#blocked?.from;
   }
 
   /** Hands leadership to the follower that is furthest, if there is one. */
@@ -319,6 +341,7 @@ export class RaftLoop {
         if (this.#stopped) return;
         if (!read.ok) {
           this.#parts.observer.event("apply-blocked", { position: next, damage: read.error });
+          this.#blocked = { from: next, to: work.to };
           this.#owner.blocked(read.error);
           return;
         }

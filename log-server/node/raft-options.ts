@@ -32,7 +32,7 @@ export function raftOptions(parts: NodeParts): RaftOptions {
 }
 
 /** As far back as the log can be sent, and the term before that; what damage hides, and all before it, is not known. */
-function termsOf(log: SegmentedLog): readonly TermRun[] {
+export function termsOf(log: SegmentedLog): readonly TermRun[] {
   const { firstIndex, lastIndex, lastTerm, horizon, terms } = log;
   if (lastIndex === 0) return [];
   const hidden = terms.findLastIndex((run) => run.term === 0);

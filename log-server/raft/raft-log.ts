@@ -11,7 +11,7 @@ import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import { decodeConfiguration } from "./configuration-codec.ts";
 import type { Configuration } from "./configuration.ts";
 import { TermRuns } from "./term-runs.ts";
-import type { LogPoint, Snapshot, TermRun } from "./types.ts";
+import type { LogPoint, Mended, Snapshot, TermRun } from "./types.ts";
 
 /** A configuration in the log that is not applied yet. */
 export type PendingConfiguration = { readonly index: LogIndex; readonly configuration: Configuration };
@@ -241,6 +241,17 @@ export class RaftLog {
     this.firstIndex = firstIndex;
     this.#terms.trim(firstIndex);
     this.#disk.trim(firstIndex);
+  }
+
+  /** What damage had hidden of the log on disk can be read again. */
+  learn(terms: readonly TermRun[], configurations: Mended["configurations"]): void {
+    this.#terms.learn(terms);
+    this.#disk.learn(terms);
+    const known = new Set(this.#configurations.map(({ index }) => index));
+    const found = configurations.filter(
+      (one) => one.index > this.applied && one.index <= this.#stable && !known.has(one.index) && this.matches(one),
+    );
+    this.#configurations = [...this.#configurations, ...found].sort((a, b) => a.index - b.index);
   }
 
   #cut(index: LogIndex): void {

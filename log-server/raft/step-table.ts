@@ -16,7 +16,7 @@ import {
   onUnreachable,
 } from "./replication.ts";
 import type { Role } from "./role.ts";
-import { onAppendDone, onApplyDone, onInstallDone, onTrimmed } from "./storage.ts";
+import { onAppendDone, onApplyDone, onInstallDone, onMended, onTrimmed } from "./storage.ts";
 import type { Message } from "./types.ts";
 
 type RoleOf<K extends Role["kind"]> = Extract<Role, { kind: K }>;
@@ -38,9 +38,16 @@ const appendDone = (raft: Raft, _role: Role, message: MessageOf<"append-done">):
 const applyDone = (raft: Raft, _role: Role, message: MessageOf<"apply-done">): void => onApplyDone(raft, message);
 const installDone = (raft: Raft, _role: Role, message: MessageOf<"install-done">): void => onInstallDone(raft, message);
 const trimmed = (raft: Raft, _role: Role, message: MessageOf<"trimmed">): void => onTrimmed(raft, message);
+const mended = (raft: Raft, _role: Role, message: MessageOf<"mended">): void => onMended(raft, message);
 
 /** Of the own storage: the same in every role. */
-const STORAGE = { "append-done": appendDone, "apply-done": applyDone, "install-done": installDone, trimmed } as const;
+const STORAGE = {
+  "append-done": appendDone,
+  "apply-done": applyDone,
+  "install-done": installDone,
+  trimmed,
+  mended,
+} as const;
 
 /** What only a leader waits for. */
 const NOT_LEADING = {

@@ -5,7 +5,7 @@ import { countOwnVote } from "./election.ts";
 import { acknowledge } from "./following.ts";
 import { finishChange, takeEffect } from "./membership.ts";
 import type { Raft } from "./raft.ts";
-import type { AppendDone, ApplyDone, InstallDone, Trimmed } from "./types.ts";
+import type { AppendDone, ApplyDone, InstallDone, Mended, Trimmed } from "./types.ts";
 
 export function onAppendDone(raft: Raft, done: AppendDone): void {
   const work = raft.appending;
@@ -45,6 +45,10 @@ export function onInstallDone(raft: Raft, { index }: InstallDone): void {
 
 export function onTrimmed(raft: Raft, { firstIndex }: Trimmed): void {
   raft.log.trimmed(firstIndex);
+}
+
+export function onMended(raft: Raft, { terms, configurations }: Mended): void {
+  raft.log.learn(terms, configurations);
 }
 
 /** What followers still need is kept in memory, within bounds. */

@@ -53,6 +53,16 @@ export class TermRuns {
     if (keep > 0) this.#runs = this.#runs.slice(keep);
   }
 
+  /** What was before the first that is known, from whoever can read it now. What does not fit is left out. */
+  learn(runs: readonly TermRun[]): void {
+    const [first] = this.#runs;
+    if (first === undefined) return;
+    const older = runs.filter((run) => run.firstIndex < first.firstIndex);
+    const before = older.at(-1);
+    if (before === undefined || before.term > first.term) return;
+    this.#runs = [...older, ...(before.term === first.term ? this.#runs.slice(1) : this.#runs)];
+  }
+
   /** Starts anew behind a snapshot. */
   reset(point: LogPoint): void {
     this.#runs = point.index === 0 ? [] : [{ firstIndex: point.index, term: point.term }];

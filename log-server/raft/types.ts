@@ -56,6 +56,16 @@ export type Fetched = {
 /** Entries before this one are gone from the log on disk: they are in a snapshot. */
 export type Trimmed = { readonly kind: "trimmed"; readonly firstIndex: LogIndex };
 
+/**
+ * Damage that hid older entries when this life began is made good: where their terms change, and the configurations among
+ * them and behind that are not applied.
+ */
+export type Mended = {
+  readonly kind: "mended";
+  readonly terms: readonly TermRun[];
+  readonly configurations: readonly (LogPoint & { readonly configuration: Configuration })[];
+};
+
 /** A message to this node was lost, as far as the transport knows. */
 export type Unreachable = { readonly kind: "unreachable"; readonly node: NodeId };
 
@@ -68,7 +78,15 @@ export type SnapshotStatus = {
 };
 
 /** What the node tells its own core. */
-export type LocalMessage = AppendDone | ApplyDone | InstallDone | Fetched | Trimmed | Unreachable | SnapshotStatus;
+export type LocalMessage =
+  | AppendDone
+  | ApplyDone
+  | InstallDone
+  | Fetched
+  | Trimmed
+  | Mended
+  | Unreachable
+  | SnapshotStatus;
 
 export type Message = PeerMessage | LocalMessage;
 

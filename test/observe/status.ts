@@ -14,6 +14,7 @@ export const SERVING: NodeStatus = {
   appliedIndex: 7,
   lastIndex: 7,
   damage: [],
+  repair: undefined,
   freeBytes: 1_000_000,
   diskFull: false,
   waitingProposals: 2,

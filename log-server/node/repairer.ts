@@ -1,0 +1,142 @@
+/**
+ * Makes damage good, as far as others have what was lost: looks now and then for what is known to be damaged, and asks the
+ * other members for it, one after the other. And answers when they ask.
+ */
+import type { Timer } from "../../src/ports/clock.ts";
+import type { LogIndex } from "../../src/wire/entry.ts";
+import type { MendReport } from "../log/mender.ts";
+import type { EntrySource, OfferedEntries } from "../log/mending.ts";
+import { decodeConfiguration } from "../raft/configuration-codec.ts";
+import type { Mended, NodeId } from "../raft/types.ts";
+import type { NodeParts } from "./node-parts.ts";
+import type { PeerCalls } from "./peer-calls.ts";
+import { decodeEntriesRequest, decodeOffered, encodeEntriesRequest, encodeOffered } from "./repair-codec.ts";
+
+export interface RepairOwner {
+  /** Those who have the log, this node not among them. */
+  others(): readonly NodeId[];
+  /** Damage was made good; configurations that it hid, or that lie behind it, are these. */
+  mended(configurations: Mended["configurations"]): void;
+  /** Where applying stands still. */
+  readonly blockedAt: LogIndex | undefined;
+  /** The disk failed. */
+  failed(error: unknown): void;
+}
+
+/** What was made good since the start. */
+export type RepairStatus = {
+  readonly segments: number;
+  readonly entries: number;
+  readonly batches: number;
+  readonly underWay: boolean;
+};
+
+type RepairParts = Pick<NodeParts, "log" | "clock" | "limits" | "observer">;
+
+export class Repairer {
+  readonly #parts: RepairParts;
+  readonly #calls: PeerCalls;
+  readonly #owner: RepairOwner;
+  #timer: Timer | undefined;
+  #stopped = false;
+  #running: Promise<void> | undefined;
+  /** Of each segment that could not be mended wholly, when to try again. */
+  readonly #nextTry = new Map<number, number>();
+  #segments = 0;
+  #entries = 0;
+  #batches = 0;
+
+  constructor(parts: RepairParts, calls: PeerCalls, owner: RepairOwner) {
+    this.#parts = parts;
+    this.#calls = calls;
+    this.#owner = owner;
+    calls.handle("repair-entries", (_from, body) => this.#give(body));
+  }
+
+  get status(): RepairStatus {
+    const underWay = this.#running !== undefined;
+    return { segments: this.#segments, entries: this.#entries, batches: this.#batches, underWay };
+  }
+
+  start(): void {
+    this.#timer = this.#parts.clock.schedule(this.#parts.limits.repairEveryMs, () => {
+      this.#running = this.#run()
+        .catch((error: unknown) => this.#failed(error))
+        .finally(() => {
+          this.#running = undefined;
+          if (!this.#stopped) this.start();
+        });
+    });
+  }
+
+  /** Resolves when what was begun has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, limits, log } = this.#parts;
+    const now = clock.monotonic();
+    const damaged = new Set(log.damage.flatMap(({ segment }) => (segment === undefined ? [] : [segment])));
+    for (const sequence of this.#nextTry.keys()) if (!damaged.has(sequence)) this.#nextTry.delete(sequence);
+    for (const sequence of damaged) {
+      if (this.#stopped) return;
+      if ((this.#nextTry.get(sequence) ?? 0) > now) continue;
+      const report = await log.mend(sequence, this.#sources());
+      this.#count(sequence, report);
+      if (report.left > 0 || report.refused !== undefined) this.#nextTry.set(sequence, now + limits.repairRetryMs);
+      if (report.entries + report.batches === 0) continue;
+      this.#owner.mended(await this.#configurations());
+    }
+  }
+
+  #count(segment: number, report: MendReport): void {
+    if (report.entries + report.batches === 0) return;
+    this.#segments += 1;
+    this.#entries += report.entries;
+    this.#batches += report.batches;
+    this.#parts.observer.event("segment-mended", { segment, ...report });
+  }
+
+  /** In the entries that wait to be applied: where damage was in the way, none behind it could be known at the start. */
+  async #configurations(): Promise<Mended["configurations"]> {
+    const { log, limits } = this.#parts;
+    const found: Mended["configurations"][number][] = [];
+    const { blockedAt } = this.#owner;
+    if (blockedAt === undefined) return found;
+    for (let next = blockedAt; next <= log.lastIndex;) {
+      const read = await log.entries(next, log.lastIndex, limits.replayBytesMax);
+      if (!read.ok) break;
+      for (const { index, term, kind, head } of read.value) {
+        const configuration = kind === "configuration" ? decodeConfiguration(head) : undefined;
+        if (configuration?.ok === true) found.push({ index, term, configuration: configuration.value });
+      }
+      next += read.value.length;
+    }
+    return found;
+  }
+
+  #sources(): readonly EntrySource[] {
+    return this.#owner.others().map((node) => ({ entries: (from, to) => this.#ask(node, { from, to }) }));
+  }
+
+  async #ask(node: NodeId, range: { from: LogIndex; to: LogIndex }): Promise<OfferedEntries | undefined> {
+    const { repairTimeoutMs } = this.#parts.limits;
+    const answer = await this.#calls.call(node, "repair-entries", [encodeEntriesRequest(range)], repairTimeoutMs);
+    return answer.ok ? decodeOffered(answer.value) : undefined;
+  }
+
+  async #give(body: Uint8Array): Promise<readonly Uint8Array[]> {
+    const request = decodeEntriesRequest(body);
+    const { log, limits } = this.#parts;
+    const offered = request && (await log.offered(request.from, request.to, limits.repairBytesMax));
+    return encodeOffered(offered ?? { previousHash: 0n, entries: [] });
+  }
+
+  #failed(error: unknown): void {
+    if (this.#parts.log.poisoned !== undefined) this.#owner.failed(error);
+    else this.#parts.observer.event("repair-failed", { error: String(error) });
+  }
+}

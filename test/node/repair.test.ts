@@ -1,0 +1,151 @@
+/**
+ * Damage to the disks of a cluster's nodes: found, never served, and made good from the others without anybody's doing
+ * (I13), also where each of them has some.
+ */
+import { describe, expect, it } from "vitest";
+import { append, asAppended, create, readAll } from "./sim-node.ts";
+import { SimCluster } from "./sim-cluster.ts";
+
+const NAMES = ["n1", "n2", "n3"];
+const SECTOR = 512;
+const COUNT = 120;
+const VALUES = Array.from({ length: COUNT }, (_, at) => `value ${at} ${"x".repeat(300)}`);
+
+/** Three nodes that have the same stream of records, in several segments, the older ones sealed. */
+async function filled(limits: { imageEveryMs?: number } = {}): Promise<SimCluster> {
+  const cluster = await SimCluster.started({ limits });
+  const leader = (await cluster.elected()).name;
+  await cluster.settle(cluster.propose(leader, create("s")));
+  for (const value of VALUES) asAppended(await cluster.settle(cluster.propose(leader, append("s", [value]))));
+  await cluster.agreed();
+  return cluster;
+}
+
+function logs(cluster: SimCluster, name: string): string[] {
+  const { disk } = cluster.member(name);
+  return disk.files().filter((path) => path.endsWith(".log") && disk.bytes(path).some((byte) => byte > 0));
+}
+
+async function restart(cluster: SimCluster, ...names: readonly string[]): Promise<void> {
+  await cluster.settle(Promise.all(names.map((name) => cluster.start(name))));
+}
+
+/** Whatever is damaged is read once, and so known. */
+async function lookAtAll(cluster: SimCluster, name: string): Promise<void> {
+  await cluster.settle(readAll(cluster.node(name), "s").catch(() => []));
+}
+
+async function mended(cluster: SimCluster, ...names: readonly string[]): Promise<void> {
+  await cluster.until(
+    () => names.every((name) => cluster.node(name).status().damage.length === 0 && cluster.node(name).tailKnown),
+    "all damage is made good",
+  );
+  await cluster.agreed();
+  for (const name of names) {
+    expect(await cluster.settle(readAll(cluster.node(name), "s")), name).toEqual(VALUES);
+  }
+  expect(new Set(cluster.up.map(({ node }) => node?.machine.digest())).size, "I10").toBe(1);
+  expect(cluster.failures).toEqual([]);
+}
+
+describe("repair from peers", () => {
+  it.each([
+    [
+      "flipped bits",
+      (cluster: SimCluster, name: string, path: string, sector: number): void =>
+        cluster.member(name).disk.flip(path, sector * SECTOR + 77, 3),
+    ],
+    [
+      "zeroed sectors",
+      (cluster: SimCluster, name: string, path: string, sector: number): void =>
+        void cluster.member(name).disk.zeroSector(path, sector),
+    ],
+    [
+      "stale sectors",
+      (cluster: SimCluster, name: string, path: string, sector: number): void =>
+        void cluster.member(name).disk.staleSector(path, sector),
+    ],
+  ])("%s, found at a start", async (_, harm) => {
+    const cluster = await filled();
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    cluster.kill(name, { kind: "all" });
+    const paths = logs(cluster, name);
+    expect(paths.length).toBeGreaterThan(2);
+    for (const path of paths.slice(0, -1)) for (const sector of [0, 3, 4, 9]) harm(cluster, name, path, sector);
+    await restart(cluster, name);
+    await lookAtAll(cluster, name);
+    await mended(cluster, name);
+    const { entries = 0, batches = 0 } = cluster.node(name).status().repair ?? {};
+    expect(entries + batches).toBeGreaterThan(3);
+  });
+
+  it("what happens while it runs, at the leader, found by a reader", async () => {
+    const cluster = await filled();
+    const { name } = await cluster.elected();
+    const [path] = logs(cluster, name);
+    for (const sector of [2, 5, 11]) cluster.member(name).disk.zeroSector(path as string, sector);
+    const read = await cluster.settle(
+      readAll(cluster.node(name), "s").then(
+        () => "all",
+        (error: Error) => error.message,
+      ),
+    );
+    expect(read).toMatch(/damaged/);
+    await mended(cluster, name);
+    expect(cluster.node(name).status().repair).toMatchObject({ segments: 1 });
+  });
+
+  it("entries that had yet to be applied: applying goes on, and the node takes part again", async () => {
+    // No image: after a start all is applied again.
+    const cluster = await filled({ imageEveryMs: 1e9 });
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    cluster.kill(name, { kind: "all" });
+    cluster.isolate(name);
+    const [, path] = logs(cluster, name);
+    cluster.member(name).disk.zeroSector(path as string, 6);
+    void cluster.start(name).catch(() => undefined);
+    await cluster.pass(5_000);
+    expect(cluster.node(name).position).toBeLessThan(COUNT);
+    for (const other of NAMES) {
+      cluster.network.heal(name, other);
+      cluster.network.heal(other, name);
+    }
+    await mended(cluster, name);
+    const leader = (await cluster.elected()).name;
+    VALUES.push("one more");
+    await cluster.settle(cluster.propose(leader, append("s", ["one more"])));
+    await mended(cluster, ...NAMES);
+    VALUES.pop();
+  });
+
+  it("a file that is missing", async () => {
+    const cluster = await filled();
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    cluster.kill(name, { kind: "all" });
+    const { disk } = cluster.member(name);
+    const path = logs(cluster, name).find((one) => disk.exists(one.replace(".log", ".index")));
+    await disk.remove(path as string);
+    await restart(cluster, name);
+    await mended(cluster, name);
+    expect(disk.exists(path as string)).toBe(true);
+  });
+
+  it("damage on every node, each record intact on one of them at least, loses nothing", async () => {
+    const cluster = await filled({ imageEveryMs: 1e9 });
+    for (const name of NAMES) cluster.kill(name, { kind: "all" });
+    let harmed = 0;
+    for (const [at, name] of NAMES.entries()) {
+      const { disk } = cluster.member(name);
+      for (const path of logs(cluster, name).slice(0, -1)) {
+        const sectors = Math.floor(disk.bytes(path).length / SECTOR);
+        // An entry spans two sectors at most: none is damaged on two nodes.
+        for (let sector = 2 + 6 * at; sector < sectors; sector += 18) if (disk.zeroSector(path, sector)) harmed += 1;
+      }
+    }
+    expect(harmed).toBeGreaterThan(5);
+    for (const name of NAMES) void cluster.start(name).catch(() => undefined);
+    await cluster.until(() => cluster.up.length === 3, "all are up");
+    await mended(cluster, ...NAMES);
+    for (const { node } of cluster.up) expect(node?.status().repair?.segments).toBeGreaterThan(0);
+  });
+});
