@@ -22,9 +22,8 @@ const REFUSAL = 3;
 const KIND_CODES = {
   /** Commands for the leader: `forwarded-codec.ts`. */
   "forward": 1,
-  /** What damage took of a log, and where a log ends: `repair-codec.ts`. */
+  /** What damage took of a log: `repair-codec.ts`. */
   "repair-entries": 50,
-  "log-end": 51,
 } as const satisfies Record<string, number>;
 
 export type CallKind = keyof typeof KIND_CODES;
