@@ -11,7 +11,8 @@ export function onAppendDone(raft: Raft, done: AppendDone): void {
   const work = raft.appending;
   assert(work?.done === done, "one append is in flight at a time, answered once");
   raft.appending = undefined;
-  raft.log.written(work.entries);
+  // What a snapshot is about to replace says nothing of what that stands for (R51).
+  if (raft.installing === undefined) raft.log.written(work.entries);
   if (work.hardState !== undefined) raft.persisted(work.hardState);
   stableMoved(raft);
   trimWindow(raft);

@@ -25,6 +25,7 @@ const WEIGHTS = {
   "append": 14,
   "apply": 10,
   "fetch": 6,
+  "install": 6,
   "ship": 4,
   "propose": 12,
   "read": 8,
@@ -46,7 +47,7 @@ type StepKind = keyof typeof WEIGHTS;
 
 const POOL = ["n1", "n2", "n3", "n4", "n5", "n6"];
 const FOUNDERS_MAX = 5;
-const PARTS = ["append", "apply", "fetch"] as const;
+const PARTS = ["append", "apply", "fetch", "install"] as const;
 /** Small, so that every bound is met. */
 const LIMITS = {
   ...RAFT_LIMITS,
@@ -164,6 +165,7 @@ class RandomRun {
         return this.#stall(b % 2 === 0 ? node : (leader ?? node));
       case "append":
       case "apply":
+      case "install":
         return this.#finish(node, kind);
       case "fetch":
         return b % 6 === 0 ? this.#failFetches(node) : this.#finish(node, kind);
@@ -238,6 +240,7 @@ class RandomRun {
       node.finishAppend();
       node.finishApply();
       node.finishFetches();
+      node.finishInstall();
       cluster.run(node);
     }
     let proposed: string | undefined;
@@ -296,11 +299,12 @@ class RandomRun {
     this.#cluster.hand(message);
   }
 
-  #finish(node: TestNode, part: "append" | "apply" | "fetch"): void {
+  #finish(node: TestNode, part: (typeof PARTS)[number]): void {
     if (node.down) return;
     if (part === "append") node.finishAppend();
     else if (part === "apply") node.finishApply();
-    else node.finishFetches();
+    else if (part === "fetch") node.finishFetches();
+    else node.finishInstall();
     this.#cluster.run(node);
   }
 

@@ -162,6 +162,7 @@ export class TestCluster {
       case "sent":
         this.messages.push(overTheWire(event.message));
         if (event.message.kind === "append") this.#checkSent(event.message);
+        if (event.message.kind === "append-accepted") this.#checkAccepted(node, event.message);
         break;
       case "appended":
         this.#checkLog(node, event.work.entries);
@@ -190,6 +191,16 @@ export class TestCluster {
       this.#known(entry, before);
       before = entry.term;
     }
+  }
+
+  /** I5, I13: what a follower says it has is on its disk, as in the log of the leader that it tells. */
+  #checkAccepted(node: TestNode, { to, term, index }: Extract<PeerMessage, { kind: "append-accepted" }>): void {
+    const leader = this.node(to);
+    if (leader.down || leader.core.role !== "leader" || leader.core.term !== term) return;
+    const [there, here] = [leader.term(index), node.diskTerm(index)];
+    // Before where its log begins there is a snapshot.
+    if (there === undefined || index < node.disk.base.index) return;
+    if (here !== there) throw new Error(`I5: ${node.id} acknowledges ${index}/${there}, but its disk has ${here}`);
   }
 
   #checkLog(node: TestNode, entries: readonly Entry[]): void {

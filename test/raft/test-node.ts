@@ -56,7 +56,7 @@ export type NodeEvent =
   | { readonly kind: "read-refused"; readonly context: number };
 
 /** Which parts wait to be told. */
-type Slow = { append: boolean; apply: boolean; fetch: boolean };
+type Slow = { append: boolean; apply: boolean; fetch: boolean; install: boolean };
 
 export function emptyDisk(configuration: Configuration): TestDisk {
   return {
@@ -84,13 +84,14 @@ export function textOf(entry: Entry): string {
 export class TestNode {
   readonly id: string;
   readonly disk: TestDisk;
-  readonly slow: Slow = { append: false, apply: false, fetch: false };
+  readonly slow: Slow = { append: false, apply: false, fetch: false, install: false };
   core: RawNode;
   down = false;
   /** Everything applied since the first entry, or the one installed. */
   commands: string[] = [];
   append: AppendWork | undefined;
   apply: ApplyWork | undefined;
+  install: Snapshot | undefined;
   fetches: FetchWork[] = [];
   snapshots: SnapshotWork[] = [];
   readonly #settings: NodeSettings;
@@ -126,6 +127,7 @@ export class TestNode {
     this.down = true;
     this.append = undefined;
     this.apply = undefined;
+    this.install = undefined;
     this.fetches = [];
     this.snapshots = [];
   }
@@ -195,7 +197,10 @@ export class TestNode {
         this.apply = ready.apply;
         if (!this.slow.apply) this.finishApply();
       }
-      if (ready.install !== undefined) this.#install(ready.install.snapshot);
+      if (ready.install !== undefined) {
+        this.install = ready.install.snapshot;
+        if (!this.slow.install) this.finishInstall();
+      }
     }
   }
 
@@ -248,7 +253,10 @@ export class TestNode {
     }
   }
 
-  #install(snapshot: Snapshot): void {
+  finishInstall(): void {
+    const snapshot = this.install;
+    if (snapshot === undefined) return;
+    this.install = undefined;
     const state = this.received.get(snapshot.index);
     if (state === undefined) throw new Error(`${this.id} has not received a snapshot of ${snapshot.index}`);
     this.disk.base = { index: snapshot.index, term: snapshot.term };

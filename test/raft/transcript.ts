@@ -8,7 +8,7 @@
  *     campaign|tick|propose|change|transfer|read ID …         tick ID [count]; change ID add:x learn:x demote:x remove:x
  *     deliver [FROM>TO] [KIND]     all that is under way now, once; `drop` and `repeat` (delivers, and keeps a copy) alike
  *     settle                       until nothing is under way
- *     slow|fast ID append|apply|fetch;  finish ID append|apply|fetch
+ *     slow|fast ID PART;  finish ID PART              append, apply, fetch or install
  *     crash ID; restart ID [damaged=N|unreadable=N]; save ID; trim ID INDEX; ship ID; settle-tail ID INDEX TERM
  *     cut A B; cut A>B; heal; pause (forgets what is under way)
  *     message FROM>TO append term=T prev=I/T entries=I/T,…   one that was never sent here
@@ -204,6 +204,7 @@ class Runner {
   #finish(node: TestNode, part: string): void {
     if (part === "append") node.finishAppend();
     else if (part === "apply") node.finishApply();
+    else if (part === "install") node.finishInstall();
     else node.finishFetches();
     this.#cluster.run(node);
   }
