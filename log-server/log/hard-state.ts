@@ -13,6 +13,7 @@
  *    22  u64     term
  *    30  u32     log
  *    34  u8      1 if there is a vote, then string vote, string cluster, string node
+ *        u8      1 if there is a doubt, then u64 index, u64 term
  *        ...     zeros
  */
 import { assert } from "../../src/lib/assert.ts";
@@ -33,10 +34,14 @@ const VERSION = 1;
 /** What elections change. */
 export type TermAndVote = { readonly term: number; readonly vote: string | undefined };
 
+/** The last point that was perhaps acknowledged, where damage took the end of the log: until it is settled, over restarts (I13). */
+export type Doubt = { readonly index: number; readonly term: number };
+
 export type HardStateRecord = TermAndVote & {
   readonly logId: number;
   readonly clusterId: string;
   readonly nodeId: string;
+  readonly doubt?: Doubt;
 };
 
 export type HardStateFault =
@@ -56,6 +61,7 @@ export class HardStateFile {
   #generation: number;
   #writing = false;
   #poisoned = false;
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(file: DiskFile, generation: number, state: HardStateRecord) {
     this.#file = file;
@@ -108,15 +114,31 @@ export class HardStateFile {
   }
 
   /** Durable, in both slots, when it resolves. After a failure nothing more is written: what the disk holds is not known. */
-  async write(change: TermAndVote): Promise<void> {
-    const { term, vote } = this.#state;
-    assert(
-      change.term > term || (change.term === term && (vote === undefined || vote === change.vote)),
-      "I1: one vote per term, and terms only grow",
-    );
-    const state = { ...this.#state, term: change.term, vote: change.vote };
-    await this.#writeSlots(this.#generation + 1, state);
-    this.#state = state;
+  write(change: TermAndVote): Promise<void> {
+    return this.#change((state) => {
+      const { term, vote } = state;
+      assert(
+        change.term > term || (change.term === term && (vote === undefined || vote === change.vote)),
+        "I1: one vote per term, and terms only grow",
+      );
+      return { ...state, term: change.term, vote: change.vote };
+    });
+  }
+
+  /** Likewise. Undefined: there is none any more. */
+  writeDoubt(doubt: Doubt | undefined): Promise<void> {
+    return this.#change(({ doubt: _before, ...state }) => (doubt === undefined ? state : { ...state, doubt }));
+  }
+
+  /** One after the other. */
+  #change(change: (state: HardStateRecord) => HardStateRecord): Promise<void> {
+    const done = this.#last.then(async () => {
+      const state = change(this.#state);
+      await this.#writeSlots(this.#generation + 1, state);
+      this.#state = state;
+    });
+    this.#last = done.catch(() => undefined);
+    return done;
   }
 
   async close(): Promise<void> {
@@ -154,6 +176,8 @@ function encodeSlot(slot: number, generation: number, state: HardStateRecord): U
     .string(state.vote ?? "")
     .string(state.clusterId)
     .string(state.nodeId);
+  writer.u8(state.doubt === undefined ? 0 : 1);
+  if (state.doubt !== undefined) writer.int(state.doubt.index).int(state.doubt.term);
   writer.bytes(new Uint8Array(SLOT_LENGTH - writer.length));
   writer.patchU64(0, xxh64(writer.view().subarray(8), BigInt(slot)));
   return writer.finish();
@@ -180,8 +204,10 @@ export async function readSlot(file: DiskFile, slot: number): Promise<HardStateS
   const vote = reader.string(HARD_STATE_LIMITS.nameBytesMax);
   const clusterId = reader.string(HARD_STATE_LIMITS.nameBytesMax);
   const nodeId = reader.string(HARD_STATE_LIMITS.nameBytesMax);
+  const doubt = reader.u8() === 1 ? { index: reader.int(), term: reader.int() } : undefined;
   if (reader.failed) return { kind: "damaged" };
-  return { kind: "intact", generation, state: { term, vote: voted ? vote : undefined, logId, clusterId, nodeId } };
+  const state = { term, vote: voted ? vote : undefined, logId, clusterId, nodeId, ...(doubt && { doubt }) };
+  return { kind: "intact", generation, state };
 }
 
 function ignoreMissing(error: unknown): void {

@@ -72,6 +72,17 @@ export class Image {
     return this.#meta?.position;
   }
 
+  /** The position of what the store holds, not verified further; undefined where that cannot be read. */
+  savedPosition(): number | undefined {
+    try {
+      const value = this.#kv.get(META_KEY);
+      const meta = value && decodeMeta(value);
+      return meta?.ok === true ? meta.value.position : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The machine's digest at `position`. */
   get digest(): bigint | undefined {
     return this.#meta?.digest;

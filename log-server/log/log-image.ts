@@ -38,6 +38,10 @@ export class LogImage {
     return this.#parts.image.position;
   }
 
+  savedPosition(): number | undefined {
+    return this.#parts.image.savedPosition();
+  }
+
   get digest(): bigint | undefined {
     return this.#parts.image.digest;
   }

@@ -10,7 +10,7 @@ import { aligned } from "./frame.ts";
 import type { LogEnd } from "./closing.ts";
 import { encodeEntryFrame, frameLengthOf, hashOfEntry } from "./entry-frame.ts";
 import { batchIsIntact } from "./segment-scan.ts";
-import type { SegmentCheck } from "./segment-check.ts";
+import type { CheckedEntries } from "./segment-check.ts";
 import { SEGMENT_HEADER_LENGTH } from "./segment-header.ts";
 
 /** Entries that follow one another; batches may lack their bytes. */
@@ -55,7 +55,7 @@ type Wanted = {
 type Run = { readonly from: number; readonly to: number };
 
 export class Mending {
-  readonly #check: SegmentCheck;
+  readonly #check: CheckedEntries;
   readonly #logId: number;
   readonly #before: LogEnd | undefined;
   readonly #last: bigint | undefined;
@@ -65,7 +65,7 @@ export class Mending {
   #offeredBefore: bigint | undefined;
 
   /** `before`: the entry before the segment's first; `last`: the identity of its last; where they are known. */
-  constructor(check: SegmentCheck, logId: number, before: LogEnd | undefined, last: bigint | undefined) {
+  constructor(check: CheckedEntries, logId: number, before: LogEnd | undefined, last: bigint | undefined) {
     this.#last = last;
     this.#check = check;
     this.#logId = logId;
@@ -80,7 +80,7 @@ export class Mending {
 
   /** What nobody has given yet. */
   ranges(): readonly EntryRange[] {
-    const { firstIndex } = this.#check.segment;
+    const { firstIndex } = this.#check;
     const ranges: { from: number; to: number }[] = [];
     for (const [slot, wanted] of this.#wanted) {
       if (isComplete(wanted)) continue;
@@ -92,7 +92,7 @@ export class Mending {
   }
 
   offer({ previousHash, entries }: OfferedEntries): void {
-    const { firstIndex } = this.#check.segment;
+    const { firstIndex } = this.#check;
     if (entries[0]?.index === firstIndex) this.#offeredBefore ??= previousHash;
     for (const entry of entries) {
       const wanted = this.#wanted.get(entry.index - firstIndex);
@@ -117,7 +117,7 @@ export class Mending {
 
   /** What to write. `mended` is what `entries` gave. */
   patches(mended: readonly MendedEntry[]): readonly Patch[] {
-    const { broken, segment, hash } = this.#check;
+    const { broken, sequence, hash } = this.#check;
     const patches: Patch[] = [];
     let last: MendedEntry | undefined;
     for (const one of mended) {
@@ -127,7 +127,7 @@ export class Mending {
       assert(previousHash !== undefined, "a mended entry is in the chain");
       patches.push({
         place,
-        bytes: encodeEntryFrame(entry, { logId: this.#logId, sequence: segment.sequence, place, previousHash }),
+        bytes: encodeEntryFrame(entry, { logId: this.#logId, sequence, place, previousHash }),
       });
       last = one;
     }
@@ -155,6 +155,13 @@ export class Mending {
     });
   }
 
+  /** By slot and ordinal: the batches that were damaged in entries that are not lost, and are given. */
+  given(): ReadonlyMap<number, ReadonlyMap<number, Uint8Array>> {
+    const given = new Map<number, ReadonlyMap<number, Uint8Array>>();
+    for (const [slot, { lost, bytes }] of this.#wanted) if (!lost) given.set(slot, bytes);
+    return given;
+  }
+
   /** Batches that were damaged and are given. */
   get batches(): number {
     let count = 0;
@@ -171,7 +178,7 @@ export class Mending {
   #entriesOf({ from, to }: Run): MendedEntry[] | undefined {
     const { hash, previousHash, count, place, length } = this.#check;
     let before = from === 0 ? this.#hashBefore() : known(hash[from - 1]);
-    const behind = to + 1 < count ? known(previousHash[to + 1]) : this.#last;
+    const behind = known(hash[to]) ?? (to + 1 < count ? known(previousHash[to + 1]) : this.#last);
     let next = from === 0 ? SEGMENT_HEADER_LENGTH : aligned((place[from - 1] as number) + (length[from - 1] as number));
     const limit = to + 1 < count ? (place[to + 1] as number) : Number.POSITIVE_INFINITY;
     const mended: MendedEntry[] = [];
@@ -215,7 +222,7 @@ function isComplete({ lost, entry, missing }: Wanted): boolean {
   return (!lost || entry !== undefined) && missing.size === 0;
 }
 
-function runsOf({ broken }: SegmentCheck): readonly Run[] {
+function runsOf({ broken }: CheckedEntries): readonly Run[] {
   const runs: { from: number; to: number }[] = [];
   for (const [slot, { kind }] of broken) {
     if (kind !== "lost") continue;

@@ -29,10 +29,11 @@ export type BrokenEntry =
   | { readonly kind: "lost" }
   | { readonly kind: "batches"; readonly batches: readonly BrokenBatch[] };
 
-export type SegmentCheck = {
-  readonly segment: SealedSegment | UnsealedSegment;
+/** Entries that follow one another in a segment's file. */
+export type CheckedEntries = {
+  readonly sequence: number;
+  readonly firstIndex: number;
   readonly count: number;
-  readonly headerIsIntact: boolean;
   /** Of each entry; 0 where it is not known. */
   readonly place: Uint32Array;
   readonly length: Uint32Array;
@@ -41,6 +42,11 @@ export type SegmentCheck = {
   readonly previousHash: BigUint64Array;
   /** By slot, in order. */
   readonly broken: ReadonlyMap<number, BrokenEntry>;
+};
+
+export type SegmentCheck = CheckedEntries & {
+  readonly segment: SealedSegment | UnsealedSegment;
+  readonly headerIsIntact: boolean;
 };
 
 /** Undefined: the index that says where the entries are is damaged itself. */
@@ -88,7 +94,19 @@ export async function checkSegment(
       if (batches.length > 0) broken.set(slot, { kind: "batches", batches });
     }
   }
-  return { segment, count, headerIsIntact, place, length, hash, previousHash, broken: inOrder(broken) };
+  const { sequence, firstIndex } = segment;
+  return {
+    segment,
+    sequence,
+    firstIndex,
+    count,
+    headerIsIntact,
+    place,
+    length,
+    hash,
+    previousHash,
+    broken: inOrder(broken),
+  };
 }
 
 /** Where the entries are, and what is known of their identities without reading them. */
@@ -121,7 +139,7 @@ function identityIn(frame: Uint8Array, { sequence, place }: { sequence: number; 
   return header === undefined || header === "unsupported" || header.kind !== "entry" ? 0n : header.entryHash;
 }
 
-function brokenBatches(read: EntryFrame, framePlace: number): BrokenBatch[] {
+export function brokenBatches(read: EntryFrame, framePlace: number): BrokenBatch[] {
   const broken: BrokenBatch[] = [];
   let place = framePlace + read.batchesAt;
   for (const [ordinal, batch] of read.batches.entries()) {

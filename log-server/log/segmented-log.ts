@@ -48,6 +48,7 @@ import { Spares } from "./spares.ts";
 import type { Survivors } from "./survivors.ts";
 import { TailCache } from "./tail-cache.ts";
 import type { TermRun } from "./term-runs.ts";
+import { TailRemains } from "./tail-remains.ts";
 import { TimeFinder } from "./time-finder.ts";
 import { type Liveness, Trimmer } from "./trimmer.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
@@ -167,6 +168,8 @@ export class SegmentedLog {
   /** Where what is applied was restored from; undefined before that. */
   #restored: "image" | "snapshot" | undefined;
   #snapshotTail: readonly Row[] = [];
+  /** Read once: nothing is written there before it is cut off. */
+  #remains: Promise<TailRemains | undefined> | undefined;
   #closed: Promise<void> | undefined;
 
   private constructor(parts: Parts) {
@@ -261,6 +264,11 @@ export class SegmentedLog {
     return this.#writer.ambiguous;
   }
 
+  /** The image, if there is one, is of this position: all of the log up to there was durable once. */
+  imagePosition(): LogIndex | undefined {
+    return this.#image.savedPosition();
+  }
+
   /** The entry that the newest snapshot is of; index 0 without one. */
   get horizon(): Horizon {
     return this.#horizon;
@@ -331,8 +339,21 @@ export class SegmentedLog {
   }
 
   /** Entries for another node that has lost them, from the first on that can be read; undefined if none can. */
-  offered(from: LogIndex, to: LogIndex, maxBytes: number): Promise<OfferedEntries | undefined> {
-    return this.#entries.offered(from, Math.min(to, this.lastIndex), maxBytes);
+  async offered(from: LogIndex, to: LogIndex, maxBytes: number): Promise<OfferedEntries | undefined> {
+    const proven = await this.#entries.offered(from, Math.min(to, this.lastIndex), maxBytes);
+    if (proven !== undefined || to <= this.lastIndex) return proven;
+    return (await this.tailRemains())?.offered(from, to);
+  }
+
+  /** What can be read behind the proven end, while that is ambiguous. */
+  tailRemains(): Promise<TailRemains | undefined> {
+    const { ambiguous, end } = this.#writer;
+    const { last } = this.#parts.segments;
+    if (ambiguous === undefined || last?.kind !== "unsealed") return Promise.resolve(undefined);
+    const { disk, logId } = this.#parts.options;
+    const { path, sequence } = last;
+    this.#remains ??= TailRemains.read({ disk, path, sequence, logId }, ambiguous, end);
+    return this.#remains;
   }
 
   /** The state machine has applied an entry, the next one: what it did with each of its batches. */

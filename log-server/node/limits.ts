@@ -73,6 +73,8 @@ export type NodeLimits = {
   readonly repairEveryMs: number;
   /** What nobody could give is asked for again after this. */
   readonly repairRetryMs: number;
+  /** While the end of the log is in doubt, the others are asked about it so often. */
+  readonly tailSettleEveryMs: number;
   /** Entries given at a time to a node that lost them; one at least. */
   readonly repairBytesMax: number;
   /** Another node answers such a question within this. */
@@ -157,6 +159,7 @@ export const NODE_LIMITS: NodeLimits = {
   callIdsKept: 16_384,
   repairEveryMs: 1_000,
   repairRetryMs: 15_000,
+  tailSettleEveryMs: 500,
   repairBytesMax: 1024 * 1024,
   repairTimeoutMs: 5_000,
   stopWaitMsMax: 5_000,

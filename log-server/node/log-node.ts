@@ -47,6 +47,7 @@ import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./rea
 import { Retention } from "./retention.ts";
 import { offsetAtPlace } from "./offset-at-place.ts";
 import { type DamagedError, offsetAtTime } from "./offset-at-time.ts";
+import { TailSettler } from "./tail-settler.ts";
 import { Touches } from "./touches.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -66,6 +67,7 @@ export class LogNode {
   readonly #calls: PeerCalls | undefined;
   readonly #loop: RaftLoop;
   readonly #repairer: Repairer | undefined;
+  readonly #tailSettler: TailSettler | undefined;
   readonly #reader: Reader;
   readonly #proposer: Proposer;
   readonly #barriers: Barriers;
@@ -135,6 +137,7 @@ export class LogNode {
     );
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
+    this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
     this.#loop = new RaftLoop(parts, this.#calls, {
       propose: () => this.#proposer.propose(this.#loop),
       apply: (entries) => this.#applyEntries(entries),
@@ -159,6 +162,7 @@ export class LogNode {
       this.#settled = { resolve, reject };
       this.#loop.start();
       this.#repairer?.start();
+      this.#tailSettler?.start();
     });
   }
 
@@ -320,6 +324,7 @@ export class LogNode {
     await this.#finishUnderWay();
     this.#calls?.stop();
     await this.#repairer?.stop();
+    await this.#tailSettler?.stop();
     this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
@@ -382,6 +387,22 @@ export class LogNode {
       get blockedAt() {
         return loop().blockedAt;
       },
+      failed: (error) => this.#fail("outcome-unknown", error),
+    });
+  }
+
+  #makeTailSettler(calls: PeerCalls, repairer: Repairer): TailSettler {
+    const loop = (): RaftLoop => this.#loop;
+    return new TailSettler(this.#parts, calls, {
+      get ambiguousEnd() {
+        return loop().ambiguousEnd;
+      },
+      get voters() {
+        return loop().voters;
+      },
+      settleTail: (best) => loop().settleTail(best),
+      restoreTail: (entries) => loop().restoreTail(entries),
+      source: (node) => repairer.source(node),
       failed: (error) => this.#fail("outcome-unknown", error),
     });
   }
@@ -509,6 +530,7 @@ export class LogNode {
     this.#loop.stop();
     this.#calls?.stop();
     void this.#repairer?.stop();
+    void this.#tailSettler?.stop();
     this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();

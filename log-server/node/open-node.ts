@@ -21,6 +21,7 @@ import type { NodeLimits } from "./limits.ts";
 import { LogNode } from "./log-node.ts";
 import type { ClusterParts } from "./node-parts.ts";
 import type { NodeObserver } from "./observer.ts";
+import { doubtOf } from "./raft-options.ts";
 
 export type OpenNodeOptions = {
   readonly disk: Disk;
@@ -69,6 +70,11 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
     await log.close();
     return hardState;
   }
+
+  // Before anything changes what it is known from.
+  const doubt = options.cluster && doubtOf(log, hardState.value.state);
+  if (doubt !== undefined) options.observer.event("log-end-ambiguous", doubt);
+  if (doubt !== undefined || hardState.value.state.doubt !== undefined) await hardState.value.writeDoubt(doubt);
 
   const restored = await restoreMachine(options, log);
   if (!restored.ok) return restored;

@@ -24,6 +24,8 @@ const KIND_CODES = {
   "forward": 1,
   /** What damage took of a log: `repair-codec.ts`. */
   "repair-entries": 50,
+  /** Where a log ends: `log-end-codec.ts`. */
+  "log-end": 51,
 } as const satisfies Record<string, number>;
 
 export type CallKind = keyof typeof KIND_CODES;

@@ -12,7 +12,7 @@ import type { Timer } from "../../src/ports/clock.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import type { Damage } from "../log/damage.ts";
 import type { NodeStatus as RaftStatus } from "../raft/node-status.ts";
-import { membersOf } from "../raft/configuration.ts";
+import { membersOf, votersOf } from "../raft/configuration.ts";
 import { RawNode } from "../raft/raw-node.ts";
 import type {
   ApplyWork,
@@ -199,6 +199,27 @@ export class RaftLoop {
     const blocked = this.#blocked;
     this.#blocked = undefined;
     if (blocked !== undefined && !this.#stopped) void this.#applyFromDisk(blocked);
+  }
+
+  /** Set while this node may have forgotten what it acknowledged. */
+  get ambiguousEnd(): LogPoint | undefined {
+    return this.#raft.ambiguousEnd;
+  }
+
+  /** As of what is applied. */
+  get voters(): readonly NodeId[] {
+    return votersOf(this.#raft.configuration);
+  }
+
+  /** See `RawNode.settleTail`, `restoreTail`. */
+  settleTail(best: LogPoint): void {
+    this.#raft.settleTail(best);
+    this.scheduleTurn();
+  }
+
+  restoreTail(entries: readonly Entry[]): void {
+    this.#raft.restoreTail(entries);
+    this.scheduleTurn();
   }
 
   /** The other members, as of what is applied. */

@@ -1,10 +1,14 @@
 /** What the Raft core is started with, from what the disk holds. */
 import type { Entropy } from "../../src/ports/entropy.ts";
+import type { Term } from "../../src/wire/entry.ts";
+import type { HardStateRecord } from "../log/hard-state.ts";
+import type { AmbiguousTail } from "../log/segment-judge.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import { configurationOf } from "../raft/configuration.ts";
 import { RAFT_LIMITS } from "../raft/limits.ts";
 import { type RaftOptions, unreadableEnd } from "../raft/raft.ts";
-import type { HardState, LogPoint, TermRun } from "../raft/types.ts";
+import { reaches } from "../raft/raft-log.ts";
+import type { LogPoint, TermRun } from "../raft/types.ts";
 import type { NodeParts } from "./node-parts.ts";
 
 const SEED_BYTES = 4;
@@ -23,7 +27,7 @@ export function raftOptions(parts: NodeParts): RaftOptions {
     terms: termsOf(log),
     applied: machine.position,
     configurations,
-    ambiguousEnd: ambiguousEnd(log, hardState),
+    ambiguousEnd: parts.hardState.state.doubt,
     electionTicks: limits.electionTicks,
     heartbeatTicks: limits.heartbeatTicks,
     seed: drawSeed(entropy),
@@ -44,13 +48,27 @@ export function termsOf(log: SegmentedLog): readonly TermRun[] {
   return known;
 }
 
-/** The log of a sole voter settled it when it was opened. */
-function ambiguousEnd({ ambiguous }: SegmentedLog, hardState: HardState): LogPoint | undefined {
-  if (ambiguous === undefined) return undefined;
-  const { toIndex, toTerm } = ambiguous;
-  return toIndex === undefined || toTerm === undefined
-    ? unreadableEnd(hardState)
-    : { index: toIndex, term: Math.min(toTerm, hardState.term) };
+/**
+ * The last point that was perhaps acknowledged here and cannot be shown any more: of a tail that is damaged, or gone though
+ * the image knew of it, or not settled since an earlier start. The log of a sole voter settled it when it was opened.
+ */
+export function doubtOf(log: SegmentedLog, { term, doubt }: HardStateRecord): LogPoint | undefined {
+  const { ambiguous, lastIndex } = log;
+  const found = [
+    doubt,
+    ambiguous && endOf(ambiguous, term),
+    (log.imagePosition() ?? 0) > lastIndex && unreadableEnd({ term }),
+  ];
+  let furthest: LogPoint | undefined;
+  for (const point of found)
+    if (point !== undefined && point !== false && (furthest === undefined || !reaches(furthest, point)))
+      furthest = point;
+  return furthest === undefined || reaches({ index: lastIndex, term: log.lastTerm }, furthest) ? undefined : furthest;
+}
+
+function endOf({ toIndex, toTerm }: AmbiguousTail, term: Term): LogPoint {
+  if (toIndex === undefined || toTerm === undefined) return unreadableEnd({ term });
+  return { index: toIndex, term: Math.min(toTerm, term) };
 }
 
 function drawSeed(entropy: Entropy): number {

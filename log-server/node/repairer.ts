@@ -119,7 +119,12 @@ export class Repairer {
   }
 
   #sources(): readonly EntrySource[] {
-    return this.#owner.others().map((node) => ({ entries: (from, to) => this.#ask(node, { from, to }) }));
+    return this.#owner.others().map((node) => this.source(node));
+  }
+
+  /** What one other node has. */
+  source(node: NodeId): EntrySource {
+    return { entries: (from, to) => this.#ask(node, { from, to }) };
   }
 
   async #ask(node: NodeId, range: { from: LogIndex; to: LogIndex }): Promise<OfferedEntries | undefined> {

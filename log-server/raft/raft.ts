@@ -53,8 +53,8 @@ export type RaftOptions = {
 };
 
 /** An ambiguous end that cannot be read: whatever was acknowledged there was of this term at most. */
-export function unreadableEnd(hardState: HardState): LogPoint {
-  return { index: Number.MAX_SAFE_INTEGER, term: hardState.term };
+export function unreadableEnd({ term }: Pick<HardState, "term">): LogPoint {
+  return { index: Number.MAX_SAFE_INTEGER, term };
 }
 
 /** A message without what every message has. */

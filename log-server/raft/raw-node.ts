@@ -158,6 +158,19 @@ export class RawNode {
     raft.settleAmbiguity();
   }
 
+  /**
+   * What stood behind the proven end of this node's own log is whole again, as its chain of identities proves. Nothing
+   * happens once a leader has sent something else (R64).
+   */
+  restoreTail(entries: readonly Entry[]): void {
+    const { log, ambiguousEnd, role, term } = this.#raft;
+    const [first] = entries;
+    const last = entries.at(-1);
+    if (first === undefined || last === undefined || ambiguousEnd === undefined || role.kind === "leader") return;
+    if (first.index !== log.lastIndex + 1 || first.term < log.last.term || last.term > term) return;
+    for (const entry of entries) log.append(entry);
+  }
+
   /** Takes a message: another node's, or the answer to work. */
   step(message: Message): void {
     if ("from" in message && !admits(this.#raft, message)) return;
