@@ -79,6 +79,21 @@ export type NodeLimits = {
   readonly repairBytesMax: number;
   /** Another node answers such a question within this. */
   readonly repairTimeoutMs: number;
+  /** A command at a node that does not lead waits so long for a leader. */
+  readonly leaderWaitMsMax: number;
+  /** Messages of commands under way to the leader, and what their commands take; the rest waits. */
+  readonly forwardsMax: number;
+  readonly forwardedBytesMax: number;
+  /** The leader's answer is waited for so long: longer than `unsettledMsMax` behind the end of its office. */
+  readonly forwardMsMax: number;
+  /** A leader that could not be reached, or did not lead, is tried again after this. */
+  readonly forwardRetryMs: number;
+  /** When another leads, the old leader's answers are waited for so long before what may be repeated is. */
+  readonly forwardCutMs: number;
+  /** Not after this, counted from when it came. */
+  readonly repeatMsMax: number;
+  /** What the leader has applied is waited for here so long. */
+  readonly forwardApplyMsMax: number;
   /** A node that stops waits so long for what is under way, and for another to lead. */
   readonly stopWaitMsMax: number;
   /** How often retention is looked at, and free disk space. */
@@ -162,6 +177,14 @@ export const NODE_LIMITS: NodeLimits = {
   tailSettleEveryMs: 500,
   repairBytesMax: 1024 * 1024,
   repairTimeoutMs: 5_000,
+  leaderWaitMsMax: 5_000,
+  forwardsMax: 64,
+  forwardedBytesMax: 32 * 1024 * 1024,
+  forwardMsMax: 15_000,
+  forwardRetryMs: 50,
+  forwardCutMs: 1_000,
+  repeatMsMax: 30_000,
+  forwardApplyMsMax: 5_000,
   stopWaitMsMax: 5_000,
   housekeepingEveryMs: 5_000,
   lowWaterBytes: 256 * 1024 * 1024,

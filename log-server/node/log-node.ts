@@ -23,7 +23,7 @@ import { entryBytes } from "../raft/raft-log.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { StreamView } from "../streams/views.ts";
 import { AheadRoom } from "./ahead-room.ts";
-import { growsTheLog, oversizedBatch } from "./admission.ts";
+import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
 import { Barriers } from "./barriers.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Compactor } from "./compactor.ts";
@@ -31,6 +31,8 @@ import { DeadLetters } from "./dead-letters.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DiskSpace } from "./disk-space.ts";
 import { type Follower, Followers } from "./followers.ts";
+import { ForwardHandler, type ForwardTaker } from "./forward-handler.ts";
+import { Forwarder, NO_FORWARDS } from "./forwarder.ts";
 import { FrontierMover } from "./frontier-mover.ts";
 import { GroupLag, type LagPart } from "./group-lag.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -40,6 +42,7 @@ import { NodeError } from "./node-error.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { PeerCalls } from "./peer-calls.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
+import type { Pending } from "./proposals.ts";
 import { notLeader, Proposer } from "./proposer.ts";
 import { RaftLoop } from "./raft-loop.ts";
 import { Repairer } from "./repairer.ts";
@@ -65,6 +68,8 @@ export class LogNode {
   readonly #log: SegmentedLog;
   /** Undefined: there are no others. */
   readonly #calls: PeerCalls | undefined;
+  readonly #forwarder: Forwarder | undefined;
+  readonly #forwarded: ForwardHandler;
   readonly #loop: RaftLoop;
   readonly #repairer: Repairer | undefined;
   readonly #tailSettler: TailSettler | undefined;
@@ -109,7 +114,8 @@ export class LogNode {
     this.#log = parts.log;
     this.#replayTarget = parts.log.lastIndex;
     this.#reader = new Reader(parts.log, parts.machine, parts.zstd, parts.limits.batchBytesMax * 4);
-    this.#proposer = new Proposer(parts);
+    this.#forwarded = new ForwardHandler(this.#taker());
+    this.#proposer = new Proposer(parts, (pending) => this.#elsewhere(pending));
     this.#barriers = new Barriers(parts.limits.barriersMax);
     this.#waiters = new Waiters(parts.limits.waitersMax);
     this.#takers = new Waiters(parts.limits.groupWaitersMax);
@@ -123,7 +129,7 @@ export class LogNode {
     this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer });
     this.#space = new DiskSpace(parts);
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
-    this.#touches = new Touches(parts, (command) => this.#background(command));
+    this.#touches = new Touches(parts, (command) => this.#unattended(command));
     this.#housekeeping = new Housekeeping(
       {
         ...parts,
@@ -138,6 +144,7 @@ export class LogNode {
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
+    this.#forwarder = this.#calls && this.#forwarding(this.#calls);
     this.#loop = new RaftLoop(parts, this.#calls, {
       propose: () => this.#proposer.propose(this.#loop),
       apply: (entries) => this.#applyEntries(entries),
@@ -173,16 +180,17 @@ export class LogNode {
   }
 
   /**
-   * Puts a command into the log and resolves with what applying it answered; a refusal is a result, too. Throws
-   * `NodeError`: `overloaded`, `unavailable`, `disk-full`, `batch-too-large`, `malformed-command`, `damaged`,
-   * `not-leader` (nothing was done), or `outcome-unknown`.
+   * Puts a command into the log, through the leader wherever that is, and resolves with what applying it answered, once
+   * it is applied here; a refusal is a result, too. Throws `NodeError`: `overloaded`, `unavailable`, `disk-full`,
+   * `batch-too-large`, `malformed-command`, `damaged` (nothing was done), or `outcome-unknown`.
    */
   propose(command: Command): Promise<CommandResult> {
     const refusal = this.#refusal(command);
     if (refusal !== undefined) return Promise.reject(refusal);
-    const answer = this.#proposer.add(command);
-    this.#loop.scheduleTurn();
-    return answer;
+    return this.#pending(command, "here", (pending) => {
+      if (this.#loop.role !== "leader" || this.#forwarder?.idle === false) this.#elsewhere(pending);
+      else this.#proposeHere(pending);
+    });
   }
 
   /**
@@ -193,12 +201,8 @@ export class LogNode {
   async barrier(): Promise<void> {
     await this.#confirm();
     if (!this.#deadlines.passed) return;
-    if (this.#leading === undefined) {
-      await this.#deadlines.elapsed();
-      return;
-    }
     await this.#touches.flush();
-    await this.#deadlines.tick();
+    await (this.#leading === undefined ? this.#deadlines.elapsed() : this.#deadlines.tick());
   }
 
   /** Records of a stream from an offset on. See `ReadResult`. */
@@ -208,8 +212,7 @@ export class LogNode {
 
   /** A client has read this stream: its sliding expiry starts anew, by a command that collects many of these. */
   touch(name: string): void {
-    // Those that are read at a follower are the leader's to refresh, and have yet to be told to it.
-    if (this.#phase === "serving" && this.#leading !== undefined) this.#touches.add(name);
+    if (this.#phase === "serving") this.#touches.add(name);
   }
 
   /** Resolves at the stream's next change (tail, closure, end), or when the signal aborts. */
@@ -304,6 +307,7 @@ export class LogNode {
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
       waitingProposals: this.#proposer.waiting,
+      forwards: this.#forwarder?.status ?? NO_FORWARDS,
       waitingReaders: this.#waiters.count,
       streams: this.machine.streamCount,
       groups: () => ({ count: this.machine.groupCount, ...this.machine.groupTotals() }),
@@ -322,13 +326,14 @@ export class LogNode {
     this.#deadlines.stop();
     const moved = this.#deadLetters.stop();
     await this.#finishUnderWay();
+    const stopping = new NodeError("unavailable", "the node is stopping");
+    this.#forwarder?.stop(stopping);
     this.#calls?.stop();
     await this.#repairer?.stop();
     await this.#tailSettler?.stop();
     this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
-    const stopping = new NodeError("unavailable", "the node is stopping");
     this.#barriers.fail(stopping);
     this.#settled?.reject(stopping);
     this.#waiters.wakeAll();
@@ -345,7 +350,10 @@ export class LogNode {
   /** What was proposed is answered, unless the disk has no room for it, or the others do not answer. */
   async #finishUnderWay(): Promise<void> {
     const { cluster, limits } = this.#parts;
-    const busy = (): boolean => this.#failure === undefined && !this.#loop.stalled && this.#proposer.underWay;
+    const busy = (): boolean =>
+      this.#failure === undefined &&
+      !this.#loop.stalled &&
+      (this.#proposer.underWay || (this.#forwarder?.status.underWay ?? 0) > 0);
     if (cluster === undefined) {
       while (busy()) await new Promise<void>((resolve) => this.clock.defer(resolve));
       return;
@@ -364,7 +372,6 @@ export class LogNode {
   #refusal(command: Command): NodeError | undefined {
     if (this.#failure !== undefined) return this.#failure;
     if (this.#phase !== "serving") return new NodeError("unavailable", `the node is ${this.#phase}`);
-    if (this.#loop.role !== "leader") return notLeader();
     if (this.#blocked !== undefined) return this.#blockedError();
     const checked = checkCommand(command);
     if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
@@ -375,7 +382,7 @@ export class LogNode {
         `a batch has ${oversized} bytes; at most ${this.limits.batchBytesMax} are allowed`,
       );
     }
-    if (this.#space.full && growsTheLog(command)) return this.#fullError();
+    if (this.#loop.role === "leader" && this.#space.full && growsTheLog(command)) return this.#fullError();
     return undefined;
   }
 
@@ -407,6 +414,47 @@ export class LogNode {
     });
   }
 
+  #pending(command: Command, origin: Pending["origin"], take: (pending: Pending) => void): Promise<CommandResult> {
+    return new Promise((resolve, reject) => {
+      take({ command, origin, bytes: commandBytes(command), proposedAt: this.clock.monotonic(), resolve, reject });
+    });
+  }
+
+  #proposeHere(pending: Pending): void {
+    this.#proposer.add(pending);
+    this.#loop.scheduleTurn();
+  }
+
+  /** This node does not lead, or others came before that are on their way to the one that does. */
+  #elsewhere(pending: Pending): void {
+    if (pending.origin === "here" && this.#forwarder !== undefined) this.#forwarder.add(pending);
+    else pending.reject(notLeader());
+  }
+
+  #forwarding(calls: PeerCalls): Forwarder {
+    calls.handle("forward", (from, body) => this.#forwarded.handle(from, body));
+    return new Forwarder(
+      { ...this.#parts, calls },
+      {
+        leader: () => (this.#loop.transferring ? undefined : this.#loop.leader),
+        position: () => this.machine.position,
+        proposeHere: (pending) => this.#proposeHere(pending),
+      },
+    );
+  }
+
+  #taker(): ForwardTaker {
+    return {
+      takesCommands: () => this.#phase === "serving" && this.#loop.role === "leader" && this.#blocked === undefined,
+      position: () => this.machine.position,
+      proposeHere: (command) => {
+        const refusal = this.#refusal(command);
+        if (refusal !== undefined) return Promise.reject(refusal);
+        return this.#pending(command, "peer", (pending) => this.#proposeHere(pending));
+      },
+    };
+  }
+
   #fullError(): NodeError {
     return new NodeError("disk-full", `only ${this.#space.freeBytes} bytes were free on the disk when last looked at`);
   }
@@ -423,9 +471,10 @@ export class LogNode {
       this.#leading = leads;
       if (leads !== undefined && this.#phase === "serving") this.#startLeading();
     }
-    if (this.#loop.role !== "leader") this.#proposer.refuseWaiting(notLeader());
+    if (this.#loop.role !== "leader") this.#proposer.moveWaiting();
     // Others may be able to apply what damage hides here.
     else if (this.#blocked !== undefined) this.#loop.handOver();
+    this.#forwarder?.turned();
     if (this.#phase !== "recovering" || this.#lookingUp || this.#loop.leader === undefined) return;
     this.#lookingUp = true;
     this.#barriers
@@ -446,7 +495,7 @@ export class LogNode {
   #stopLeading(): void {
     this.#deadlines.stop();
     this.#deadLetters.pause();
-    this.#touches.stop();
+    this.#forwarded.reset();
     this.#proposer.leadershipLost(() => this.#leading);
   }
 
@@ -488,6 +537,7 @@ export class LogNode {
     this.#deadlines.reschedule();
     if (this.#phase === "serving" && this.#leading !== undefined) this.#deadLetters.look();
     this.#barriers.applied(this.machine.position);
+    this.#forwarder?.applied(this.machine.position);
     for (const listener of this.#listeners) listener();
   }
 
@@ -499,8 +549,22 @@ export class LogNode {
     this.#settled?.resolve();
   }
 
-  /** Everything committed before the call is applied here. */
-  #confirm(): Promise<void> {
+  /** Everything committed before the call is applied here. Where the leader changes meanwhile it is asked again. */
+  async #confirm(): Promise<void> {
+    const until = this.clock.monotonic() + this.limits.leaderWaitMsMax;
+    for (;;) {
+      try {
+        await this.#askPoint();
+        return;
+      } catch (error) {
+        const again = error instanceof NodeError && error.code === "unavailable" && this.#phase === "serving";
+        if (!again || this.#parts.cluster === undefined || this.clock.monotonic() >= until) throw error;
+      }
+      await new Promise<void>((resolve) => void this.clock.schedule(this.limits.forwardRetryMs, resolve));
+    }
+  }
+
+  #askPoint(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#phase !== "serving" && this.#phase !== "stopping") {
       return Promise.reject(new NodeError("unavailable", `the node is ${this.#phase}`));
@@ -511,7 +575,10 @@ export class LogNode {
 
   /** A command of the leader's own; nobody waits for its answer, and it is made again if it fails. */
   async #background(command: Command): Promise<void> {
-    if (this.#leading === undefined) return;
+    if (this.#leading !== undefined) await this.#unattended(command);
+  }
+
+  async #unattended(command: Command): Promise<void> {
     try {
       const result = await this.propose(command);
       if (result.kind === "rejected")
@@ -528,6 +595,7 @@ export class LogNode {
     this.#phase = "failed";
     this.#parts.observer.event("node-failed", { error: message });
     this.#loop.stop();
+    this.#forwarder?.stop(this.#failure);
     this.#calls?.stop();
     void this.#repairer?.stop();
     void this.#tailSettler?.stop();

@@ -5,6 +5,7 @@ import type { Damage } from "../log/damage.ts";
 import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-status.ts";
 import type { CompactionStatus } from "./compactor.ts";
 import type { RepairStatus } from "./repairer.ts";
+import type { ForwardStatus } from "./forwarder.ts";
 
 export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
 
@@ -30,6 +31,8 @@ export type NodeStatus = {
   readonly freeBytes: number;
   readonly diskFull: boolean;
   readonly waitingProposals: number;
+  /** Commands that came here and were for another node to propose. */
+  readonly forwards: ForwardStatus;
   readonly waitingReaders: number;
   readonly streams: number;
   /** How many, and sums over all of them, in records. Worked out when called, now. */

@@ -12,6 +12,8 @@ export type Pending = {
   readonly bytes: number;
   /** Monotonic milliseconds. */
   readonly proposedAt: number;
+  /** `peer`: another node forwarded it, and goes on looking for a leader if this node is none. */
+  readonly origin: "here" | "peer";
   readonly resolve: (result: CommandResult) => void;
   readonly reject: (error: NodeError) => void;
 };
@@ -38,16 +40,13 @@ export class Proposals {
     return this.#proposed.size;
   }
 
-  /** Throws `overloaded` when the queue is full. */
-  add(pending: Pending): void {
-    if (
-      this.waiting >= this.#limits.proposalsMax ||
-      this.#waitingBytes + pending.bytes > this.#limits.proposalBytesMax
-    ) {
-      throw new NodeError("overloaded", "too many commands are waiting to be written");
-    }
+  /** False when the queue is full. */
+  add(pending: Pending): boolean {
+    const { proposalsMax, proposalBytesMax } = this.#limits;
+    if (this.waiting >= proposalsMax || this.#waitingBytes + pending.bytes > proposalBytesMax) return false;
     this.#waiting.push(pending);
     this.#waitingBytes += pending.bytes;
+    return true;
   }
 
   /** Takes the commands of the next entry off the queue; empty when none waits. */
@@ -95,13 +94,18 @@ export class Proposals {
     }
   }
 
-  /** Refuses what was not proposed yet. */
-  refuseWaiting(error: NodeError): void {
+  /** All that was not proposed yet, no longer here. */
+  takeWaiting(): readonly Pending[] {
     const unsent = this.#waiting.slice(this.#head);
     this.#waiting = [];
     this.#head = 0;
     this.#waitingBytes = 0;
-    for (const member of unsent) member.reject(error);
+    return unsent;
+  }
+
+  /** Refuses what was not proposed yet. */
+  refuseWaiting(error: NodeError): void {
+    for (const member of this.takeWaiting()) member.reject(error);
   }
 
   /** Gives up: what waits was not proposed; what was proposed may or may not survive. */

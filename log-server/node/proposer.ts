@@ -3,13 +3,12 @@
  * and is answered when the place it was given is applied. Nothing is ever dropped without a word: what was not proposed
  * is refused, and of what was proposed and is not seen applied in time the outcome is unknown.
  */
-import { assert } from "../../src/lib/assert.ts";
+import { assert, unreachable } from "../../src/lib/assert.ts";
 import type { Timer } from "../../src/ports/clock.ts";
 import { decodeCommands, encodeCommands } from "../../src/wire/command-codec.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import type { ProposeError } from "../raft/types.ts";
-import { commandBytes } from "./admission.ts";
 import { NodeError } from "./node-error.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { type Group, type Pending, Proposals } from "./proposals.ts";
@@ -22,13 +21,16 @@ export type Settled = { readonly commands: readonly Command[]; readonly group: G
 
 export class Proposer {
   readonly #parts: ProposerParts;
+  readonly #elsewhere: (pending: Pending) => void;
   readonly #proposals: Proposals;
   /** Of the newest entry proposed here: log time never goes back, not even between two entries not yet applied. */
   #logTime = 0;
   #givingUp: Timer | undefined;
 
-  constructor(parts: ProposerParts) {
+  /** `elsewhere` takes what was not proposed, for this node does not lead. */
+  constructor(parts: ProposerParts, elsewhere: (pending: Pending) => void) {
     this.#parts = parts;
+    this.#elsewhere = elsewhere;
     this.#proposals = new Proposals(parts.limits);
   }
 
@@ -41,12 +43,10 @@ export class Proposer {
     return this.#proposals.waiting > 0 || this.#proposals.inFlight > 0;
   }
 
-  /** Rejects with `overloaded` when too much waits; else as `LogNode.propose`. */
-  add(command: Command): Promise<CommandResult> {
-    return new Promise((resolve, reject) => {
-      const proposedAt = this.#parts.clock.monotonic();
-      this.#proposals.add({ command, bytes: commandBytes(command), proposedAt, resolve, reject });
-    });
+  /** Refuses as `overloaded` when too much waits. */
+  add(pending: Pending): void {
+    const added = this.#proposals.add(pending);
+    if (!added) pending.reject(new NodeError("overloaded", "too many commands are waiting to be written"));
   }
 
   /**
@@ -63,7 +63,7 @@ export class Proposer {
       this.#logTime = Math.max(this.#logTime, machine.logTime, clock.now());
       const proposed = loop.propose({ kind: "commands", logTime: this.#logTime, head, batches });
       if (!proposed.ok) {
-        for (const member of members) member.reject(notProposed(proposed.error));
+        this.#notProposed(members, proposed.error);
         return;
       }
       this.#proposals.proposed(proposed.value.index, { term: proposed.value.term, members });
@@ -88,6 +88,12 @@ export class Proposer {
     });
   }
 
+  /** This node does not lead: what was not proposed yet is for the one that does. */
+  moveWaiting(): void {
+    if (this.#proposals.waiting === 0) return;
+    for (const member of this.#proposals.takeWaiting()) this.#elsewhere(member);
+  }
+
   /** Refuses what was not proposed yet. */
   refuseWaiting(error: NodeError): void {
     if (this.#proposals.waiting > 0) this.#proposals.refuseWaiting(error);
@@ -105,6 +111,22 @@ export class Proposer {
     });
   }
 
+  #notProposed(members: readonly Pending[], error: ProposeError): void {
+    switch (error) {
+      case "not-leader":
+      case "transferring":
+        // What waits behind these must not overtake them.
+        for (const member of members) this.#elsewhere(member);
+        this.moveWaiting();
+        return;
+      case "uncommitted-full":
+        for (const member of members) member.reject(new NodeError("overloaded", "too much is waiting to be committed"));
+        return;
+      default:
+        unreachable(error);
+    }
+  }
+
   /** What waits was not proposed; what was proposed may or may not survive. */
   fail(waiting: NodeError, proposed: NodeError): void {
     this.#givingUp?.cancel();
@@ -114,16 +136,6 @@ export class Proposer {
 
 export function notLeader(): NodeError {
   return new NodeError("not-leader", "this node does not lead the log");
-}
-
-function notProposed(error: ProposeError): NodeError {
-  switch (error) {
-    case "not-leader":
-    case "transferring":
-      return notLeader();
-    case "uncommitted-full":
-      return new NodeError("overloaded", "too much is waiting to be committed");
-  }
 }
 
 function commandsOf(entry: Entry): readonly Command[] {

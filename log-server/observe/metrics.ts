@@ -210,9 +210,9 @@ export class Metrics {
       Math.max(0, this.#options.status()?.compaction.bytesGivenBack ?? 0),
     );
     this.#gauge("subscribers", "Live readers", () => this.#liveReaders);
-    this.#counterBy("proposals_total", "Commands answered, by what came of them", "result", this.#proposals);
-    this.#counterBy("webhooks_total", "Webhook attempts, by outcome", "outcome", this.#webhooks);
-    this.#counterBy("events_total", "Events logged, by code", "code", this.#events);
+    this.#counterBy("proposals_total", "Commands answered, by what came of them", "result", () => this.#proposals);
+    this.#counterBy("webhooks_total", "Webhook attempts, by outcome", "outcome", () => this.#webhooks);
+    this.#counterBy("events_total", "Events logged, by code", "code", () => this.#events);
   }
 
   #registerReplication(): void {
@@ -221,6 +221,25 @@ export class Metrics {
       "raft_refused_messages_total",
       "Messages of other nodes that were damaged, or not meant for this log on this node",
       () => this.#options.status()?.refusedMessages ?? 0,
+    );
+    this.#status(
+      "forwarded_commands",
+      "Commands that came here, went to the leader, and are not answered yet",
+      ({ forwards }) => forwards.underWay,
+    );
+    this.#counterBy(
+      "forwarded_commands_total",
+      "Of these, what came of them: answered, refused with nothing done, or unknown",
+      "outcome",
+      () => {
+        const { answered = 0, refused = 0, unknown = 0 } = this.#options.status()?.forwards ?? {};
+        return new Map(Object.entries({ answered, refused, unknown }));
+      },
+    );
+    this.#counter(
+      "forwarded_commands_repeated_total",
+      "Times that one was sent again, since its producer's sequence allows that",
+      () => this.#options.status()?.forwards.repeated ?? 0,
     );
     this.#followers(
       "raft_follower_lag_entries",
@@ -292,7 +311,7 @@ export class Metrics {
     });
   }
 
-  #counterBy(name: string, help: string, label: string, counts: ReadonlyMap<string, number>): void {
+  #counterBy(name: string, help: string, label: string, counts: () => ReadonlyMap<string, number>): void {
     const counter: Counter = new Counter({
       name: prefixed(name),
       help,
@@ -300,7 +319,7 @@ export class Metrics {
       registers: [this.#registry],
       collect: () => {
         counter.reset();
-        for (const [value, count] of counts) counter.inc({ [label]: value }, count);
+        for (const [value, count] of counts()) counter.inc({ [label]: value }, count);
       },
     });
   }

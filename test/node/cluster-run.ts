@@ -1,7 +1,8 @@
 /**
- * A random life of a cluster: producers that retry until they are answered, readers on every node, and faults of power,
- * network and scheduling in between; then all is healed. What was acknowledged is there afterwards, once, at the offset
- * that was answered (I5–I8); no read was behind what was acknowledged before it (P12–P14); all nodes are equal (I4, I10).
+ * A random life of a cluster: producers that retry until they are answered, writers that do not, readers, all on every
+ * node, and faults of power, network and scheduling in between; then all is healed. What was acknowledged is there
+ * afterwards, once, at the offset that was answered (I5–I8); what was refused is not, and what is unknown once at most
+ * (P36); no read was behind what was acknowledged before it (P12–P14); all nodes are equal (I4, I10).
  * The steps are drawn first, and any part of them is a life as well: so they can be shrunk.
  */
 import { NodeError } from "../../log-server/node/node-error.ts";
@@ -13,6 +14,7 @@ import { Killed, SimCluster } from "./sim-cluster.ts";
 
 export type Step =
   | { readonly kind: "append"; readonly producer: number }
+  | { readonly kind: "write"; readonly node: string; readonly value: number }
   | { readonly kind: "read" | "kill" | "start" | "isolate" | "pause" | "resume"; readonly node: string }
   | { readonly kind: "kill-at"; readonly node: string; readonly calls: number }
   | { readonly kind: "cut"; readonly from: string; readonly to: string }
@@ -24,7 +26,9 @@ export type Tally = {
   acknowledged: number;
   duplicates: number;
   unknown: number;
-  notLeader: number;
+  refused: number;
+  writes: number;
+  repeated: number;
   reads: number;
   readsRefused: number;
   kills: number;
@@ -52,10 +56,11 @@ const ROUGH: NetworkFaults = {
 
 export function randomSteps(seed: number, count: number): Step[] {
   const prng = new Prng(seed).fork("steps");
-  return Array.from({ length: count }, (): Step => {
+  return Array.from({ length: count }, (_, at): Step => {
     const node = prng.pick(NODES);
     const draw = prng.below(100);
-    if (draw < 40) return { kind: "append", producer: prng.below(PRODUCERS) };
+    if (draw < 30) return { kind: "append", producer: prng.below(PRODUCERS) };
+    if (draw < 40) return { kind: "write", node, value: at };
     if (draw < 50) return { kind: "read", node };
     if (draw < 70) return { kind: "pass", ms: prng.pick([1, 5, 20, 100, 500, 2_500]) };
     if (draw < 72) return { kind: "kill", node };
@@ -99,7 +104,9 @@ class Run {
     acknowledged: 0,
     duplicates: 0,
     unknown: 0,
-    notLeader: 0,
+    refused: 0,
+    writes: 0,
+    repeated: 0,
     reads: 0,
     readsRefused: 0,
     kills: 0,
@@ -111,7 +118,10 @@ class Run {
   readonly #note: (line: string) => void;
   readonly #next = Array.from({ length: PRODUCERS }, () => 0);
   readonly #working = new Map<number, Promise<void>>();
-  readonly #reading = new Set<Promise<void>>();
+  /** Reads and writes under way. */
+  readonly #asking = new Set<Promise<void>>();
+  /** Certainly not done. */
+  readonly #refused: string[] = [];
   /** By offset. */
   readonly #acknowledged = new Map<number, string>();
   /** Everything before this offset was acknowledged, or stands before something that was. */
@@ -145,6 +155,9 @@ class Run {
     switch (step.kind) {
       case "append":
         if (!this.#working.has(step.producer)) this.#start(step.producer);
+        break;
+      case "write":
+        if (cluster.member(step.node).node !== undefined) this.#write(step.node, step.value);
         break;
       case "read":
         if (cluster.member(step.node).node !== undefined) this.#read(step.node);
@@ -192,12 +205,13 @@ class Run {
     }
     await cluster.pass(1);
     for (const name of NODES) this.#restart(name);
-    await cluster.until(() => this.#working.size + this.#reading.size === 0, "all is answered", HEALED_WITHIN_MS);
+    await cluster.until(() => this.#working.size + this.#asking.size === 0, "all is answered", HEALED_WITHIN_MS);
     await cluster.until(() => cluster.members.every(({ node }) => node?.phase === "serving"), "all serve");
     await cluster.agreed();
     this.#check();
     this.tally.terms = cluster.leader?.node?.status().term ?? 0;
     this.tally.lost = cluster.network.counts.lost;
+    for (const { node } of cluster.up) this.tally.repeated += node?.status().forwards.repeated ?? 0;
     const digests = new Set(cluster.up.map(({ node }) => node?.machine.digest()));
     if (digests.size !== 1 || cluster.up.length !== NODES.length) throw new Error("I4, I10: the nodes differ");
     for (const { name } of cluster.members) {
@@ -210,6 +224,10 @@ class Run {
     for (const [offset, value] of this.#acknowledged)
       if (values[offset] !== value)
         throw new Error(`I6: ${name} has ${values[offset]} at ${offset}, where ${value} was acknowledged`);
+    for (const value of this.#refused)
+      if (values.includes(value)) throw new Error(`P36: ${name} has ${value}, which was refused`);
+    const writes = values.filter((value) => value.startsWith("w/"));
+    if (new Set(writes).size !== writes.length) throw new Error(`P36: ${name} has a write twice: ${writes.join()}`);
     const expected = Array.from({ length: PRODUCERS }, (_, producer) => producer).flatMap((producer) =>
       Array.from({ length: this.#next[producer] as number }, (_, sequence) => `${producer}/${sequence}`),
     );
@@ -253,18 +271,41 @@ class Run {
   /** Undefined: to be tried again. */
   async #try(value: string, producer: number, sequence: number): Promise<CommandResult | undefined> {
     const cluster = this.#cluster;
-    const known = this.#prng.chance(0.9) ? cluster.leader?.name : undefined;
+    const known = this.#prng.chance(0.5) ? cluster.leader?.name : undefined;
     const name = known ?? this.#prng.pick(NODES);
     if (cluster.member(name).node === undefined) return undefined;
     const command = append(STREAM, [value], { producer: { id: `p${producer}`, epoch: 0, sequence } });
     try {
       return await Promise.race([cluster.propose(name, command), this.#rest(PATIENCE_MS).then(() => undefined)]);
     } catch (error) {
-      this.#excuse(error, ["not-leader", "unavailable", "outcome-unknown", "overloaded"]);
-      if (error instanceof NodeError && error.code === "not-leader") this.tally.notLeader += 1;
-      else if (error instanceof Killed || (error as NodeError).code === "outcome-unknown") this.tally.unknown += 1;
+      this.#excuse(error, ["unavailable", "outcome-unknown", "overloaded"]);
+      if (error instanceof Killed || (error as NodeError).code === "outcome-unknown") this.tally.unknown += 1;
+      else this.tally.refused += 1;
       return undefined;
     }
+  }
+
+  /** Once, and whatever comes of it. */
+  #write(name: string, place: number): void {
+    const value = `w/${place}`;
+    const done = this.#cluster
+      .propose(name, append(STREAM, [value]))
+      .then(
+        (result) => {
+          if (result.kind !== "appended" || result.firstOffset === undefined)
+            throw new Error(`${value} was answered ${JSON.stringify(result)}`);
+          this.#acknowledged.set(result.firstOffset, value);
+          this.#floor = Math.max(this.#floor, result.firstOffset + 1);
+          this.tally.writes += 1;
+        },
+        (error: unknown) => {
+          this.#excuse(error, ["unavailable", "outcome-unknown", "overloaded"]);
+          if (error instanceof NodeError && error.code !== "outcome-unknown") this.#refused.push(value);
+        },
+      )
+      .catch((error: unknown) => void this.#violations.push(error as Error))
+      .finally(() => this.#asking.delete(done));
+    this.#asking.add(done);
   }
 
   #read(name: string): void {
@@ -280,13 +321,13 @@ class Run {
           this.tally.reads += 1;
         },
         (error: unknown) => {
-          this.#excuse(error, ["unavailable", "overloaded", "not-leader", "outcome-unknown"]);
+          this.#excuse(error, ["unavailable", "overloaded", "outcome-unknown"]);
           this.tally.readsRefused += 1;
         },
       )
       .catch((error: unknown) => void this.#violations.push(error as Error))
-      .finally(() => this.#reading.delete(done));
-    this.#reading.add(done);
+      .finally(() => this.#asking.delete(done));
+    this.#asking.add(done);
   }
 
   #kill(name: string): void {

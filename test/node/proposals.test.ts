@@ -13,7 +13,7 @@ function groupOf(term: number, told: Told): Group {
   };
   return {
     term,
-    members: [{ command: { kind: "tick" }, bytes: 1, proposedAt: 0, resolve: () => undefined, reject }],
+    members: [{ command: { kind: "tick" }, bytes: 1, proposedAt: 0, origin: "here", resolve: () => undefined, reject }],
   };
 }
 

@@ -47,6 +47,16 @@ describe("metrics", () => {
     expect([...later.keys()].filter((name) => name.includes("{follower="))).toEqual([]);
   });
 
+  it("counts what a node forwarded to the leader, by what came of it", async () => {
+    expect(Object.fromEntries(await scrape(metrics({ status: () => SERVING })))).toMatchObject({
+      "tidemark_forwarded_commands": 4,
+      'tidemark_forwarded_commands_total{outcome="answered"}': 11,
+      'tidemark_forwarded_commands_total{outcome="refused"}': 1,
+      'tidemark_forwarded_commands_total{outcome="unknown"}': 2,
+      "tidemark_forwarded_commands_repeated_total": 3,
+    });
+  });
+
   it("shows the node's status as it is when scraped", async () => {
     let status = SERVING;
     const subject = metrics({ status: () => status });

@@ -18,6 +18,7 @@ export const SERVING: NodeStatus = {
   freeBytes: 1_000_000,
   diskFull: false,
   waitingProposals: 2,
+  forwards: { answered: 11, refused: 1, unknown: 2, repeated: 3, underWay: 4 },
   waitingReaders: 4,
   streams: 5,
   groups: () => ({ count: 0, lag: 0, inFlight: 0, resting: 0, dead: 0 }),

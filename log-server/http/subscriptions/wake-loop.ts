@@ -55,7 +55,8 @@ export class WakeLoop {
 
   #look(): void {
     const { node, limits } = this.#context;
-    if (this.#closing.signal.aborted || node.phase !== "serving") return;
+    // Every node could, but one is enough; the leader hears first of what is due.
+    if (this.#closing.signal.aborted || node.phase !== "serving" || !node.leads) return;
     for (const view of node.machine.wakeable()) {
       if (this.#busy.size >= limits.webhooksInFlightMax) return;
       if (this.#busy.has(view.id) || this.#resting.has(view.id)) continue;
