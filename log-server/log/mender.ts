@@ -16,7 +16,7 @@ import type { LogLayout } from "./log-layout.ts";
 import { type EntrySource, type MendedEntry, Mending, type Patch } from "./mending.ts";
 import type { Poison } from "./poison.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
-import { checkSegment, type SegmentCheck } from "./segment-check.ts";
+import { checkSegment, damageIn, type SegmentCheck } from "./segment-check.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { encodeSegmentHeader } from "./segment-header.ts";
 import type { Segment, SegmentList } from "./segment-list.ts";
@@ -101,18 +101,7 @@ export class Mender {
     const now = segments.bySequence(segment.sequence);
     const check = now && (await checkSegment(this.#parts, segment));
     if (check === undefined) return 0;
-    for (const [slot, broken] of check.broken) {
-      const index = segment.firstIndex + slot;
-      const what = broken.kind === "lost" ? `entry ${index}` : `a batch of entry ${index}`;
-      damage.add({
-        kind: broken.kind === "lost" ? "entry" : "batch",
-        segment: segment.sequence,
-        place: check.place[slot] as number,
-        firstIndex: index,
-        lastIndex: index,
-        message: `${what} is damaged`,
-      });
-    }
+    for (const found of damageIn(check)) damage.add(found);
     return check.broken.size;
   }
 

@@ -5,6 +5,7 @@
  */
 import { assert } from "../../src/lib/assert.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
+import type { Damage } from "./damage.ts";
 import type { Extent } from "./batch-fetch.ts";
 import { type EntryFrame, readEntryFrame } from "./entry-frame.ts";
 import { FRAME_HEADER_LENGTH, readFrameHeader, seedOfSegment } from "./frame.ts";
@@ -49,10 +50,38 @@ export type SegmentCheck = CheckedEntries & {
   readonly headerIsIntact: boolean;
 };
 
+/** Awaited after so many bytes were read. */
+export type Pace = (bytes: number) => Promise<void>;
+
+/** What the check found, as it is reported. */
+export function damageIn(check: SegmentCheck): readonly Damage[] {
+  const { sequence, firstIndex, place, broken, headerIsIntact } = check;
+  const header: Damage = {
+    kind: "segment",
+    segment: sequence,
+    place: 0,
+    message: "the header of a segment is damaged",
+  };
+  const entries = [...broken].map(([slot, { kind }]): Damage => {
+    const index = firstIndex + slot;
+    const what = kind === "lost" ? `entry ${index}` : `a batch of entry ${index}`;
+    return {
+      kind: kind === "lost" ? "entry" : "batch",
+      segment: sequence,
+      place: place[slot] as number,
+      firstIndex: index,
+      lastIndex: index,
+      message: `${what} is damaged`,
+    };
+  });
+  return headerIsIntact ? entries : [header, ...entries];
+}
+
 /** Undefined: the index that says where the entries are is damaged itself. */
 export async function checkSegment(
   parts: CheckParts,
   segment: SealedSegment | UnsealedSegment,
+  pace: Pace = () => Promise.resolve(),
 ): Promise<SegmentCheck | undefined> {
   assert(segment.kind === "unsealed" || !segment.isRewritten, "a rewritten segment has no entries");
   const count = segment.lastIndex - segment.firstIndex + 1;
@@ -67,7 +96,8 @@ export async function checkSegment(
   for (let from = 0; from < count;) {
     const slots: number[] = [];
     const extents: Extent[] = [];
-    for (let bytes = 0; from < count && bytes < parts.limits.readBytesMax; from += 1) {
+    let bytes = 0;
+    for (; from < count && bytes < parts.limits.readBytesMax; from += 1) {
       if (place[from] === 0) {
         broken.set(from, { kind: "lost" });
         continue;
@@ -93,6 +123,7 @@ export async function checkSegment(
       const batches = brokenBatches(read, extent.place);
       if (batches.length > 0) broken.set(slot, { kind: "batches", batches });
     }
+    await pace(bytes);
   }
   const { sequence, firstIndex } = segment;
   return {

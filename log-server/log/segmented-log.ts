@@ -37,6 +37,8 @@ import { createFolders, type Progress, type Recovered, recover } from "./recover
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { bytesOf, type RewriteReport, Rewriter } from "./rewriter.ts";
 import { IndexReader } from "./sealed-segment.ts";
+import type { Pace } from "./segment-check.ts";
+import { Scrubber } from "./scrubber.ts";
 import { Sealer } from "./sealer.ts";
 import { SegmentFiles } from "./segment-files.ts";
 import type { BatchPlacement } from "./segment-index.ts";
@@ -156,6 +158,7 @@ export class SegmentedLog {
   readonly #trimmer: Trimmer;
   readonly #rewriter: Rewriter;
   readonly #mender: Mender;
+  readonly #scrubber: Scrubber;
   /** Trims and rewrites follow one another. */
   #lastGivenBack: Promise<unknown> = Promise.resolve();
   /** Segments are mended one at a time. */
@@ -183,6 +186,7 @@ export class SegmentedLog {
     this.#trimmer = new Trimmer(shared);
     this.#rewriter = new Rewriter(shared);
     this.#mender = new Mender(shared);
+    this.#scrubber = new Scrubber(shared);
     const last = parts.recovered.segments.at(-1);
     const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
     this.#writer = new LogWriter({ ...shared, sealer: this.#sealer }, parts.recovered.end, ambiguous);
@@ -558,15 +562,30 @@ export class SegmentedLog {
       if (error !== undefined) throw error;
       const { last } = this.#parts.segments;
       if (last?.kind === "unsealed" && !last.closed && last.sequence === sequence) await this.#writer.roll();
-      const exclusively: Exclusively = (work) =>
-        this.#givingBack(() => this.#writer.whilePaused(() => this.#sealer.whilePaused(work)));
-      const report = await this.#orPoisoned(this.#mender.mend(sequence, sources, this.#horizon, exclusively));
+      const report = await this.#orPoisoned(this.#mender.mend(sequence, sources, this.#horizon, this.#exclusively));
       this.#sealer.kick();
       return report;
     });
     this.#lastMended = mended.catch(() => undefined);
     return mended;
   }
+
+  /** The segments that are written no more, in order. */
+  sequences(): readonly number[] {
+    const { all } = this.#parts.segments;
+    return all.filter((segment) => segment.kind === "sealed" || segment.closed).map(({ sequence }) => sequence);
+  }
+
+  /**
+   * Reads such a segment from end to end: what is damaged is found in `damage` then. `pace` is awaited after each piece.
+   * Rejects with `DiskError`, which poisons the log.
+   */
+  scrub(sequence: number, pace: Pace): Promise<void> {
+    return this.#orPoisoned(this.#scrubber.check(sequence, pace, this.#exclusively));
+  }
+
+  readonly #exclusively: Exclusively = (work) =>
+    this.#givingBack(() => this.#writer.whilePaused(() => this.#sealer.whilePaused(work)));
 
   /** Segments are dropped and rewritten one at a time. */
   #givingBack<T>(work: () => Promise<T>): Promise<T> {

@@ -73,6 +73,12 @@ export type NodeLimits = {
   readonly repairEveryMs: number;
   /** What nobody could give is asked for again after this. */
   readonly repairRetryMs: number;
+  /** What is sealed is read from end to end, to see that it is whole: first so long after a start, … */
+  readonly scrubFirstMs: number;
+  /** … then so long after each time … */
+  readonly scrubEveryMs: number;
+  /** … and no faster than this. */
+  readonly scrubBytesPerSecond: number;
   /** While the end of the log is in doubt, the others are asked about it so often. */
   readonly tailSettleEveryMs: number;
   /** Entries given at a time to a node that lost them; one at least. */
@@ -174,6 +180,9 @@ export const NODE_LIMITS: NodeLimits = {
   callIdsKept: 16_384,
   repairEveryMs: 1_000,
   repairRetryMs: 15_000,
+  scrubFirstMs: 10 * 60_000,
+  scrubEveryMs: 6 * 60 * 60_000,
+  scrubBytesPerSecond: 8 * 1024 * 1024,
   tailSettleEveryMs: 500,
   repairBytesMax: 1024 * 1024,
   repairTimeoutMs: 5_000,

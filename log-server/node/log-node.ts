@@ -50,6 +50,7 @@ import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./rea
 import { Retention } from "./retention.ts";
 import { offsetAtPlace } from "./offset-at-place.ts";
 import { type DamagedError, offsetAtTime } from "./offset-at-time.ts";
+import { Scrub } from "./scrub.ts";
 import { TailSettler } from "./tail-settler.ts";
 import { Touches } from "./touches.ts";
 import { Waiters } from "./waiters.ts";
@@ -73,6 +74,7 @@ export class LogNode {
   readonly #loop: RaftLoop;
   readonly #repairer: Repairer | undefined;
   readonly #tailSettler: TailSettler | undefined;
+  readonly #scrub: Scrub;
   readonly #reader: Reader;
   readonly #proposer: Proposer;
   readonly #barriers: Barriers;
@@ -142,6 +144,7 @@ export class LogNode {
       (error) => this.#fail("outcome-unknown", error),
     );
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
+    this.#scrub = new Scrub(parts, (error) => this.#fail("outcome-unknown", error));
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
     this.#forwarder = this.#calls && this.#forwarding(this.#calls);
@@ -170,6 +173,7 @@ export class LogNode {
       this.#loop.start();
       this.#repairer?.start();
       this.#tailSettler?.start();
+      this.#scrub.start();
     });
   }
 
@@ -304,6 +308,7 @@ export class LogNode {
       lastIndex: this.#loop.lastIndex,
       damage: this.#log.damage,
       repair: this.#repairer?.status,
+      scrub: this.#scrub.status,
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
       waitingProposals: this.#proposer.waiting,
@@ -331,6 +336,7 @@ export class LogNode {
     this.#calls?.stop();
     await this.#repairer?.stop();
     await this.#tailSettler?.stop();
+    await this.#scrub.stop();
     this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
@@ -599,6 +605,7 @@ export class LogNode {
     this.#calls?.stop();
     void this.#repairer?.stop();
     void this.#tailSettler?.stop();
+    void this.#scrub.stop();
     this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();

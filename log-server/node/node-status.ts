@@ -6,6 +6,7 @@ import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-stat
 import type { CompactionStatus } from "./compactor.ts";
 import type { RepairStatus } from "./repairer.ts";
 import type { ForwardStatus } from "./forwarder.ts";
+import type { ScrubStatus } from "./scrub.ts";
 
 export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
 
@@ -28,6 +29,7 @@ export type NodeStatus = {
   readonly damage: readonly Damage[];
   /** Undefined: there are no others to mend from. */
   readonly repair: RepairStatus | undefined;
+  readonly scrub: ScrubStatus;
   readonly freeBytes: number;
   readonly diskFull: boolean;
   readonly waitingProposals: number;

@@ -159,6 +159,20 @@ export class Metrics {
       (status) => status.groups().dead,
     );
     this.#status("damaged_places", "Damaged places found on this disk", (status) => status.damage.length);
+    this.#counter(
+      "repaired_entries_total",
+      "Entries and batches that damage had taken and other nodes gave back",
+      () => {
+        const { entries = 0, batches = 0 } = this.#options.status()?.repair ?? {};
+        return entries + batches;
+      },
+    );
+    this.#counter("scrubbed_bytes_total", "Read of sealed segments, to see that they are whole", () => {
+      return this.#options.status()?.scrub.bytes ?? 0;
+    });
+    this.#counter("scrub_passes_total", "Times that all sealed segments were read from end to end", () => {
+      return this.#options.status()?.scrub.passes ?? 0;
+    });
     this.#status("disk_full", "Whether new data is refused for want of space", (status) => Number(status.diskFull));
     this.#status("disk_free_bytes", "Space left on the data folder's disk", (status) =>
       status.freeBytes < Number.MAX_SAFE_INTEGER ? status.freeBytes : undefined,

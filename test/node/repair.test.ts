@@ -12,7 +12,9 @@ const COUNT = 120;
 const VALUES = Array.from({ length: COUNT }, (_, at) => `value ${at} ${"x".repeat(300)}`);
 
 /** Three nodes that have the same stream of records, in several segments, the older ones sealed. */
-async function filled(limits: { imageEveryMs?: number } = {}): Promise<SimCluster> {
+async function filled(
+  limits: { imageEveryMs?: number; scrubFirstMs?: number; scrubEveryMs?: number; repairRetryMs?: number } = {},
+): Promise<SimCluster> {
   const cluster = await SimCluster.started({ limits });
   const leader = (await cluster.elected()).name;
   await cluster.settle(cluster.propose(leader, create("s")));
@@ -95,6 +97,32 @@ describe("repair from peers", () => {
     expect(cluster.node(name).status().repair).toMatchObject({ segments: 1 });
   });
 
+  it("what nobody asks for is found by the scrub, in segments and in their indexes", async () => {
+    const cluster = await filled({ scrubFirstMs: 30_000, scrubEveryMs: 10_000 });
+    const indexes = new Map<string, Buffer>();
+    for (const [at, name] of NAMES.entries()) {
+      const { disk } = cluster.member(name);
+      const [first, second] = logs(cluster, name).filter((path) => disk.exists(path.replace(".log", ".index")));
+      disk.flip(first as string, (3 + 4 * at) * SECTOR + 100, 2);
+      disk.flip(first as string, 20, 2);
+      const index = (second as string).replace(".log", ".index");
+      indexes.set(name, Buffer.from(disk.bytes(index)));
+      disk.flip(index, 3, 2);
+      expect(indexes.get(name)?.equals(disk.bytes(index))).toBe(false);
+    }
+    await cluster.until(
+      () => cluster.up.every(({ node }) => (node?.status().scrub.passes ?? 0) >= 2),
+      "all was read twice",
+    );
+    for (const name of NAMES) {
+      const { disk } = cluster.member(name);
+      const [, second] = logs(cluster, name).filter((path) => disk.exists(path.replace(".log", ".index")));
+      expect(indexes.get(name)?.equals(disk.bytes((second as string).replace(".log", ".index"))), name).toBe(true);
+      expect(cluster.node(name).status().repair?.segments, name).toBeGreaterThan(0);
+    }
+    await mended(cluster, ...NAMES);
+  });
+
   it("entries that had yet to be applied: applying goes on, and the node takes part again", async () => {
     // No image: after a start all is applied again.
     const cluster = await filled({ imageEveryMs: 1e9 });
@@ -131,7 +159,7 @@ describe("repair from peers", () => {
   });
 
   it("damage on every node, each record intact on one of them at least, loses nothing", async () => {
-    const cluster = await filled({ imageEveryMs: 1e9 });
+    const cluster = await filled({ imageEveryMs: 1e9, repairRetryMs: 1_000 });
     for (const name of NAMES) cluster.kill(name, { kind: "all" });
     let harmed = 0;
     for (const [at, name] of NAMES.entries()) {
