@@ -40,10 +40,43 @@ const WEIGHTS = {
   "cut": 2,
   "heal": 4,
   "stall": 0.5,
+  "pause": 0.5,
+  "resume": 1,
+  "usurp": 0,
   "unreachable": 1,
 } as const;
 
 type StepKind = keyof typeof WEIGHTS;
+
+/** What a paused node does not keep from happening; whoever receives is looked at by itself. */
+const ABOUT_MESSAGES: ReadonlySet<StepKind> = new Set([
+  "deliver",
+  "reorder",
+  "repeat",
+  "drop",
+  "tick-all",
+  "propose",
+  "resume",
+  "usurp",
+  "heal",
+]);
+
+/** Of every other seed: leaders come and go faster than they commit, and entries travel one by one (P1). */
+const STORM: Readonly<Partial<Record<StepKind, number>>> = {
+  "deliver": 160,
+  "tick": 6,
+  "tick-all": 12,
+  "heal": 1,
+  "stall": 1,
+  "pause": 1,
+  "resume": 1.5,
+  "usurp": 4,
+  "drop": 1,
+  "repeat": 6,
+  "crash": 2,
+  "restart": 5,
+  "read": 12,
+};
 
 const POOL = ["n1", "n2", "n3", "n4", "n5", "n6"];
 const FOUNDERS_MAX = 5;
@@ -58,18 +91,27 @@ const LIMITS = {
   uncommittedBytesMax: 400,
   heldMessagesMax: 8,
 };
+/** Every node campaigns within so many ticks of a storm. */
+const USURP_TICKS = 6;
+const USURP_MESSAGES = 40;
+const STORM_LIMITS = { ...LIMITS, messageBytesMax: 1, uncommittedBytesMax: 60 };
 const LIVELY_TICKS = 400;
 const FAILURE_LENGTH = "InvariantError: I3".length;
 
 export function randomSteps(seed: number, count: number): RandomStep[] {
   const prng = new Prng(seed);
+  const weights: Readonly<Record<StepKind, number>> = isStorm(seed) ? { ...WEIGHTS, ...STORM } : WEIGHTS;
   const kinds = Object.keys(WEIGHTS) as StepKind[];
-  const total = kinds.reduce((sum, kind) => sum + WEIGHTS[kind], 0);
+  const total = kinds.reduce((sum, kind) => sum + weights[kind], 0);
   return Array.from({ length: count }, () => {
     let left = prng.float() * total;
-    const kind = kinds.find((candidate) => (left -= WEIGHTS[candidate]) < 0) ?? "deliver";
+    const kind = kinds.find((candidate) => (left -= weights[candidate]) < 0) ?? "deliver";
     return [kind, prng.below(1 << 20), prng.below(1 << 20)] as const;
   });
+}
+
+function isStorm(seed: number): boolean {
+  return seed % 2 === 1;
 }
 
 /** What happened, so that a test can see that something did. */
@@ -119,13 +161,17 @@ class RandomRun {
   readonly #cluster = new TestCluster();
   /** Their clocks stand still, as a stopped process's does; yet their messages come and go (P12). */
   readonly #stalled = new Set<TestNode>();
+  /** Stopped like a process: nothing reaches them, and nothing is lost, until they go on (P43). */
+  readonly #paused = new Set<TestNode>();
   #nextText = 1;
   /** By node and life: a new life begins again with 1, as a server would (P14). */
   readonly #contexts = new Map<string, number>();
 
   constructor(seed: number, trace: ((line: string) => void) | undefined) {
     const founders = configurationOf(POOL.slice(0, 1 + (seed % FOUNDERS_MAX)));
-    const settings: NodeSettings = { electionTicks: 6, heartbeatTicks: 2, seed, limits: LIMITS };
+    const settings: NodeSettings = isStorm(seed)
+      ? { electionTicks: 3, heartbeatTicks: 1, seed, limits: STORM_LIMITS }
+      : { electionTicks: 6, heartbeatTicks: 2, seed, limits: LIMITS };
     this.#cluster.onEvent = (node, event) => {
       if (
         event.kind === "appended" &&
@@ -144,7 +190,8 @@ class RandomRun {
   step([kind, a, b]: RandomStep): void {
     const cluster = this.#cluster;
     const node = cluster.node(POOL[a % POOL.length] as string);
-    const { leader } = cluster;
+    const leader = cluster.leader !== undefined && this.#paused.has(cluster.leader) ? undefined : cluster.leader;
+    if (this.#paused.has(node) && !ABOUT_MESSAGES.has(kind)) return;
     switch (kind) {
       case "deliver":
         return this.#hand(0, false);
@@ -163,6 +210,13 @@ class RandomRun {
       case "stall":
         // A leader that stands still is the one that may deceive its readers.
         return this.#stall(b % 2 === 0 ? node : (leader ?? node));
+      case "pause":
+        this.#paused.add(b % 2 === 0 ? node : (leader ?? node));
+        return;
+      case "resume":
+        return this.#resume();
+      case "usurp":
+        return this.#usurp(leader, b % 2 === 0);
       case "append":
       case "apply":
       case "install":
@@ -188,7 +242,7 @@ class RandomRun {
         if (leader !== undefined) cluster.run(leader);
         return;
       case "slow":
-        node.slow[PARTS[b % PARTS.length] as "append"] = b % 5 < 3;
+        node.slow[PARTS[b % PARTS.length] as (typeof PARTS)[number]] = b % 5 < 3;
         return;
       default:
         return this.#harm(kind, node, b);
@@ -215,12 +269,19 @@ class RandomRun {
       case "save":
         return node.down ? undefined : node.saveImage();
       case "trim":
-        if (node.down || node.append !== undefined || node.core.applied <= node.disk.base.index + 2) return;
+        if (
+          node.down ||
+          node.append !== undefined ||
+          node.install !== undefined ||
+          node.core.applied <= node.disk.base.index + 2
+        )
+          return;
         return node.trim(node.core.applied - (b % 2));
       case "cut":
         return this.#cut(node, b);
       case "heal":
         this.#stalled.clear();
+        this.#resume();
         return cluster.cut.clear();
       case "unreachable":
         if (!node.down) node.core.step({ kind: "unreachable", node: POOL[b % POOL.length] as string });
@@ -234,13 +295,11 @@ class RandomRun {
     const cluster = this.#cluster;
     cluster.cut.clear();
     this.#stalled.clear();
+    this.#paused.clear();
     for (const node of cluster.nodes.values()) {
       for (const part of PARTS) node.slow[part] = false;
       if (node.down) node.restart(this.#stillAmbiguous(node));
-      node.finishAppend();
-      node.finishApply();
-      node.finishFetches();
-      node.finishInstall();
+      for (const part of PARTS) finishPart(node, part);
       cluster.run(node);
     }
     let proposed: string | undefined;
@@ -259,6 +318,8 @@ class RandomRun {
       const { voters, outgoing, learners } = leader.core.configuration;
       const members = membersOf(leader.core.configuration).map((id) => cluster.node(id));
       const settled = outgoing.length === 0 && learners.every(({ wanted }) => wanted === "learner");
+      // Who asks for a read hears of it, whatever becomes of the leader (P13).
+      if (cluster.unansweredReads > 0) return false;
       return settled && voters.length > 0 && members.every((node) => node.commands.includes(proposed as string));
     };
     if (!cluster.tickUntil(done, LIVELY_TICKS)) {
@@ -292,24 +353,54 @@ class RandomRun {
 
   #hand(place: number, keep: boolean): void {
     const { messages } = this.#cluster;
-    if (messages.length === 0) return;
-    const [message] = messages.splice(place % messages.length, 1);
+    const ready = this.#paused.size === 0 ? messages : messages.filter(({ to }) => !this.#isPaused(to));
+    const message = ready[place % Math.max(1, ready.length)];
     if (message === undefined) return;
+    messages.splice(messages.indexOf(message), 1);
     if (keep) messages.push(message);
     this.#cluster.hand(message);
   }
 
   #finish(node: TestNode, part: (typeof PARTS)[number]): void {
     if (node.down) return;
-    if (part === "append") node.finishAppend();
-    else if (part === "apply") node.finishApply();
-    else if (part === "fetch") node.finishFetches();
-    else node.finishInstall();
+    finishPart(node, part);
     this.#cluster.run(node);
   }
 
+  #isPaused(id: string): boolean {
+    return this.#paused.has(this.#cluster.node(id));
+  }
+
+  /** Who was stopped serves what clients had sent before it hears that the world went on. */
+  #resume(): void {
+    for (const node of this.#paused) {
+      this.#paused.delete(node);
+      if (!node.down) this.#cluster.read(node, this.#nextContext(node));
+    }
+  }
+
+  /**
+   * The leader is cut off until another one is elected, and whoever was cut off before is back. A short reign ends before
+   * anybody has heard of it, so that logs fork: what figure 8 is made of (P1).
+   */
+  #usurp(leader: TestNode | undefined, short: boolean): void {
+    const cluster = this.#cluster;
+    cluster.cut.clear();
+    if (leader !== undefined) this.#cut(leader, 1);
+    for (let ticks = 0; ticks < USURP_TICKS; ticks += 1) {
+      for (const each of cluster.nodes.values()) this.#tick(each);
+      for (let left = USURP_MESSAGES; left > 0 && cluster.messages.length > 0; left -= 1) {
+        this.#hand(0, false);
+        const next = cluster.leader;
+        if (next === undefined || next === leader || next.core.term <= (leader?.core.term ?? 0)) continue;
+        if (short) this.#cut(next, 1);
+        return;
+      }
+    }
+  }
+
   #tick(node: TestNode): void {
-    if (!this.#stalled.has(node)) this.#cluster.tick(node);
+    if (!this.#stalled.has(node) && !this.#paused.has(node)) this.#cluster.tick(node);
   }
 
   #stall(node: TestNode): void {
@@ -345,6 +436,19 @@ class RandomRun {
     const next = (this.#contexts.get(node.id) ?? 0) + 1;
     this.#contexts.set(node.id, next);
     return next;
+  }
+}
+
+function finishPart(node: TestNode, part: (typeof PARTS)[number]): void {
+  switch (part) {
+    case "append":
+      return node.finishAppend();
+    case "apply":
+      return node.finishApply();
+    case "fetch":
+      return node.finishFetches();
+    case "install":
+      return node.finishInstall();
   }
 }
 

@@ -3,9 +3,11 @@
  * matching logs (I2), committed entries kept (I3), the same entries applied (I4), commits backed by synced majorities
  * (I5), and reads that know all that was committed when they were asked.
  */
-import { configurationOf, isJoint } from "../../log-server/raft/configuration.ts";
+import { type Configuration, configurationOf, isJoint } from "../../log-server/raft/configuration.ts";
+import { decodeConfiguration } from "../../log-server/raft/configuration-codec.ts";
 import { decodeMessage, encodeMessage } from "../../log-server/raft/message-codec.ts";
 import type { PeerMessage } from "../../log-server/raft/message.ts";
+import type { RawNode } from "../../log-server/raft/raw-node.ts";
 import { majorityOf } from "../../log-server/raft/quorum.ts";
 import { concat } from "../../src/lib/bytes.ts";
 import type { Entry } from "../../src/wire/entry.ts";
@@ -40,11 +42,18 @@ export class TestCluster {
   readonly #committed: Entry[] = [];
   readonly #leading = new Map<string, number>();
   readonly #asked = new Map<string, number>();
+  /** Reads without an answer, by node and life. */
+  readonly #waiting = new Map<string, { readonly core: RawNode; readonly contexts: Set<number> }>();
+  /** As of the entries known to be committed; the first is what the cluster was founded with. */
+  readonly #texts = new WeakMap<Configuration, string>();
+  readonly #configurations: { readonly index: number; readonly text: string }[] = [];
 
   add(id: string, disk: TestDisk, settings: NodeSettings = SETTINGS): TestNode {
     const seed = settings.seed * 1_009 + this.nodes.size;
     const node = new TestNode(id, disk, { ...settings, seed }, (from, event) => this.#watch(from, event));
     this.nodes.set(id, node);
+    if (this.#configurations.length === 0 && disk.image.applied === 0)
+      this.#configurations.push({ index: 0, text: JSON.stringify(disk.image.configuration) });
     for (const entry of disk.entries) this.#known(entry, node.diskTerm(entry.index - 1) ?? 0);
     return node;
   }
@@ -65,6 +74,13 @@ export class TestCluster {
   get leader(): TestNode | undefined {
     const leading = [...this.nodes.values()].filter((node) => !node.down && node.core.role === "leader");
     return leading.sort((a, b) => b.core.term - a.core.term)[0];
+  }
+
+  /** Reads of lives that go on. */
+  get unansweredReads(): number {
+    let count = 0;
+    for (const node of this.nodes.values()) if (!node.down) count += this.#waitingAt(node).size;
+    return count;
   }
 
   /** How many entries are known to be committed. */
@@ -115,7 +131,10 @@ export class TestCluster {
 
   read(node: TestNode, context: number): boolean {
     const asked = node.core.readIndex(context);
-    if (asked.ok) this.#asked.set(`${node.id}:${context}`, this.#committed.length);
+    if (asked.ok) {
+      this.#asked.set(`${node.id}:${context}`, this.#committed.length);
+      this.#waitingAt(node).add(context);
+    }
     this.run(node);
     return asked.ok;
   }
@@ -142,6 +161,7 @@ export class TestCluster {
 
   check(node: TestNode): void {
     const { core, id } = node;
+    this.#checkConfiguration(node);
     if (core.role !== "leader") {
       this.#leading.delete(id);
       return;
@@ -171,6 +191,7 @@ export class TestCluster {
         this.#checkApplied(node, event.entries);
         break;
       case "read": {
+        this.#waitingAt(node).delete(event.read.context);
         const asked = this.#asked.get(`${node.id}:${event.read.context}`) ?? Number.POSITIVE_INFINITY;
         if (event.read.index < asked)
           throw new Error(`${node.id}: a read asked when ${asked} was committed is told ${event.read.index}`);
@@ -180,7 +201,9 @@ export class TestCluster {
       case "installed":
       case "fetch":
       case "needs-snapshot":
+        break;
       case "read-refused":
+        this.#waitingAt(node).delete(event.context);
     }
     this.onEvent(node, event);
   }
@@ -222,11 +245,41 @@ export class TestCluster {
       if (known === undefined) {
         if (entry.index !== this.#committed.length + 1) throw new Error(`I4: ${node.id} skips to ${entry.index}`);
         this.#committed.push(entry);
+        if (entry.kind === "configuration") this.#noteConfiguration(entry);
         if (this.checkMajorities) this.#checkMajority(node, entry);
       } else if (known.term !== entry.term || textOf(known) !== textOf(entry)) {
         throw new Error(`I4: ${node.id} applies ${entry.index}/${entry.term}, another ${known.index}/${known.term}`);
       }
     }
+  }
+
+  #waitingAt(node: TestNode): Set<number> {
+    const known = this.#waiting.get(node.id);
+    if (known?.core === node.core) return known.contexts;
+    const contexts = new Set<number>();
+    this.#waiting.set(node.id, { core: node.core, contexts });
+    return contexts;
+  }
+
+  #noteConfiguration({ index, head }: Entry): void {
+    const decoded = decodeConfiguration(head);
+    if (!decoded.ok) throw new Error(`the configuration of entry ${index} cannot be decoded`);
+    this.#configurations.push({ index, text: JSON.stringify(decoded.value) });
+  }
+
+  /** I10: whoever has applied so much has this configuration (P20). What damage takes back is not known here. */
+  #checkConfiguration({ core, id }: TestNode): void {
+    if (!this.checkMajorities || core.applied > this.#committed.length) return;
+    const text = this.#configurations.findLast(({ index }) => index <= core.applied)?.text;
+    const found = this.#textOf(core.configuration);
+    if (text !== undefined && found !== text)
+      throw new Error(`I10: ${id} has applied ${core.applied} and has ${found}, not ${text}`);
+  }
+
+  #textOf(configuration: Configuration): string {
+    let text = this.#texts.get(configuration);
+    if (text === undefined) this.#texts.set(configuration, (text = JSON.stringify(configuration)));
+    return text;
   }
 
   /** I5: a majority of those who vote has it on disk. While the configuration changes it is not known here who decided. */

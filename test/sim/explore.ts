@@ -2,6 +2,7 @@
  * One seed: a node lives several lives under load, each ended by a power cut, a disk error or a clean stop; then,
  * stopped cleanly, its disk is damaged and it lives once more. After every start all that was promised is checked.
  */
+import { InvariantError } from "../../src/lib/assert.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { DiskError } from "../../src/ports/disk.ts";
@@ -16,6 +17,8 @@ import { Workload } from "./workload.ts";
 export type SeedReport = {
   readonly seed: number;
   readonly violation: string | undefined;
+  /** What `violation` was made of. */
+  readonly error: unknown;
   /** What really happened, and how often. */
   readonly counts: ReadonlyMap<string, number>;
   /** Of everything that was noted: the same seed, the same trace. */
@@ -39,9 +42,11 @@ export async function exploreSeed(seed: number, options: ExploreOptions = {}): P
   const lines: string[] = [];
   const run = new Run(seed, options, lines);
   let violation: string | undefined;
+  let thrown: unknown;
   try {
     await run.all();
   } catch (error) {
+    thrown = error;
     violation =
       error instanceof Violation
         ? error.message
@@ -50,7 +55,7 @@ export async function exploreSeed(seed: number, options: ExploreOptions = {}): P
           : String(error);
     lines.push(`violation: ${violation}`);
   }
-  return { seed, violation, counts: run.counts, trace: xxh64(utf8(lines.join("\n"))), lines };
+  return { seed, violation, error: thrown, counts: run.counts, trace: xxh64(utf8(lines.join("\n"))), lines };
 }
 
 class Run {
@@ -83,6 +88,7 @@ class Run {
     const prng = this.#prng;
     this.#note(name);
     const before = this.#faultsSoFar();
+    if (prng.chance(0.15)) await this.#loseStore();
     if (prng.chance(0.4)) this.#world.disk.arm(randomFault(prng));
     const storeFails = prng.chance(0.1);
     if (storeFails) this.#world.kv.failNext(1 + prng.below(3));
@@ -91,17 +97,32 @@ class Run {
     const node = await this.#start(excused);
     if (node !== undefined) await this.#work(node, excused);
     this.#world.restorePower();
+    const [bug] = this.#world.bugs;
+    if (bug !== undefined) throw new Violation(bug);
+  }
+
+  /** What the store has can be rebuilt: without it nothing acknowledged is lost (P21, P22). */
+  async #loseStore(): Promise<void> {
+    await this.#world.settle(this.#world.kv.clear());
+    this.#note("the store is empty");
+    this.#count("fault: lost-store");
   }
 
   /** No faults, no cuts: everything must be there, and a clean stop must work. */
   async #lastLife(): Promise<void> {
     this.#note("last life");
+    if (this.#prng.chance(0.5)) await this.#loseStore();
     const node = await this.#start(() => false);
     if (node === undefined) throw new Violation("the node does not start on a healthy disk");
     await this.#world.settle(this.#workload.begin(node));
     await this.#world.settle(this.#workload.check(node));
+    checkHealth(node);
+    if (this.#world.events.has("image-discarded"))
+      throw new Violation("I10: an image did not verify, and nothing had damaged it");
     await this.#world.settle(node.stop());
     this.#count("clean stop");
+    const [bug] = this.#world.bugs;
+    if (bug !== undefined) throw new Violation(bug);
   }
 
   /** What is damaged while it is off is refused, and nothing else is (I13). */
@@ -121,6 +142,7 @@ class Run {
   /** Undefined if it did not start, which must be `excused`. */
   async #start(excused: () => boolean): Promise<LogNode | undefined> {
     let why: string;
+    let cause: unknown;
     try {
       const opened = await this.#world.settle(this.#world.open());
       if (opened.ok) {
@@ -132,18 +154,22 @@ class Run {
     } catch (error) {
       if (!(error instanceof DiskError) && !(error instanceof Error && error.name === "NodeError")) throw error;
       why = error.message;
+      cause = error;
     }
     this.#note(`did not start: ${why}`);
     this.#count("start failed");
-    if (!excused()) throw new Violation(`the node does not start, and nothing was in its way: ${why}`);
+    if (isBug(cause) || !excused())
+      throw new Violation(`the node does not start, and nothing was in its way: ${why}`, { cause });
     return undefined;
   }
 
   async #work(node: LogNode, excused: () => boolean): Promise<void> {
     const prng = this.#prng;
     let failed = false;
+    let cause: Error | undefined;
     node.onFailure((error) => {
       failed = true;
+      cause = error;
       this.#note(`failed: ${error.message}`);
     });
     const alive = (): boolean => !failed && this.#world.hasPower;
@@ -153,9 +179,12 @@ class Run {
       await this.#world.settle(this.#workload.step(node));
       if (prng.chance(0.2)) await this.#world.pass(prng.below(2_500));
     }
-    if (failed && !excused()) throw new Violation("the node failed, and nothing was in its way");
+    // No fault of the hardware is an excuse for a broken invariant.
+    if (failed && (isBug(cause) || !excused()))
+      throw new Violation("the node failed, and nothing was in its way", { cause });
     if (!alive()) return;
     await this.#check(node, alive);
+    if (!excused()) checkHealth(node);
     if (!alive() || prng.chance(0.5)) return;
     await this.#world.settle(node.stop().catch((error: unknown) => this.#note(`stopping failed: ${String(error)}`)));
     if (this.#world.hasPower) this.#count("clean stop");
@@ -207,6 +236,17 @@ class Run {
   #note(line: string): void {
     this.#lines.push(line);
   }
+}
+
+/** Nothing has been damaged so far: power cuts and refused calls are no damage (P31, P47). */
+function checkHealth(node: LogNode): void {
+  const [damage] = node.status().damage;
+  if (damage !== undefined) throw new Violation(`I13: damage on a healthy disk: ${damage.message}`);
+}
+
+function isBug(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error instanceof InvariantError || isBug(error.cause);
 }
 
 function randomFault(prng: Prng): DiskFault {

@@ -69,6 +69,8 @@ export class NodeWorld {
   #cutAt = Number.POSITIVE_INFINITY;
   #mutations = 0;
   readonly events = new Map<string, number>();
+  /** What the node says of broken invariants in work that nobody waits for. */
+  readonly bugs: string[] = [];
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -133,6 +135,8 @@ export class NodeWorld {
         synced: () => undefined,
         event: (code, detail) => {
           count(code);
+          const { error } = detail as { readonly error?: unknown };
+          if (typeof error === "string" && error.startsWith("InvariantError")) this.bugs.push(`${code}: ${error}`);
           this.#options.note(
             `${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}`,
           );

@@ -3,12 +3,14 @@
  *
  *     npm run sim [-- --seeds N] [--first N]    many; the default is 200 from 1 on
  *     npm run sim -- --seed N                   one, with everything it did
+ *     npm run sim -- --mutants [--quick]        the bug zoo: `mutants/zoo.ts`
  *
  * Fails on a broken promise, on a fault that was promised and never happened, on a seed that does not repeat itself,
  * and when the canary (a disk whose syncs do nothing) is not caught.
  */
 import { parseArgs } from "node:util";
 import { exploreSeed, type SeedReport } from "./explore.ts";
+import { runZoo } from "./mutants/zoo.ts";
 
 const SEEDS_DEFAULT = 200;
 /** With fewer seeds than this, what did not happen may be chance. */
@@ -25,6 +27,7 @@ const PROMISED: readonly string[] = [
   "fault: bit-flip",
   "fault: zeroed-sector",
   "fault: stale-sector",
+  "fault: lost-store",
   "clean stop",
   "start failed",
   "event: snapshot",
@@ -37,10 +40,24 @@ const PROMISED: readonly string[] = [
 ];
 
 const { values } = parseArgs({
-  options: { seed: { type: "string" }, seeds: { type: "string" }, first: { type: "string" } },
+  options: {
+    seed: { type: "string" },
+    seeds: { type: "string" },
+    first: { type: "string" },
+    mutants: { type: "boolean", default: false },
+    quick: { type: "boolean", default: false },
+    only: { type: "string" },
+    json: { type: "boolean", default: false },
+  },
 });
 
-process.exitCode = values.seed === undefined ? await exploreMany() : await exploreOne(number(values.seed, 1));
+process.exitCode = await run();
+
+async function run(): Promise<number> {
+  const { mutants, quick, only, json, seed } = values;
+  if (mutants) return runZoo({ quick, only, json });
+  return seed === undefined ? exploreMany() : exploreOne(number(seed, 1));
+}
 
 async function exploreOne(seed: number): Promise<number> {
   const report = await exploreSeed(seed, { verbose: true });

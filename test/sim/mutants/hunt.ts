@@ -1,0 +1,70 @@
+/**
+ * One mutant, in a process of its own: seed after seed until a checker notices it. Started by `zoo.ts` with what to do
+ * as JSON; answers with one line of JSON. Without a mutant the seeds must all pass.
+ */
+import type { Mutant, MutantWorld } from "./mutant.ts";
+import { patchOnLoad } from "./patch.ts";
+import { counts, type Verdict, verdictOf } from "./verdict.ts";
+
+export type HuntTask = {
+  readonly mutant: Pick<Mutant, "name" | "file" | "find" | "replace"> | undefined;
+  readonly world: MutantWorld;
+  readonly seedsMax: number;
+  readonly secondsMax: number;
+};
+
+export type HuntReport = {
+  /** The last seed tried; they begin with 1. */
+  readonly seeds: number;
+  /** Undefined: it survived. */
+  readonly caught: Verdict | undefined;
+  /** Seeds that failed in the patched file itself, which does not count. */
+  readonly ownFailures: number;
+};
+
+const RAFT_STEPS = 1_500;
+
+/** Undefined if all promises were kept in this seed's run; else what was thrown. */
+type World = (seed: number) => Promise<unknown>;
+
+async function load(world: MutantWorld): Promise<World> {
+  switch (world) {
+    case "raft": {
+      const { randomSteps, runRandom } = await import("../../raft/random-run.ts");
+      return async (seed) => {
+        try {
+          runRandom(seed, randomSteps(seed, RAFT_STEPS));
+          return undefined;
+        } catch (error) {
+          return error;
+        }
+      };
+    }
+    case "node": {
+      const { exploreSeed } = await import("../explore.ts");
+      return async (seed) => (await exploreSeed(seed)).error;
+    }
+  }
+}
+
+async function hunt({ mutant, world, seedsMax, secondsMax }: HuntTask): Promise<HuntReport> {
+  const patch = mutant && patchOnLoad(mutant);
+  const run = await load(world);
+  if (patch?.applied() === false) throw new Error(`the world "${world}" does not load the patched file`);
+  const endAt = performance.now() + secondsMax * 1_000;
+  let ownFailures = 0;
+  let seed = 1;
+  for (; seed <= seedsMax; seed += 1) {
+    const thrown = await run(seed);
+    if (thrown !== undefined) {
+      const verdict = verdictOf(thrown);
+      if (counts(verdict, mutant?.file)) return { seeds: seed, caught: verdict, ownFailures };
+      ownFailures += 1;
+    }
+    if (performance.now() > endAt) return { seeds: seed, caught: undefined, ownFailures };
+  }
+  return { seeds: seedsMax, caught: undefined, ownFailures };
+}
+
+const [, , task = ""] = process.argv;
+console.log(JSON.stringify(await hunt(JSON.parse(task) as HuntTask)));

@@ -1,0 +1,21 @@
+/** A bug that somebody had, put back: a textual patch of one file, and the world that must notice it. */
+
+export type MutantWorld =
+  /** Random lives of a cluster of Raft cores: `test/raft/random-run.ts`. */
+  | "raft"
+  /** A node with its log, streams and groups on simulated hardware: `test/sim/explore.ts`. */
+  | "node";
+
+export type Mutant = {
+  readonly name: string;
+  /** Who had it: a row of the list of pitfalls (`P1` …), an issue, a paper. */
+  readonly source: string;
+  readonly world: MutantWorld;
+  /** From the repository's root. */
+  readonly file: string;
+  /** Stands in the file exactly once, so that the patch means what it meant. */
+  readonly find: string;
+  readonly replace: string;
+  /** Caught soon: one of those that every change is tried with. */
+  readonly quick?: true;
+};

@@ -1,0 +1,69 @@
+/** The bug zoo itself: a patch that does not fit fails, a mutant that changes nothing survives, one that is a bug does not. */
+import { describe, expect, it } from "vitest";
+import type { Mutant } from "./mutant.ts";
+import { patched, sourceOf } from "./patch.ts";
+import { counts, verdictOf } from "./verdict.ts";
+import { hunt, MUTANTS } from "./zoo.ts";
+
+const FEW = { seedsMax: 40, secondsMax: 30 } as const;
+
+const BUG: Mutant = {
+  name: "half is a majority",
+  source: "a test",
+  world: "raft",
+  file: "log-server/raft/quorum.ts",
+  find: "return Math.floor(count / 2) + 1;",
+  replace: "return Math.floor(count / 2);",
+};
+
+describe("the bug zoo", () => {
+  it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))("still fits: %s", (_name, mutant) => {
+    expect(patched(mutant, sourceOf(mutant))).not.toBe(sourceOf(mutant));
+    expect(mutant.source).not.toBe("");
+  });
+
+  it("has enough bugs, each under a name of its own, and a quick set of both worlds", () => {
+    expect(MUTANTS.length).toBeGreaterThanOrEqual(30);
+    expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
+    expect(new Set(MUTANTS.filter(({ quick }) => quick).map(({ world }) => world))).toEqual(new Set(["raft", "node"]));
+  });
+
+  it("refuses a patch whose text is not there once", () => {
+    const patch = { name: "m", file: "f.ts", find: "one", replace: "two" };
+    expect(patched(patch, "one more")).toBe("two more");
+    expect(() => patched(patch, "two")).toThrow("0 times");
+    expect(() => patched(patch, "one and one")).toThrow("2 times");
+  });
+
+  it("fails a hunt whose patch does not fit, or whose file no world loads", async () => {
+    const task = { world: "raft", ...FEW } as const;
+    await expect(hunt({ ...task, mutant: { ...BUG, find: "return count;" } })).rejects.toThrow("does not fit");
+    const elsewhere = { ...BUG, file: "client/backoff.ts", find: "this.#ceilingMs * 2", replace: "1" };
+    await expect(hunt({ ...task, mutant: elsewhere })).rejects.toThrow("does not load");
+  });
+
+  it("lets a mutant survive that changes nothing, and catches one that is a bug", async () => {
+    const same = await hunt({
+      mutant: { ...BUG, replace: "return 1 + Math.floor(count / 2);" },
+      world: "raft",
+      ...FEW,
+    });
+    expect([same.seeds, same.caught]).toEqual([FEW.seedsMax, undefined]);
+    const bug = await hunt({ mutant: BUG, world: "raft", ...FEW });
+    expect(bug.caught?.file).toMatch(/^test\/raft\//);
+  });
+
+  it("does not count a patched file that trips over itself", async () => {
+    const thrower = { ...BUG, replace: 'throw new Error("of its own");' };
+    const report = await hunt({ mutant: thrower, world: "raft", ...FEW });
+    expect([report.ownFailures, report.caught]).toEqual([FEW.seedsMax, undefined]);
+  });
+
+  it("names the file that noticed, of the first cause", () => {
+    const verdict = verdictOf(new Error("stopped", { cause: new Error("I4: broken") }));
+    expect(verdict).toEqual({ message: "stopped: I4: broken", file: "test/sim/mutants/zoo.test.ts" });
+    expect(counts(verdict, "log-server/raft/raft.ts")).toBe(true);
+    expect(counts(verdict, "test/sim/mutants/zoo.test.ts")).toBe(false);
+    expect(counts(verdictOf("a text"), undefined)).toBe(false);
+  });
+});
