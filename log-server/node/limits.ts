@@ -38,6 +38,8 @@ export type NodeLimits = {
   readonly mergeReadsMax: number;
   /** Linearizable reads waiting for their point. */
   readonly barriersMax: number;
+  /** One that has no point after this is refused; at the latest after twice as long. */
+  readonly barrierMsMax: number;
   /** The image is saved after this much of the log was applied, or this many rows changed, or this long. */
   readonly imageEveryBytes: number;
   readonly imageEveryRows: number;
@@ -158,6 +160,7 @@ export const NODE_LIMITS: NodeLimits = {
   mergeReadBytesMax: 512 * 1024,
   mergeReadsMax: 4,
   barriersMax: 100_000,
+  barrierMsMax: 10_000,
   imageEveryBytes: 32 * 1024 * 1024,
   imageEveryRows: 32_768,
   imageEveryMs: 10_000,

@@ -118,7 +118,7 @@ export class LogNode {
     this.#reader = new Reader(parts.log, parts.machine, parts.zstd, parts.limits.batchBytesMax * 4);
     this.#forwarded = new ForwardHandler(this.#taker());
     this.#proposer = new Proposer(parts, (pending) => this.#elsewhere(pending));
-    this.#barriers = new Barriers(parts.limits.barriersMax);
+    this.#barriers = new Barriers(parts);
     this.#waiters = new Waiters(parts.limits.waitersMax);
     this.#takers = new Waiters(parts.limits.groupWaitersMax);
     this.#groupLag = new GroupLag(this.#reader, parts);
@@ -484,7 +484,7 @@ export class LogNode {
     if (this.#phase !== "recovering" || this.#lookingUp || this.#loop.leader === undefined) return;
     this.#lookingUp = true;
     this.#barriers
-      .ask((context) => this.#loop.readIndex(context))
+      .ask((context) => this.#loop.readIndex(context), true)
       .then(() => this.#serve())
       .catch(() => undefined)
       .finally(() => {

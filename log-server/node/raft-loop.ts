@@ -232,13 +232,9 @@ export class RaftLoop {
     return this.#blocked?.from;
   }
 
-  /** Hands leadership to the follower that is furthest, if there is one. */
+  /** Hands leadership to the voter that is furthest, if there is one that is heard. */
   handOver(): void {
-    const { followers, transferringTo } = this.#raft.status();
-    if (transferringTo !== undefined) return;
-    const [furthest] = followers.toSorted((a, b) => b.match - a.match);
-    if (furthest === undefined || furthest.flow !== "replicate") return;
-    if (this.#raft.transferLeadership(furthest.id).ok) this.scheduleTurn();
+    if (this.#raft.handOver()) this.scheduleTurn();
   }
 
   #heard(from: string, bytes: Uint8Array): void {

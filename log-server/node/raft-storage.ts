@@ -57,6 +57,8 @@ export class RaftStorage {
       this.#owner.failed(error);
       return;
     }
+    // Stopped meanwhile: the log proves its end and is closed.
+    if (this.#stopped) return;
     try {
       if (work.entries.length > 0) await log.append(work.entries);
     } catch (error) {

@@ -142,6 +142,8 @@ function lead(raft: Raft): void {
     reads: new LeaderReads(),
     heartbeatTicks: 0,
     committedBefore: log.committed,
+    stableBefore: log.stable,
+    stuckTicks: 0,
     configurationIndex: termStart,
     transfer: undefined,
   };

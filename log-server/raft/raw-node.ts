@@ -25,7 +25,7 @@ import { dispatch } from "./step-table.ts";
 import { stableMoved } from "./storage.ts";
 import { admits } from "./term-gate.ts";
 import { tick } from "./ticks.ts";
-import { advanceTransfer, beginTransfer, type TransferError } from "./transfer.ts";
+import { advanceTransfer, beginTransfer, handOver, type TransferError } from "./transfer.ts";
 import type {
   AppendWork,
   ApplyWork,
@@ -130,6 +130,11 @@ export class RawNode {
   /** Hands leadership over, if that succeeds within an election time-out. */
   transferLeadership(to: NodeId): Result<undefined, TransferError> {
     return beginTransfer(this.#raft, to);
+  }
+
+  /** Likewise, to whoever is furthest. False where nobody is fit, or it is under way. */
+  handOver(): boolean {
+    return handOver(this.#raft);
   }
 
   /**

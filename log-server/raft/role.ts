@@ -46,6 +46,9 @@ export type Leader = {
   heartbeatTicks: number;
   /** What was committed at the last tick: who has it keeps up. */
   committedBefore: LogIndex;
+  /** What its own disk had then, and for how many ticks it has had no more, though others have committed more. */
+  stableBefore: LogIndex;
+  stuckTicks: number;
   /** A configuration may be in the log up to here; the next one waits until this is applied. */
   configurationIndex: LogIndex;
   /** While it hands over it takes no proposals. */

@@ -6,7 +6,7 @@ import type { Raft } from "./raft.ts";
 import { expireReads } from "./reads.ts";
 import { sendHeartbeats } from "./replication.ts";
 import type { Leader } from "./role.ts";
-import { tickTransfer } from "./transfer.ts";
+import { tickTransfer, watchOwnDisk } from "./transfer.ts";
 
 export function tick(raft: Raft): void {
   const role = raft.role;
@@ -41,6 +41,7 @@ function tickLeader(raft: Raft, leader: Leader): void {
     return;
   }
   tickTransfer(raft, leader);
+  watchOwnDisk(raft, leader);
   promoteLearners(raft, leader);
   leader.heartbeatTicks += 1;
   if (leader.heartbeatTicks >= raft.options.heartbeatTicks) sendHeartbeats(raft, leader);

@@ -4,6 +4,7 @@
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { isVoter } from "./configuration.ts";
+import type { Progress } from "./progress.ts";
 import type { Raft } from "./raft.ts";
 import type { Leader } from "./role.ts";
 import type { NodeId } from "./types.ts";
@@ -19,6 +20,30 @@ export function beginTransfer(raft: Raft, to: NodeId): Result<undefined, Transfe
   leader.transfer ??= { to, elapsedTicks: 0, told: false };
   advanceTransfer(raft, leader);
   return ok(undefined);
+}
+
+/** To the other voter that is furthest, of those that are heard; false where there is none, or it is handed over already. */
+export function handOver(raft: Raft): boolean {
+  const leader = raft.role;
+  if (leader.kind !== "leader" || leader.transfer !== undefined) return false;
+  let furthest: Progress | undefined;
+  for (const progress of leader.followers.values()) {
+    if (!raft.configuration.voters.includes(progress.id) || progress.flow.kind !== "replicate") continue;
+    if (progress.silentTicks > 2 * raft.options.heartbeatTicks) continue;
+    if (furthest === undefined || progress.match > furthest.match) furthest = progress;
+  }
+  return furthest !== undefined && beginTransfer(raft, furthest.id).ok;
+}
+
+/**
+ * Once a tick: a leader whose own disk has given no word for an election time-out, while others have committed what it
+ * lacks, can apply nothing and answers nobody; one of those others leads better.
+ */
+export function watchOwnDisk(raft: Raft, leader: Leader): void {
+  const { stable, committed } = raft.log;
+  leader.stuckTicks = stable === leader.stableBefore && stable < committed ? leader.stuckTicks + 1 : 0;
+  leader.stableBefore = stable;
+  if (leader.stuckTicks >= raft.options.electionTicks) handOver(raft);
 }
 
 /** Whenever something was accepted: the one that takes over may have everything now. */

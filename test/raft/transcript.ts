@@ -5,7 +5,7 @@
  *
  *     cluster n1 n2 n3 [election=T] [inflight=N] [message=BYTES] [uncommitted=BYTES]
  *     node ID [log=1,1,2] [term=T] [vote=ID] [voters=a,b,c]   a node with a past; before the cluster runs
- *     campaign|tick|propose|change|transfer|read ID …         tick ID [count]; change ID add:x learn:x demote:x remove:x
+ *     campaign|tick|propose|change|transfer|hand-over|read ID …         tick ID [count]; change ID add:x learn:x demote:x remove:x
  *     deliver [FROM>TO] [KIND]     all that is under way now, once; `drop` and `repeat` (delivers, and keeps a copy) alike
  *     settle                       until nothing is under way
  *     slow|fast ID PART;  finish ID PART              append, apply, fetch or install
@@ -111,6 +111,9 @@ class Runner {
         return this.#answer(node(), node().core.proposeChange(names.slice(1).map(parseChange)));
       case "transfer":
         return this.#answer(node(), node().core.transferLeadership(names[1] ?? ""));
+      case "hand-over":
+        if (!node().core.handOver()) this.#said.push("to nobody");
+        return cluster.run(node());
       case "read":
         if (!cluster.read(node(), Number(names[1]))) this.#said.push("refused");
         return;
