@@ -81,6 +81,12 @@ export type NodeLimits = {
   readonly scrubEveryMs: number;
   /** … and no faster than this. */
   readonly scrubBytesPerSecond: number;
+  /** The state's digest is noted after every so many entries: the same on all nodes of a log, lest they never meet. */
+  readonly digestEveryEntries: number;
+  /** The newest of them, for others to ask for. */
+  readonly digestsKept: number;
+  /** How often the newest one is compared. */
+  readonly digestCompareMs: number;
   /** While the end of the log is in doubt, the others are asked about it so often. */
   readonly tailSettleEveryMs: number;
   /** Entries given at a time to a node that lost them; one at least. */
@@ -186,6 +192,9 @@ export const NODE_LIMITS: NodeLimits = {
   scrubFirstMs: 10 * 60_000,
   scrubEveryMs: 6 * 60 * 60_000,
   scrubBytesPerSecond: 8 * 1024 * 1024,
+  digestEveryEntries: 1_024,
+  digestsKept: 64,
+  digestCompareMs: 5_000,
   tailSettleEveryMs: 500,
   repairBytesMax: 1024 * 1024,
   repairTimeoutMs: 5_000,

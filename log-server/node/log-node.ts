@@ -29,6 +29,7 @@ import { Checkpointer } from "./checkpointer.ts";
 import { Compactor } from "./compactor.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deadlines } from "./deadlines.ts";
+import { DigestExchange } from "./digest-exchange.ts";
 import { DiskSpace } from "./disk-space.ts";
 import { type Follower, Followers } from "./followers.ts";
 import { ForwardHandler, type ForwardTaker } from "./forward-handler.ts";
@@ -75,6 +76,7 @@ export class LogNode {
   readonly #repairer: Repairer | undefined;
   readonly #tailSettler: TailSettler | undefined;
   readonly #scrub: Scrub;
+  readonly #digests: DigestExchange | undefined;
   readonly #reader: Reader;
   readonly #proposer: Proposer;
   readonly #barriers: Barriers;
@@ -144,6 +146,7 @@ export class LogNode {
       (error) => this.#fail("outcome-unknown", error),
     );
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
+    this.#digests = this.#calls && this.#makeDigests(this.#calls);
     this.#scrub = new Scrub(parts, (error) => this.#fail("outcome-unknown", error));
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
@@ -174,6 +177,7 @@ export class LogNode {
       this.#repairer?.start();
       this.#tailSettler?.start();
       this.#scrub.start();
+      this.#digests?.start();
     });
   }
 
@@ -309,6 +313,7 @@ export class LogNode {
       damage: this.#log.damage,
       repair: this.#repairer?.status,
       scrub: this.#scrub.status,
+      digests: this.#digests?.status,
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
       waitingProposals: this.#proposer.waiting,
@@ -337,6 +342,7 @@ export class LogNode {
     await this.#repairer?.stop();
     await this.#tailSettler?.stop();
     await this.#scrub.stop();
+    this.#digests?.stop();
     this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
@@ -461,6 +467,16 @@ export class LogNode {
     };
   }
 
+  #makeDigests(calls: PeerCalls): DigestExchange {
+    const loop = (): RaftLoop => this.#loop;
+    return new DigestExchange(this.#parts, calls, {
+      get voters() {
+        return loop().voters;
+      },
+      contradicted: (message) => this.#fail("internal", new Error(`I10: ${message}`)),
+    });
+  }
+
   #fullError(): NodeError {
     return new NodeError("disk-full", `only ${this.#space.freeBytes} bytes were free on the disk when last looked at`);
   }
@@ -531,6 +547,7 @@ export class LogNode {
       const { commands, group } = this.#proposer.settle(entry);
       const applied = this.machine.apply(entry, commands);
       this.#log.applied(entry.index, applied.placements);
+      this.#digests?.applied(entry.index);
       if (group !== undefined) this.#proposer.answer(group, applied.results);
       for (const streamId of applied.changed) {
         this.#waiters.wake(streamId);
@@ -606,6 +623,7 @@ export class LogNode {
     void this.#repairer?.stop();
     void this.#tailSettler?.stop();
     void this.#scrub.stop();
+    this.#digests?.stop();
     this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();

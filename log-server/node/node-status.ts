@@ -4,6 +4,7 @@ import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import type { Damage } from "../log/damage.ts";
 import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-status.ts";
 import type { CompactionStatus } from "./compactor.ts";
+import type { DigestStatus } from "./digest-exchange.ts";
 import type { RepairStatus } from "./repairer.ts";
 import type { ForwardStatus } from "./forwarder.ts";
 import type { ScrubStatus } from "./scrub.ts";
@@ -30,6 +31,8 @@ export type NodeStatus = {
   /** Undefined: there are no others to mend from. */
   readonly repair: RepairStatus | undefined;
   readonly scrub: ScrubStatus;
+  /** Undefined: there are no others to compare with. */
+  readonly digests: DigestStatus | undefined;
   readonly freeBytes: number;
   readonly diskFull: boolean;
   readonly waitingProposals: number;

@@ -30,6 +30,7 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "scrub-failed": "error",
   "snapshot-damaged": "warn",
   "snapshot-gap": "error",
+  "state-differs": "error",
   "snapshot-not-sent": "warn",
 };
 

@@ -167,6 +167,11 @@ export class Metrics {
         return entries + batches;
       },
     );
+    this.#counter(
+      "state_differences_total",
+      "Times that another node had another state after the same entry",
+      () => this.#options.status()?.digests?.differences ?? 0,
+    );
     this.#counter("scrubbed_bytes_total", "Read of sealed segments, to see that they are whole", () => {
       return this.#options.status()?.scrub.bytes ?? 0;
     });

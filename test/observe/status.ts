@@ -15,6 +15,7 @@ export const SERVING: NodeStatus = {
   lastIndex: 7,
   damage: [],
   repair: undefined,
+  digests: undefined,
   scrub: { passes: 0, bytes: 0, underWay: false },
   freeBytes: 1_000_000,
   diskFull: false,
