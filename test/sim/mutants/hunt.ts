@@ -23,6 +23,7 @@ export type HuntReport = {
 };
 
 const RAFT_STEPS = 1_500;
+const CLUSTER_STEPS = 250;
 
 /** Undefined if all promises were kept in this seed's run; else what was thrown. */
 type World = (seed: number) => Promise<unknown>;
@@ -43,6 +44,17 @@ async function load(world: MutantWorld): Promise<World> {
     case "node": {
       const { exploreSeed } = await import("../explore.ts");
       return async (seed) => (await exploreSeed(seed)).error;
+    }
+    case "cluster": {
+      const { randomSteps, runCluster } = await import("../../node/cluster-run.ts");
+      return async (seed) => {
+        try {
+          await runCluster(seed, randomSteps(seed, CLUSTER_STEPS));
+          return undefined;
+        } catch (error) {
+          return error;
+        }
+      };
     }
   }
 }

@@ -4,7 +4,9 @@ export type MutantWorld =
   /** Random lives of a cluster of Raft cores: `test/raft/random-run.ts`. */
   | "raft"
   /** A node with its log, streams and groups on simulated hardware: `test/sim/explore.ts`. */
-  | "node";
+  | "node"
+  /** Three nodes on simulated hardware and a simulated network: `test/node/cluster-run.ts`. */
+  | "cluster";
 
 export type Mutant = {
   readonly name: string;
