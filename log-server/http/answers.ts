@@ -10,6 +10,8 @@ import type { LogNode } from "../node/log-node.ts";
 import { type CrossOriginPolicy, pushCrossOrigin, pushPreflight } from "./cross-origin.ts";
 import type { FlatHeaders } from "./http-error.ts";
 
+export const CONSISTENCY_HEADER = "tidemark-consistency";
+
 /** Seconds; whatever is short of room now has some again soon. */
 const RETRY_AFTER = "1";
 
@@ -79,7 +81,8 @@ export class Answers {
     headers.push("Tidemark-Session", this.session, "X-Content-Type-Options", "nosniff");
     headers.push("Cross-Origin-Resource-Policy", this.#crossOrigin === "any-origin" ? "cross-origin" : "same-site");
     const { origin } = reply.request.raw.headers;
-    const method = reply.request.raw.method;
+    const { method, headers: asked } = reply.request.raw;
+    if (asked[CONSISTENCY_HEADER] === "eventual") headers.push("Tidemark-Behind", behindText(this.#node));
     // Shared caches may answer a page with what another client fetched, so reads always say who may see them.
     if (origin !== undefined || method === "GET" || method === "HEAD")
       pushCrossOrigin(headers, this.#crossOrigin, origin);
@@ -87,4 +90,10 @@ export class Answers {
     reply.hijack();
     return raw;
   }
+}
+
+/** Entries known to be committed and not applied here, and since when nothing was heard of a leader (W162). */
+function behindText(node: LogNode): string {
+  const { entries, silentMs } = node.behind();
+  return silentMs === undefined ? `entries=${entries}` : `entries=${entries}, silent-ms=${Math.round(silentMs)}`;
 }

@@ -26,6 +26,7 @@ const REQUEST_HEADERS = [
   "Producer-Id",
   "Producer-Epoch",
   "Producer-Seq",
+  "Tidemark-Consistency",
   "Tidemark-Session",
 ].join(", ");
 const RESPONSE_HEADERS = [
@@ -44,6 +45,7 @@ const RESPONSE_HEADERS = [
   "Producer-Seq",
   "Producer-Expected-Seq",
   "Producer-Received-Seq",
+  "Tidemark-Behind",
   "Tidemark-Session",
 ].join(", ");
 const PREFLIGHT_SECONDS = "600";

@@ -278,6 +278,18 @@ export class LogNode {
     return this.#blocked === undefined;
   }
 
+  /**
+   * How far this node may be behind: entries that it knows to be committed and has not applied, and for how long, in
+   * milliseconds, it has heard nothing of a leader (0: it leads; undefined: it never has). What it does not know of yet
+   * is in neither.
+   */
+  behind(): { readonly entries: number; readonly silentMs: number | undefined } {
+    return {
+      entries: Math.max(0, this.#loop.committed - this.machine.position),
+      silentMs: this.#leading === undefined ? this.#loop.leaderSilentMs : 0,
+    };
+  }
+
   /** The position everything up to which is applied here. */
   get position(): LogIndex {
     return this.machine.position;

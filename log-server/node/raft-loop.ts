@@ -68,6 +68,7 @@ export class RaftLoop {
   #blocked: ApplyWork | undefined;
   /** The newest term that this node has led, and the index of its no-op. */
   #led: LogPoint = { index: 0, term: 0 };
+  #leaderHeardAt: number | undefined;
 
   /** `calls` has the link's `requests`. */
   constructor(parts: NodeParts, calls: PeerCalls | undefined, owner: LoopOwner) {
@@ -124,6 +125,11 @@ export class RaftLoop {
   get leads(): Term | undefined {
     const { role, term, applied } = this.#raft;
     return role === "leader" && this.#led.term === term && applied >= this.#led.index ? term : undefined;
+  }
+
+  /** Since a leader was heard last; undefined: never. */
+  get leaderSilentMs(): number | undefined {
+    return this.#leaderHeardAt === undefined ? undefined : this.#parts.clock.monotonic() - this.#leaderHeardAt;
   }
 
   /** Leadership is being handed over. */
@@ -240,7 +246,9 @@ export class RaftLoop {
   #heard(from: string, bytes: Uint8Array): void {
     if (this.#stopped) return;
     const message = this.#peers?.receive(from, bytes);
-    if (message !== undefined) this.#step(message);
+    if (message === undefined) return;
+    this.#step(message);
+    if (from === this.#raft.leader) this.#leaderHeardAt = this.#parts.clock.monotonic();
   }
 
   #answered(message: Message): void {

@@ -18,8 +18,8 @@ import { SimNetwork } from "../../src/sim/network.ts";
 
 export type ServedNode = { readonly name: string; readonly url: string; readonly node: LogNode };
 
-/** Elections in a tenth of the usual time: tests wait for some. */
-const QUICK: Partial<NodeLimits> = { tickMs: 5, lowWaterBytes: 0, unsettledMsMax: 1_000, stopWaitMsMax: 1_000 };
+/** Elections in less than half of the usual time: tests wait for some. */
+const QUICK: Partial<NodeLimits> = { tickMs: 20, lowWaterBytes: 0, unsettledMsMax: 1_000, stopWaitMsMax: 1_000 };
 const LOG = { ...LOG_LIMITS, segmentBytes: 4 * 1024 * 1024, sparesKept: 1 };
 const NAMES = ["n1", "n2", "n3"] as const;
 const POLL_MS = 2;

@@ -7,13 +7,13 @@ import type { IncomingHttpHeaders } from "node:http";
 import { Type } from "typebox";
 import { xxh64 } from "../../../src/record/checksum.ts";
 import { bodyOf } from "../body.ts";
+import { atAskedLevel, reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { matchesEtag } from "../etag.ts";
 import { header } from "../header-values.ts";
 import { HttpError } from "../http-error.ts";
 import { rejectionError } from "../rejection-answer.ts";
 import { answeredEmpty, PROBLEMS } from "../schemas.ts";
-import { awaitSession, sessionHeader } from "../session-token.ts";
 import { tailOfUrl } from "../stream-url.ts";
 import { registerTyped } from "../typed-routes.ts";
 
@@ -52,11 +52,12 @@ export function registerCursorRoutes(server: FastifyInstance, context: HttpConte
       },
       async (request, reply) => {
         const name = nameOf(request.raw.url);
-        const session = sessionHeader(request.raw.headers);
-        if (session !== undefined) await awaitSession(node, session, limits.sessionWaitMs);
-        await node.barrier();
-        const value = node.machine.cursor(name);
-        if (value === undefined) throw new HttpError("cursor-not-found", `there is no cursor "${name}"`);
+        const value = await atAskedLevel(context, request.raw.headers, async (level) => {
+          await reach(context, level);
+          const found = node.machine.cursor(name);
+          if (found === undefined) throw new HttpError("cursor-not-found", `there is no cursor "${name}"`);
+          return found;
+        });
         const headers = ["ETag", tagOf(value), "Content-Type", BYTES_TYPE, "Cache-Control", "no-store"];
         answers.bytes(reply, 200, headers, value);
       },

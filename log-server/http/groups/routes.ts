@@ -1,11 +1,12 @@
 /** `/v1/groups`: which consumer groups there are, and each as a whole. What members and takers ask has its own files. */
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { Type } from "typebox";
+import { atAskedLevel, reach } from "../consistency.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { answerGroup } from "../native/answer-groups.ts";
 import { rejectionError } from "../rejection-answer.ts";
 import { answered, answeredEmpty, PROBLEMS } from "../schemas.ts";
-import { awaitSession, sessionHeader } from "../session-token.ts";
 import { registerTyped } from "../typed-routes.ts";
 import { unexpectedResult } from "../unexpected-result.ts";
 import {
@@ -53,8 +54,7 @@ export function registerGroupRoutes(server: FastifyInstance, context: HttpContex
         },
       },
       async (request, reply) => {
-        await seen(context, reply);
-        await node.barrier();
+        await atAskedLevel(context, request.raw.headers, (level) => reach(context, level));
         const { prefix = "", after = "", limit = limits.listedGroupsMax } = request.query;
         const { groups, next } = listGroups(context, prefix, after, limit);
         answers.json(reply, 200, [], { groups: groups.map(listedGroupJson), ...(next !== undefined && { next }) });
@@ -80,7 +80,7 @@ export function registerGroupRoutes(server: FastifyInstance, context: HttpContex
         const result = await node.propose(createGroupCommand(id, request.body));
         if (result.kind === "rejected") throw rejectionError(result);
         if (result.kind !== "group-created") throw unexpectedResult(result);
-        await describe(context, reply, result.created ? 201 : 200, id);
+        await describe(context, reply, result.created ? 201 : 200, id, "linearizable");
       },
     );
     routes.get(
@@ -94,8 +94,8 @@ export function registerGroupRoutes(server: FastifyInstance, context: HttpContex
         },
       },
       async (request, reply) => {
-        await seen(context, reply);
-        await describe(context, reply, 200, request.params.id);
+        const { id } = request.params;
+        await atAskedLevel(context, request.raw.headers, (level) => describe(context, reply, 200, id, level));
       },
     );
     routes.delete(
@@ -120,15 +120,14 @@ export function registerGroupRoutes(server: FastifyInstance, context: HttpContex
   registerResetRoute(server, context);
 }
 
-/** Whoever shows a session token is not answered from before it. */
-async function seen({ node, limits }: HttpContext, reply: FastifyReply): Promise<void> {
-  const session = sessionHeader(reply.request.raw.headers);
-  if (session !== undefined) await awaitSession(node, session, limits.sessionWaitMs);
-}
-
-async function describe(context: HttpContext, reply: FastifyReply, status: number, id: string): Promise<void> {
-  const group = await answerGroup(context, { kind: "group", id, waitMs: 0, brief: false }, (ms) =>
-    context.live.open(reply.raw, ms),
-  );
+async function describe(
+  context: HttpContext,
+  reply: FastifyReply,
+  status: number,
+  id: string,
+  level: Consistency,
+): Promise<void> {
+  const asked = { kind: "group", id, waitMs: 0, brief: false } as const;
+  const group = await answerGroup(context, asked, (ms) => context.live.open(reply.raw, ms), level);
   context.answers.json(reply, status, [], describedGroupJson(group));
 }

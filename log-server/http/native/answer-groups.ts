@@ -1,6 +1,8 @@
-/** Answers `groups` and `group` frames, and whoever else looks at consumer groups, each at a linearizable point. */
+/** Answers `groups` and `group` frames, and whoever else looks at consumer groups. */
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { GroupRequest, GroupResponse, GroupsRequest, GroupsResponse } from "../../../src/wire/group-look-up.ts";
 import type { GroupOutline, GroupView } from "../../streams/group-views.ts";
+import { reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { listGroups } from "../groups/list-groups.ts";
 import { HttpError } from "../http-error.ts";
@@ -11,16 +13,22 @@ type OpenWait = (milliseconds: number) => Pick<LiveResponse, "signal" | "finish"
 export async function answerGroups(
   context: HttpContext,
   { prefix, after, limit }: GroupsRequest,
+  level: Consistency,
 ): Promise<GroupsResponse> {
   const { node } = context;
-  await node.barrier();
+  await reach(context, level);
   return { kind: "groups", position: node.position, ...listGroups(context, prefix, after, Math.max(1, limit)) };
 }
 
-export async function answerGroup(context: HttpContext, request: GroupRequest, wait: OpenWait): Promise<GroupResponse> {
+export async function answerGroup(
+  context: HttpContext,
+  request: GroupRequest,
+  wait: OpenWait,
+  level: Consistency,
+): Promise<GroupResponse> {
   const { node, limits } = context;
   const { id, brief } = request;
-  await node.barrier();
+  await reach(context, level);
   const waitMs = Math.min(request.waitMs, limits.frameWaitMsMax);
   if (waitMs > 0 && outlineOf(context, id).config.mode.kind === "queue")
     await waitForRecords(context, id, waitMs, wait);

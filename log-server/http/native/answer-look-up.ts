@@ -1,16 +1,22 @@
-/** Answers `list`, `locate` and `cursor-get` frames, and whoever else lists, each at a linearizable point. */
+/** Answers `list`, `locate` and `cursor-get` frames, and whoever else lists. */
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { CursorRequest, ListRequest, LocateRequest, StreamListResponse } from "../../../src/wire/look-up.ts";
 import type { Response } from "../../../src/wire/response.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import type { StreamView } from "../../streams/views.ts";
+import { reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { findStreamToRead, tailUnknown } from "../stream-routes/find-stream.ts";
 import { checkIncarnation, factsOf } from "./answer-read.ts";
 
-export async function answerList(context: HttpContext, request: ListRequest): Promise<StreamListResponse> {
+export async function answerList(
+  context: HttpContext,
+  request: ListRequest,
+  level: Consistency,
+): Promise<StreamListResponse> {
   const { node, limits } = context;
-  await node.barrier();
+  await reach(context, level);
   const limit = Math.min(Math.max(1, request.limit), limits.listedStreamsMax);
   const { streams, next } = node.machine.list(request.prefix, request.after, limit);
   return {
@@ -25,8 +31,12 @@ export async function answerList(context: HttpContext, request: ListRequest): Pr
   };
 }
 
-export async function answerLocate(context: HttpContext, request: LocateRequest): Promise<Response> {
-  const stream = await findStreamToRead(context, request.stream, undefined);
+export async function answerLocate(
+  context: HttpContext,
+  request: LocateRequest,
+  level: Consistency,
+): Promise<Response> {
+  const stream = await findStreamToRead(context, request.stream, undefined, level);
   checkIncarnation(stream, request.incarnation);
   const offset = await offsetAtTime(context, stream, request.atMs);
   return { kind: "located", position: context.node.position, incarnation: stream.incarnation, offset };
@@ -41,9 +51,17 @@ export async function offsetAtTime(context: HttpContext, stream: StreamView, atM
   return found.value;
 }
 
-export async function answerCursor(context: HttpContext, request: CursorRequest): Promise<Response> {
+export async function answerCursor(
+  context: HttpContext,
+  request: CursorRequest,
+  level: Consistency,
+): Promise<Response> {
   const { node } = context;
-  await node.barrier();
-  const value = node.machine.cursor(request.name);
+  await reach(context, level);
+  let value = node.machine.cursor(request.name);
+  if (value === undefined && level === "session") {
+    await node.barrier();
+    value = node.machine.cursor(request.name);
+  }
   return { kind: "cursor", position: node.position, ...(value !== undefined && { value }) };
 }

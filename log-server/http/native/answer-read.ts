@@ -1,6 +1,7 @@
 /** Answers `read` and `describe` frames: batches as stored, with what is known of the stream. */
 import { utf8 } from "../../../src/lib/bytes.ts";
 import type { Incarnation, Offset } from "../../../src/record/offset.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { DescribeRequest, ReadRequest } from "../../../src/wire/request.ts";
 import type { Response } from "../../../src/wire/response.ts";
 import type { StreamDetails, StreamFacts } from "../../../src/wire/stream-facts.ts";
@@ -11,8 +12,12 @@ import type { LiveResponse } from "../live-responses.ts";
 import { findStream, findStreamToRead, refreshStream, tailUnknown } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 
-export async function answerDescribe(context: HttpContext, request: DescribeRequest): Promise<Response> {
-  const stream = await findStream(context, request.stream, undefined);
+export async function answerDescribe(
+  context: HttpContext,
+  request: DescribeRequest,
+  level: Consistency,
+): Promise<Response> {
+  const stream = await findStream(context, request.stream, undefined, level);
   return { kind: "description", position: context.node.position, ...factsOf(stream), ...detailsOf(context, stream) };
 }
 
@@ -37,9 +42,10 @@ export async function answerRead(
   context: HttpContext,
   request: ReadRequest,
   wait: (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">,
+  level: Consistency,
 ): Promise<Response> {
   const { node, limits } = context;
-  let stream = await findStreamToRead(context, request.stream, undefined);
+  let stream = await findStreamToRead(context, request.stream, undefined, level, request.from === "now");
   node.touch(request.stream);
   checkIncarnation(stream, request.incarnation);
   const from = startOf(request, stream, node.tailKnown);

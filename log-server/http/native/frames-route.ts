@@ -5,11 +5,13 @@
  */
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { concat } from "../../../src/lib/bytes.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import { type Frame, splitFrames } from "../../../src/wire/frame.ts";
 import { decodeRequest, type QueryRequest } from "../../../src/wire/request.ts";
 import { encodeResponse, type Response } from "../../../src/wire/response.ts";
 import { bodyOf } from "../body.ts";
 import { mediaType, normalizeContentType } from "../content-type.ts";
+import { consistencyHeader } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { awaitSession, sessionHeader } from "../session-token.ts";
@@ -33,7 +35,8 @@ export function framesRoute(
     if (frames.value.length === 0) throw new HttpError("malformed-frame", "the body holds no frame");
     const session = sessionHeader(request.raw.headers);
     if (session !== undefined) await awaitSession(context.node, session, context.limits.sessionWaitMs);
-    const responses = await answerFrames(context, requests, reply, frames.value);
+    const level = consistencyHeader(request.raw.headers);
+    const responses = await answerFrames(context, requests, reply, frames.value, level);
     const encoded = responses.map((response, place) =>
       encodeResponse(response, (frames.value[place] as Frame).requestId),
     );
@@ -52,6 +55,7 @@ async function answerFrames(
   requests: NativeRequests,
   reply: FastifyReply,
   frames: readonly Frame[],
+  level: Consistency,
 ): Promise<Response[]> {
   const lane = requests.lane();
   const answers: Promise<Response>[] = [];
@@ -64,7 +68,7 @@ async function answerFrames(
       answers.push(lane.submit(request.value.command));
     } else {
       await Promise.all(answers);
-      const answer = await query(context, requests, reply, request.value, bytes);
+      const answer = await query(context, requests, reply, request.value, level, bytes);
       bytes += responseBytes(answer);
       answers.push(Promise.resolve(answer));
     }
@@ -77,10 +81,11 @@ async function query(
   requests: NativeRequests,
   reply: FastifyReply,
   request: QueryRequest,
+  level: Consistency,
   bytesBefore: number,
 ): Promise<Response> {
   if (bytesBefore > context.limits.framesResponseBytesMax) {
     return requests.failure(new HttpError("too-many", "the answers of one POST are too large; ask for less at a time"));
   }
-  return requests.query(request, (milliseconds) => context.live.open(reply.raw, milliseconds));
+  return requests.query(request, (milliseconds) => context.live.open(reply.raw, milliseconds), level);
 }

@@ -3,9 +3,11 @@
  * it to the WebSocket face, which knows it by a port of its own.
  */
 import { unreachable } from "../../../src/lib/assert.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { QueryRequest } from "../../../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../../../src/wire/response.ts";
 import type { StreamView } from "../../streams/views.ts";
+import { atLevel } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import type { LiveResponse } from "../live-responses.ts";
 import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
@@ -15,6 +17,8 @@ import { answerGroup, answerGroups } from "./answer-groups.ts";
 import { answerCursor, answerList, answerLocate } from "./answer-look-up.ts";
 import { CommandLane } from "./command-lane.ts";
 import { errorResponse } from "./error-response.ts";
+
+type OpenWait = (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">;
 
 export class NativeRequests {
   readonly #context: HttpContext;
@@ -29,31 +33,32 @@ export class NativeRequests {
   }
 
   /** Never rejects. `wait` opens a wait at the tail, and is called only where there is something to wait for. */
-  async query(
-    request: QueryRequest,
-    wait: (milliseconds: number) => Pick<LiveResponse, "signal" | "finish">,
-  ): Promise<Response> {
+  async query(request: QueryRequest, wait: OpenWait, level: Consistency = "linearizable"): Promise<Response> {
     try {
-      switch (request.kind) {
-        case "read":
-          return await answerRead(this.#context, request, wait);
-        case "describe":
-          return await answerDescribe(this.#context, request);
-        case "list":
-          return await answerList(this.#context, request);
-        case "locate":
-          return await answerLocate(this.#context, request);
-        case "cursor-get":
-          return await answerCursor(this.#context, request);
-        case "groups":
-          return await answerGroups(this.#context, request);
-        case "group":
-          return await answerGroup(this.#context, request, wait);
-        default:
-          return unreachable(request);
-      }
+      return await atLevel(level, (reached) => this.#answer(request, wait, reached));
     } catch (error) {
       return this.failure(error);
+    }
+  }
+
+  #answer(request: QueryRequest, wait: OpenWait, level: Consistency): Promise<Response> {
+    switch (request.kind) {
+      case "read":
+        return answerRead(this.#context, request, wait, level);
+      case "describe":
+        return answerDescribe(this.#context, request, level);
+      case "list":
+        return answerList(this.#context, request, level);
+      case "locate":
+        return answerLocate(this.#context, request, level);
+      case "cursor-get":
+        return answerCursor(this.#context, request, level);
+      case "groups":
+        return answerGroups(this.#context, request, level);
+      case "group":
+        return answerGroup(this.#context, request, wait, level);
+      default:
+        return unreachable(request);
     }
   }
 

@@ -17,13 +17,12 @@ import { header } from "../header-values.ts";
 import { HttpError } from "../http-error.ts";
 import type { LiveResponse } from "../live-responses.ts";
 import { sendPiece } from "../send-piece.ts";
-import { sessionHeader } from "../session-token.ts";
-import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
+import { refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 import { endEvent, gapEvent, recordEvents } from "./event-text.ts";
 import { SSE_TYPE } from "./media.ts";
 import { countRead, readPiece, showRecords } from "./piece.ts";
-import type { RecordsQuery } from "./read.ts";
+import { begin, type RecordsQuery } from "./read.ts";
 import { startOf } from "./read-start.ts";
 
 /** Read by nobody: what tells a proxy, and a socket that is gone, that this is still alive. */
@@ -41,10 +40,9 @@ export async function followRecords(
     throw new HttpError("malformed-url", "limit, maxBytes and wait do not go with server-sent events");
   const { headers } = reply.request.raw;
   const lastEventId = header(headers, "last-event-id");
-  const stream = await findStreamToRead(context, name, sessionHeader(headers));
-  node.touch(name);
   // A browser that connects again asks for the first URL once more; where it was is only here.
-  const from = await resume(context, stream, lastEventId, query);
+  const start = (found: StreamView): Promise<Offset> => resume(context, found, lastEventId, query);
+  const { stream, from } = await begin(context, reply, name, start, query);
   if (lastEventId !== undefined && stream.closed && from >= stream.nextOffset && node.tailKnown) {
     context.answers.empty(reply, 204, ["Cache-Control", "no-store"]);
     return;

@@ -1,13 +1,13 @@
 /** `GET /v1/records/…`: a piece of a stream as JSON, NDJSON or batches; as server-sent events it goes on (`events.ts`). */
 import type { FastifyReply } from "fastify";
 import { concat, utf8 } from "../../../src/lib/bytes.ts";
-import { formatOffset } from "../../../src/record/offset.ts";
+import { formatOffset, type Offset } from "../../../src/record/offset.ts";
 import type { StreamName } from "../../../src/wire/command.ts";
 import type { StreamView } from "../../streams/views.ts";
+import { atAskedLevel } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import type { FlatHeaders } from "../http-error.ts";
 import { placeTag } from "../places.ts";
-import { sessionHeader } from "../session-token.ts";
 import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 import { positionHeaders } from "../stream-routes/read-answer.ts";
@@ -31,11 +31,9 @@ export async function answerRecords(
   query: RecordsQuery,
   form: Exclude<AnswerForm, "events">,
 ): Promise<void> {
-  const { node, limits } = context;
-  let stream = await findStreamToRead(context, name, sessionHeader(reply.request.raw.headers));
-  node.touch(name);
-  const from = await startOf(context, stream, query);
-  stream = await waitAtTail(context, reply, stream, from, Math.min(query.wait ?? 0, limits.frameWaitMsMax));
+  const { limits } = context;
+  const { from, stream: found } = await begin(context, reply, name, (stream) => startOf(context, stream, query), query);
+  const stream = await waitAtTail(context, reply, found, from, Math.min(query.wait ?? 0, limits.frameWaitMsMax));
   if (reply.raw.destroyed) {
     reply.hijack();
     return;
@@ -61,6 +59,22 @@ export async function answerRecords(
     const facts = { next: nextOffset, token, first: firstOffset, upToDate, closed, contentType };
     const texts = records.map(({ text }) => text).join(",");
     return utf8(`{"records":[${texts}],${JSON.stringify(facts).slice(1)}`);
+  });
+}
+
+/** The stream, and where in it the answer begins. */
+export async function begin(
+  context: HttpContext,
+  reply: FastifyReply,
+  name: StreamName,
+  start: (stream: StreamView) => Promise<Offset>,
+  { offset, time }: AskedStart,
+): Promise<{ readonly stream: StreamView; readonly from: Offset }> {
+  const edge = offset === "now" || time !== undefined;
+  return atAskedLevel(context, reply.request.raw.headers, async (level) => {
+    const stream = await findStreamToRead(context, name, undefined, level, edge);
+    context.node.touch(name);
+    return { stream, from: await start(stream) };
   });
 }
 

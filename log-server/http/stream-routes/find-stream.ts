@@ -1,23 +1,27 @@
 /**
- * The stream that a request is about, at a linearizable point: whatever an answer shows of tail, closure or absence was
- * true at some moment during the request.
+ * The stream that a request is about, at a linearizable point unless less was asked for: whatever an answer shows of tail,
+ * closure or absence was true at some moment during the request.
  */
 import { formatOffset, type Offset } from "../../../src/record/offset.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { StreamName } from "../../../src/wire/command.ts";
 import type { StreamView } from "../../streams/views.ts";
+import { reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { awaitSession } from "../session-token.ts";
 import type { ReadFrom } from "../stream-url.ts";
 
-/** `session` is the token that the client has shown. */
+/** `session` is the token that the client has shown. `edge`: see `reach`. */
 export async function findStream(
   context: HttpContext,
   name: StreamName,
   session: string | undefined,
+  level: Consistency = "linearizable",
+  edge = true,
 ): Promise<StreamView> {
   if (session !== undefined) await awaitSession(context.node, session, context.limits.sessionWaitMs);
-  await context.node.barrier();
+  await reach(context, level, edge);
   const stream = context.node.machine.stream(name);
   if (stream === undefined) throw new HttpError("stream-not-found", `there is no stream "${name}"`);
   if (stream.deleted) throw gone(name);
@@ -32,9 +36,12 @@ export async function findStreamToRead(
   context: HttpContext,
   name: StreamName,
   session: string | undefined,
+  level: Consistency = "linearizable",
+  edge = true,
 ): Promise<StreamView> {
   const known = context.node.machine.stream(name);
-  if (context.node.tailKnown || known === undefined || known.deleted) return findStream(context, name, session);
+  if (context.node.tailKnown || known === undefined || known.deleted)
+    return findStream(context, name, session, level, edge);
   return known;
 }
 

@@ -2,8 +2,10 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { Type } from "typebox";
 import { formatOffset } from "../../../src/record/offset.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { StreamName } from "../../../src/wire/command.ts";
 import { WIRE_LIMITS } from "../../../src/wire/limits.ts";
+import { atAskedLevel } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { answerList, offsetAtTime } from "../native/answer-look-up.ts";
@@ -12,7 +14,6 @@ import { admitCommand } from "../native/admit-command.ts";
 import { parsePlace, parseTime, placeTag } from "../places.ts";
 import { rejectionError } from "../rejection-answer.ts";
 import { answered, answeredEmpty, Place, PROBLEMS, Retention, Time } from "../schemas.ts";
-import { awaitSession, sessionHeader } from "../session-token.ts";
 import { findStream } from "../stream-routes/find-stream.ts";
 import { streamBehind } from "../stream-url.ts";
 import { registerTyped } from "../typed-routes.ts";
@@ -67,10 +68,11 @@ export function registerStreamRoutes(server: FastifyInstance, context: HttpConte
         },
       },
       async (request, reply) => {
-        const session = sessionHeader(request.raw.headers);
-        if (session !== undefined) await awaitSession(node, session, limits.sessionWaitMs);
         const { prefix = "", after = "", limit = limits.listedStreamsMax } = request.query;
-        const { streams, next } = await answerList(context, { kind: "list", prefix, after, limit });
+        const asked = { kind: "list", prefix, after, limit } as const;
+        const { streams, next } = await atAskedLevel(context, request.raw.headers, (level) =>
+          answerList(context, asked, level),
+        );
         answers.json(reply, 200, [], { streams: streams.map(listedJson), ...(next !== undefined && { next }) });
       },
     );
@@ -84,7 +86,8 @@ export function registerStreamRoutes(server: FastifyInstance, context: HttpConte
         },
       },
       async (request, reply) => {
-        await describe(context, reply, 200, nameOf(request.raw.url), sessionHeader(request.raw.headers));
+        const name = nameOf(request.raw.url);
+        await atAskedLevel(context, request.raw.headers, (level) => describe(context, reply, 200, name, level));
       },
     );
     routes.put(
@@ -107,7 +110,7 @@ export function registerStreamRoutes(server: FastifyInstance, context: HttpConte
         const result = await node.propose(command);
         if (result.kind === "rejected") throw rejectionError(result);
         if (result.kind !== "created") throw unexpectedResult(result);
-        await describe(context, reply, result.created ? 201 : 200, name, undefined);
+        await describe(context, reply, result.created ? 201 : 200, name, "linearizable");
       },
     );
     routes.patch(
@@ -126,7 +129,7 @@ export function registerStreamRoutes(server: FastifyInstance, context: HttpConte
         const { retention } = request.body;
         const result = await node.propose(admitCommand(context, { kind: "settings", stream, retention }));
         if (result.kind === "rejected") throw rejectionError(result);
-        await describe(context, reply, 200, stream, undefined);
+        await describe(context, reply, 200, stream, "linearizable");
       },
     );
     routes.delete(
@@ -172,9 +175,9 @@ async function describe(
   reply: FastifyReply,
   status: number,
   name: StreamName,
-  session: string | undefined,
+  level: Consistency,
 ): Promise<void> {
-  const stream = await findStream(context, name, session);
+  const stream = await findStream(context, name, undefined, level);
   const headers = ["ETag", placeTag(stream, stream.nextOffset)];
   const body = describedJson(name, { ...factsOf(stream), ...detailsOf(context, stream) });
   context.answers.json(reply, status, headers, body);
