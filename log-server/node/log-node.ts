@@ -210,7 +210,12 @@ export class LogNode {
     await this.#confirm();
     if (!this.#deadlines.passed) return;
     await this.#touches.flush();
-    await (this.#leading === undefined ? this.#deadlines.elapsed() : this.#deadlines.tick());
+    if (this.#leading === undefined) await this.#deadlines.elapsed();
+    else {
+      await this.#deadlines.tick();
+      // The one that was under way may be stamped before what passed since.
+      if (this.#deadlines.passed) await this.#deadlines.tick();
+    }
   }
 
   /** Records of a stream from an offset on. See `ReadResult`. */

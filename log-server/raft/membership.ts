@@ -38,6 +38,8 @@ export function takeEffect(raft: Raft, configuration: Configuration): void {
   const leader = raft.role;
   if (leader.kind !== "leader") {
     raft.configuration = configuration;
+    // Others may not know yet, and vote for it: a leader without a vote would never find that it has to go.
+    if (leader.kind === "candidate" && !isVoter(configuration, raft.id)) raft.becomeFollower(raft.term, undefined);
     return;
   }
   // Who leaves is told that this is committed while it is still a follower.

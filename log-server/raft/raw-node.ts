@@ -165,10 +165,11 @@ export class RawNode {
 
   /**
    * What stood behind the proven end of this node's own log is whole again, as its chain of identities proves. Nothing
-   * happens once a leader has sent something else (R64).
+   * happens once a leader has sent something else, or a snapshot (R64).
    */
   restoreTail(entries: readonly Entry[]): void {
-    const { log, ambiguousEnd, role, term } = this.#raft;
+    const { log, ambiguousEnd, installing, role, term } = this.#raft;
+    if (installing !== undefined) return;
     const [first] = entries;
     const last = entries.at(-1);
     if (first === undefined || last === undefined || ambiguousEnd === undefined || role.kind === "leader") return;

@@ -1,7 +1,7 @@
 /** Three nodes of one log: what is answered when, what outlives a leader, and what each node shows. */
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../src/lib/bytes.ts";
-import type { CommandResult } from "../../src/wire/command.ts";
+import type { CommandResult, CreateCommand } from "../../src/wire/command.ts";
 import { append, asAppended, create, readAll, streamOf } from "./sim-node.ts";
 import { SimCluster } from "./sim-cluster.ts";
 
@@ -295,6 +295,26 @@ describe("reads", () => {
     await cluster.settle(cluster.propose(leader.name, create("b", { expiry })));
     await cluster.settle(cluster.barrier(farAhead), 1_500);
     expect(cluster.node(farAhead).machine.stream("b")).toBeDefined();
+  });
+});
+
+describe("what is due", () => {
+  it("has expired behind a barrier, also where a tick from before is still under way (I14)", async () => {
+    const cluster = await SimCluster.started();
+    const leader = await cluster.elected();
+    const startsAt = Math.floor(cluster.clock.now());
+    const expiring = (afterMs: number): CreateCommand =>
+      create(`after ${afterMs}`, { expiry: { kind: "absolute", atMs: startsAt + afterMs } });
+    for (const afterMs of [5_000, 5_020]) await cluster.settle(cluster.propose(leader.name, expiring(afterMs)));
+    for (const name of followers(cluster)) cluster.holdDisk(name);
+    // The tick for the first is stamped, and not committed, when the second is due as well.
+    await cluster.pass(startsAt + 5_025 - cluster.clock.now());
+    const isThere = (afterMs: number): boolean => leader.node?.machine.stream(`after ${afterMs}`) !== undefined;
+    expect([isThere(5_000), isThere(5_020)]).toEqual([true, true]);
+    const seen = cluster.barrier(leader.name).then(() => [isThere(5_000), isThere(5_020)]);
+    await cluster.pass(20);
+    for (const name of followers(cluster)) cluster.releaseDisk(name);
+    expect(await cluster.settle(seen)).toEqual([false, false]);
   });
 });
 

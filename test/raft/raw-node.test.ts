@@ -4,7 +4,8 @@ import { configurationOf } from "../../log-server/raft/configuration.ts";
 import { RAFT_LIMITS } from "../../log-server/raft/limits.ts";
 import type { PeerMessage } from "../../log-server/raft/message.ts";
 import { RawNode } from "../../log-server/raft/raw-node.ts";
-import type { Proposal, Ready } from "../../log-server/raft/types.ts";
+import type { LogPoint, Proposal, Ready } from "../../log-server/raft/types.ts";
+import type { Entry } from "../../src/wire/entry.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -20,6 +21,7 @@ function fresh(
     applied?: number;
     term?: number;
     uncommittedBytesMax?: number;
+    ambiguousEnd?: LogPoint;
   } = {},
 ): RawNode {
   const last = { index: options.lastIndex ?? 0, term: options.lastTerm ?? 0 };
@@ -32,7 +34,7 @@ function fresh(
     terms: last.index === 0 ? [] : [{ firstIndex: 1, term: last.term }],
     applied: options.applied ?? 0,
     configurations: [],
-    ambiguousEnd: undefined,
+    ambiguousEnd: options.ambiguousEnd,
     electionTicks: 3,
     heartbeatTicks: 1,
     seed: 1,
@@ -308,6 +310,68 @@ describe("with peers", () => {
     node.step({ kind: "heartbeat", from: "n3", to: "n2", term: 9, committed: 0, round: 0 });
     node.step({ kind: "heartbeat", from: "n1", to: "n1", term: 9, committed: 0, round: 0 });
     expect(node.term).toBe(2);
+  });
+
+  it("writes nothing again that one leader took away and the next brought back before there was work (P7, P8)", () => {
+    const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 3, lastTerm: 1 });
+    const entry = (index: number, term: number): Entry => ({ ...noop, index, term });
+    const append = { kind: "append", to: "n1", prev: { index: 1, term: 1 }, committed: 0 } as const;
+    node.step({ ...append, from: "n2", term: 2, entries: [entry(2, 2)] });
+    node.step({ ...append, from: "n3", term: 3, entries: [entry(2, 1), entry(3, 1)] });
+    const { append: work, messages } = take(node);
+    expect(work).toMatchObject({ hardState: { term: 3, vote: undefined }, entries: [] });
+    expect(messages).toEqual([]);
+    node.step(work!.done);
+    expect(take(node)).toEqual({
+      ...NO_WORK,
+      messages: [{ kind: "append-accepted", from: "n1", to: "n3", term: 3, index: 3 }],
+    });
+  });
+
+  it("puts back no doubtful end behind a snapshot that takes the place of what was before it (I2)", () => {
+    const voters = ["n1", "n2", "n3"];
+    const node = fresh({ voters, lastIndex: 3, lastTerm: 1, term: 3, ambiguousEnd: { index: 4, term: 3 } });
+    const snapshot = { index: 3, term: 2, configuration: configurationOf(voters) };
+    node.step({ kind: "snapshot", from: "n2", to: "n1", term: 4, snapshot });
+    node.restoreTail([{ ...noop, index: 4, term: 3 }]);
+    expect(node.lastIndex).toBe(3);
+    node.step(take(node).append!.done);
+    expect(take(node).install).toEqual({ snapshot });
+  });
+
+  it("commits only what is known to be as in the leader's log, not what stands behind it (I3, I4)", () => {
+    const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 4, lastTerm: 1 });
+    const append = { kind: "append", from: "n2", to: "n1", term: 2, prev: { index: 1, term: 1 } } as const;
+    node.step({ ...append, committed: 3, entries: [] });
+    expect(node.committed).toBe(1);
+    node.step({ ...append, committed: 3, entries: [{ ...noop, index: 2, term: 1 }] });
+    expect([node.committed, node.lastIndex]).toEqual([2, 4]);
+  });
+
+  it("keeps what it has behind a snapshot that its log reaches, though it did not know it to be committed (P8)", () => {
+    const voters = ["n1", "n2", "n3"];
+    const node = fresh({ voters, lastIndex: 5, lastTerm: 1 });
+    const snapshot = { index: 3, term: 1, configuration: configurationOf(voters) };
+    node.step({ kind: "snapshot", from: "n2", to: "n1", term: 1, snapshot });
+    expect([node.committed, node.lastIndex]).toEqual([3, 5]);
+    expect(take(node)).toEqual({
+      ...NO_WORK,
+      apply: { from: 1, to: 3 },
+      messages: [{ kind: "append-accepted", from: "n1", to: "n2", term: 1, index: 3 }],
+    });
+  });
+
+  it("gives no vote and takes no term while it hears a leader, or leads, unless it is handed over (P11)", () => {
+    const committed = { index: 0, term: 0 };
+    const vote = { kind: "vote", from: "n3", to: "n1", term: 7, last: { index: 9, term: 6 }, committed } as const;
+    const follower = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 1, lastTerm: 1 });
+    follower.step({ kind: "heartbeat", from: "n2", to: "n1", term: 2, committed: 0, round: 0 });
+    for (const node of [follower, leaderOfThree()]) {
+      node.step({ ...vote, transfer: false });
+      expect(node.term).toBe(2);
+      node.step({ ...vote, transfer: true });
+      expect([node.role, node.term]).toEqual(["follower", 7]);
+    }
   });
 
   it("stops where two lead one term (I1)", () => {
