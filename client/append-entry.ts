@@ -4,6 +4,7 @@
 import type { BatchRef } from "../src/record/batch.ts";
 import type { Offset } from "../src/record/offset.ts";
 import type { AppendedResult } from "../src/wire/command.ts";
+import type { CallEnding } from "./call-signal.ts";
 import type { Deadline } from "./deadline.ts";
 import { withOutcome, type Outcome, type TidemarkError } from "./error.ts";
 
@@ -17,9 +18,10 @@ export type AppendRequest = {
 
 /**
  * How the newest attempt ended, if it did not settle the entry. `again`: no answer, or "later". `gap`: refused
- * because an earlier sequence is missing. `rejected`: refused for good.
+ * because an earlier sequence is missing. `apart`: nothing was done of a run, and who of it is to blame shows when each
+ * is sent alone. `rejected`: refused for good.
  */
-export type Verdict = "again" | "gap" | "rejected";
+export type Verdict = "again" | "gap" | "apart" | "rejected";
 
 export type Tag = { readonly epoch: number; readonly sequence: number };
 
@@ -30,6 +32,8 @@ export class AppendEntry {
   /** Set at the first attempt and kept over retries, which makes them harmless (I8). */
   tag: Tag | undefined;
   attempts = 0;
+  /** The one under way, perhaps with others of a run. */
+  attempt: CallEnding | undefined;
   /** Some attempt may have taken effect, or may yet: it ended without an answer. */
   uncertain = false;
   verdict: Verdict | undefined;
@@ -54,6 +58,16 @@ export class AppendEntry {
   /** Its caller has been answered, or has given up: it is retried only as far as the order of others needs it. */
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /** Whether it can go in one command with this one, as far as what they ask for goes. */
+  goesWith(other: AppendEntry): boolean {
+    return this.#isPlain && other.#isPlain && this.request.contentType === other.request.contentType;
+  }
+
+  get #isPlain(): boolean {
+    const { batch, close, expectedOffset } = this.request;
+    return batch !== undefined && !close && expectedOffset === undefined && this.verdict !== "apart";
   }
 
   accept(result: AppendedResult): void {

@@ -1,6 +1,7 @@
 /**
- * A session of idempotent appends to one stream: pipelined, in order, one command an append, bounded by what is
- * unacknowledged. Retries carry the same tag (I8), so they are invisible. It does not gather records: see `producer.ts`.
+ * A session of idempotent appends to one stream: pipelined, in order, bounded by what is unacknowledged. Those that are
+ * made together travel as a run, one command for all; each stays an append of its own, with its own batch and answer.
+ * Retries carry the same tag (I8), so they are invisible. It does not gather records: see `producer.ts`.
  *
  * The tags are dense, so after a failure nothing new is sent until every attempt in flight has ended; then what
  * must be sent again goes first, in its old order. Two things break the sequence: a command refused for good, and one
@@ -10,20 +11,23 @@
  * applied under its old one.
  */
 import { assert } from "../src/lib/assert.ts";
+import type { BatchRef } from "../src/record/batch.ts";
 import type { Incarnation } from "../src/record/offset.ts";
-import type { AppendCommand, AppendedResult, CommandResult, Rejection } from "../src/wire/command.ts";
-import { AppendEntry, outcomeOf, type AppendRequest } from "./append-entry.ts";
+import type { AppendCommand, AppendedResult, AppendRunCommand, CommandResult, Rejection } from "../src/wire/command.ts";
+import { AppendEntry, outcomeOf, type AppendRequest, type Tag, type Verdict } from "./append-entry.ts";
 import { Backoff } from "./backoff.ts";
-import type { CallSignal } from "./call-signal.ts";
+import { CallEnding, type CallSignal } from "./call-signal.ts";
 import { Deadline, type CallOptions } from "./deadline.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { after, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
+import type { Gathering } from "./gathering.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import { rejectionError } from "./rejection.ts";
+import { shareOut } from "./run-answers.ts";
 
 /** Takes one command to the server, once, in the order of the calls. */
-export type SendCommand = (command: AppendCommand, signal: CallSignal) => Promise<CommandResult>;
+export type SendCommand = (command: AppendCommand | AppendRunCommand, signal: CallSignal) => Promise<CommandResult>;
 
 export type AppendSessionOptions = {
   readonly stream: string;
@@ -34,6 +38,8 @@ export type AppendSessionOptions = {
   readonly unacknowledgedBytesMax: number;
   readonly timeoutMs: number;
   readonly diagnostics: Diagnostics;
+  /** Of all who send over the same connection. */
+  readonly gathering: Gathering;
 };
 
 /** `flowing` sends; `draining` waits for the attempts in flight; `resting` waits before it sends again. */
@@ -52,8 +58,8 @@ export class AppendSession {
   #waiting: AppendEntry[] = [];
   /** Sent and not accepted, in order of their sequence. */
   #inFlight: AppendEntry[] = [];
-  /** Attempts under way. */
-  #attempts = 0;
+  /** Under way, of one append or of a run. */
+  readonly #attempts = new Set<CallEnding>();
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;
   /** The stream that the epoch began with is gone; perhaps another has its name. */
@@ -62,6 +68,7 @@ export class AppendSession {
   #holed = false;
   #stopError: TidemarkError | undefined;
   readonly #stopping = new AbortController();
+  readonly #onGathered = (): void => this.#pump();
 
   constructor(environment: Environment, send: SendCommand, options: AppendSessionOptions) {
     this.#environment = environment;
@@ -108,7 +115,7 @@ export class AppendSession {
       this.#unacknowledgedBytes += entry.bytes;
       deadline.signal.addEventListener("abort", () => this.#onGivenUp(entry), { once: true });
       this.#waiting.push(entry);
-      this.#pump();
+      this.#options.gathering.join(this.#onGathered);
     });
   }
 
@@ -120,6 +127,7 @@ export class AppendSession {
     for (const entry of this.#waiting.splice(0)) this.#drop(entry, error);
     // Attempts in flight end through their signals: only the transport knows what was sent.
     for (const entry of this.#inFlight) if (!entry.settled) entry.deadline.cancel(error);
+    for (const attempt of this.#attempts) attempt.abort(error);
     this.#stopping.abort(error);
   }
 
@@ -132,17 +140,41 @@ export class AppendSession {
   }
 
   #pump(): void {
-    while (this.#mode === "flowing" && this.#inFlight.length < CLIENT_LIMITS.commandsInFlightMax) {
-      const entry = this.#waiting[0];
-      if (entry === undefined) return;
-      if (entry.tag === undefined && this.#holed) {
-        // The new epoch fences the old one, so the old one must have ended.
-        if (this.#inFlight.length > 0) return;
-        this.#beginEpoch();
-      }
-      this.#waiting.shift();
-      this.#attempt(entry);
+    while (this.#mode === "flowing") {
+      const entries = this.#takeNext();
+      if (entries.length === 0) return;
+      this.#attempt(entries);
     }
+  }
+
+  /** The append that is to go next, and with it those behind it that can go in the same command; tagged. None if it waits. */
+  #takeNext(): readonly AppendEntry[] {
+    const [first] = this.#waiting;
+    const room = CLIENT_LIMITS.commandsInFlightMax - this.#inFlight.length;
+    if (first === undefined || room <= 0) return [];
+    if (first.tag === undefined && this.#holed) {
+      // The new epoch fences the old one, so the old one must have ended.
+      if (this.#inFlight.length > 0) return [];
+      this.#beginEpoch();
+    }
+    const { epoch, sequence } = (first.tag ??= this.#newTag());
+    let { bytes } = first;
+    let count = 1;
+    for (const next of this.#waiting.slice(1, Math.min(room, CLIENT_LIMITS.runAppendsMax))) {
+      bytes += next.bytes;
+      if (!next.goesWith(first) || bytes > CLIENT_LIMITS.runBytesMax) break;
+      if (next.tag === undefined && (this.#holed || this.#epoch !== epoch)) break;
+      next.tag ??= this.#newTag();
+      if (next.tag.epoch !== epoch || next.tag.sequence !== sequence + count) break;
+      count += 1;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  #newTag(): Tag {
+    const tag = { epoch: this.#epoch, sequence: this.#nextSequence };
+    this.#nextSequence += 1;
+    return tag;
   }
 
   #beginEpoch(): void {
@@ -155,53 +187,57 @@ export class AppendSession {
     this.#streamGone = false;
   }
 
-  #attempt(entry: AppendEntry): void {
-    if (entry.tag === undefined) {
-      entry.tag = { epoch: this.#epoch, sequence: this.#nextSequence };
-      this.#nextSequence += 1;
+  #attempt(entries: readonly AppendEntry[]): void {
+    const attempt = new CallEnding();
+    this.#attempts.add(attempt);
+    for (const entry of entries) {
+      entry.attempts += 1;
+      entry.verdict = undefined;
+      entry.attempt = attempt;
+      this.#inFlight.push(entry);
     }
-    entry.attempts += 1;
-    entry.verdict = undefined;
-    this.#inFlight.push(entry);
-    this.#attempts += 1;
-    // One whose caller gave up is sent for the order's sake, and no longer listens to its caller.
-    const signal = entry.settled ? this.#stopping.signal : entry.deadline.signal;
-    void this.#send(this.#command(entry, entry.tag), signal).then(
+    void this.#send(this.#command(entries), attempt).then(
       (result) => {
-        this.#onResult(entry, result);
-        this.#afterAttempt();
+        this.#onResult(entries, result);
+        this.#afterAttempt(entries, attempt);
       },
       (thrown: unknown) => {
-        this.#onFailure(entry, asTidemarkError(thrown));
-        this.#afterAttempt();
+        this.#onFailed(entries, asTidemarkError(thrown));
+        this.#afterAttempt(entries, attempt);
       },
     );
   }
 
-  #command(entry: AppendEntry, tag: { readonly epoch: number; readonly sequence: number }): AppendCommand {
-    const { batch, close, contentType, expectedOffset } = entry.request;
-    return {
-      kind: "append",
+  #command(entries: readonly AppendEntry[]): AppendCommand | AppendRunCommand {
+    const [first] = entries as readonly [AppendEntry];
+    const { batch, close, contentType, expectedOffset } = first.request;
+    const { epoch, sequence } = first.tag as Tag;
+    const common = {
       stream: this.#options.stream,
-      close,
-      producer: { id: this.#options.producer.id, epoch: tag.epoch, sequence: tag.sequence },
+      producer: { id: this.#options.producer.id, epoch, sequence },
       ...(this.#incarnation !== undefined && { incarnation: this.#incarnation }),
       ...(contentType !== undefined && { contentType }),
+    };
+    if (entries.length > 1) return { kind: "append-run", ...common, batches: entries.map(batchOf) };
+    return {
+      kind: "append",
+      ...common,
+      close,
       ...(batch !== undefined && { batch }),
       ...(expectedOffset !== undefined && { expectedOffset }),
     };
   }
 
-  #onResult(entry: AppendEntry, result: CommandResult): void {
-    switch (result.kind) {
-      case "appended":
-        this.#onAppended(entry, result);
-        break;
-      case "rejected":
-        this.#onRejected(entry, result);
-        break;
-      default:
-        this.#onFailure(entry, new TidemarkError("protocol-error", `an append was answered with "${result.kind}"`));
+  #onResult(entries: readonly AppendEntry[], result: CommandResult): void {
+    const answers = answersOf(entries, result);
+    if (answers === undefined) {
+      this.#onFailed(entries, new TidemarkError("protocol-error", `an append was answered with "${result.kind}"`));
+      return;
+    }
+    for (const [place, entry] of entries.entries()) {
+      const answer = answers[place] as AppendedResult | Rejection;
+      if (answer.kind === "appended") this.#onAppended(entry, answer);
+      else this.#onRejected(entry, answer);
     }
   }
 
@@ -231,26 +267,33 @@ export class AppendSession {
     }
     if (rejection.code === "stream-not-found") this.#streamGone = true;
     if (rejection.epoch !== undefined) this.#epoch = Math.max(this.#epoch, rejection.epoch);
-    this.#onFailure(entry, error);
+    this.#onFailure(entry, error, error.retryable ? "again" : "rejected");
   }
 
-  #onFailure(entry: AppendEntry, error: TidemarkError): void {
+  /** What a run as a whole is refused for may be the fault of one of it. */
+  #onFailed(entries: readonly AppendEntry[], error: TidemarkError): void {
+    const blamed = entries.length === 1 || error.outcome !== "not-applied" ? "rejected" : "apart";
+    for (const entry of entries) this.#onFailure(entry, error, error.retryable ? "again" : blamed);
+  }
+
+  #onFailure(entry: AppendEntry, error: TidemarkError, verdict: Verdict): void {
     if (error.outcome === "unknown") entry.uncertain = true;
     const givenUp = entry.deadline.error;
     if (givenUp !== undefined) entry.fail(after(givenUp, entry.lastError));
-    this.#end(entry, error.retryable || givenUp !== undefined ? "again" : "rejected", error);
+    this.#end(entry, givenUp === undefined ? verdict : "again", error);
   }
 
-  #end(entry: AppendEntry, verdict: "again" | "gap" | "rejected", error: TidemarkError): void {
+  #end(entry: AppendEntry, verdict: Verdict, error: TidemarkError): void {
     entry.verdict = verdict;
     entry.lastError = error;
     if (this.#mode === "flowing") this.#mode = "draining";
   }
 
-  #afterAttempt(): void {
-    this.#attempts -= 1;
-    if (this.#mode === "flowing") this.#pump();
-    else if (this.#attempts > 0) return;
+  #afterAttempt(entries: readonly AppendEntry[], attempt: CallEnding): void {
+    for (const entry of entries) entry.attempt = undefined;
+    this.#attempts.delete(attempt);
+    if (this.#mode === "flowing") this.#options.gathering.join(this.#onGathered);
+    else if (this.#attempts.size > 0) return;
     else if (this.#mode === "draining") this.#recover();
     else if (this.#mode === "stopped") this.#finishStop(this.#stopError as TidemarkError);
   }
@@ -262,6 +305,12 @@ export class AppendSession {
 
   /** The caller's signal or time-out. An attempt in flight hears it too, and its end tells what was sent. */
   #onGivenUp(entry: AppendEntry): void {
+    if (entry.attempt !== undefined) {
+      // To those who went with it this is no word of their own.
+      const message = "it was sent together with an append that was given up";
+      entry.attempt.abort(new TidemarkError("connection-lost", message, { outcome: "not-applied" }));
+      return;
+    }
     const at = this.#waiting.indexOf(entry);
     const error = entry.deadline.error;
     if (at < 0 || error === undefined) return;
@@ -370,6 +419,21 @@ export class AppendSession {
  */
 function clearDoubt(entries: readonly AppendEntry[], place: number): void {
   for (const entry of entries.slice(place)) entry.uncertain = false;
+}
+
+/** One for each, in order; undefined if it is no answer to them. */
+function answersOf(
+  entries: readonly AppendEntry[],
+  result: CommandResult,
+): readonly (AppendedResult | Rejection)[] | undefined {
+  if (result.kind === "appended-run") return shareOut(result, entries.map(batchOf));
+  return entries.length === 1 && (result.kind === "appended" || result.kind === "rejected") ? [result] : undefined;
+}
+
+function batchOf(entry: AppendEntry): BatchRef {
+  const { batch } = entry.request;
+  assert(batch !== undefined, "what goes in a run has a batch");
+  return batch;
 }
 
 /** Why the first entry that its caller gave up was given up. */

@@ -19,6 +19,7 @@ import type { DiagnosticMessage, Diagnostics } from "./diagnostics.ts";
 import { randomId, type Environment } from "./environment.ts";
 import { after, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import type { FollowedRecord, LogMark } from "./followed-record.ts";
+import { Gathering } from "./gathering.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import { MergedStream, type MergedStreamConfig } from "./merged-stream.ts";
 import type { ReadAnswer, ReadQuery } from "./read-answer.ts";
@@ -63,6 +64,8 @@ export class Connection {
   readonly timeoutMs: number;
   readonly transactionTags: TransactionTags;
   readonly diagnostics: Diagnostics;
+  /** Appends about to be sent. */
+  readonly gathering: Gathering = new Gathering();
   readonly #transport: Transport;
   #position = 0;
   #closed = false;
@@ -86,7 +89,7 @@ export class Connection {
   }
 
   /** One attempt at an append; a refusal by the state machine is a result. */
-  readonly sendCommand: SendCommand = (command: AppendCommand, signal) => this.#command(command, signal);
+  readonly sendCommand: SendCommand = (command, signal) => this.#command(command, signal);
 
   /** One attempt at a read. */
   readonly sendRead: SendRead = async (query: ReadQuery, signal): Promise<ReadAnswer> => {
@@ -154,7 +157,7 @@ export class Connection {
     let uncertain = false;
     return this.#retrying(call, async (signal) => {
       try {
-        const result = await this.#command(command, signal);
+        const result = await this.#behindAppends(command, signal);
         if (result.kind !== "rejected") return result;
         // Our own earlier attempt, whose answer was lost, may be why there is nothing left to do.
         if (uncertain && result.code === DONE_BEFORE.get(command.kind)) return { kind: "done" };
@@ -178,7 +181,7 @@ export class Connection {
       call,
       async (signal) => {
         try {
-          const result = await this.#command(command, signal);
+          const result = await this.#behindAppends(command, signal);
           if (result.kind === "transaction") return result;
           throw result.kind === "rejected"
             ? rejectionError(result)
@@ -217,6 +220,12 @@ export class Connection {
     for (const session of this.#sessions.values()) session.stop(error);
     this.#sessions.clear();
     await this.#transport.close();
+  }
+
+  /** Commands are sent in the order of the calls. */
+  #behindAppends(command: Command, signal: CallSignal): Promise<CommandResult> {
+    this.gathering.flush();
+    return this.#command(command, signal);
   }
 
   /** One promise behind the transport's: a small append is made of little else. */
@@ -320,6 +329,7 @@ export class Connection {
       unacknowledgedBytesMax: CLIENT_LIMITS.unacknowledgedBytesMax,
       timeoutMs: this.timeoutMs,
       diagnostics: this.diagnostics,
+      gathering: this.gathering,
     });
   }
 

@@ -15,6 +15,7 @@ import { abortedBy, Deadline, type CallOptions } from "./deadline.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
+import type { Gathering } from "./gathering.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import { heldBytes, sealBatch, toRecord, type RecordInput } from "./record-input.ts";
 
@@ -31,6 +32,7 @@ export type ProducerConfig = {
   readonly signal: AbortSignal | undefined;
   readonly zstd: Zstd | undefined;
   readonly diagnostics: Diagnostics;
+  readonly gathering: Gathering;
 };
 
 type Held = {
@@ -72,6 +74,7 @@ export class Producer {
       unacknowledgedBytesMax: Number.POSITIVE_INFINITY,
       timeoutMs: config.timeoutMs,
       diagnostics: config.diagnostics,
+      gathering: config.gathering,
     });
     if (config.signal?.aborted === true) this.#onAbort();
     else config.signal?.addEventListener("abort", this.#onAbort, { once: true });

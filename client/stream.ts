@@ -200,6 +200,7 @@ export class Stream {
       signal: options.signal,
       zstd: this.#zstd,
       diagnostics: this.#connection.diagnostics,
+      gathering: this.#connection.gathering,
     });
   }
 

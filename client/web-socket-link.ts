@@ -8,6 +8,7 @@ import { type Frame, splitFrames } from "../src/wire/frame.ts";
 import { encodeSocketRequest } from "../src/wire/socket-frames.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { askForToken, type HttpOptions, refusal } from "./http-exchange.ts";
+import { Gathering } from "./gathering.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 
 export type WebSocketOptions = HttpOptions & {
@@ -22,7 +23,6 @@ export type LinkEvents = {
 
 const WS_PATH = "v1/ws";
 const SUBPROTOCOL = "tidemark.v1";
-const QUIET_MICROTASKS = 8;
 /** The number of our own pings; nobody waits for their answers. */
 const PING_ID = 0xffff_ffff;
 
@@ -32,7 +32,8 @@ export class WebSocketLink {
   readonly #events: LinkEvents;
   #gathered: Uint8Array[] = [];
   #gatheredBytes = 0;
-  #flushPlanned = false;
+  readonly #gathering = new Gathering();
+  readonly #onGathered = (): void => this.#flush();
   #heardAtMs: number;
   #check: Timer | undefined;
   #ended = false;
@@ -63,26 +64,7 @@ export class WebSocketLink {
     }
     this.#gathered.push(frame);
     this.#gatheredBytes += frame.length;
-    if (!this.#flushPlanned) {
-      this.#flushPlanned = true;
-      this.#flushWhenQuiet(0, this.#gathered.length);
-    }
-  }
-
-  /**
-   * Behind the microtasks of this turn, so that what is asked together travels together: the callers of a message full of
-   * answers each ask again some microtasks later, side by side. Over when some have passed without a new frame.
-   */
-  #flushWhenQuiet(quiet: number, count: number): void {
-    queueMicrotask(() => {
-      const now = this.#gathered.length;
-      if (now === count && quiet >= QUIET_MICROTASKS) {
-        this.#flushPlanned = false;
-        this.#flush();
-      } else {
-        this.#flushWhenQuiet(now === count ? quiet + 1 : 0, now);
-      }
-    });
+    this.#gathering.join(this.#onGathered);
   }
 
   /** Ends it; `onEnd` is called with the reason. */

@@ -1,4 +1,5 @@
 /** What is known of a command before it is proposed: its size, and whether a full disk may still take it. */
+import type { BatchRef } from "../../src/record/batch.ts";
 import type { Command } from "../../src/wire/command.ts";
 
 const OVERHEAD_BYTES = 96;
@@ -11,6 +12,8 @@ export function commandBytes(command: Command): number {
     case "subscription-wake":
     case "group-dead-letter":
       return OVERHEAD_BYTES + (command.batch?.length ?? 0);
+    case "append-run":
+      return batchesBytes(command.batches);
     case "transaction": {
       let bytes = OVERHEAD_BYTES;
       for (const operation of command.operations) bytes += commandBytes(operation);
@@ -33,6 +36,13 @@ export function commandBytes(command: Command): number {
   }
 }
 
+/** As much as its appends would each. */
+function batchesBytes(batches: readonly BatchRef[]): number {
+  let bytes = 0;
+  for (const batch of batches) bytes += OVERHEAD_BYTES + batch.length;
+  return bytes;
+}
+
 /** The length of a batch that is longer than allowed, or undefined where none is. */
 export function oversizedBatch(command: Command, bytesMax: number): number | undefined {
   if (command.kind === "transaction") {
@@ -42,6 +52,7 @@ export function oversizedBatch(command: Command, bytesMax: number): number | und
     }
     return undefined;
   }
+  if (command.kind === "append-run") return command.batches.find(({ length }) => length > bytesMax)?.length;
   const length = "batch" in command ? (command.batch?.length ?? 0) : 0;
   return length > bytesMax ? length : undefined;
 }
@@ -51,6 +62,7 @@ export function growsTheLog(command: Command): boolean {
   switch (command.kind) {
     case "create":
     case "append":
+    case "append-run":
     case "cursor":
     case "transaction":
     case "subscription-create":

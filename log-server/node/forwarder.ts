@@ -426,6 +426,7 @@ export class Forwarder {
 
 /** Done twice it is done once, and answered as the first time (I8). A stream that it deletes forgets who appended. */
 function isRepeatable(command: Command): boolean {
+  if (command.kind === "append-run") return true;
   if (command.kind === "append") return command.producer !== undefined;
   if (command.kind !== "transaction") return false;
   const { operations } = command;

@@ -5,7 +5,7 @@
 import { utf8 } from "../../src/lib/bytes.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import type { Offset } from "../../src/record/offset.ts";
-import type { AppendCommand, AppendedResult, CommandResult, ProducerTag, Rejection } from "../../src/wire/command.ts";
+import type { AppendCommand, AppendedResult, ProducerTag, Rejection } from "../../src/wire/command.ts";
 import { advanceProducer, findProducer, producerRefusal } from "./producer-state.ts";
 import { type Producer, type Standing, standingOf } from "./producer.ts";
 import { reject, whereabouts } from "./rejections.ts";
@@ -14,7 +14,7 @@ import type { Step } from "./step.ts";
 import { findStream, growStream } from "./stream-lifecycle.ts";
 import { isAfterBytewise, type Stream } from "./stream.ts";
 
-export function appendRecords(state: State, step: Step, command: AppendCommand): CommandResult {
+export function appendRecords(state: State, step: Step, command: AppendCommand): AppendedResult | Rejection {
   const { batch, close, producer: tag } = command;
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
@@ -71,7 +71,7 @@ export function answerFrom(
   stream: Stream,
   tag: ProducerTag | undefined,
   standing: Standing | undefined,
-): CommandResult | undefined {
+): AppendedResult | Rejection | undefined {
   if (tag === undefined || standing === undefined) return undefined;
   switch (standing.kind) {
     case "fenced": {

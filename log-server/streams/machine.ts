@@ -15,6 +15,7 @@ import type { Command, CommandResult, StreamName } from "../../src/wire/command.
 import type { Entry } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import { appendRecords } from "./append-records.ts";
+import { appendRun } from "./append-run.ts";
 import { compactStream } from "./compact-stream.ts";
 import { createStream } from "./create-stream.ts";
 import { doWhatIsDue, nextDeadline } from "./due.ts";
@@ -80,7 +81,9 @@ export class StreamsMachine {
     const results: CommandResult[] = [];
     for (const command of commands) {
       results.push(run(this.#state, step, command));
-      if (command.kind !== "transaction") step.settle("batch" in command ? command.batch : undefined);
+      // These have settled each of theirs.
+      if (command.kind !== "transaction" && command.kind !== "append-run")
+        step.settle("batch" in command ? command.batch : undefined);
       balanceGroups(this.#state, step);
     }
     if (!hadRoom && groups.hasSharedRoom) groups.roomMade(step);
@@ -344,6 +347,8 @@ function run(state: State, step: Step, command: Command): CommandResult {
       return createStream(state, step, command);
     case "append":
       return appendRecords(state, step, command);
+    case "append-run":
+      return appendRun(state, step, command);
     case "delete":
       return deleteStream(state, step, command);
     case "touch":

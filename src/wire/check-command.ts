@@ -5,7 +5,8 @@
  */
 import { utf8 } from "../lib/bytes.ts";
 import { err, ok, type Result } from "../lib/result.ts";
-import type { Command } from "./command.ts";
+import type { AppendRunCommand, Command } from "./command.ts";
+import { WIRE_LIMITS } from "./limits.ts";
 
 export type CommandError = { readonly code: "malformed-command"; readonly message: string };
 
@@ -17,7 +18,7 @@ export const COMMAND_LIMITS = {
 } as const;
 
 export function checkCommand(command: Command): Result<Command, CommandError> {
-  const fault = faultOf(command);
+  const fault = faultOf(command) ?? (command.kind === "append-run" ? runFault(command) : undefined);
   return fault === undefined ? ok(command) : err({ code: "malformed-command", message: `the command has ${fault}` });
 }
 
@@ -45,6 +46,13 @@ function textFault(text: string): string | undefined {
   return text.isWellFormed() ? undefined : "a text that is not well-formed Unicode";
 }
 
+/** What is wrong with a run's length. */
+export function runFault({ batches, producer }: AppendRunCommand): string | undefined {
+  const { runBatchesMax } = WIRE_LIMITS;
+  if (batches.length === 0 || batches.length > runBatchesMax) return `no batch, or more than ${runBatchesMax}`;
+  return Number.isSafeInteger(producer.sequence + batches.length) ? undefined : "more batches than sequences";
+}
+
 function listFault(list: readonly unknown[]): string | undefined {
   if (list.length > COMMAND_LIMITS.itemsMax) return "a list that is too long";
   for (const item of list) {
@@ -58,7 +66,7 @@ function fieldsFault(fields: object): string | undefined {
   // Not `Object.entries`: this runs for every command, and arrays of pairs are most of its cost.
   for (const name in fields) {
     // Batches travel beside the command, and have checks of their own.
-    if (name === "batch" || !Object.hasOwn(fields, name)) continue;
+    if (name === "batch" || name === "batches" || !Object.hasOwn(fields, name)) continue;
     const fault = faultOf(fields[name as keyof typeof fields]);
     if (fault !== undefined) return fault;
   }

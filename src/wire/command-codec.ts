@@ -1,5 +1,5 @@
 /**
- * The only encoding of commands and their results (SPEC.md, "Commands"). A command's head holds everything but the
+ * The only encoding of commands (SPEC.md, "Commands"); of their results it is `result-codec.ts`. A command's head holds everything but the
  * batches: those travel beside it, in order, and a head only says "my batch is the next one".
  *
  * A head is a kind byte and fields in the order below; optional fields are announced by bits of a flags byte. Decoders
@@ -10,18 +10,17 @@ import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { BatchRef } from "../record/batch.ts";
-import { checkCommand, COMMAND_LIMITS, type CommandError } from "./check-command.ts";
+import { checkCommand, COMMAND_LIMITS, type CommandError, runFault } from "./check-command.ts";
 import type {
   AppendCommand,
+  AppendRunCommand,
   Command,
-  CommandResult,
   CompactCommand,
   Condition,
   CreateCommand,
   CursorCommand,
   DeleteCommand,
   ForkPoint,
-  Rejection,
   SubscriptionAck,
   SubscriptionCreateCommand,
   SubscriptionWakeCommand,
@@ -29,45 +28,48 @@ import type {
   TransactionOperation,
   TrimCommand,
 } from "./command.ts";
-import { type ErrorCode, ERRORS } from "./errors.ts";
-import { readGroupCommand, readGroupResult, writeGroupCommand, writeGroupResult } from "./group-command-codec.ts";
+import { readFlags, readItems, writeFlags } from "./fields.ts";
+import { readGroupCommand, writeGroupCommand } from "./group-command-codec.ts";
 import { readExpiry, readRetention, writeExpiry, writeRetention } from "./settings-codec.ts";
 
 const { textBytesMax: TEXT_BYTES_MAX, blobBytesMax: BLOB_BYTES_MAX, itemsMax: ITEMS_MAX } = COMMAND_LIMITS;
 
 /** Never renumber: these are on disk. */
-const KINDS = [
-  "create",
-  "append",
-  "delete",
-  "touch",
-  "tick",
-  "settings",
-  "trim",
-  "cursor",
-  "transaction",
-  "subscription-create",
-  "subscription-delete",
-  "subscription-link",
-  "subscription-unlink",
-  "subscription-wake",
-  "subscription-claim",
-  "subscription-ack",
-  "subscription-release",
-  "subscription-failed",
-  "compact",
-  "group-create",
-  "group-delete",
-  "group-join",
-  "group-leave",
-  "group-heartbeat",
-  "group-ack",
-  "group-take",
-  "group-settle",
-  "group-reset",
-  "group-dead-letter",
-] as const satisfies readonly Command["kind"][];
-const KIND_NUMBER: ReadonlyMap<Command["kind"], number> = new Map(KINDS.map((kind, number) => [kind, number]));
+const KIND_NUMBERS = {
+  "create": 0,
+  "append": 1,
+  "delete": 2,
+  "touch": 3,
+  "tick": 4,
+  "settings": 5,
+  "trim": 6,
+  "cursor": 7,
+  "transaction": 8,
+  "subscription-create": 9,
+  "subscription-delete": 10,
+  "subscription-link": 11,
+  "subscription-unlink": 12,
+  "subscription-wake": 13,
+  "subscription-claim": 14,
+  "subscription-ack": 15,
+  "subscription-release": 16,
+  "subscription-failed": 17,
+  "compact": 18,
+  "group-create": 19,
+  "group-delete": 20,
+  "group-join": 21,
+  "group-leave": 22,
+  "group-heartbeat": 23,
+  "group-ack": 24,
+  "group-take": 25,
+  "group-settle": 26,
+  "group-reset": 27,
+  "group-dead-letter": 28,
+  "append-run": 55,
+} as const satisfies { readonly [Kind in Command["kind"]]: number };
+const KINDS: ReadonlyMap<number, Command["kind"]> = new Map(
+  Object.entries(KIND_NUMBERS).map(([kind, number]) => [number, kind as Command["kind"]]),
+);
 
 const CONDITIONS = [
   "stream-exists",
@@ -75,22 +77,6 @@ const CONDITIONS = [
   "next-offset",
   "cursor",
 ] as const satisfies readonly Condition["kind"][];
-const RESULTS = [
-  "created",
-  "appended",
-  "done",
-  "trimmed",
-  "transaction",
-  "subscription-created",
-  "subscription-claimed",
-  "subscription-acked",
-  "rejected",
-  "group-created",
-  "group-assigned",
-  "group-settled",
-  "group-taken",
-] as const satisfies readonly CommandResult["kind"][];
-const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
 
 export type { CommandError };
 
@@ -129,18 +115,6 @@ export function decodeCommands(head: Uint8Array, batches: readonly BatchRef[]): 
   return ok(commands);
 }
 
-export function encodeResult(result: CommandResult): Uint8Array {
-  writer.reset();
-  writeResult(result);
-  return writer.finishShared();
-}
-
-export function decodeResult(bytes: Uint8Array): Result<CommandResult, CommandError> {
-  const reader = new ByteReader(bytes);
-  const result = readResult(reader, 0);
-  return reader.complete ? ok(result) : err({ code: "malformed-command", message: "the result is malformed" });
-}
-
 /* Commands. */
 
 class Source {
@@ -166,12 +140,14 @@ class Source {
 }
 
 function writeCommand(command: Command, batches: BatchRef[]): void {
-  writer.u8(KIND_NUMBER.get(command.kind) as number);
+  writer.u8(KIND_NUMBERS[command.kind]);
   switch (command.kind) {
     case "create":
       return writeCreate(command, batches);
     case "append":
       return writeAppend(command, batches);
+    case "append-run":
+      return writeRun(command, batches);
     case "delete":
       return writeStreamRef(command);
     case "touch":
@@ -242,12 +218,14 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
 
 function readCommand(source: Source): Command {
   const { reader } = source;
-  const kind = KINDS[reader.u8()];
+  const kind = KINDS.get(reader.u8());
   switch (kind) {
     case "create":
       return readCreate(source);
     case "append":
       return readAppend(source);
+    case "append-run":
+      return readRun(source);
     case "delete":
       return { kind, ...readStreamRef(reader) } satisfies DeleteCommand;
     case "touch":
@@ -320,25 +298,11 @@ function readCommand(source: Source): Command {
   }
 }
 
-/** Announces which of a command's optional fields follow: bit n for the n-th. */
-function writeFlags(...present: readonly boolean[]): void {
-  let flags = 0;
-  present.forEach((is, bit) => {
-    if (is) flags |= 1 << bit;
-  });
-  writer.u8(flags);
-}
-
-function readFlags(reader: ByteReader, bits: number): (bit: number) => boolean {
-  const flags = reader.u8();
-  if (flags >> bits !== 0) reader.fail();
-  return (bit) => ((flags >> bit) & 1) === 1;
-}
-
 function writeCreate(command: CreateCommand, batches: BatchRef[]): void {
   const { contentType, expiry, retention, closed, fork, batch } = command;
   writer.string(command.stream);
   writeFlags(
+    writer,
     closed,
     contentType !== undefined,
     expiry !== undefined,
@@ -373,6 +337,7 @@ function writeAppend(command: AppendCommand, batches: BatchRef[]): void {
   const { incarnation, contentType, batch, close, producer, streamSequence, expectedOffset } = command;
   writer.string(command.stream);
   writeFlags(
+    writer,
     close,
     batch !== undefined,
     incarnation !== undefined,
@@ -408,9 +373,39 @@ function readAppend(source: Source): AppendCommand {
   };
 }
 
+function writeRun(command: AppendRunCommand, batches: BatchRef[]): void {
+  const { incarnation, contentType, producer } = command;
+  writer.string(command.stream);
+  writeFlags(writer, incarnation !== undefined, contentType !== undefined);
+  if (incarnation !== undefined) writer.varint(incarnation);
+  if (contentType !== undefined) writer.string(contentType);
+  writer.string(producer.id).varint(producer.epoch).varint(producer.sequence);
+  writer.varint(command.batches.length);
+  for (const batch of command.batches) batches.push(batch);
+}
+
+function readRun(source: Source): AppendRunCommand {
+  const { reader } = source;
+  const stream = reader.string(TEXT_BYTES_MAX);
+  const has = readFlags(reader, 2);
+  const head = {
+    kind: "append-run",
+    stream,
+    ...(has(0) && { incarnation: reader.varint() }),
+    ...(has(1) && { contentType: reader.string(TEXT_BYTES_MAX) }),
+    producer: { id: reader.string(TEXT_BYTES_MAX), epoch: reader.varint(), sequence: reader.varint() },
+  } as const;
+  const count = reader.varint();
+  const batches: BatchRef[] = [];
+  for (let place = 0; place < count && !reader.failed; place += 1) batches.push(source.batch());
+  const command: AppendRunCommand = { ...head, batches };
+  if (runFault(command) !== undefined) reader.fail();
+  return command;
+}
+
 function writeStreamRef(command: { readonly stream: string; readonly incarnation?: number }): void {
   writer.string(command.stream);
-  writeFlags(command.incarnation !== undefined);
+  writeFlags(writer, command.incarnation !== undefined);
   if (command.incarnation !== undefined) writer.varint(command.incarnation);
 }
 
@@ -422,7 +417,7 @@ function readStreamRef(reader: ByteReader): { readonly stream: string; readonly 
 
 function writeFork(fork: ForkPoint): void {
   writer.string(fork.source).varint(fork.incarnation).varint(fork.partialBytes);
-  writeFlags(fork.offset !== undefined);
+  writeFlags(writer, fork.offset !== undefined);
   if (fork.offset !== undefined) writer.varint(fork.offset);
 }
 
@@ -438,7 +433,7 @@ function readFork(reader: ByteReader): ForkPoint {
 function writeCursor(command: CursorCommand): void {
   const { value, expected } = command;
   writer.string(command.name);
-  writeFlags(value !== undefined, expected !== undefined, expected !== undefined && expected !== null);
+  writeFlags(writer, value !== undefined, expected !== undefined, expected !== undefined && expected !== null);
   if (value !== undefined) writer.blob(value);
   if (expected !== undefined && expected !== null) writer.blob(expected);
 }
@@ -468,7 +463,7 @@ function readTransaction(source: Source): TransactionCommand {
   const count = reader.count(ITEMS_MAX);
   const operations: TransactionOperation[] = [];
   for (let place = 0; place < count && !reader.failed; place += 1) {
-    const kind = KINDS[reader.u8()];
+    const kind = KINDS.get(reader.u8());
     switch (kind) {
       case "create":
         operations.push(readCreate(source));
@@ -502,7 +497,7 @@ function writeCondition(condition: Condition): void {
       return;
     case "cursor":
       writer.string(condition.name);
-      writeFlags(condition.value !== null);
+      writeFlags(writer, condition.value !== null);
       if (condition.value !== null) writer.blob(condition.value);
       return;
     default:
@@ -535,7 +530,7 @@ function readCondition(reader: ByteReader): Condition {
 function writeSubscriptionCreate(command: SubscriptionCreateCommand): void {
   const { delivery, pattern, description } = command;
   writer.string(command.id);
-  writeFlags(delivery.kind === "pull-wake", pattern !== undefined, description !== undefined);
+  writeFlags(writer, delivery.kind === "pull-wake", pattern !== undefined, description !== undefined);
   writer.string(delivery.kind === "webhook" ? delivery.url : delivery.wakeStream);
   if (pattern !== undefined) writer.string(pattern);
   if (description !== undefined) writer.string(description);
@@ -560,7 +555,7 @@ function readSubscriptionCreate(reader: ByteReader): SubscriptionCreateCommand {
 
 function writeWake(command: SubscriptionWakeCommand, batches: BatchRef[]): void {
   writer.string(command.id).varint(command.generation).string(command.wakeId);
-  writeFlags(command.batch !== undefined);
+  writeFlags(writer, command.batch !== undefined);
   if (command.batch !== undefined) batches.push(command.batch);
 }
 
@@ -583,167 +578,8 @@ function readStrings(reader: ByteReader): string[] {
   return readItems(reader, () => reader.string(TEXT_BYTES_MAX));
 }
 
-function readItems<T>(reader: ByteReader, read: () => T): T[] {
-  const count = reader.count(ITEMS_MAX);
-  const items: T[] = [];
-  for (let place = 0; place < count && !reader.failed; place += 1) items.push(read());
-  return items;
-}
-
 function readBoolean(reader: ByteReader): boolean {
   const value = reader.u8();
   if (value > 1) reader.fail();
   return value === 1;
-}
-
-/* Results. */
-
-function writeResult(result: CommandResult): void {
-  writer.u8(RESULTS.indexOf(result.kind));
-  switch (result.kind) {
-    case "created":
-      writeFlags(result.created, result.closed);
-      writer.varint(result.incarnation).varint(result.nextOffset).string(result.contentType);
-      return writeExpiry(writer, result.expiry);
-    case "appended":
-      writeFlags(
-        result.closed,
-        result.duplicate,
-        result.firstOffset !== undefined,
-        result.nextOffset !== undefined,
-        result.producer !== undefined,
-      );
-      writer.varint(result.incarnation).varint(result.tail);
-      if (result.firstOffset !== undefined) writer.varint(result.firstOffset);
-      if (result.nextOffset !== undefined) writer.varint(result.nextOffset);
-      if (result.producer !== undefined) writer.varint(result.producer.epoch).varint(result.producer.sequence);
-      return;
-    case "done":
-      return;
-    case "trimmed":
-      writer.varint(result.firstOffset);
-      return;
-    case "transaction":
-      writer.varint(result.results.length);
-      for (const part of result.results) writeResult(part);
-      return;
-    case "subscription-created":
-      writeFlags(result.created);
-      return;
-    case "subscription-claimed":
-      writer.varint(result.generation).string(result.wakeId).varint(result.leaseMs);
-      return;
-    case "subscription-acked":
-      writeFlags(result.nextWake);
-      return;
-    case "rejected":
-      return writeRejection(result);
-    case "group-created":
-    case "group-assigned":
-    case "group-settled":
-    case "group-taken":
-      return writeGroupResult(writer, result);
-    default:
-      return unreachable(result);
-  }
-}
-
-function readResult(reader: ByteReader, depth: number): CommandResult {
-  const kind = RESULTS[reader.u8()];
-  switch (kind) {
-    case "created": {
-      const has = readFlags(reader, 2);
-      return {
-        kind,
-        created: has(0),
-        closed: has(1),
-        incarnation: reader.varint(),
-        nextOffset: reader.varint(),
-        contentType: reader.string(TEXT_BYTES_MAX),
-        expiry: readExpiry(reader),
-      };
-    }
-    case "appended": {
-      const has = readFlags(reader, 5);
-      return {
-        kind,
-        closed: has(0),
-        duplicate: has(1),
-        incarnation: reader.varint(),
-        tail: reader.varint(),
-        ...(has(2) && { firstOffset: reader.varint() }),
-        ...(has(3) && { nextOffset: reader.varint() }),
-        ...(has(4) && { producer: { epoch: reader.varint(), sequence: reader.varint() } }),
-      };
-    }
-    case "done":
-      return { kind };
-    case "trimmed":
-      return { kind, firstOffset: reader.varint() };
-    case "transaction":
-      // Transactions do not nest; without this bound a few bytes could recurse as deep as they are long.
-      if (depth > 0) reader.fail();
-      return { kind, results: readItems(reader, () => readResult(reader, depth + 1)) };
-    case "subscription-created":
-      return { kind, created: readFlags(reader, 1)(0) };
-    case "subscription-claimed":
-      return { kind, generation: reader.varint(), wakeId: reader.string(TEXT_BYTES_MAX), leaseMs: reader.varint() };
-    case "subscription-acked":
-      return { kind, nextWake: readFlags(reader, 1)(0) };
-    case "rejected":
-      return readRejection(reader);
-    case "group-created":
-    case "group-assigned":
-    case "group-settled":
-    case "group-taken":
-      return readGroupResult(kind, reader);
-    case undefined:
-      reader.fail();
-      return { kind: "done" };
-    default:
-      return unreachable(kind);
-  }
-}
-
-/** Error codes travel as text: the table may grow in any order. */
-function writeRejection(result: Rejection): void {
-  writer.string(result.code).string(result.message);
-  writeFlags(
-    result.incarnation !== undefined,
-    result.tail !== undefined,
-    result.closed === true,
-    result.firstOffset !== undefined,
-    result.epoch !== undefined,
-    result.expectedSequence !== undefined,
-    result.holder !== undefined,
-    result.generation !== undefined,
-  );
-  if (result.incarnation !== undefined) writer.varint(result.incarnation);
-  if (result.tail !== undefined) writer.varint(result.tail);
-  if (result.firstOffset !== undefined) writer.varint(result.firstOffset);
-  if (result.epoch !== undefined) writer.varint(result.epoch);
-  if (result.expectedSequence !== undefined) writer.varint(result.expectedSequence);
-  if (result.holder !== undefined) writer.string(result.holder);
-  if (result.generation !== undefined) writer.varint(result.generation);
-}
-
-function readRejection(reader: ByteReader): Rejection {
-  const text = reader.string(TEXT_BYTES_MAX);
-  const code = ERROR_CODES.find((known) => known === text);
-  if (code === undefined) reader.fail();
-  const message = reader.string(TEXT_BYTES_MAX);
-  const has = readFlags(reader, 8);
-  return {
-    kind: "rejected",
-    code: code ?? "internal",
-    message,
-    ...(has(0) && { incarnation: reader.varint() }),
-    ...(has(1) && { tail: reader.varint() }),
-    ...(has(2) && { closed: true }),
-    ...(has(3) && { firstOffset: reader.varint() }),
-    ...(has(4) && { epoch: reader.varint() }),
-    ...(has(5) && { expectedSequence: reader.varint() }),
-    ...(has(6) && { holder: reader.string(TEXT_BYTES_MAX) }),
-    ...(has(7) && { generation: reader.varint() }),
-  };
 }

@@ -73,6 +73,21 @@ export type AppendCommand = {
   readonly expectedOffset?: Offset;
 };
 
+/**
+ * Appends of one producer to one stream, one behind the other, as one command: the n-th has the n-th batch and the n-th
+ * sequence from the tag's on. Each is an append of its own, with its own answer; so a run may take effect in part.
+ */
+export type AppendRunCommand = {
+  readonly kind: "append-run";
+  readonly stream: StreamName;
+  readonly incarnation?: Incarnation;
+  readonly contentType?: string;
+  /** Of the first. */
+  readonly producer: ProducerTag;
+  /** One at least, at most `WIRE_LIMITS.runBatchesMax`. */
+  readonly batches: readonly BatchRef[];
+};
+
 export type DeleteCommand = {
   readonly kind: "delete";
   readonly stream: StreamName;
@@ -209,6 +224,7 @@ export type SubscriptionFailedCommand = {
 export type Command =
   | CreateCommand
   | AppendCommand
+  | AppendRunCommand
   | DeleteCommand
   | TouchCommand
   | TickCommand
@@ -256,6 +272,14 @@ export type AppendedResult = {
   readonly producer?: { readonly epoch: number; readonly sequence: number };
 };
 
+/**
+ * How neighbours of a run fared alike: what one append of all their batches would have been answered. Those that were
+ * appended, or had been, lie one behind the other, each with as many offsets as its batch covers.
+ */
+export type RunPart = { readonly count: number; readonly result: AppendedResult | Rejection };
+/** Every append of the run is in one part, in order. */
+export type AppendedRunResult = { readonly kind: "appended-run"; readonly parts: readonly RunPart[] };
+
 export type DoneResult = { readonly kind: "done" };
 export type TrimmedResult = { readonly kind: "trimmed"; readonly firstOffset: Offset };
 export type TransactionResult = { readonly kind: "transaction"; readonly results: readonly CommandResult[] };
@@ -289,6 +313,7 @@ export type Rejection = {
 export type CommandResult =
   | CreatedResult
   | AppendedResult
+  | AppendedRunResult
   | DoneResult
   | TrimmedResult
   | TransactionResult

@@ -1,9 +1,10 @@
-/** How commands of consumer groups and their results are encoded (SPEC.md, "Commands"); kinds are numbered by `command-codec.ts`. */
+/** How commands of consumer groups and their results are encoded (SPEC.md, "Commands"); kinds are numbered by `command-codec.ts` and `result-codec.ts`. */
 import { unreachable } from "../lib/assert.ts";
 import type { ByteReader } from "../lib/byte-reader.ts";
 import type { ByteWriter } from "../lib/byte-writer.ts";
 import type { BatchRef } from "../record/batch.ts";
 import { COMMAND_LIMITS } from "./check-command.ts";
+import { readItems } from "./fields.ts";
 import type {
   GroupAck,
   GroupAssignment,
@@ -20,7 +21,7 @@ import type {
   GroupStart,
 } from "./group-command.ts";
 
-const { textBytesMax: TEXT_BYTES_MAX, itemsMax: ITEMS_MAX } = COMMAND_LIMITS;
+const { textBytesMax: TEXT_BYTES_MAX } = COMMAND_LIMITS;
 
 /** Never renumber any of these: they are on disk. */
 const STARTS = ["start", "now"] as const satisfies readonly GroupStart[];
@@ -282,13 +283,6 @@ function readAssignment(reader: ByteReader): GroupAssignment {
 function readLease(reader: ByteReader): GroupLease {
   const position = readPosition(reader);
   return { ...position, count: reader.varint(), attempt: reader.varint() };
-}
-
-function readItems<T>(reader: ByteReader, read: () => T): T[] {
-  const count = reader.count(ITEMS_MAX);
-  const items: T[] = [];
-  for (let place = 0; place < count && !reader.failed; place += 1) items.push(read());
-  return items;
 }
 
 function readBoolean(reader: ByteReader): boolean {

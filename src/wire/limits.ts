@@ -4,8 +4,10 @@ export const WIRE_LIMITS = {
   /** Of a stream's name, decoded. */
   nameBytesMax: 1_024,
   nameSegmentsMax: 64,
-  /** Batches of one command; only transactions have more than one. */
+  /** Batches of one command; only transactions and runs have more than one. */
   commandBatchesMax: 65_536,
+  /** Batches of one run: as many sequences as a producer's answers are kept for (I8). */
+  runBatchesMax: 1_024,
   /** Batches of one answer to a read. */
   responseBatchesMax: 1_048_576,
   /** Streams of one page of a listing. */

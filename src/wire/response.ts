@@ -7,7 +7,6 @@ import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import type { Offset } from "../record/offset.ts";
-import { decodeResult, encodeResult } from "./command-codec.ts";
 import type { CommandResult } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
@@ -18,6 +17,7 @@ import {
   writeGroupDescription,
   writeGroupList,
 } from "./group-look-up.ts";
+import { decodeResult, encodeResult } from "./result-codec.ts";
 import { WIRE_LIMITS } from "./limits.ts";
 import {
   type LookUpResponse,

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
 import type { Stream } from "../../client/stream.ts";
+import { CLIENT_LIMITS } from "../../client/limits.ts";
 import { FakeServer } from "./fake-server.ts";
 import { FakeTransport, type Fault } from "./fake-transport.ts";
 import { run, turn, virtualTime, type VirtualTime } from "./virtual-time.ts";
@@ -28,6 +29,12 @@ async function failure(promise: Promise<unknown>): Promise<TidemarkError> {
   );
   expect(thrown).toBeInstanceOf(TidemarkError);
   return thrown as TidemarkError;
+}
+
+/** Shows what is in batches that are not compressed. */
+function textOfBatch(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return undefined;
+  return value instanceof Uint8Array ? new TextDecoder().decode(value) : value;
 }
 
 describe("single calls", () => {
@@ -103,6 +110,108 @@ describe("single calls", () => {
     expect(await run(time, refused)).toMatchObject({ code: "offset-mismatch", outcome: "not-applied", tail: 1 });
     expect((await run(time, Promise.all([first, third, last]))).map(({ offset }) => offset)).toEqual([0, 1, 2]);
     expect(server.contents("s")).toEqual(["a", "c", "d"]);
+  });
+
+  it("what is appended together travels as one command; what has a condition of its own travels alone", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    const calls = [
+      stream.append("a"),
+      stream.append(["b", "c"]),
+      stream.append("d", { expectedOffset: 3 }),
+      stream.append("e"),
+      stream.append("f"),
+      stream.append("g", { close: true }),
+    ];
+    const appended = await run(time, Promise.all(calls));
+    expect(appended.map(({ offset, nextOffset }) => [offset, nextOffset])).toEqual([
+      [0, 1],
+      [1, 3],
+      [3, 4],
+      [4, 5],
+      [5, 6],
+      [6, 7],
+    ]);
+    const kinds = transport.commands().map((request) => request.kind === "command" && request.command.kind);
+    expect(kinds).toEqual(["append-run", "append", "append-run", "append"]);
+    expect(server.streams.get("s")?.batches.map(({ span }) => span)).toEqual([1, 2, 1, 1, 1, 1]);
+  });
+
+  it("a run is bounded, by appends and by bytes", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    const half = new Uint8Array(CLIENT_LIMITS.runBytesMax / 2);
+    const calls = [
+      ...Array.from({ length: CLIENT_LIMITS.runAppendsMax + 2 }, () => stream.append("a")),
+      stream.append(half),
+      stream.append(half),
+    ];
+    await run(time, Promise.all(calls));
+    expect(transport.commands()).toMatchObject([
+      { command: { batches: { length: CLIENT_LIMITS.runAppendsMax } } },
+      { command: { batches: { length: 3 } } },
+      { command: { kind: "append" } },
+    ]);
+  });
+
+  it("one that the server does not let in takes no other of its run with it (W183)", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    const handle = server.handle.bind(server);
+    server.handle = (request) => {
+      const isBad = JSON.stringify(request, textOfBatch).includes("bad");
+      return isBad ? { kind: "error", position: 1, code: "malformed-json", message: "bad" } : handle(request);
+    };
+    const stream = client.stream("s");
+    const before = stream.append("a");
+    const refused = failure(stream.append("bad"));
+    const behind = [stream.append("b"), stream.append("c")];
+    expect(await run(time, refused)).toMatchObject({ code: "malformed-json", outcome: "not-applied" });
+    expect((await run(time, Promise.all([before, ...behind]))).map(({ offset }) => offset)).toEqual([0, 1, 2]);
+    expect(server.contents("s")).toEqual(["a", "b", "c"]);
+  });
+
+  it("of a run one is given up: the others hear nothing of it", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    transport.faults.push("hang");
+    const controller = new AbortController();
+    const before = stream.append("a");
+    const given = failure(stream.append("b", { signal: controller.signal }));
+    const behind = stream.append("c");
+    await turn();
+    controller.abort();
+    expect(await run(time, given)).toMatchObject({ code: "aborted", outcome: "unknown" });
+    await run(time, Promise.all([before, behind]));
+    // Nobody knew whether it had been applied, and what is behind it could not be told without it.
+    expect(server.contents("s")).toEqual(["a", "b", "c"]);
+  });
+
+  it("a run's answer that does not fit it is a protocol error, never a success", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    const handle = server.handle.bind(server);
+    server.handle = (request) => {
+      const answer = handle(request);
+      if (answer.kind !== "result" || answer.result.kind !== "appended-run") return answer;
+      return { ...answer, result: { kind: "appended-run", parts: answer.result.parts.slice(1) } };
+    };
+    const stream = client.stream("s");
+    for (const error of await run(time, Promise.all(["a", "b"].map((value) => failure(stream.append(value))))))
+      expect(error).toMatchObject({ code: "protocol-error", outcome: "unknown" });
+  });
+
+  it("other commands go behind the appends that were called before them", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    const appended = client.stream("s").append("a");
+    const deleted = client.stream("s").delete();
+    expect((await run(time, appended)).offset).toBe(0);
+    await run(time, deleted);
+    expect(server.streams.size).toBe(0);
   });
 
   it("handles of one stream share their order", async () => {

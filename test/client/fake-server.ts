@@ -7,10 +7,12 @@ import { text } from "../../src/lib/bytes.ts";
 import type {
   AppendCommand,
   AppendedResult,
+  AppendRunCommand,
   Command,
   CommandResult,
   CreateCommand,
   Rejection,
+  RunPart,
 } from "../../src/wire/command.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
 import type { ReadRequest, Request } from "../../src/wire/request.ts";
@@ -94,6 +96,8 @@ export class FakeServer {
         return this.#create(command);
       case "append":
         return this.#append(command);
+      case "append-run":
+        return this.#appendRun(command);
       case "delete":
         return this.streams.delete(command.stream) ? { kind: "done" } : rejected("stream-not-found");
       default:
@@ -116,7 +120,19 @@ export class FakeServer {
     };
   }
 
-  #append(command: AppendCommand): CommandResult {
+  #appendRun({ batches, producer, ...rest }: AppendRunCommand): CommandResult {
+    const parts: RunPart[] = [];
+    for (const [place, batch] of batches.entries()) {
+      const tag = { ...producer, sequence: producer.sequence + place };
+      const result = this.#append({ ...rest, kind: "append", batch, close: false, producer: tag });
+      const last = parts.at(-1);
+      if (last !== undefined && goesOn(last.result, result)) parts[parts.length - 1] = joined(last, result);
+      else parts.push({ count: 1, result });
+    }
+    return { kind: "appended-run", parts };
+  }
+
+  #append(command: AppendCommand): AppendedResult | Rejection {
     const stream = this.streams.get(command.stream);
     if (stream === undefined) return rejected("stream-not-found");
     if (command.incarnation !== undefined && command.incarnation !== stream.incarnation)
@@ -193,6 +209,16 @@ export class FakeServer {
   #error(code: ErrorCode): Extract<Response, { readonly kind: "error" }> {
     return { kind: "error", position: this.position, code, message: code };
   }
+}
+
+function goesOn(before: RunPart["result"], result: RunPart["result"]): boolean {
+  if (before.kind !== "appended" || result.kind !== "appended") return false;
+  return before.duplicate === result.duplicate && before.nextOffset === result.firstOffset;
+}
+
+function joined({ count, result: first }: RunPart, last: RunPart["result"]): RunPart {
+  const { firstOffset } = first as AppendedResult;
+  return { count: count + 1, result: { ...last, ...(firstOffset !== undefined && { firstOffset }) } };
 }
 
 function rejected(code: ErrorCode): Rejection {

@@ -36,9 +36,9 @@ export class MachineServer {
   apply(command: Command): CommandResult {
     const { machine, clock } = this;
     const applied = machine.apply({ index: machine.position + 1, logTime: clock.now() }, [command]);
-    const bytes = "batch" in command ? command.batch?.bytes : undefined;
-    const [placement] = applied.placements;
-    if (bytes !== undefined && placement?.accepted === true) {
+    for (const [place, bytes] of batchesOf(command).entries()) {
+      const placement = applied.placements[place];
+      if (placement?.accepted !== true) continue;
       const { streamId, firstOffset, span } = placement;
       const batches = this.#batches.get(streamId) ?? [];
       this.#batches.set(streamId, [...batches, { firstOffset, span, logTime: machine.logTime, bytes }]);
@@ -107,6 +107,13 @@ export class MachineServer {
     if (atMs === undefined) return;
     this.#tick = this.clock.schedule(Math.max(0, atMs - this.clock.now()), () => this.apply({ kind: "tick" }));
   }
+}
+
+/** Transactions come without any here. */
+function batchesOf(command: Command): readonly Uint8Array[] {
+  if (command.kind === "append-run") return command.batches.flatMap(({ bytes }) => bytes ?? []);
+  const bytes = "batch" in command ? command.batch?.bytes : undefined;
+  return bytes === undefined ? [] : [bytes];
 }
 
 const LOOK_EVERY_MS = 100;

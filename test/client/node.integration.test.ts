@@ -197,8 +197,14 @@ describe("the SDK and a node", () => {
     const json = client.stream("json");
     await json.create({ contentType: "application/json" });
     expect(await failure(json.append("not json"))).toMatchObject({ code: "malformed-json", outcome: "not-applied" });
-    expect((await json.append("1")).offset).toBe(0);
-    expect(await failure(json.append("2", { timeout: 5_000, expectedOffset: 9 }))).toMatchObject({ tail: 1 });
+    const together = ["1", "neither", "2"].map((value) => json.append(value));
+    expect(await failure(together[1] as Promise<unknown>)).toMatchObject({ code: "malformed-json" });
+    expect((await Promise.allSettled(together)).map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+    ]);
+    expect(await failure(json.append("2", { timeout: 5_000, expectedOffset: 9 }))).toMatchObject({ tail: 2 });
     expect(await failure(json.read({ from: 10 }).next())).toMatchObject({ code: "malformed-offset" });
     expect(await failure(client.stream("none").append("a"))).toMatchObject({ code: "stream-not-found" });
     expect(await failure(client.stream("none").subscribe().next())).toMatchObject({ code: "stream-not-found" });

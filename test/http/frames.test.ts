@@ -66,6 +66,48 @@ function valuesOf(response: FrameResponse | undefined): readonly (string | undef
   });
 }
 
+function appendRun(stream: string, sequence: number, ...batches: readonly BatchRef[]): Request {
+  return command({ kind: "append-run", stream, producer: { id: "p", epoch: 0, sequence }, batches });
+}
+
+describe("a run of appends", () => {
+  it("keeps its batches apart, and a retry of some of it gets their answers (I8)", async () => {
+    const [, first] = await ask(create("run"), appendRun("run", 0, batch("a"), batch("b", "c"), batch("d")));
+    expect(first).toMatchObject({
+      kind: "result",
+      result: { kind: "appended-run", parts: [{ count: 3, result: { firstOffset: 0, nextOffset: 4 } }] },
+    });
+    const [again, records] = await ask(appendRun("run", 1, batch("b", "c"), batch("d"), batch("e")), read("run"));
+    expect(again).toMatchObject({
+      result: {
+        parts: [
+          { count: 2, result: { firstOffset: 1, nextOffset: 4, duplicate: true } },
+          { count: 1, result: { firstOffset: 4, nextOffset: 5, duplicate: false } },
+        ],
+      },
+    });
+    expect(valuesOf(records)).toEqual(["a", "b", "c", "d", "e"]);
+    expect((records as RecordsResponse).batches.map(({ firstOffset }) => firstOffset)).toEqual([0, 1, 3, 4]);
+  });
+
+  it("is let in whole or not at all (W183)", async () => {
+    const [, refused, late, described] = await ask(
+      create("run/json", "application/json"),
+      appendRun("run/json", 0, batch("1"), batch("no JSON"), batch("2")),
+      appendRun("run/none", 0, batch("1")),
+      { kind: "describe", stream: "run/json" },
+    );
+    expect(refused).toMatchObject({ kind: "error", code: "malformed-json" });
+    expect(late).toMatchObject({ kind: "error", code: "stream-not-found" });
+    expect(described).toMatchObject({ kind: "description", tail: 0 });
+  });
+
+  it("waits for the stream that a command just before it creates", async () => {
+    const [, appended] = await ask(create("run/new"), appendRun("run/new", 0, batch("a"), batch("b")));
+    expect(appended).toMatchObject({ result: { parts: [{ count: 2 }] } });
+  });
+});
+
 describe("frames", () => {
   it("are answered in order, and a read sees the commands before it", async () => {
     const answers = await ask(create("f/order"), append("f/order", "a", "b"), append("f/order", "c"), read("f/order"));

@@ -72,6 +72,7 @@ export class LogModel {
 
 function batchesOf(command: Command): Uint8Array[] {
   if (command.kind === "transaction") return command.operations.flatMap(batchesOf);
+  if (command.kind === "append-run") return command.batches.flatMap(({ bytes }) => bytes ?? []);
   const bytes = "batch" in command ? command.batch?.bytes : undefined;
   return bytes === undefined ? [] : [bytes];
 }

@@ -168,6 +168,7 @@ describe("the same entries", () => {
       "done",
       "trimmed",
       "transaction",
+      "appended-run",
       "subscription-created",
       "subscription-claimed",
       "subscription-acked",

@@ -4,6 +4,7 @@
  */
 import { Prng } from "../../src/lib/prng.ts";
 import type {
+  AppendedResult,
   Command,
   CommandResult,
   Condition,
@@ -118,6 +119,12 @@ function note(
     if (command.kind === "transaction" && result?.kind === "transaction") {
       note(command.operations, result.results, sequences, taken);
     }
+    if (command.kind === "append-run" && result?.kind === "appended-run") {
+      const newest = result.parts.findLast((part) => part.result.kind === "appended")?.result as
+        | AppendedResult
+        | undefined;
+      if (newest?.producer !== undefined) sequences.set(`${command.stream} ${command.producer.id}`, newest.producer);
+    }
     if (command.kind !== "append" || result?.kind !== "appended" || result.producer === undefined) return;
     sequences.set(`${command.stream} ${command.producer?.id}`, result.producer);
   });
@@ -141,7 +148,7 @@ class Draw {
   command(): Command {
     const roll = this.#prng.below(100);
     if (roll < 15) return this.#create();
-    if (roll < 40) return this.#append();
+    if (roll < 40) return this.#prng.chance(0.15) ? this.#run() : this.#append();
     if (roll < 44) return { kind: "delete", stream: this.#name(), ...this.#incarnation() };
     if (roll < 46) return { kind: "touch", streams: [this.#name(), this.#name()] };
     if (roll < 49) return { kind: "trim", stream: this.#name(), before: this.#prng.below(6) };
@@ -258,7 +265,9 @@ class Draw {
   }
 
   #compact(): Command {
-    const stream = this.#name();
+    // Tombstones go only where something was compacted before.
+    const compacted = [...this.#machine.streams()].filter(({ compactedBefore }) => compactedBefore > 0);
+    const stream = compacted.length > 0 && this.#prng.chance(0.3) ? this.#prng.pick(compacted).name : this.#name();
     const view = this.#machine.stream(stream);
     return {
       kind: "compact",
@@ -296,6 +305,21 @@ class Draw {
       ...(chance(0.1) && { streamSequence: String(this.#prng.below(20)) }),
       ...(chance(0.2) && { expectedOffset: view?.nextOffset ?? 0 }),
       ...(chance(0.2) && this.#incarnation(stream)),
+    };
+  }
+
+  #run(): Command {
+    const stream = this.#name();
+    const { sequence, ...producer } = this.#tag(stream);
+    // Often a retry, of some that are there and some that are not.
+    const first = Math.max(0, sequence - (this.#prng.chance(0.4) ? this.#prng.below(5) : 0));
+    return {
+      kind: "append-run",
+      stream,
+      producer: { ...producer, sequence: first },
+      batches: Array.from({ length: 1 + this.#prng.below(5) }, () => this.#batch()),
+      ...(this.#prng.chance(0.2) && { contentType: this.#prng.pick(CONTENT_TYPES) }),
+      ...(this.#prng.chance(0.2) && this.#incarnation(stream)),
     };
   }
 

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import type { BatchRef } from "../../src/record/batch.ts";
 import type {
   AppendCommand,
+  AppendedResult,
+  AppendRunCommand,
   Command,
   CommandResult,
   Condition,
@@ -11,6 +13,7 @@ import type {
   DeleteCommand,
   Expiry,
   ForkPoint,
+  Rejection,
   TransactionOperation,
 } from "../../src/wire/command.ts";
 import { type ErrorCode, ERRORS } from "../../src/wire/errors.ts";
@@ -62,6 +65,15 @@ const append = shape<AppendCommand>(
     expectedOffset: int,
   },
 );
+const run = shape<AppendRunCommand>(
+  {
+    ...kind("append-run"),
+    stream: name,
+    producer: shape({ id: name, epoch: int, sequence: fc.nat(300) }),
+    batches: fc.array(batch, { minLength: 1, maxLength: 5 }),
+  },
+  { incarnation: int, contentType: name },
+);
 const remove = shape<DeleteCommand>({ ...kind("delete"), stream: name }, { incarnation: int });
 const cursor = shape<CursorCommand>(
   { ...kind("cursor"), name },
@@ -100,6 +112,7 @@ export const anyGroupConfig: fc.Arbitrary<GroupConfig> = shape<GroupConfig>(grou
 const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
   "create": create,
   "append": append,
+  "append-run": run,
   "delete": remove,
   "touch": shape({ ...kind("touch"), streams: names }),
   "tick": shape(kind("tick")),
@@ -167,11 +180,11 @@ const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
 };
 
 const code = fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[]));
-const appended = shape<CommandResult>(
+const appended = shape<AppendedResult>(
   { ...kind("appended"), incarnation: int, tail: int, closed: fc.boolean(), duplicate: fc.boolean() },
   { firstOffset: int, nextOffset: int, producer: shape({ epoch: int, sequence: int }) },
 );
-const rejected = shape<CommandResult>(
+const rejected = shape<Rejection>(
   { ...kind("rejected"), code, message: name },
   {
     incarnation: int,
@@ -196,6 +209,10 @@ const RESULTS: { readonly [K in CommandResult["kind"]]: fc.Arbitrary<CommandResu
     expiry,
   }),
   "appended": appended,
+  "appended-run": shape({
+    ...kind("appended-run"),
+    parts: fc.array(shape({ count: int, result: fc.oneof(appended, rejected) }), { maxLength: 4 }),
+  }),
   "done": shape(kind("done")),
   "trimmed": shape({ ...kind("trimmed"), firstOffset: int }),
   "transaction": shape({ ...kind("transaction"), results: fc.array(fc.oneof(appended, rejected), { maxLength: 4 }) }),

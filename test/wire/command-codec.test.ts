@@ -5,14 +5,10 @@ import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { hex } from "../../src/lib/bytes.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import { checkCommand, COMMAND_LIMITS } from "../../src/wire/check-command.ts";
-import {
-  decodeCommands,
-  decodeResult,
-  encodeCommand,
-  encodeCommands,
-  encodeResult,
-} from "../../src/wire/command-codec.ts";
+import { decodeCommands, encodeCommand, encodeCommands } from "../../src/wire/command-codec.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
+import { decodeResult, encodeResult } from "../../src/wire/result-codec.ts";
+import { WIRE_LIMITS } from "../../src/wire/limits.ts";
 import { anyCommand, anyResult, commandKinds, commandOf } from "./command-arbitraries.ts";
 
 const BATCH: BatchRef = { hash: 0x0123_4567_89ab_cdefn, length: 100, span: 3 };
@@ -47,6 +43,21 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
       expectedOffset: 7,
     },
     "01" + "01" + "0161" + "7d" + "05" + "0174" + "01700102" + "0171" + "07",
+  ],
+  [
+    {
+      kind: "append-run",
+      stream: "a",
+      incarnation: 5,
+      contentType: "t",
+      producer: { id: "p", epoch: 1, sequence: 2 },
+      batches: [BATCH, OTHER],
+    },
+    "01" + "37" + "0161" + "03" + "05" + "0174" + "01700102" + "02",
+  ],
+  [
+    { kind: "append-run", stream: "a", producer: { id: "p", epoch: 0, sequence: 300 }, batches: [OTHER] },
+    "01" + "37" + "0161" + "00" + "017000ac02" + "01",
   ],
   [{ kind: "delete", stream: "a", incarnation: 3 }, "01" + "02" + "0161" + "0103"],
   [{ kind: "touch", streams: ["a", "b"] }, "01" + "03" + "02" + "0161" + "0162"],
@@ -254,11 +265,53 @@ const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])
     },
     "0c" + "02" + "ac02" + "01" + "0161" + "03040506",
   ],
+  [
+    {
+      kind: "appended-run",
+      parts: [
+        {
+          count: 300,
+          result: {
+            kind: "appended",
+            incarnation: 3,
+            firstOffset: 4,
+            nextOffset: 6,
+            tail: 8,
+            closed: false,
+            duplicate: true,
+            producer: { epoch: 1, sequence: 2 },
+          },
+        },
+        { count: 1, result: { kind: "rejected", code: "fenced", message: "m" } },
+      ],
+    },
+    "0d" +
+      "02" +
+      "ac02" +
+      "01" +
+      "1e" +
+      "03" +
+      "08" +
+      "04" +
+      "06" +
+      "0102" +
+      "01" +
+      "08" +
+      "0666656e636564" +
+      "016d" +
+      "00",
+  ],
 ];
 
 function batchesOf(command: Command): readonly BatchRef[] {
   if (command.kind === "transaction") return command.operations.flatMap(batchesOf);
+  if (command.kind === "append-run") return command.batches;
   return "batch" in command && command.batch !== undefined ? [command.batch] : [];
+}
+
+function run(count: number, sequence: number): Command {
+  const batches = Array.from({ length: count }, () => OTHER);
+  return { kind: "append-run", stream: "a", producer: { id: "p", epoch: 0, sequence }, batches };
 }
 
 describe("the encoding of commands", () => {
@@ -350,6 +403,7 @@ describe("the encoding of commands", () => {
       claims([1, 8, 0], huge),
       claims([1, 0], huge),
       claims([1, 7, 0, 1], huge),
+      claims([1, 55, 0, 0, 0, 0, 0], huge),
       // Streams of a group-create, acknowledgements, settlements, positions of a reset.
       claims([1, 19, 0, 0, 0, 0], huge),
       claims([1, 24, 0, 0, 0], huge),
@@ -383,6 +437,9 @@ describe("checkCommand", () => {
     ["a fraction", { kind: "trim", stream: "a", before: 0.5 }],
     ["no number", { kind: "trim", stream: "a", before: Number.NaN }],
     ["an unsafe number", { kind: "trim", stream: "a", before: 2 ** 53 }],
+    ["a run of nothing", run(0, 0)],
+    ["a long run", run(WIRE_LIMITS.runBatchesMax + 1, 0)],
+    ["a run past all sequences", run(2, Number.MAX_SAFE_INTEGER - 1)],
     [
       "a lone surrogate deep inside",
       { kind: "transaction", conditions: [], operations: [{ kind: "delete", stream: "\udfff" }] },
@@ -419,6 +476,11 @@ describe("the encoding of results", () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  it("has no parts of a run but appends and refusals", () => {
+    expect(decodeResult(Uint8Array.of(13, 1, 1, 2)).ok).toBe(false);
+    expect(decodeResult(Uint8Array.of(13, 1, 1, 13, 0)).ok).toBe(false);
   });
 
   it("does not follow transactions inside transactions", () => {

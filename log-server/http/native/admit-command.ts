@@ -8,6 +8,7 @@ import { decodeBatch, verifyRecords } from "../../../src/record/batch-codec.ts";
 import type { BatchRef } from "../../../src/record/batch.ts";
 import type {
   AppendCommand,
+  AppendRunCommand,
   Command,
   CreateCommand,
   StreamName,
@@ -31,6 +32,8 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "delete":
     case "cursor":
       return admitOperation(context, command);
+    case "append-run":
+      return admitRun(context, command);
     case "settings":
     case "trim":
       checkName(command.stream);
@@ -119,6 +122,15 @@ function admitAppend(context: HttpContext, command: AppendCommand): AppendComman
   if (effective === undefined) throw new HttpError("stream-not-found", `there is no stream "${command.stream}"`);
   checkRecords(context, command.batch, effective);
   return { ...command, contentType: effective };
+}
+
+/** A run is let in whole: whoever sent it can send its appends one by one. */
+function admitRun(context: HttpContext, command: AppendRunCommand): AppendRunCommand {
+  checkName(command.stream);
+  const contentType = normalized(command.contentType) ?? context.node.machine.stream(command.stream)?.contentType;
+  if (contentType === undefined) throw new HttpError("stream-not-found", `there is no stream "${command.stream}"`);
+  for (const batch of command.batches) checkRecords(context, batch, contentType);
+  return { ...command, contentType };
 }
 
 function checkRecords({ limits, zstd }: HttpContext, batch: BatchRef, contentType: string): void {

@@ -4,7 +4,7 @@
  * it; what comes behind it waits too.
  */
 import { err, ok, type Result } from "../../../src/lib/result.ts";
-import type { Command, CommandResult } from "../../../src/wire/command.ts";
+import type { AppendedRunResult, AppendRunCommand, Command, CommandResult } from "../../../src/wire/command.ts";
 import type { Response } from "../../../src/wire/response.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
@@ -111,9 +111,21 @@ export function countAppends(context: HttpContext, admitted: Command, result: Co
     result.created
   ) {
     context.observer.appended(admitted.batch.span, admitted.batch.length);
+  } else if (admitted.kind === "append-run" && result.kind === "appended-run") {
+    countRun(context, admitted, result);
   } else if (admitted.kind === "transaction" && result.kind === "transaction") {
     admitted.operations.forEach((operation, place) =>
       countAppends(context, operation, result.results[place] ?? result),
     );
+  }
+}
+
+function countRun(context: HttpContext, run: AppendRunCommand, { parts }: AppendedRunResult): void {
+  let at = 0;
+  for (const { count, result } of parts) {
+    const batches = run.batches.slice(at, at + count);
+    at += count;
+    if (result.kind !== "appended" || result.duplicate) continue;
+    for (const batch of batches) context.observer.appended(batch.span, batch.length);
   }
 }
