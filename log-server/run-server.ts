@@ -17,6 +17,7 @@ import type { LogNode } from "./node/log-node.ts";
 import { openNode } from "./node/open-node.ts";
 import type { Health } from "./observe/health.ts";
 import type { EventLog } from "./observe/logging.ts";
+import { type Belonging, openPeers } from "./open-peers.ts";
 import { StartupServer } from "./startup-server.ts";
 import { STREAMS_LIMITS } from "./streams/limits.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD } from "./system.ts";
@@ -68,7 +69,12 @@ async function start(
   { log, processMetrics }: RunOptions,
   closers: Closer[],
 ): Promise<Result<RunningServer, StartError>> {
-  const folder = await openDataDirectory({ path: config.data, nodeName: config.id, entropy: SYSTEM_ENTROPY });
+  const folder = await openDataDirectory({
+    path: config.data,
+    nodeName: config.id,
+    alone: config.peers === undefined,
+    entropy: SYSTEM_ENTROPY,
+  });
   if (!folder.ok) return err({ code: folder.error.kind, message: folder.error.message });
   closers.push(folder.value.close);
   log.event("data-folder", { path: folder.value.path, node: folder.value.nodeName, created: folder.value.created });
@@ -80,7 +86,16 @@ async function start(
   const leave = once(() => startup.value.close());
   closers.push(leave);
 
-  const opened = await open(config, folder.value, watch, closers);
+  const belonging = await openPeers({
+    config,
+    folder: folder.value,
+    logId: LOG_ID,
+    observer: watch.nodeObserver,
+    whyNot: whyNotListening,
+    onClose: (close) => closers.push(close),
+  });
+  if (!belonging.ok) return belonging;
+  const opened = await open(config, folder.value, belonging.value, watch, closers);
   if (!opened.ok) return opened;
   const node = opened.value;
   watch.node = node;
@@ -111,7 +126,7 @@ async function start(
   });
 
   const url = `http://${formatHostPort({ host, port })}`;
-  const { nodeName, clusterId } = folder.value;
+  const { nodeName, clusterId } = belonging.value.identity;
   watch.event("ready", { url, node: nodeName, cluster: clusterId, position: node.position });
   if (config.insecure && config.token === undefined) watch.event("insecure", { url });
   const close = once(() => closeAll(closers));
@@ -121,6 +136,7 @@ async function start(
 async function open(
   config: ServerConfig,
   folder: DataDirectory,
+  { identity, cluster }: Belonging,
   watch: Watch,
   closers: Closer[],
 ): Promise<Result<LogNode, StartError>> {
@@ -133,7 +149,7 @@ async function open(
     entropy: SYSTEM_ENTROPY,
     zstd: SYSTEM_ZSTD,
     logId: LOG_ID,
-    clusterId: folder.clusterId,
+    clusterId: identity.clusterId,
     nodeName: folder.nodeName,
     diskId: folder.diskId,
     limits: {
@@ -142,6 +158,7 @@ async function open(
       streams: STREAMS_LIMITS,
     },
     observer: watch.nodeObserver,
+    ...(cluster && { cluster }),
     onProgress: (phase, done, total) => watch.progressed(phase, done, total),
   });
   return opened.ok ? opened : err({ code: opened.error.kind, message: `${folder.path}: ${opened.error.message}` });
@@ -151,10 +168,13 @@ async function listenEarly(listen: HostPort, health: Health): Promise<Result<Sta
   try {
     return ok(await StartupServer.listen(listen, health));
   } catch (error) {
-    const { code = "", message } = error as NodeJS.ErrnoException;
-    const why = LISTEN_ERRORS[code] ?? message;
+    const why = whyNotListening(error as NodeJS.ErrnoException);
     return err({ code: "cannot-listen", message: `${formatHostPort(listen)} ${why}` });
   }
+}
+
+function whyNotListening({ code = "", message }: NodeJS.ErrnoException): string {
+  return LISTEN_ERRORS[code] ?? message;
 }
 
 const LISTEN_ERRORS: Readonly<Record<string, string>> = {

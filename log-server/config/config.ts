@@ -7,9 +7,12 @@ import { LOG_LIMITS } from "../log/limits.ts";
 import { NODE_LIMITS } from "../node/limits.ts";
 import {
   type HostPort,
+  type PeerAddress,
   parseBaseUrl,
   parseBoolean,
   parseHostPort,
+  parseNodeName,
+  parsePeers,
   parseSegmentSize,
   parseSize,
   parseToken,
@@ -24,6 +27,14 @@ export type ServerConfig = {
   readonly listen: HostPort;
   /** The node's name; undefined: the one its data folder has, or a random one for a new folder. */
   readonly id: string | undefined;
+  /** Where other nodes connect; undefined: there are none. */
+  readonly peerListen: HostPort | undefined;
+  /** Who founds the cluster, this node among them, and where they listen for each other; undefined: it is alone. */
+  readonly peers: readonly PeerAddress[] | undefined;
+  /** Files with the node's certificate and key and the cluster's authority, PEM: all three or none. */
+  readonly peerTlsCert: string | undefined;
+  readonly peerTlsKey: string | undefined;
+  readonly peerTlsCa: string | undefined;
   /** Clients must present it; undefined: no token is asked for. */
   readonly token: string | undefined;
   /** Listening beyond this machine without a token is meant. */
@@ -67,11 +78,26 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<ServerConfig[Name]
     placeholder: "NAME",
     help: "the node's name; must be the one its data folder has (default: that one, or a random one)",
     fallback: undefined,
-    parse: (text) =>
-      /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
-        ? ok(text)
-        : err('must be 1 to 63 letters, digits, ".", "_" or "-", beginning with a letter or digit'),
+    parse: parseNodeName,
   },
+  peerListen: {
+    placeholder: "HOST:PORT",
+    help: "where the cluster's other nodes connect; with --peers",
+    fallback: undefined,
+    parse: (text) => {
+      const parsed = parseHostPort(text);
+      return parsed.ok && parsed.value.port === 0 ? err("must have a port that the others can know") : parsed;
+    },
+  },
+  peers: {
+    placeholder: "NAME=HOST:PORT,…",
+    help: "the cluster's members, this node among them, and their --peer-listen addresses (default: a node alone)",
+    fallback: undefined,
+    parse: parsePeers,
+  },
+  peerTlsCert: file("the node's certificate for other nodes, PEM, with its name as a DNS name"),
+  peerTlsKey: file("the key of that certificate, PEM"),
+  peerTlsCa: file("the authority that the cluster's certificates are of, PEM"),
   token: {
     placeholder: "FILE",
     help: "a file with the bearer token that clients must present",
@@ -112,6 +138,15 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<ServerConfig[Name]
     parse: parseSegmentSize,
   },
 };
+
+function file(help: string): Option<string | undefined> {
+  return {
+    placeholder: "FILE",
+    help,
+    fallback: undefined,
+    parse: (text) => (text === "" ? err("must not be empty") : ok(text)),
+  };
+}
 
 export const OPTION_NAMES: readonly OptionName[] = Object.keys(OPTIONS) as OptionName[];
 

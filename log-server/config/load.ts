@@ -60,6 +60,11 @@ export function loadConfig(sources: ConfigSources): Result<LoadedConfig, readonl
     data: value("data"),
     listen: value("listen"),
     id: value("id"),
+    peerListen: value("peerListen"),
+    peers: value("peers"),
+    peerTlsCert: value("peerTlsCert"),
+    peerTlsKey: value("peerTlsKey"),
+    peerTlsCa: value("peerTlsCa"),
     token: value("token"),
     insecure: value("insecure"),
     publicUrl: value("publicUrl"),
@@ -69,6 +74,11 @@ export function loadConfig(sources: ConfigSources): Result<LoadedConfig, readonl
   };
   const exposed = given("token") === undefined && !config.insecure && !isLoopback(config.listen.host);
   if (exposed) problems.push(exposedProblem(config));
+  // What could not be read is told of already, and is not missing.
+  const unread = (["id", "peerListen", "peers"] as const).some(
+    (name) => given(name) !== undefined && config[name] === undefined,
+  );
+  if (!unread) problems.push(...clusterProblems(config));
   if (problems.length > 0) return err(problems);
   const origins = Object.fromEntries(OPTION_NAMES.map((name) => [name, given(name)?.origin]));
   return ok({ config, origins: origins as LoadedConfig["origins"] });
@@ -77,6 +87,29 @@ export function loadConfig(sources: ConfigSources): Result<LoadedConfig, readonl
 /** Why a server without a token must not listen there (secure by default). */
 export function exposedProblem({ listen }: Pick<ServerConfig, "listen">): string {
   return `listening on ${formatHostPort(listen)} needs --token-file, for it can be reached from other machines (or --insecure, if that is meant)`;
+}
+
+/** What does not go together of what a member of a cluster is told. */
+export function clusterProblems(config: ServerConfig): readonly string[] {
+  const { id, peerListen, peers, insecure } = config;
+  const tls = [config.peerTlsCert, config.peerTlsKey, config.peerTlsCa].filter((path) => path !== undefined).length;
+  if (peers === undefined) {
+    const problems: string[] = [];
+    if (peerListen !== undefined) problems.push("--peer-listen needs --peers, which says who else there is");
+    if (tls > 0) problems.push("--peer-tls-cert, --peer-tls-key and --peer-tls-ca need --peers");
+    return problems;
+  }
+  const problems: string[] = [];
+  if (id === undefined) problems.push("--peers needs --id, to know which of them this node is");
+  else if (!peers.some(({ node }) => node === id))
+    problems.push(`--peers must name this node, ${id}, too: it has ${peers.map(({ node }) => node).join(", ")}`);
+  if (peerListen === undefined) problems.push("--peers needs --peer-listen, where the others connect");
+  if (tls > 0 && tls < 3) problems.push("--peer-tls-cert, --peer-tls-key and --peer-tls-ca are given together");
+  if (tls === 0 && peerListen !== undefined && !isLoopback(peerListen.host) && !insecure)
+    problems.push(
+      `listening for nodes on ${formatHostPort(peerListen)} needs --peer-tls-cert, --peer-tls-key and --peer-tls-ca, for it can be reached from other machines (or --insecure, if that is meant)`,
+    );
+  return problems;
 }
 
 function fromFlags(sources: ConfigSources, problems: Problems): { layer: Layer; configFile: string | undefined } {

@@ -1,7 +1,7 @@
 /** The configuration for people: the list of options in help, and the effective one with secrets masked. */
 import { CONFIG_FLAG, CONFIG_VARIABLE, flagOf, OPTION_NAMES, OPTIONS, type OptionName, variableOf } from "./config.ts";
 import type { LoadedConfig } from "./load.ts";
-import { formatHostPort, formatSize } from "./values.ts";
+import { formatHostPort, formatPeers, formatSize } from "./values.ts";
 
 const MASK = "(set)";
 
@@ -52,7 +52,8 @@ export function formatConfig(loaded: LoadedConfig): string {
 }
 
 function plain(value: LoadedConfig["config"][OptionName]): string | number | boolean | undefined {
-  return typeof value === "object" ? formatHostPort(value) : value;
+  if (typeof value !== "object") return value;
+  return "host" in value ? formatHostPort(value) : formatPeers(value);
 }
 
 function defaultText(name: OptionName): string | undefined {

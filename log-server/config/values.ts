@@ -16,6 +16,43 @@ export function parseHostPort(text: string): Result<HostPort, string> {
   return bad ? err("must be HOST:PORT, such as 127.0.0.1:4437 or [::1]:4437") : ok({ host, port });
 }
 
+/** A member of a cluster, and where the others reach it. */
+export type PeerAddress = HostPort & { readonly node: string };
+
+const PEERS_MAX = 64;
+
+/** `n1=10.0.0.1:4438,n2=10.0.0.2:4438,n3=[::1]:4438`. */
+export function parsePeers(text: string): Result<readonly PeerAddress[], string> {
+  const peers: PeerAddress[] = [];
+  for (const item of text.split(",")) {
+    const [name = "", address = ""] = splitOnce(item.trim(), "=");
+    const node = parseNodeName(name);
+    const at = parseHostPort(address);
+    if (!node.ok || !at.ok || at.value.port === 0)
+      return err(
+        "must be NAME=HOST:PORT of each member, with commas between, such as n1=10.0.0.1:4438,n2=10.0.0.2:4438",
+      );
+    if (peers.some((peer) => peer.node === name)) return err(`must name each member once, and has ${name} twice`);
+    peers.push({ node: name, ...at.value });
+  }
+  return peers.length > PEERS_MAX ? err(`must name at most ${PEERS_MAX} members`) : ok(peers);
+}
+
+export function formatPeers(peers: readonly PeerAddress[]): string {
+  return peers.map((peer) => `${peer.node}=${formatHostPort(peer)}`).join(",");
+}
+
+export function parseNodeName(text: string): Result<string, string> {
+  return /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)
+    ? ok(text)
+    : err('must be 1 to 63 letters, digits, ".", "_" or "-", beginning with a letter or digit');
+}
+
+function splitOnce(text: string, at: string): readonly [string, string] | readonly [string] {
+  const place = text.indexOf(at);
+  return place < 0 ? [text] : [text.slice(0, place), text.slice(place + at.length)];
+}
+
 /** As in a URL: IPv6 in brackets. */
 export function formatHostPort({ host, port }: HostPort): string {
   return isIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`;

@@ -40,6 +40,8 @@ export async function openDataDirectory(options: {
   readonly path: string;
   /** Absent: the name the folder has, or a random one for a new folder. */
   readonly nodeName?: string | undefined;
+  /** A new folder is of a node without others, unless told otherwise: a cluster of its own. */
+  readonly alone?: boolean;
   readonly entropy: Entropy;
 }): Promise<Result<DataDirectory, DataDirectoryError>> {
   const path = resolve(options.path);
@@ -55,7 +57,7 @@ export async function openDataDirectory(options: {
   if (!lock.ok) return lock;
   try {
     const disk = openRealDisk(path);
-    const opened = await openIdentity(disk, path, options.nodeName, options.entropy);
+    const opened = await openIdentity(disk, path, options);
     if (!opened.ok) {
       lock.value.release();
       return opened;
@@ -70,8 +72,7 @@ export async function openDataDirectory(options: {
 async function openIdentity(
   disk: Disk,
   path: string,
-  nodeName: string | undefined,
-  entropy: Entropy,
+  { nodeName, entropy, alone }: Parameters<typeof openDataDirectory>[0],
 ): Promise<Result<NodeIdentity & { readonly created: boolean }, DataDirectoryError>> {
   const found = await readIdentity(disk, nodeName);
   if (!found.ok) return err({ kind: found.error.kind, message: `${path}: ${found.error.message}` });
@@ -83,7 +84,7 @@ async function openIdentity(
       message: `${path} is neither empty nor a data folder: it holds ${foreign.slice(0, 3).join(", ")}`,
     });
   }
-  const created = await createIdentity(disk, nodeName, entropy);
+  const created = await createIdentity(disk, nodeName, entropy, alone);
   return created.ok ? ok({ ...created.value, created: true }) : created;
 }
 

@@ -1,8 +1,10 @@
 /**
  * Whose a data folder is, in `node.json`: the disk format's version, the node's name, the random id of this disk, and
  * the cluster's. A node is its name plus its disk's id, so a folder that was lost and made anew under an old name is
- * another node. Written once, whole or not at all; readable by people, checksummed against slips of theirs.
+ * another node. Written when the folder is made, and once more when it comes to belong to a cluster: each time whole or
+ * not at all; readable by people, checksummed against slips of theirs.
  */
+import { assert } from "../../src/lib/assert.ts";
 import { hex, text, utf8 } from "../../src/lib/bytes.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { type Disk, DiskError } from "../../src/ports/disk.ts";
@@ -19,7 +21,24 @@ export const DATA_VERSION = 1;
 const ID_BYTES = 16;
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
-export type NodeIdentity = { readonly nodeName: string; readonly diskId: string; readonly clusterId: string };
+/** A member of a cluster, its disk, and where it listens for the others. */
+export type Member = { readonly node: string; readonly disk: string; readonly host: string; readonly port: number };
+
+/** What a node is told when it comes to belong to a cluster. */
+export type ClusterOrigin = {
+  readonly clusterId: string;
+  /** The first voters, this node perhaps among them. Empty: it joined later, and who votes it learns from the log. */
+  readonly founders: readonly Member[];
+};
+
+export type NodeIdentity = {
+  readonly nodeName: string;
+  readonly diskId: string;
+  /** Empty: it belongs to no cluster yet. */
+  readonly clusterId: string;
+  /** Undefined: it began alone, as the only voter. */
+  readonly founders: readonly Member[] | undefined;
+};
 
 export type IdentityError = {
   readonly kind: "unsupported-version" | "damaged" | "other-node" | "invalid-name";
@@ -53,16 +72,21 @@ export async function readIdentity(
   return decoded;
 }
 
-/** Gives a folder its identity, durably. Ids are drawn from `entropy`, and so is a name if none is given. */
+/**
+ * Gives a folder its identity, durably. Ids are drawn from `entropy`, and so is a name if none is given. Who is `alone`
+ * is a cluster from the beginning; others belong to none until `joinCluster`.
+ */
 export async function createIdentity(
   disk: Disk,
   nodeName: string | undefined,
   entropy: Entropy,
+  alone: boolean = true,
 ): Promise<Result<NodeIdentity, IdentityError>> {
   const identity: NodeIdentity = {
     nodeName: nodeName ?? `node-${hex(entropy.bytes(4))}`,
     diskId: hex(entropy.bytes(ID_BYTES)),
-    clusterId: hex(entropy.bytes(ID_BYTES)),
+    clusterId: alone ? newClusterId(entropy) : "",
+    founders: alone ? undefined : [],
   };
   if (!NAME.test(identity.nodeName)) {
     return err({
@@ -70,6 +94,23 @@ export async function createIdentity(
       message: `a node's name is 1 to 63 letters, digits, ".", "_" or "-", not ${JSON.stringify(nodeName)}`,
     });
   }
+  await write(disk, identity);
+  return ok(identity);
+}
+
+/** The folder belongs to this cluster from now on, durably: nothing may be said or voted in its name before. */
+export async function joinCluster(disk: Disk, identity: NodeIdentity, origin: ClusterOrigin): Promise<NodeIdentity> {
+  assert(identity.clusterId === "" && origin.clusterId !== "", "a node belongs to one cluster, for good");
+  const joined = { ...identity, ...origin };
+  await write(disk, joined);
+  return joined;
+}
+
+export function newClusterId(entropy: Entropy): string {
+  return hex(entropy.bytes(ID_BYTES));
+}
+
+async function write(disk: Disk, identity: NodeIdentity): Promise<void> {
   await disk.remove(UNFINISHED_IDENTITY_FILE).catch((error: unknown) => {
     if (!(error instanceof DiskError && error.code === "not-found")) throw error;
   });
@@ -79,22 +120,23 @@ export async function createIdentity(
   await file.close();
   await disk.rename(UNFINISHED_IDENTITY_FILE, IDENTITY_FILE);
   await disk.syncDirectory("");
-  return ok(identity);
 }
 
 function checksumOf(identity: NodeIdentity): string {
-  const fields = JSON.stringify([identity.nodeName, identity.diskId, identity.clusterId]);
+  const { nodeName, diskId, clusterId, founders } = identity;
+  const fields = JSON.stringify([nodeName, diskId, clusterId, ...(founders === undefined ? [] : [founders])]);
   return xxh64(utf8(fields)).toString(16).padStart(16, "0");
 }
 
 function encode(identity: NodeIdentity): Uint8Array {
-  const { nodeName, diskId, clusterId } = identity;
+  const { nodeName, diskId, clusterId, founders } = identity;
   const fields = {
     format: FORMAT,
     version: DATA_VERSION,
     node: nodeName,
     disk: diskId,
     cluster: clusterId,
+    founders,
     checksum: checksumOf(identity),
   };
   return utf8(`${JSON.stringify(fields, undefined, 2)}\n`);
@@ -116,7 +158,9 @@ function decode(content: Uint8Array): Result<NodeIdentity, IdentityError> {
   }
   const { node: nodeName, disk: diskId, cluster: clusterId, checksum } = fields;
   if (typeof nodeName !== "string" || typeof diskId !== "string" || typeof clusterId !== "string") return damaged;
-  const identity = { nodeName, diskId, clusterId };
+  const founders = fields["founders"] as NodeIdentity["founders"];
+  const identity = { nodeName, diskId, clusterId, founders };
+  // It is what was written: its form needs no look of its own.
   return checksum === checksumOf(identity) ? ok(identity) : damaged;
 }
 

@@ -33,7 +33,7 @@ export const SNAPSHOT_LIMITS = {
 
 export const IDENTITY_LIMITS = {
   /** Far more than the file ever has. */
-  fileBytesMax: 4_096,
+  fileBytesMax: 64 * 1024,
 } as const;
 
 export const LOCK_LIMITS = {

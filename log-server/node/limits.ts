@@ -62,6 +62,9 @@ export type NodeLimits = {
   readonly unsettledMsMax: number;
   /** A read at a follower waits so long for the leader's clock to reach what is due by its own. */
   readonly dueElsewhereMsMax: number;
+  /** A node without a cluster waits so long for each answer of the others, and asks again after this. */
+  readonly foundingCallMs: number;
+  readonly foundingRetryMs: number;
   /** Asked of other nodes and not answered yet, and what these requests take; more are refused as `overloaded`. */
   readonly callsMax: number;
   readonly callsBytesMax: number;
@@ -181,6 +184,8 @@ export const NODE_LIMITS: NodeLimits = {
   heartbeatTicks: 2,
   unsettledMsMax: 10_000,
   dueElsewhereMsMax: 1_000,
+  foundingCallMs: 2_000,
+  foundingRetryMs: 250,
   callsMax: 1_024,
   callsBytesMax: 64 * 1024 * 1024,
   callsHandledMax: 4_096,

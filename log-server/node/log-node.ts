@@ -31,6 +31,7 @@ import { DeadLetters } from "./dead-letters.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DigestExchange } from "./digest-exchange.ts";
 import { DiskSpace } from "./disk-space.ts";
+import { answerOfMember } from "./founding.ts";
 import { type Follower, Followers } from "./followers.ts";
 import { ForwardHandler, type ForwardTaker } from "./forward-handler.ts";
 import { Forwarder, NO_FORWARDS } from "./forwarder.ts";
@@ -148,6 +149,9 @@ export class LogNode {
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#digests = this.#calls && this.#makeDigests(this.#calls);
     this.#scrub = new Scrub(parts, (error) => this.#fail("outcome-unknown", error));
+    const { founders } = parts.cluster ?? {};
+    if (founders !== undefined)
+      this.#calls?.handle("cluster-of", async () => [answerOfMember(parts.clusterId, founders)]);
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
     this.#forwarder = this.#calls && this.#forwarding(this.#calls);

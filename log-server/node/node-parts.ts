@@ -5,6 +5,7 @@ import type { Link } from "../../src/ports/link.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { HardStateFile } from "../log/hard-state.ts";
+import type { Member } from "../log/node-identity.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import type { PendingConfiguration } from "../raft/raft-log.ts";
 import type { NodeId } from "../raft/types.ts";
@@ -16,6 +17,8 @@ import type { NodeObserver } from "./observer.ts";
 export type ClusterParts = {
   /** Of the log's founding, this node perhaps among them; what was changed since is in the log. */
   readonly voters: readonly NodeId[];
+  /** They, with their disks and addresses: told to those of them that do not know yet that there is a cluster. */
+  readonly founders?: readonly Member[];
   /** To the other nodes; whoever made it closes it. */
   readonly link: Link;
 };

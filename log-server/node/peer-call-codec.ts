@@ -22,6 +22,8 @@ const REFUSAL = 3;
 const KIND_CODES = {
   /** Commands for the leader: `forwarded-codec.ts`. */
   "forward": 1,
+  /** Whether there is a cluster, and who founded it: `founding-codec.ts`. */
+  "cluster-of": 40,
   /** What damage took of a log: `repair-codec.ts`. */
   "repair-entries": 50,
   /** Where a log ends: `log-end-codec.ts`. */

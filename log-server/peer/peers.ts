@@ -88,7 +88,6 @@ export class Peers implements Link, ConnectionOwner {
   }
 
   listen(listener: LinkListener): void {
-    assert(this.#listener === undefined, "a link has one listener");
     this.#listener = listener;
   }
 
@@ -122,10 +121,15 @@ export class Peers implements Link, ConnectionOwner {
     }
   }
 
-  /** What new connections are told of this node: it was founded, or its logs or feature level changed. */
-  become(self: Self): void {
-    assert(self.node === this.#self.node && self.disk === this.#self.disk, "a node keeps its name and disk");
-    this.#self = self;
+  /**
+   * This node belongs to a cluster now, and tells so from here on. Whoever is connected did not know it, and may be of
+   * another: they are judged anew.
+   */
+  joined(cluster: string): void {
+    assert(this.#self.cluster === "", "a node belongs to one cluster, for good");
+    this.#self = { ...this.#self, cluster };
+    const detail = "this node joined a cluster";
+    for (const connection of [...this.#connections]) connection.close({ kind: "closed", detail });
   }
 
   send(to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean {

@@ -25,7 +25,7 @@ export interface LinkListener {
 }
 
 export interface Link {
-  /** At most one listener; it must be set before anything can be heard. */
+  /** One listener at a time: a later one takes the earlier one's place. It must be set before anything can be heard. */
   listen(listener: LinkListener): void;
   /**
    * Sends the pieces as one message, which must not change until they are sent: never an error, and false if it was

@@ -148,6 +148,54 @@ describe("secure by default", () => {
   });
 });
 
+describe("a member of a cluster", () => {
+  const PEERS = "n1=127.0.0.1:4438,n2=[::1]:4438,n3=example.com:1";
+  const TLS = ["--peer-tls-cert", "c", "--peer-tls-key", "k", "--peer-tls-ca", "a"];
+  const MEMBER = ["--id", "n1", "--peer-listen", "127.0.0.1:4438", "--peers", PEERS];
+
+  it("is told who else there is, and shown as it was told", () => {
+    const loaded = load({ args: MEMBER });
+    if (!loaded.ok) throw new Error(loaded.error.join());
+    expect(loaded.value.config.peers).toEqual([
+      { node: "n1", host: "127.0.0.1", port: 4438 },
+      { node: "n2", host: "::1", port: 4438 },
+      { node: "n3", host: "example.com", port: 1 },
+    ]);
+    expect(effectiveConfig(loaded.value).peers.value).toBe(PEERS);
+    expect(config({ env: { TIDEMARK_PEERS: PEERS, TIDEMARK_PEER_LISTEN: "[::1]:4438", TIDEMARK_ID: "n2" } }).id).toBe(
+      "n2",
+    );
+  });
+
+  it.each([
+    [["--peers", PEERS, "--peer-listen", "127.0.0.1:1"], "--peers needs --id"],
+    [
+      [...MEMBER, "--id=n4"].filter((arg, at) => at > 1 || !["--id", "n1"].includes(arg)),
+      "must name this node, n4, too",
+    ],
+    [["--id", "n1", "--peers", PEERS], "--peers needs --peer-listen"],
+    [["--peer-listen", "127.0.0.1:1"], "--peer-listen needs --peers"],
+    [TLS, "need --peers"],
+    [[...MEMBER, ...TLS.slice(0, 4)], "are given together"],
+    [["--id", "n1", "--peers", PEERS, "--peer-listen", "0.0.0.0:1"], "needs --peer-tls-cert"],
+    [["--peer-listen", "127.0.0.1:0"], "must have a port"],
+  ])("%j is refused", (args, problem) => {
+    expect(problems({ args })).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it.each(["", "n1", "n1=", "=h:1", "n1=h:0", "n1=h:1,", "n1=h:1,n1=h:2", "a b=h:1", "n1=h:1;n2=h:2"])(
+    "peers %j are refused",
+    (peers) => {
+      expect(problems({ args: ["--id", "n1", "--peer-listen", "127.0.0.1:1", `--peers=${peers}`] })).toHaveLength(1);
+    },
+  );
+
+  it.each([TLS, ["--insecure"]])("may be reached from other machines with %j", (...more) => {
+    const args = ["--id", "n1", "--peers", PEERS, "--peer-listen", "0.0.0.0:1", ...more.flat()];
+    expect(problems({ args })).toEqual([]);
+  });
+});
+
 it("help names every option, its flag and its variable", () => {
   const help = describeOptions()
     .map((option) => `${option.flag}  ${option.help}`)

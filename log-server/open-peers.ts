@@ -1,0 +1,106 @@
+/**
+ * A server's connections to the other nodes, and the cluster that it belongs to: found with them, or known from its
+ * folder. What is wrong with addresses or certificates is told in one line.
+ */
+import { readFile } from "node:fs/promises";
+import { err, ok, type Result } from "../src/lib/result.ts";
+import type { ServerConfig } from "./config/config.ts";
+import { formatHostPort } from "./config/values.ts";
+import type { DataDirectory } from "./log/data-directory.ts";
+import { joinCluster, type NodeIdentity } from "./log/node-identity.ts";
+import { findCluster } from "./node/founding.ts";
+import { NODE_LIMITS } from "./node/limits.ts";
+import type { ClusterParts } from "./node/node-parts.ts";
+import type { NodeObserver } from "./node/observer.ts";
+import type { Refusal } from "./peer/hello.ts";
+import { Peers } from "./peer/peers.ts";
+import type { PeerTls } from "./peer/tls.ts";
+import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "./system.ts";
+
+/** The only one there is today. */
+const FEATURE_LEVEL = 1;
+
+export type OpenPeersError = { readonly code: string; readonly message: string };
+
+export type OpenPeersParts = {
+  readonly config: ServerConfig;
+  readonly folder: DataDirectory;
+  readonly logId: number;
+  readonly observer: NodeObserver;
+  /** Why the address cannot be listened on. */
+  readonly whyNot: (error: NodeJS.ErrnoException) => string;
+  readonly onClose: (close: () => Promise<void>) => void;
+};
+
+export type Belonging = { readonly identity: NodeIdentity; readonly cluster: ClusterParts | undefined };
+
+/** Waits for as long as it takes to have a cluster. */
+export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging, OpenPeersError>> {
+  const { config, folder, logId, observer, whyNot, onClose } = parts;
+  const { peers: addresses, peerListen } = config;
+  if (addresses === undefined || peerListen === undefined) {
+    if (folder.founders === undefined) return ok({ identity: folder, cluster: undefined });
+    const message = `${folder.path} is of a node of a cluster: it needs --peers and --peer-listen`;
+    return err({ code: "needs-peers", message });
+  }
+  const tls = await readTls(config);
+  if (!tls.ok) return tls;
+  const { nodeName, diskId, clusterId } = folder;
+  const peers = new Peers({
+    self: { node: nodeName, disk: diskId, cluster: clusterId, featureLevel: FEATURE_LEVEL, logs: [logId] },
+    clock: SYSTEM_CLOCK,
+    entropy: SYSTEM_ENTROPY,
+    observer: {
+      connected: (peer) => observer.event("peer-connected", { peer }),
+      disconnected: (peer, reason) => observer.event("peer-disconnected", { peer, reason }),
+      refused: (peer, by, refusal: Refusal) => observer.event("peer-refused", { peer, by, ...refusal }),
+    },
+    tls: tls.value,
+  });
+  onClose(() => peers.close());
+  try {
+    await peers.open(peerListen.host, peerListen.port);
+  } catch (error) {
+    const message = `--peer-listen ${formatHostPort(peerListen)} ${whyNot(error as NodeJS.ErrnoException)}`;
+    return err({ code: "cannot-listen", message });
+  }
+  const diskOf = ({ founders }: NodeIdentity, name: string): string | undefined =>
+    founders?.find(({ node }) => node === name)?.disk;
+  const know = (identity: NodeIdentity): void =>
+    peers.know(addresses.map((address) => ({ ...address, disk: diskOf(identity, address.node) })));
+  know(folder);
+  let identity: NodeIdentity = folder;
+  if (clusterId === "") {
+    const origin = await findCluster({
+      nodeName,
+      diskId,
+      logId,
+      peers: addresses,
+      link: peers,
+      clock: SYSTEM_CLOCK,
+      entropy: SYSTEM_ENTROPY,
+      limits: NODE_LIMITS,
+      observer,
+    });
+    identity = await joinCluster(folder.disk, folder, origin);
+    observer.event("cluster-joined", { cluster: origin.clusterId, founders: origin.founders.map(({ node }) => node) });
+    know(identity);
+    peers.joined(origin.clusterId);
+  }
+  const { founders } = identity;
+  const voters = founders?.map(({ node }) => node) ?? [nodeName];
+  return ok({ identity, cluster: { voters, founders: founders ?? [], link: peers } });
+}
+
+async function readTls(config: ServerConfig): Promise<Result<PeerTls | undefined, OpenPeersError>> {
+  const { peerTlsCa, peerTlsCert, peerTlsKey } = config;
+  if (peerTlsCa === undefined || peerTlsCert === undefined || peerTlsKey === undefined) return ok(undefined);
+  try {
+    const [ca, cert, key] = await Promise.all(
+      [peerTlsCa, peerTlsCert, peerTlsKey].map((path) => readFile(path, "utf8")),
+    );
+    return ok({ ca: ca as string, cert: cert as string, key: key as string });
+  } catch (error) {
+    return err({ code: "peer-tls", message: `a file of peer TLS cannot be read: ${(error as Error).message}` });
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Three servers as processes, on loopback: they found a cluster, go on without the one that led, take it back, refuse
+ * one that lost its disk, and hand leadership over when they are told to stop.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "./folders.ts";
+import { freePorts } from "./free-ports.ts";
+import { append, create, describe as shown, readMessages, send } from "./http.ts";
+import { complaintsIn, eventsIn, Server } from "./server.ts";
+
+const NAMES = ["n1", "n2", "n3"] as const;
+const STREAM = "flights";
+const LOOK_EVERY_MS = 50;
+const PATIENCE_MS = 30_000;
+
+class Cluster {
+  readonly #folder = temporaryFolder();
+  readonly #ports: readonly number[];
+  readonly servers = new Map<string, Server>();
+
+  private constructor(ports: readonly number[]) {
+    this.#ports = ports;
+  }
+
+  static async started(): Promise<Cluster> {
+    const cluster = new Cluster(await freePorts(NAMES.length));
+    for (const name of NAMES) cluster.spawn(name);
+    await Promise.all(NAMES.map((name) => cluster.server(name).ready()));
+    return cluster;
+  }
+
+  spawn(name: string): Server {
+    const at = (place: number): string => `127.0.0.1:${this.#ports[place]}`;
+    const peers = NAMES.map((each, place) => `${each}=${at(place)}`).join(",");
+    const peerListen = at(NAMES.findIndex((each) => each === name));
+    const args = ["--id", name, "--peer-listen", peerListen, "--peers", peers];
+    const server = Server.spawn(this.dataOf(name), { args });
+    this.servers.set(name, server);
+    return server;
+  }
+
+  dataOf(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  server(name: string): Server {
+    const server = this.servers.get(name);
+    if (server === undefined) throw new Error(`no server ${name}`);
+    return server;
+  }
+
+  /** Which of these leads, by its metrics, once one does. */
+  async leader(among: readonly string[] = NAMES): Promise<string> {
+    for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(LOOK_EVERY_MS)) {
+      for (const name of among) {
+        const { body } = await send(`${this.server(name).url}/metrics`, { method: "GET" });
+        if (/^tidemark_raft_is_leader(?:\{.*\})? 1$/m.test(Buffer.from(body).toString())) return name;
+      }
+    }
+    throw new Error(`no leader among ${among.join(", ")}`);
+  }
+}
+
+/** Acknowledged, and if it takes a new leader to do so. */
+async function appended(url: string, sequence: number): Promise<void> {
+  for (const end = Date.now() + PATIENCE_MS; ;) {
+    const producer = { id: "p", epoch: 0, sequence };
+    const answer = await append(url, STREAM, { body: JSON.stringify(sequence), producer }).catch(
+      (error: unknown) => error,
+    );
+    const status = answer instanceof Error ? 0 : (answer as Awaited<ReturnType<typeof append>>).status;
+    // 204: it was there already, from an attempt whose answer was lost.
+    if (status === 200 || status === 204) return;
+    if (Date.now() > end) throw new Error(`not appended: ${status === 0 ? String(answer) : shown(answer as never)}`);
+    await sleep(LOOK_EVERY_MS);
+  }
+}
+
+function others(name: string): string[] {
+  return NAMES.filter((each) => each !== name);
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, sequence) => sequence);
+}
+
+describe("three servers", () => {
+  it("go on without their leader, take it back, and refuse one without its disk", async () => {
+    const cluster = await Cluster.started();
+    const ids = NAMES.map((name) => {
+      const ready = cluster.server(name).events.find(({ event }) => event === "ready");
+      return ready?.["cluster"];
+    });
+    expect(new Set(ids).size).toBe(1);
+    const first = await cluster.leader();
+    expect((await create(cluster.server(first).url, STREAM)).status).toBe(201);
+    for (let sequence = 0; sequence < 20; sequence += 1) await appended(cluster.server(first).url, sequence);
+
+    await cluster.server(first).kill();
+    const second = await cluster.leader(others(first));
+    for (let sequence = 20; sequence < 40; sequence += 1) await appended(cluster.server(second).url, sequence);
+
+    await cluster.spawn(first).ready();
+    for (const name of NAMES) expect(await readMessages(cluster.server(name).url, STREAM)).toEqual(upTo(40));
+
+    const lost = others(second)[0] as string;
+    await cluster.server(lost).kill();
+    rmSync(cluster.dataOf(lost), { recursive: true });
+    const wiped = cluster.spawn(lost);
+    await wiped.logged("peer-refused");
+    expect(eventsIn(wiped.stderr).find(({ event }) => event === "peer-refused")).toMatchObject({
+      code: "disk-changed",
+    });
+    expect(wiped.url).toBe("");
+    await appended(cluster.server(second).url, 40);
+    expect(await readMessages(cluster.server(second).url, STREAM)).toEqual(upTo(41));
+    await wiped.kill();
+  });
+
+  it("hand leadership over before they stop, one after the other", async () => {
+    const cluster = await Cluster.started();
+    const first = await cluster.leader();
+    expect((await create(cluster.server(first).url, STREAM)).status).toBe(201);
+    let sequence = 0;
+    for (const name of [first, ...others(first)]) {
+      const stopped = cluster.server(name);
+      const elsewhere = cluster.server(others(name)[0] as string);
+      await appended(elsewhere.url, sequence);
+      sequence += 1;
+      const ended = stopped.stop();
+      await appended(elsewhere.url, sequence);
+      sequence += 1;
+      expect(await ended).toMatchObject({ code: 0 });
+      await cluster.spawn(name).ready();
+    }
+    for (const name of NAMES) expect(await readMessages(cluster.server(name).url, STREAM)).toEqual(upTo(sequence));
+  });
+
+  it("are not started apart, once they are a cluster", async () => {
+    const cluster = await Cluster.started();
+    await cluster.server("n2").stop();
+    const { code, stderr } = await Server.spawn(cluster.dataOf("n2")).ended();
+    expect(code).toBe(1);
+    expect(complaintsIn(stderr)).toEqual([expect.stringContaining("needs --peers and --peer-listen")]);
+  });
+});
