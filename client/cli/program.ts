@@ -18,6 +18,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   groups: async () => (await import("./groups.ts")).groupsCommand,
   tx: async () => (await import("./tx.ts")).txCommand,
   inspect: async () => (await import("./inspect.ts")).inspectCommand,
+  verify: async () => (await import("./verify.ts")).verifyCommand,
   config: async () => (await import("./serve.ts")).configCommand,
   completion: async () => (await import("./completion.ts")).completionCommand,
   demo: async () => (await import("./demo.ts")).demoCommand,

@@ -196,7 +196,7 @@ function findingsOf(scan: SegmentScan): Finding[] {
     });
   let previous = scan.header?.previous;
   let hole = scan.header === undefined;
-  for (const piece of scan.pieces) {
+  for (const [at, piece] of scan.pieces.entries()) {
     const { place, end } = piece;
     switch (piece.kind) {
       case "entry": {
@@ -224,6 +224,7 @@ function findingsOf(scan: SegmentScan): Finding[] {
         hole = true;
         break;
       case "damaged":
+        if (isGap(piece, scan.pieces[at + 1])) break;
         found(place, end, "nothing here can be read as a frame");
         hole = true;
         break;
@@ -232,4 +233,9 @@ function findingsOf(scan: SegmentScan): Finding[] {
     }
   }
   return findings;
+}
+
+/** A mark or footer begins at a sector of its own: what is free before it is no damage. */
+function isGap(piece: Piece, next: Piece | undefined): boolean {
+  return (next?.kind === "mark" || next?.kind === "footer") && next.closing.dataEnd <= piece.place;
 }

@@ -1,0 +1,93 @@
+/**
+ * Verifies a data folder that no server uses: every file that a node cannot do without is read from end to end, and those that
+ * name each other are there. Nothing is changed, nor made good: that is a running node's work.
+ */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { DirectoryLock } from "../../../log-server/log/directory-lock.ts";
+import { err, ok, type Result } from "../../../src/lib/result.ts";
+import { inspectFile } from "../inspect/inspect-file.ts";
+
+/** `missing`: a file that another names. `unproven`: at the end of the log, perhaps torn by a crash. */
+export type FolderFinding = {
+  readonly file: string;
+  readonly kind: "damaged" | "missing" | "unproven";
+  readonly what: string;
+  readonly place?: number;
+  readonly end?: number;
+};
+
+export type FolderReport = {
+  readonly files: number;
+  readonly bytes: number;
+  readonly findings: readonly FolderFinding[];
+};
+
+const SEGMENT_FILE = /^\d{16}\.(log|compacted|index)$/;
+const SNAPSHOT_FILE = /^\d{16}\.snapshot$/;
+
+/** An error says why it cannot be verified. */
+export async function verifyFolder(
+  path: string,
+  onFile: (file: string, bytes: number) => void,
+): Promise<Result<FolderReport, string>> {
+  const logs = join(path, "logs");
+  if (!existsSync(logs)) return err(`${path} is no data folder: there is no ${logs}`);
+  const lock = DirectoryLock.acquire(path);
+  if (!lock.ok) return err(`${lock.error.message}; a running node is verified with --url`);
+  try {
+    const findings: FolderFinding[] = [];
+    let files = 0;
+    let bytes = 0;
+    for (const file of namesIn(logs).flatMap((log) => filesOf(join(logs, log), findings))) {
+      files += 1;
+      bytes += statSync(file).size;
+      onFile(file, bytes);
+      findings.push(...(await findingsIn(file)));
+    }
+    return ok({ files, bytes, findings });
+  } finally {
+    lock.value.release();
+  }
+}
+
+/** The files of a log; what is missing among them is told at once. */
+function filesOf(log: string, findings: FolderFinding[]): readonly string[] {
+  const segments = join(log, "segments");
+  const names = new Set(namesIn(segments).filter((name) => SEGMENT_FILE.test(name)));
+  for (const name of names) {
+    const sequence = name.slice(0, name.indexOf("."));
+    const other = name.endsWith(".index") ? [`${sequence}.log`, `${sequence}.compacted`] : [`${sequence}.index`];
+    // A segment that was not sealed yet has no index.
+    if (name.endsWith(".log") || other.some((one) => names.has(one))) continue;
+    findings.push({
+      file: join(segments, other[0] as string),
+      kind: "missing",
+      what: `${name} stands for a segment that is not there`,
+    });
+  }
+  const files = [...names].sort().map((name) => join(segments, name));
+  for (const folder of ["snapshots", "tails"]) {
+    const snapshots = namesIn(join(log, folder)).filter((name) => SNAPSHOT_FILE.test(name));
+    files.push(...snapshots.map((name) => join(log, folder, name)));
+  }
+  const hardState = join(log, "hard-state");
+  if (existsSync(hardState)) files.push(hardState);
+  else if (names.size > 0)
+    findings.push({
+      file: hardState,
+      kind: "missing",
+      what: "without it the node does not start: it is as good as wiped",
+    });
+  return files;
+}
+
+async function findingsIn(file: string): Promise<readonly FolderFinding[]> {
+  const inspected = await inspectFile(file, () => undefined);
+  if (!inspected.ok) return [{ file, kind: "damaged", what: inspected.error.message }];
+  return inspected.value.findings.map(({ kind, place, end, what }) => ({ file, kind, what, place, end }));
+}
+
+function namesIn(folder: string): readonly string[] {
+  return existsSync(folder) ? readdirSync(folder).sort() : [];
+}

@@ -1,0 +1,93 @@
+/** `tidemark verify` on the data folder of a real node. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startNode } from "../../log-server/start-node.ts";
+import { shell } from "./shell.ts";
+
+let folder: string;
+let data: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tidemark-verify-"));
+  data = join(folder, "data");
+  const node = await startNode({ dataDirectory: data });
+  const s = shell({ url: node.url });
+  s.stdin.end("one\ntwo\nthree\n");
+  expect(await s.tidemark("append", "s", "--create")).toBe(0);
+  const busy = await verify("--data", data);
+  expect(busy.status).toBe(2);
+  expect(busy.err).toContain("in use");
+  await node.close();
+});
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function verify(...args: readonly string[]): Promise<{ status: number; out: string; err: string }> {
+  const s = shell();
+  const status = await s.tidemark("verify", ...args);
+  return { status, out: s.stdout.text, err: s.stderr.text };
+}
+
+function segment(): string {
+  const segments = join(data, "logs/0/segments");
+  return join(
+    segments,
+    readdirSync(segments)
+      .filter((name) => name.endsWith(".log"))
+      .toSorted()[0] ?? "",
+  );
+}
+
+describe("verify --data", () => {
+  it("says that all is intact", async () => {
+    const { status, out } = await verify("--data", data);
+    expect(out).toMatch(/^\d+ files, .*: intact\n$/);
+    expect(status).toBe(0);
+    const json = await verify("--data", data, "-o", "json");
+    expect(JSON.parse(json.out)).toMatchObject({ findings: 0, intact: true });
+  });
+
+  it("points at what is damaged, and exits with 8", async () => {
+    const whole = readFileSync(segment());
+    const hurt = Buffer.from(whole);
+    const at = whole.indexOf("two");
+    hurt.writeUInt8(hurt.readUInt8(at) ^ 1, at);
+    writeFileSync(segment(), hurt);
+    const { status, out } = await verify("--data", data);
+    expect(status).toBe(8);
+    expect(out).toContain(`damaged  ${segment()}, bytes `);
+    const json = await verify("--data", data, "-o", "json");
+    expect(json.status).toBe(8);
+    const found = json.out
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
+    expect(found[0]).toMatchObject({ file: segment(), kind: "damaged" });
+    expect(found.at(-1)).toMatchObject({ intact: false, findings: 1 });
+    writeFileSync(segment(), whole);
+  });
+
+  it("misses files that others name, and the hard state", async () => {
+    const index = join(data, "logs/0/segments/0000000000000009.index");
+    const hardState = join(data, "logs/0/hard-state");
+    const kept = readFileSync(hardState);
+    writeFileSync(index, "nothing");
+    rmSync(hardState);
+    const { status, out } = await verify("--data", data);
+    expect(status).toBe(8);
+    expect(out).toContain(`missing  ${index.replace(".index", ".log")}: `);
+    expect(out).toContain(`missing  ${hardState}: `);
+    expect(out).toContain(`damaged  ${index}`);
+    rmSync(index);
+    writeFileSync(hardState, kept);
+    expect((await verify("--data", data)).status).toBe(0);
+  });
+
+  it("wants a data folder", async () => {
+    const { status, err } = await verify("--data", folder);
+    expect(status).toBe(2);
+    expect(err).toContain("is no data folder");
+  });
+});
