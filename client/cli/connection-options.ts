@@ -36,12 +36,19 @@ export function withServerOptions(command: Command): Command {
     );
 }
 
-export function openClient(io: Io, options: ServerOptions): Client {
+/** Where the server is, and what opens it. */
+export function serverOf(io: Io, options: ServerOptions): { readonly url: string; readonly token: string | undefined } {
   const tokenFile = options.tokenFile ?? io.env["TIDEMARK_TOKEN_FILE"];
+  const url = options.url ?? io.env["TIDEMARK_URL"] ?? URL_DEFAULT;
+  return { url, token: tokenFile === undefined ? undefined : readToken(tokenFile) };
+}
+
+export function openClient(io: Io, options: ServerOptions): Client {
+  const { url, token } = serverOf(io, options);
   const zstd = nodeZstd();
-  return (io.connect ?? connect)(options.url ?? io.env["TIDEMARK_URL"] ?? URL_DEFAULT, {
+  return (io.connect ?? connect)(url, {
     timeout: timeoutMs(options),
-    ...(tokenFile !== undefined && { token: readToken(tokenFile) }),
+    ...(token !== undefined && { token }),
     ...(zstd !== undefined && { zstd }),
   });
 }

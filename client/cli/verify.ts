@@ -4,30 +4,59 @@
  */
 import type { Command } from "commander";
 import { TidemarkError } from "../error.ts";
+import { type ConnectionOptions, serverOf, timeoutMs, withConnectionOptions } from "./connection-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { type Io, write } from "./io.ts";
 import { counted, formatBytes, jsonLine } from "./output.ts";
 import { ProgressBar } from "./progress-bar.ts";
-import { newVerb, type OutputFormat, withOutputOption } from "./verb.ts";
+import { newVerb, type OutputFormat } from "./verb.ts";
 import type { FolderReport } from "./verify/data-folder.ts";
+import { verifyNode } from "./verify/running-node.ts";
 
-type VerifyOptions = { readonly output: OutputFormat; readonly data: string };
+const NOTE = `
+A running node reads all that it has sealed, and shows what it found; what other nodes have it makes good meanwhile. Of a data folder
+every file is read; nothing is changed there.`;
+
+type VerifyOptions = ConnectionOptions & { readonly data?: string };
 
 export function verifyCommand(io: Io, onDone: (exitCode: number) => void): Command {
   const command = newVerb(
     "verify",
     "check that everything on a node's disk is what was written",
-    "tidemark verify --data .tidemark",
+    "tidemark verify --url http://127.0.0.1:4437",
     "tidemark verify --data .tidemark -o json",
-  );
-  return withOutputOption(command)
-    .requiredOption("--data <folder>", "a data folder that no server uses")
+  ).addHelpText("after", NOTE);
+  return withConnectionOptions(command)
+    .option("--data <folder>", "check a data folder that no server uses, instead of asking one")
     .action(async (options: VerifyOptions) => {
-      onDone(await verifyData(io, options));
+      const { data, output } = options;
+      onDone(data === undefined ? await verifyServer(io, options) : await verifyData(io, data, output));
     });
 }
 
-async function verifyData(io: Io, { data, output }: VerifyOptions): Promise<number> {
+/** Of a running node: it reads, and mends from the others what it finds. */
+async function verifyServer(io: Io, options: VerifyOptions): Promise<number> {
+  const bar = new ProgressBar(io.stderr);
+  const found = await verifyNode(serverOf(io, options), timeoutMs(options), (done) =>
+    bar.show({ phase: "verify", done }),
+  );
+  bar.clear();
+  const { bytes, damage, mended } = found;
+  const findings = [
+    ...mended.map((one) => ({ ...one, mended: true })),
+    ...damage.map((one) => ({ ...one, mended: false })),
+  ];
+  const total = { bytes, findings: findings.length, intact: damage.length === 0 };
+  const text = (): string => {
+    const lines = findings.map((one) => `${one.mended ? "mended " : "damaged"}  ${one.message}\n`);
+    const verdict = findings.length === 0 ? "intact" : counted(findings.length, "finding");
+    return `${lines.join("")}${formatBytes(bytes)} read: ${verdict}\n`;
+  };
+  await write(io.stdout, options.output === "json" ? [...findings, total].map(jsonLine).join("") : text());
+  return damage.length > 0 ? EXIT.damaged : EXIT.ok;
+}
+
+async function verifyData(io: Io, data: string, output: OutputFormat): Promise<number> {
   const { verifyFolder } = await import("./verify/data-folder.ts");
   const bar = new ProgressBar(io.stderr);
   const verified = await verifyFolder(data, (file, done) => bar.show({ phase: `verify ${file}`, done }));

@@ -35,6 +35,7 @@ import { registerStreamRoutes, STREAMS_PREFIX, TRIM_PREFIX } from "./streams/rou
 import type { SubscriptionConfig } from "./subscriptions/config.ts";
 import { registerSubscriptionRoutes } from "./subscriptions/routes.ts";
 import { registerTransactionRoutes } from "./transactions/routes.ts";
+import { registerVerifyRoutes } from "./verify/routes.ts";
 import { WakeLoop } from "./subscriptions/wake-loop.ts";
 
 export type HttpServerOptions = {
@@ -147,6 +148,7 @@ function registerRoutes(server: FastifyInstance, context: HttpContext, options: 
   openApiRoute(server, context);
   registerRecordRoutes(server, context);
   registerStreamRoutes(server, context);
+  registerVerifyRoutes(server, context);
   registerTransactionRoutes(server, context);
   registerCursorRoutes(server, context);
   registerGroupRoutes(server, context);

@@ -84,6 +84,8 @@ export type NodeLimits = {
   readonly scrubEveryMs: number;
   /** … and no faster than this. */
   readonly scrubBytesPerSecond: number;
+  /** Where somebody waits for it, this. */
+  readonly verifyBytesPerSecond: number;
   /** The state's digest is noted after every so many entries: the same on all nodes of a log, lest they never meet. */
   readonly digestEveryEntries: number;
   /** The newest of them, for others to ask for. */
@@ -197,6 +199,7 @@ export const NODE_LIMITS: NodeLimits = {
   scrubFirstMs: 10 * 60_000,
   scrubEveryMs: 6 * 60 * 60_000,
   scrubBytesPerSecond: 8 * 1024 * 1024,
+  verifyBytesPerSecond: 256 * 1024 * 1024,
   digestEveryEntries: 1_024,
   digestsKept: 64,
   digestCompareMs: 5_000,

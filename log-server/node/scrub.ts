@@ -25,6 +25,8 @@ export class Scrub {
   #running: Promise<void> | undefined;
   #passes = 0;
   #bytes = 0;
+  /** Up to this pass somebody waits. */
+  #hurried = 0;
 
   constructor(parts: Pick<NodeParts, "log" | "clock" | "limits" | "observer">, failed: (error: unknown) => void) {
     this.#parts = parts;
@@ -37,6 +39,15 @@ export class Scrub {
 
   start(): void {
     this.#later(this.#parts.limits.scrubFirstMs);
+  }
+
+  /** A pass begins now, or behind the one under way, and goes as fast as it may: over once `passes` has reached the answer. */
+  hurry(): number {
+    this.#hurried = this.#passes + (this.#running === undefined ? 1 : 2);
+    if (this.#running !== undefined) return this.#hurried;
+    this.#timer?.cancel();
+    this.#later(0);
+    return this.#hurried;
   }
 
   /** Resolves when what was begun has ended. */
@@ -53,7 +64,7 @@ export class Scrub {
         .catch((error: unknown) => this.#tell(error))
         .finally(() => {
           this.#running = undefined;
-          if (!this.#stopped) this.#later(this.#parts.limits.scrubEveryMs);
+          if (!this.#stopped) this.#later(this.#passes < this.#hurried ? 0 : this.#parts.limits.scrubEveryMs);
         });
     });
   }
@@ -73,13 +84,15 @@ export class Scrub {
     this.#bytes += bytes;
     if (this.#stopped) return Promise.resolve();
     const { clock, limits } = this.#parts;
+    const perSecond = this.#passes < this.#hurried ? limits.verifyBytesPerSecond : limits.scrubBytesPerSecond;
     return new Promise((resolve) => {
       this.#wake = resolve;
-      this.#timer = clock.schedule((bytes / limits.scrubBytesPerSecond) * SECOND_MS, resolve);
+      this.#timer = clock.schedule((bytes / perSecond) * SECOND_MS, resolve);
     });
   }
 
   #tell(error: unknown): void {
+    this.#hurried = 0;
     if (this.#parts.log.poisoned !== undefined) this.#failed(error);
     else this.#parts.observer.event("scrub-failed", { error: String(error) });
   }

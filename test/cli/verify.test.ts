@@ -40,6 +40,19 @@ function segment(): string {
   );
 }
 
+describe("verify --url", () => {
+  it("has a running node read what it has sealed, and says that all is intact", async () => {
+    const node = await startNode({ dataDirectory: join(folder, "other") });
+    const { status, out } = await verify("--url", node.url);
+    expect(out).toMatch(/ read: intact\n$/);
+    expect(status).toBe(0);
+    const json = await verify("--url", node.url, "-o", "json");
+    expect(JSON.parse(json.out)).toMatchObject({ findings: 0, intact: true });
+    await node.close();
+    expect((await verify("--url", node.url, "--timeout", "1")).status).toBe(5);
+  });
+});
+
 describe("verify --data", () => {
   it("says that all is intact", async () => {
     const { status, out } = await verify("--data", data);

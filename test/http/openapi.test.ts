@@ -155,6 +155,8 @@ describe("answers are what it says", () => {
     ["GET", "/v1/groups/{id}", "/v1/groups/p", 200],
     ["GET", "/v1/groups/{id}", "/v1/groups/q", 200],
     ["POST", "/v1/groups/{id}/reset", "/v1/groups/q/reset", 200, { to: "end", dryRun: true }],
+    ["POST", "/v1/verify", "/v1/verify", 202],
+    ["GET", "/v1/verify", "/v1/verify", 200],
     ["PUT", "/v1/cursors/{name}", "/v1/cursors/c", 204, "7"],
     ["GET", "/v1/cursors/{name}", "/v1/cursors/c", 200],
     ["DELETE", "/v1/cursors/{name}", "/v1/cursors/c", 204],

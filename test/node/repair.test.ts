@@ -123,6 +123,23 @@ describe("repair from peers", () => {
     await mended(cluster, ...NAMES);
   });
 
+  it("what nobody asks for is found at once by who has it verified, and refused while nobody gives it", async () => {
+    const cluster = await filled();
+    const { name } = await cluster.elected();
+    cluster.isolate(name);
+    const [path] = logs(cluster, name);
+    cluster.member(name).disk.flip(path as string, 3 * SECTOR + 100, 2);
+    const node = cluster.node(name);
+    const pass = node.verify();
+    await cluster.until(() => node.status().scrub.passes >= pass, "all was read", 5_000);
+    expect(node.status().damage).toHaveLength(1);
+    cluster.network.healAll();
+    await mended(cluster, name);
+    const again = node.verify();
+    await cluster.until(() => node.status().scrub.passes >= again, "all was read again", 5_000);
+    expect(node.status().damage).toEqual([]);
+  });
+
   it("entries that had yet to be applied: applying goes on, and the node takes part again", async () => {
     // No image: after a start all is applied again.
     const cluster = await filled({ imageEveryMs: 1e9 });
