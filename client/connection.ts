@@ -92,7 +92,7 @@ export class Connection {
   readonly sendCommand: SendCommand = (command, signal) => this.#command(command, signal);
 
   /** One attempt at a read. */
-  readonly sendRead: SendRead = async (query: ReadQuery, signal): Promise<ReadAnswer> => {
+  readonly sendRead = async (query: ReadQuery, signal: CallSignal): Promise<ReadAnswer> => {
     const { stream, incarnation, from, offset, maxBytes, waitMs } = query;
     const response = await this.#request(
       { kind: "read", stream, from, offset, maxBytes, waitMs, ...(incarnation !== undefined && { incarnation }) },
@@ -116,7 +116,7 @@ export class Connection {
         },
       });
     const reader = new SubscriptionReader(noted, responseError);
-    return (query, signal) => reader.read(query, signal);
+    return (query, signal, over) => reader.read(query, signal, over);
   }
 
   /** Many streams as one. Throws `unsupported` where the transport cannot. */

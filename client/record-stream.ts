@@ -17,7 +17,8 @@ import { CLIENT_LIMITS } from "./limits.ts";
 import { decodeAnswer, type ReadAnswer, type ReadQuery, type Run } from "./read-answer.ts";
 import type { ReceivedRecord } from "./received-record.ts";
 
-export type SendRead = (query: ReadQuery, signal: CallSignal) => Promise<ReadAnswer>;
+/** One attempt; `over` fires when the reading has ended and nothing will be asked any more. */
+export type SendRead = (query: ReadQuery, signal: CallSignal, over: CallSignal) => Promise<ReadAnswer>;
 
 /** One attempt to find where a time begins. */
 export type Locate = (
@@ -298,7 +299,7 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     try {
       if (this.#place === undefined && typeof from === "object" && "atMs" in from)
         this.#place = await this.#locate(from.atMs, attempt.signal);
-      return await this.#send(this.#query(waitMs), attempt.signal);
+      return await this.#send(this.#query(waitMs), attempt.signal, this.#deadline.signal);
     } catch (error) {
       if (attempt.error?.code !== "timeout") throw error;
       throw new TidemarkError("timeout", `no answer for ${timeoutMs} ms`, { cause: error });

@@ -23,7 +23,7 @@ type Running = {
   next: Offset | undefined;
   /** Bytes that were taken and not granted anew. */
   taken: number;
-  /** Stops listening to the reader's signal. */
+  /** Stops listening for the reading's end. */
   release: () => void;
 };
 
@@ -46,10 +46,15 @@ export class SubscriptionReader {
     this.#toError = toError;
   }
 
-  /** One answer, as soon as there is something to tell. When the signal fires, the subscription ends. */
-  async read(query: ReadQuery, signal: CallSignal): Promise<ReadAnswer> {
+  /**
+   * One answer, as soon as there is something to tell. When the signal fires, it is no longer waited for; when the reading
+   * is `over`, the subscription ends, also between two answers.
+   */
+  async read(query: ReadQuery, signal: CallSignal, over: CallSignal): Promise<ReadAnswer> {
     const credit = Math.max(1, Math.ceil(query.maxBytes / 2));
-    const running = this.#continued(query) ?? this.#begin(query, credit, signal);
+    const running = this.#continued(query) ?? this.#begin(query, credit, over);
+    const onAbort = (): void => this.#onChange?.();
+    signal.addEventListener("abort", onAbort, { once: true });
     try {
       return await this.#answer(running, query, credit, signal);
     } catch (thrown) {
@@ -57,6 +62,8 @@ export class SubscriptionReader {
       // After a gap the same subscription goes on.
       if (error.code !== "offset-trimmed" || error.gap === undefined) this.#stop(running);
       throw error;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
   }
 
@@ -68,14 +75,11 @@ export class SubscriptionReader {
     return undefined;
   }
 
-  #begin(query: ReadQuery, credit: number, signal: CallSignal): Running {
-    if (signal.aborted) throw asTidemarkError(signal.reason);
+  #begin(query: ReadQuery, credit: number, over: CallSignal): Running {
+    if (over.aborted) throw asTidemarkError(over.reason);
     const { stream, incarnation, from, offset } = query;
     const wake = (): void => this.#onChange?.();
-    const onAbort = (): void => {
-      this.#stop(running);
-      wake();
-    };
+    const onOver = (): void => this.#stop(running);
     const running: Running = {
       events: [],
       handle: undefined,
@@ -83,10 +87,10 @@ export class SubscriptionReader {
       facts: undefined,
       next: undefined,
       taken: 0,
-      release: () => signal.removeEventListener("abort", onAbort),
+      release: () => over.removeEventListener("abort", onOver),
     };
     this.#running = running;
-    signal.addEventListener("abort", onAbort, { once: true });
+    over.addEventListener("abort", onOver, { once: true });
     running.handle = this.#subscribe(
       { kind: "subscribe", stream, from, offset, credit, ...(incarnation !== undefined && { incarnation }) },
       {

@@ -50,6 +50,11 @@ export class FakeSocketServer {
     } as unknown as typeof WebSocket;
   }
 
+  /** Under way, over all sockets. */
+  get subscriptions(): number {
+    return [...this.sockets].reduce((sum, socket) => sum + socket.subscriptions, 0);
+  }
+
   breakAll(): void {
     for (const socket of this.sockets) socket.break();
   }
@@ -94,6 +99,10 @@ export class FakeWebSocket {
 
   break(): void {
     if (!this.#over) this.#end();
+  }
+
+  get subscriptions(): number {
+    return this.#subscriptions.size;
   }
 
   /** Sends what credit and stream allow. */

@@ -100,6 +100,34 @@ describe("over a WebSocket", () => {
     reader.close();
   });
 
+  it("a reader at the tail ends when its signal fires, after any number of answers, and so does its subscription", async () => {
+    for (const answers of [0, 1, 3]) {
+      const b = bench();
+      for (let at = 0; at < answers; at += 1) await run(b.time, b.client.stream("s").append(`${at}`));
+      const ending = new AbortController();
+      const reader = b.client.stream("s").subscribe({ signal: ending.signal });
+      for (let at = 0; at < answers; at += 1) await run(b.time, reader.next());
+      const waiting = reader.next();
+      await passMs(b, 1_000);
+      expect(b.world.subscriptions).toBe(1);
+      ending.abort();
+      await expect(run(b.time, waiting)).rejects.toMatchObject({ code: "aborted" });
+      await passMs(b, 5);
+      expect(b.world.subscriptions).toBe(0);
+    }
+  });
+
+  it("a reader that is left in the middle leaves no subscription", async () => {
+    const b = bench();
+    for (const value of ["a", "b"]) await run(b.time, b.client.stream("s").append(value));
+    const reader = b.client.stream("s").subscribe();
+    await run(b.time, reader.next());
+    await passMs(b, 1_000);
+    reader.close();
+    await passMs(b, 5);
+    expect(b.world.subscriptions).toBe(0);
+  });
+
   it("a storm: many callers, one opening at a time, with growing pauses, and all are served when it is over", async () => {
     const b = bench();
     b.world.down = true;
