@@ -11,6 +11,7 @@ export class SimClock implements Clock {
   #monotonicMs = 0;
   #wallMs: number;
   #ordinal = 0;
+  #steps = 0;
   /** Sorted by (dueMs, ordinal). */
   readonly #alarms: Alarm[] = [];
 
@@ -51,6 +52,11 @@ export class SimClock implements Clock {
     void Promise.resolve().then(run);
   }
 
+  /** Timers that were run so far: of a simulation, its steps. */
+  get steps(): number {
+    return this.#steps;
+  }
+
   /** When the next timer is due, by `monotonic()`. */
   get nextDueMs(): number | undefined {
     return this.#alarms[0]?.dueMs;
@@ -63,6 +69,7 @@ export class SimClock implements Clock {
     for (let next = this.#alarms[0]; next !== undefined && next.dueMs <= end; next = this.#alarms[0]) {
       this.#alarms.shift();
       this.#moveTo(next.dueMs);
+      this.#steps += 1;
       next.run();
     }
     this.#moveTo(Math.max(end, this.#monotonicMs));
@@ -73,6 +80,7 @@ export class SimClock implements Clock {
     const next = this.#alarms.shift();
     if (next === undefined) return false;
     this.#moveTo(next.dueMs);
+    this.#steps += 1;
     next.run();
     return true;
   }

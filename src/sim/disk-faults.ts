@@ -63,6 +63,10 @@ export class DiskFaults {
     this.#armed.push({ fault, left: fault.nth });
   }
 
+  disarm(): void {
+    this.#armed.length = 0;
+  }
+
   count(kind: DiskFaultKind, times = 1): void {
     if (times > 0) this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + times);
   }

@@ -135,6 +135,11 @@ export class SimDisk implements Disk {
     this.#faults.arm(fault);
   }
 
+  /** What was armed and has not happened yet never will. */
+  disarm(): void {
+    this.#faults.disarm();
+  }
+
   /** What has really happened, over the crashes too. */
   get faultsInjected(): ReadonlyMap<DiskFaultKind, number> {
     return this.#faults.counts;

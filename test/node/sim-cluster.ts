@@ -9,7 +9,8 @@ import { openNode } from "../../log-server/node/open-node.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Link, LinkListener } from "../../src/ports/link.ts";
+import type { Lane, Link, LinkListener } from "../../src/ports/link.ts";
+import type { Disk } from "../../src/ports/disk.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { type CrashChoice, SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
@@ -45,6 +46,14 @@ export type SimClusterOptions = {
   /** Every call of a disk takes up to this long. */
   readonly diskMsMax?: number;
   readonly note?: (line: string) => void;
+  /** What a node said of itself, each time. */
+  readonly onEvent?: (name: string, code: string) => void;
+  /** A new life, before it has begun to serve. */
+  readonly onOpened?: (member: Member, node: LogNode) => void;
+  /** A node sends another a message, whatever becomes of it. */
+  readonly onSend?: (from: string, lane: Lane, pieces: readonly Uint8Array[]) => void;
+  /** What its log lives on; default: the member's disk. For disks that do not keep their word. */
+  readonly diskOf?: (member: Member) => Disk;
 };
 
 /** What a client sees of a node that was killed. */
@@ -129,7 +138,7 @@ export class SimCluster {
     const link = this.network.join(name);
     member.link = link;
     const opened = await openNode({
-      disk: member.disk,
+      disk: this.#options.diskOf?.(member) ?? member.disk,
       kv: member.kv,
       clock: this.#clockOf(member),
       entropy: { bytes: (length) => prng.bytes(length) },
@@ -146,16 +155,19 @@ export class SimCluster {
       observer: {
         proposed: () => undefined,
         synced: () => undefined,
-        event: (code, detail) =>
+        event: (code, detail) => {
+          this.#options.onEvent?.(name, code);
           this.#note(
             `${name} ${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value))}`,
-          ),
+          );
+        },
       },
-      cluster: { voters: this.members.map((one) => one.name), link: pausable(link, life) },
+      cluster: { voters: this.members.map((one) => one.name), link: this.#heard(name, pausable(link, life)) },
     });
     if (life.over) throw new Killed(`${name} was killed while it started`);
     if (!opened.ok) throw new Error(`${name}: ${opened.error.kind}: ${opened.error.message}`);
     member.node = opened.value;
+    this.#options.onOpened?.(member, opened.value);
     opened.value.onFailure((error) => {
       if (!life.over && !member.disk.plugPulled) this.failures.push(new Error(`${name} failed`, { cause: error }));
     });
@@ -299,6 +311,20 @@ export class SimCluster {
     };
   }
 
+  /** Before it is lost, or not. */
+  #heard(name: string, link: Link): Link {
+    const { onSend } = this.#options;
+    if (onSend === undefined) return link;
+    return {
+      listen: (listener) => link.listen(listener),
+      send: (to, lane, pieces) => {
+        onSend(name, lane, pieces);
+        return link.send(to, lane, pieces);
+      },
+      close: () => link.close(),
+    };
+  }
+
   #note(line: string): void {
     this.#options.note?.(`${this.clock.monotonic().toFixed(2)} ${line}`);
   }
@@ -310,7 +336,8 @@ function newLife(): Pick<Member, "life" | "end"> {
   return { life: { over: false, paused: false, backlog: [], ended: promise }, end: reject };
 }
 
-function whileRunning(life: Life, run: () => void): void {
+/** Now, or when the process goes on; never, if it is over. */
+export function whileRunning(life: Life, run: () => void): void {
   if (life.over) return;
   if (life.paused) life.backlog.push(run);
   else run();

@@ -7,6 +7,7 @@ import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { DiskError } from "../../src/ports/disk.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
+import type { SimClock } from "../../src/sim/clock.ts";
 import type { DiskFault } from "../../src/sim/disk-faults.ts";
 import { SECTOR_LENGTH } from "../../src/sim/disk-state.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
@@ -21,6 +22,8 @@ export type SeedReport = {
   readonly error: unknown;
   /** What really happened, and how often. */
   readonly counts: ReadonlyMap<string, number>;
+  readonly simulatedMs: number;
+  readonly steps: number;
   /** Of everything that was noted: the same seed, the same trace. */
   readonly trace: bigint;
   readonly lines: readonly string[];
@@ -55,7 +58,9 @@ export async function exploreSeed(seed: number, options: ExploreOptions = {}): P
           : String(error);
     lines.push(`violation: ${violation}`);
   }
-  return { seed, violation, error: thrown, counts: run.counts, trace: xxh64(utf8(lines.join("\n"))), lines };
+  const { counts, clock } = run;
+  const trace = xxh64(utf8(lines.join("\n")));
+  return { seed, violation, error: thrown, counts, simulatedMs: clock.monotonic(), steps: clock.steps, trace, lines };
 }
 
 class Run {
@@ -71,6 +76,10 @@ class Run {
     const { lyingSyncs = false, verbose = false } = options;
     this.#world = new NodeWorld({ prng: this.#prng, lyingSyncs, verbose, note: (line) => lines.push(line) });
     this.#workload = new Workload(this.#prng);
+  }
+
+  get clock(): SimClock {
+    return this.#world.clock;
   }
 
   async all(): Promise<void> {

@@ -1,0 +1,54 @@
+/** The WebSocket face of a simulated node: the production connection and requests, behind sockets in memory. */
+import { Answers } from "../../../log-server/http/answers.ts";
+import { Access } from "../../../log-server/http/auth.ts";
+import { BodyPool } from "../../../log-server/http/body-pool.ts";
+import { HTTP_LIMITS } from "../../../log-server/http/limits.ts";
+import { LiveResponses } from "../../../log-server/http/live-responses.ts";
+import { NativeRequests } from "../../../log-server/http/native/requests.ts";
+import { NO_HTTP_OBSERVER } from "../../../log-server/http/observer.ts";
+import { ReadAhead } from "../../../log-server/http/stream-routes/read-ahead.ts";
+import type { LogNode } from "../../../log-server/node/log-node.ts";
+import { Connection } from "../../../log-server/ws/connection.ts";
+import { WS_LIMITS } from "../../../log-server/ws/limits.ts";
+import type { WsContext } from "../../../log-server/ws/ports.ts";
+import { WS_PATH } from "../../../log-server/ws/route.ts";
+import type { Accept } from "./sockets.ts";
+
+/** `failed`: a request whose handling threw what nobody expected. */
+export function faceOf(node: LogNode, failed: (what: string) => void): Accept {
+  const limits = HTTP_LIMITS;
+  const observer = {
+    ...NO_HTTP_OBSERVER,
+    event: (code: string, detail: object) => failed(`${code} ${JSON.stringify(detail)}`),
+  };
+  const requests = new NativeRequests({
+    node,
+    limits,
+    zstd: undefined,
+    observer,
+    answers: new Answers(node, new Access({ kind: "loopback" }).crossOrigin),
+    bodies: new BodyPool(limits),
+    ahead: new ReadAhead(limits.readsAheadMax),
+    live: new LiveResponses(node.clock, observer, limits.liveResponsesMax),
+    publicUrl: () => `http://${node.nodeName}${WS_PATH}`,
+  });
+  const context: WsContext = {
+    node,
+    requests,
+    limits: WS_LIMITS,
+    observer: { ...observer, event: observer.event },
+    clock: node.clock,
+    zstd: undefined,
+  };
+  const open = new Set<Connection>();
+  const check = (): void => {
+    for (const connection of open) connection.check();
+    node.clock.schedule(WS_LIMITS.checkEveryMs, check);
+  };
+  node.clock.schedule(WS_LIMITS.checkEveryMs, check);
+  return (socket) => {
+    const connection = new Connection(context, socket);
+    open.add(connection);
+    void connection.gone.then(() => open.delete(connection));
+  };
+}

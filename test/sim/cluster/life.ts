@@ -1,0 +1,291 @@
+/**
+ * One seed: a cluster is founded, clients go to work, faults befall it; then everything heals and must get on within a
+ * bound, the clients finish, and what every node has is held against what every client was told.
+ */
+import { Prng } from "../../../src/lib/prng.ts";
+import { xxh64 } from "../../../src/record/checksum.ts";
+import { text, utf8 } from "../../../src/lib/bytes.ts";
+import { readAll } from "../../node/sim-node.ts";
+import { Violation } from "../history.ts";
+import {
+  type Actor,
+  AppenderActor,
+  CounterActor,
+  FollowerActor,
+  LookerActor,
+  ProducerActor,
+  SubscriberActor,
+} from "./clients.ts";
+import { drawFaults, type TimedFault } from "./faults.ts";
+import type { Profile } from "./profiles.ts";
+import { World } from "./world.ts";
+
+export type LifeOptions = {
+  readonly profile: Profile;
+  readonly durationMs: number;
+  /** Instead of those that the seed gives: to try what is left of them. */
+  readonly faults?: readonly TimedFault[];
+  readonly lyingSyncs?: boolean;
+};
+
+export type LifeReport = {
+  readonly seed: number;
+  readonly violation: string | undefined;
+  /** What `violation` was made of. */
+  readonly error: unknown;
+  /** What really happened, and how often. */
+  readonly counts: ReadonlyMap<string, number>;
+  readonly simulatedMs: number;
+  readonly steps: number;
+  /** Of everything that was noted: the same seed, the same trace. */
+  readonly trace: bigint;
+  readonly lines: readonly string[];
+  readonly faults: readonly TimedFault[];
+};
+
+const SHARED = "shared";
+const PAIR = ["left", "right"] as const;
+const STREAMS = [SHARED, "own", ...PAIR] as const;
+const CHECK_EVERY_MS = 250;
+/** From healing until something is acknowledged again: leases, back-offs and an election or two. */
+const HEALED_WITHIN_MS = 30_000;
+/** From there until nothing is under way any more: the longest patience of a client, and its last attempt. */
+const FINISHED_WITHIN_MS = 90_000;
+
+export async function liveOnce(seed: number, options: LifeOptions): Promise<LifeReport> {
+  const lines: string[] = [];
+  const life = new Life(seed, options, lines);
+  let violation: string | undefined;
+  let thrown: unknown;
+  try {
+    await life.all();
+  } catch (error) {
+    thrown = error;
+    violation = describe(error);
+    lines.push(`violation: ${violation}`);
+  }
+  return {
+    seed,
+    violation,
+    error: thrown,
+    counts: life.counts(),
+    simulatedMs: life.world.clock.monotonic(),
+    steps: life.world.cluster.clock.steps,
+    trace: xxh64(utf8(lines.join("\n"))),
+    lines,
+    faults: life.faults,
+  };
+}
+
+/** Fewer faults in less time that break the same promise. */
+export async function shrinkLife(seed: number, options: LifeOptions, report: LifeReport): Promise<LifeReport> {
+  let best = report;
+  const how = kindOf(report.violation);
+  const attempt = async (faults: readonly TimedFault[], durationMs: number): Promise<boolean> => {
+    const tried = await liveOnce(seed, { ...options, faults, durationMs });
+    if (tried.violation === undefined || kindOf(tried.violation) !== how) return false;
+    best = tried;
+    return true;
+  };
+  let { durationMs } = options;
+  for (let part = Math.ceil(best.faults.length / 2); part >= 1; part = part === 1 ? 0 : Math.ceil(part / 2)) {
+    for (let from = 0; from < best.faults.length;) {
+      const fewer = [...best.faults.slice(0, from), ...best.faults.slice(from + part)];
+      if (!(await attempt(fewer, durationMs))) from += part;
+    }
+  }
+  for (let shorter = durationMs / 2; shorter > 500; shorter /= 2) {
+    const kept = best.faults.filter(({ atMs }) => atMs < shorter);
+    if (!(await attempt(kept, shorter))) break;
+    durationMs = shorter;
+  }
+  return best;
+}
+
+/** Its number, or how it begins: what is wrong, without where. */
+function kindOf(violation: string | undefined): string | undefined {
+  return violation
+    ?.split(/[:0-9]/, 2)
+    .join("")
+    .slice(0, 24);
+}
+
+class Life {
+  readonly world: World;
+  readonly faults: readonly TimedFault[];
+  readonly #options: LifeOptions;
+  readonly #actors: Actor[] = [];
+  readonly #subscribers: SubscriberActor[] = [];
+  readonly #followers: FollowerActor[] = [];
+  readonly #prng: Prng;
+
+  constructor(seed: number, options: LifeOptions, lines: string[]) {
+    const { profile, durationMs, lyingSyncs = false } = options;
+    this.#options = options;
+    this.#prng = new Prng(seed).fork("life");
+    const nodes = this.#prng.pick(profile.nodes);
+    const plan = this.#prng.pick(profile.plans);
+    this.faults = options.faults ?? drawFaults(this.#prng.fork("faults"), nodes, durationMs, plan);
+    this.world = new World({ seed, nodes, lyingSyncs, note: (line) => lines.push(line) });
+  }
+
+  counts(): ReadonlyMap<string, number> {
+    const { counts, cluster, sockets, entries } = this.world;
+    const all = new Map(counts);
+    const add = (what: string, count: number): void => {
+      if (count > 0) all.set(what, (all.get(what) ?? 0) + count);
+    };
+    for (const { disk } of cluster.members)
+      for (const [kind, count] of disk.faultsInjected) add(`disk: ${kind}`, count);
+    for (const [what, count] of Object.entries(cluster.network.counts)) add(`network: ${what}`, count);
+    for (const [what, count] of Object.entries(sockets.counts)) add(`sockets: ${what}`, count);
+    add("term", entries.terms);
+    return all;
+  }
+
+  async all(): Promise<void> {
+    const { world } = this;
+    await world.found();
+    await this.#makeStreams();
+    this.#employ();
+    await this.#suffer();
+    world.heal();
+    await this.#recover();
+    await this.#finish();
+    await this.#judge();
+  }
+
+  async #makeStreams(): Promise<void> {
+    const { world } = this;
+    const client = world.connect("founder");
+    const made = Promise.all(STREAMS.map((stream) => client.stream(stream).create()));
+    await world.cluster.settle(made, HEALED_WITHIN_MS);
+    await client.close();
+  }
+
+  #employ(): void {
+    const { world } = this;
+    const prng = this.#prng;
+    const thinkMs = prng.pick(this.#options.profile.thinkMs);
+    const draw = (name: string): Prng => prng.fork(name);
+    this.#subscribers.push(
+      new SubscriberActor(world, "subscriber-0", draw("subscriber-0"), SHARED),
+      new SubscriberActor(world, "subscriber-1", draw("subscriber-1"), "own"),
+    );
+    this.#followers.push(new FollowerActor(world, "follower-0", draw("follower-0"), STREAMS));
+    this.#actors.push(
+      new ProducerActor(world, "producer-0", draw("producer-0"), SHARED, thinkMs),
+      new ProducerActor(world, "producer-1", draw("producer-1"), SHARED, thinkMs * 3),
+      new ProducerActor(world, "producer-2", draw("producer-2"), "own", thinkMs),
+      new AppenderActor(world, "appender-0", draw("appender-0"), SHARED, thinkMs * 2),
+      new CounterActor(world, "counter-0", draw("counter-0"), PAIR),
+      new CounterActor(world, "counter-1", draw("counter-1"), PAIR),
+      new LookerActor(world, "looker-0", draw("looker-0"), STREAMS),
+      new LookerActor(world, "looker-1", draw("looker-1"), STREAMS),
+    );
+    for (const actor of [...this.#actors, ...this.#subscribers, ...this.#followers]) void actor.run();
+  }
+
+  async #suffer(): Promise<void> {
+    const { world } = this;
+    const begunMs = world.clock.monotonic();
+    for (const { atMs, fault } of this.faults) {
+      await this.#pass(begunMs + atMs);
+      world.inflict(fault);
+    }
+    await this.#pass(begunMs + this.#options.durationMs);
+  }
+
+  /** A violation is best seen soon after it was made. */
+  async #pass(untilMs: number): Promise<void> {
+    const { world } = this;
+    for (;;) {
+      world.check();
+      const left = untilMs - world.clock.monotonic();
+      if (left <= 0) return;
+      await world.cluster.pass(Math.min(left, CHECK_EVERY_MS));
+    }
+  }
+
+  /** Liveness: with everything healed, there is a leader and appends are acknowledged. */
+  async #recover(): Promise<void> {
+    const { world } = this;
+    const healedMs = world.clock.monotonic();
+    const before = world.counts.get("client: acknowledged") ?? 0;
+    await this.#until(
+      () => (world.counts.get("client: acknowledged") ?? 0) > before,
+      "something is acknowledged again",
+      HEALED_WITHIN_MS,
+    );
+    world.note(`recovered ${Math.round(world.clock.monotonic() - healedMs)} ms after it was healed`);
+  }
+
+  async #finish(): Promise<void> {
+    const { world } = this;
+    const { cluster } = world;
+    world.finishing = true;
+    await this.#until(() => this.#actors.every(({ done }) => done), "all clients are answered", FINISHED_WITHIN_MS);
+    await this.#until(
+      () => cluster.members.every(({ node }) => node?.phase === "serving"),
+      "all nodes serve",
+      HEALED_WITHIN_MS,
+    );
+    await cluster.agreed();
+    const tailOf = (stream: string): number => cluster.leader?.node?.machine.stream(stream)?.nextOffset ?? 0;
+    await this.#until(
+      () =>
+        this.#subscribers.every((subscriber) => subscriber.hasReached(tailOf(subscriber.stream))) &&
+        this.#followers.every((follower) => follower.hasReached(tailOf)),
+      "subscribers have everything",
+      FINISHED_WITHIN_MS,
+    );
+    for (const actor of [...this.#subscribers, ...this.#followers]) actor.end();
+    await this.#until(
+      () => [...this.#subscribers, ...this.#followers].every(({ done }) => done),
+      "subscribers end",
+      FINISHED_WITHIN_MS,
+    );
+    await cluster.agreed();
+    world.check();
+  }
+
+  async #judge(): Promise<void> {
+    const { world } = this;
+    const { cluster, counter } = world;
+    const digests = new Set(cluster.members.map(({ node }) => node?.machine.digest()));
+    if (digests.size !== 1) throw new Violation("I10: the nodes have different states");
+    for (const { name } of cluster.members) {
+      const node = cluster.node(name);
+      const there = new Map<string, readonly string[]>();
+      for (const stream of STREAMS) {
+        const records = await cluster.settle(readAll(node, stream, 0, 64 * 1024));
+        there.set(stream, records);
+        world.history(stream).judge(records, name);
+      }
+      const [left = [], right = []] = PAIR.map((stream) => there.get(stream));
+      if (left.join() !== right.join())
+        throw new Violation(`I11: ${name} has transactions in one of their two streams`);
+      const value = node.machine.cursor(counter.name);
+      counter.judge(value === undefined ? 0 : Number(text(value)), name);
+      if (left.length !== (value === undefined ? 0 : Number(text(value))))
+        throw new Violation(`I11: ${name} has ${left.length} rows of the counter's moves`);
+    }
+  }
+
+  async #until(isSo: () => boolean, what: string, withinMs: number): Promise<void> {
+    const { cluster, clock } = this.world;
+    const endMs = clock.monotonic() + withinMs;
+    const soon = (): boolean => isSo() || clock.monotonic() >= endMs;
+    while (!isSo()) {
+      this.world.check();
+      if (clock.monotonic() >= endMs) throw new Violation(`liveness: not within ${withinMs} ms: ${what}`);
+      await cluster.until(soon, what, CHECK_EVERY_MS).catch(() => undefined);
+    }
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const causes = error.cause === undefined ? "" : `\n  because: ${describe(error.cause)}`;
+  return (error instanceof Violation ? error.message : (error.stack ?? error.message)) + causes;
+}

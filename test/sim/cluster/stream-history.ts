@@ -1,0 +1,142 @@
+/**
+ * What clients of one stream asked for, were told and have seen, held against each other and, at the end, against what
+ * every node has. It knows nothing of logs or nodes: records are told apart by their text, which nobody sends twice.
+ *
+ *  - what is acknowledged is there once, at its offset, for ever (I5, I6, I8)
+ *  - what was acknowledged before a call began lies before what the call appended, and is seen by every linearizable read (P12–P14)
+ *  - an offset shows one record to everybody, always (I4, I6, I7); offsets are dense
+ *  - what was refused is nowhere; what is not known is there once or nowhere
+ *  - of one session, records stand in the order in which they were sent; of a producer none is left out before another
+ */
+import { Violation } from "../history.ts";
+
+export type Fate = "open" | "acknowledged" | "not-applied" | "unknown";
+
+export type Sent = {
+  readonly text: string;
+  /** Whose; the n-th of it. */
+  readonly session: string;
+  readonly ordinal: number;
+  /** What the stream held for certain when it was sent. */
+  readonly floor: number;
+  fate: Fate;
+  offset: number | undefined;
+};
+
+type Session = { readonly dense: boolean; readonly sent: Sent[] };
+
+export class StreamHistory {
+  readonly name: string;
+  readonly #sent = new Map<string, Sent>();
+  readonly #sessions = new Map<string, Session>();
+  /** Offset to text, of everything that anybody was told or shown. */
+  readonly #known = new Map<number, string>();
+  /** One past the greatest offset that anybody was told or shown by a linearizable answer. */
+  #floor = 0;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** A linearizable read that begins now shows at least so many records. */
+  get floor(): number {
+    return this.#floor;
+  }
+
+  get sentCount(): number {
+    return this.#sent.size;
+  }
+
+  /** `dense`: what is there of this session has no holes. */
+  session(id: string, dense: boolean): void {
+    this.#sessions.set(id, { dense, sent: [] });
+  }
+
+  sent(session: string, text: string): Sent {
+    const all = this.#sessions.get(session)?.sent ?? [];
+    const sent: Sent = { text, session, ordinal: all.length, floor: this.#floor, fate: "open", offset: undefined };
+    all.push(sent);
+    this.#sent.set(text, sent);
+    return sent;
+  }
+
+  acknowledged(sent: Sent, offset: number): void {
+    sent.fate = "acknowledged";
+    sent.offset = offset;
+    if (offset < sent.floor)
+      throw new Violation(
+        `I7: ${this.#at(offset)} is ${sent.text}, which was sent when ${sent.floor} records were acknowledged`,
+      );
+    this.saw(offset, sent.text, "its acknowledgement");
+    this.#floor = Math.max(this.#floor, offset + 1);
+  }
+
+  failed(sent: Sent, outcome: "applied" | "not-applied" | "unknown"): void {
+    // Applied, and too long ago for its offset to be known: it must be there, somewhere.
+    sent.fate = outcome === "applied" ? "acknowledged" : outcome;
+  }
+
+  /** A linearizable answer to a question that was asked when the floor was `floor`. */
+  tailShown(tail: number, floor: number, where: string): void {
+    if (tail < floor)
+      throw new Violation(
+        `P12: ${where} shows ${tail} records of ${this.name}, where ${floor} were known before it was asked`,
+      );
+    this.#floor = Math.max(this.#floor, tail);
+  }
+
+  /** Somebody was shown this record. */
+  saw(offset: number, text: string, where: string): void {
+    const known = this.#known.get(offset);
+    if (known !== undefined && known !== text)
+      throw new Violation(`I6: ${this.#at(offset)} is ${text} by ${where}, and was ${known}`);
+    this.#known.set(offset, text);
+    if (known !== undefined) return;
+    const sent = this.#sent.get(text);
+    if (sent === undefined) throw new Violation(`I6: ${this.#at(offset)} is ${text} by ${where}, which nobody sent`);
+    if (sent.fate === "not-applied")
+      throw new Violation(`I8: ${this.#at(offset)} is ${text} by ${where}; its sender was told that it had no effect`);
+    if (sent.offset !== undefined && sent.offset !== offset)
+      throw new Violation(`I8: ${text} is at ${offset} by ${where}, and at ${sent.offset}`);
+    sent.offset = offset;
+  }
+
+  /** All of the stream, as one node has it when nothing is under way any more. */
+  judge(records: readonly string[], where: string): void {
+    if (records.length < this.#floor)
+      throw new Violation(`I5: ${where} has ${records.length} records of ${this.name}; ${this.#floor} were known`);
+    records.forEach((text, offset) => this.saw(offset, text, where));
+    for (const offset of this.#known.keys())
+      if (offset >= records.length) throw new Violation(`I6: ${where} has no ${this.#at(offset)}, which was read`);
+    const there = new Set(records);
+    if (there.size < records.length) throw new Violation(`I8: ${where} has a record of ${this.name} twice`);
+    for (const { text, fate } of this.#sent.values()) {
+      if (fate === "acknowledged" && !there.has(text))
+        throw new Violation(`I5: ${text} was acknowledged, and ${where} does not have it`);
+      if (fate === "not-applied" && there.has(text))
+        throw new Violation(`I8: ${where} has ${text}, whose sender was told that it had no effect`);
+      if (fate === "open") throw new Violation(`${text} was never answered`);
+    }
+    for (const session of this.#sessions.values()) this.#judgeOrder(session, there, where);
+  }
+
+  #judgeOrder({ dense, sent }: Session, there: ReadonlySet<string>, where: string): void {
+    let before: Sent | undefined;
+    let missing: Sent | undefined;
+    for (const one of sent) {
+      if (!there.has(one.text)) {
+        missing ??= one;
+        continue;
+      }
+      if (dense && missing !== undefined)
+        throw new Violation(`I8: ${where} has ${one.text} of ${this.name}, and not ${missing.text} before it`);
+      if (before !== undefined && (before.offset ?? 0) > (one.offset ?? 0))
+        throw new Violation(`I7: in ${this.name}, ${one.text} stands before ${before.text}, which was sent before it`);
+      before = one;
+    }
+  }
+
+  #at(offset: number): string {
+    return `${this.name}@${offset}`;
+  }
+}

@@ -1,0 +1,383 @@
+/**
+ * A whole cluster and its clients on simulated hardware: production nodes with their WebSocket face, the production SDK,
+ * one clock that moves when nothing else can happen, one seed. Processes that end are started again, as a supervisor
+ * would. What goes wrong without excuse is a violation.
+ */
+import { type Client, connect } from "../../../client/client.ts";
+import { Diagnostics } from "../../../client/diagnostics.ts";
+import type { Environment } from "../../../client/environment.ts";
+import { WebSocketTransport } from "../../../client/web-socket-transport.ts";
+import type { LogNode } from "../../../log-server/node/log-node.ts";
+import { InvariantError } from "../../../src/lib/assert.ts";
+import { Prng } from "../../../src/lib/prng.ts";
+import type { Clock } from "../../../src/ports/clock.ts";
+import type { Disk, DiskFile } from "../../../src/ports/disk.ts";
+import type { CrashChoice } from "../../../src/sim/disk.ts";
+import { CALM, type NetworkFaults } from "../../../src/sim/network.ts";
+import { Killed, type Member, SimCluster, whileRunning } from "../../node/sim-cluster.ts";
+import { Violation } from "../history.ts";
+import type { Surroundings } from "./clients.ts";
+import { CounterHistory } from "./counter-history.ts";
+import { EntryHistory } from "./entry-history.ts";
+import { faceOf } from "./face.ts";
+import type { Fault, Keep, Target } from "./faults.ts";
+import { type Listener, Sockets } from "./sockets.ts";
+import { StreamHistory } from "./stream-history.ts";
+
+const KIB = 1024;
+const COUNTER = "counter";
+/** Unless a fault says otherwise, a process that ended is started again after so long at most. */
+const RESTART_MS_MAX = 1_500;
+/** Clients that found one that does not lead look elsewhere so often. */
+const BALANCE_EVERY_MS = 500;
+const DISK_MS_MAX = 2;
+
+/** Small, so that segments roll, images are written and old proposals are given up within one run. */
+const LIMITS = {
+  lowWaterBytes: 0,
+  unsettledMsMax: 2_000,
+  imageEveryBytes: 24 * KIB,
+  imageEveryMs: 2_000,
+  housekeepingEveryMs: 1_000,
+  replayBytesMax: 16 * KIB,
+  entryBytesMax: 16 * KIB,
+};
+
+export type WorldOptions = {
+  readonly seed: number;
+  readonly nodes: number;
+  /** Disks whose syncs do nothing and say they did: a canary, whose broken promises must be found. */
+  readonly lyingSyncs: boolean;
+  readonly note: (line: string) => void;
+};
+
+export class World implements Surroundings {
+  readonly cluster: SimCluster;
+  readonly sockets: Sockets;
+  readonly entries: EntryHistory;
+  readonly counter: CounterHistory = new CounterHistory(COUNTER);
+  readonly counts = new Map<string, number>();
+  finishing = false;
+  readonly #options: WorldOptions;
+  readonly #prng: Prng;
+  readonly #histories = new Map<string, StreamHistory>();
+  readonly #violations: Error[] = [];
+  /** What ends a fault that lasts, by the fault. */
+  readonly #lasting = new Map<Fault, () => void>();
+  /** By node: how long its next rest is, where a fault has said so. */
+  readonly #downMs = new Map<string, number>();
+  #healed = false;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.#prng = new Prng(options.seed).fork("world");
+    this.entries = new EntryHistory((violation) => this.violated(violation));
+    this.cluster = new SimCluster({
+      seed: options.seed,
+      nodes: options.nodes,
+      faults: { ...CALM, delayMsMax: 2 },
+      diskMsMax: DISK_MS_MAX,
+      limits: LIMITS,
+      note: options.note,
+      onEvent: (_name, code) => this.count(`event: ${code}`),
+      onSend: (from, lane, pieces) => this.entries.sent(from, lane, pieces),
+      onOpened: (member, node) => this.#opened(member, node),
+      ...(options.lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
+    });
+    this.sockets = new Sockets(this.cluster.clock, this.#prng.fork("sockets"));
+  }
+
+  get clock(): Clock {
+    return this.cluster.clock;
+  }
+
+  get names(): readonly string[] {
+    return this.cluster.members.map(({ name }) => name);
+  }
+
+  async found(): Promise<void> {
+    const { cluster } = this;
+    for (const name of this.names) this.#start(name);
+    await cluster.elected();
+    this.#balance();
+  }
+
+  history(stream: string): StreamHistory {
+    const known = this.#histories.get(stream);
+    if (known !== undefined) return known;
+    const made = new StreamHistory(stream);
+    this.#histories.set(stream, made);
+    return made;
+  }
+
+  get histories(): Iterable<StreamHistory> {
+    return this.#histories.values();
+  }
+
+  connect(name: string): Client {
+    const prng = this.#prng.fork(name);
+    const environment: Environment = { clock: this.clock, entropy: { bytes: (length) => prng.bytes(length) } };
+    const baseUrl = new URL("ws://cluster");
+    const diagnostics = new Diagnostics(environment, baseUrl);
+    const webSocket = this.sockets.constructorFor(name, () => this.#dial());
+    const options = { baseUrl, token: undefined, fetch: unreachableFetch, clock: this.clock, webSocket };
+    return connect(baseUrl, { environment, transport: new WebSocketTransport(options, environment, diagnostics) });
+  }
+
+  count(what: string, times = 1): void {
+    if (times > 0) this.counts.set(what, (this.counts.get(what) ?? 0) + times);
+  }
+
+  note(line: string): void {
+    this.#options.note(`${this.clock.monotonic().toFixed(2)} ${line}`);
+  }
+
+  violated(error: unknown): void {
+    this.#violations.push(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  /** Throws what was found so far. */
+  check(): void {
+    const [violation] = this.#violations;
+    if (violation !== undefined) throw violation;
+  }
+
+  inflict(fault: Fault): void {
+    this.note(`fault ${JSON.stringify(fault)}`);
+    if (this.#apply(fault)) this.count(`fault: ${fault.kind}`);
+  }
+
+  /** Nothing is broken any more, and everybody who is down starts. */
+  heal(): void {
+    this.note("healed");
+    this.#healed = true;
+    for (const end of [...this.#lasting.values()]) end();
+    this.cluster.network.healAll();
+    for (const { name, life } of this.cluster.members) {
+      this.cluster.member(name).cutIn = Number.POSITIVE_INFINITY;
+      this.cluster.member(name).disk.disarm();
+      if (life.paused) this.cluster.resume(name);
+    }
+  }
+
+  /** Answers whether it could be done. */
+  #apply(fault: Fault): boolean {
+    const { cluster } = this;
+    switch (fault.kind) {
+      case "kill":
+        return this.#kill(this.#target(fault.node), fault.keep, fault.downMs);
+      case "kill-all":
+        for (const name of this.names) this.#kill(name, fault.keep, fault.downMs);
+        return true;
+      case "cut-power":
+        return this.#withRunning(fault.node, ({ name }) => cluster.killAt(name, fault.calls));
+      case "pause":
+        return this.#withRunning(fault.node, ({ name, life }) => {
+          cluster.pause(name);
+          this.#lasts(fault, fault.forMs, () => {
+            if (cluster.member(name).life === life) cluster.resume(name);
+          });
+        });
+      case "isolate":
+      case "deafen":
+      case "mute":
+        return this.#cut(fault, this.#target(fault.node), fault.kind !== "mute", fault.kind !== "deafen");
+      case "cut-one-way": {
+        const [from, to] = [this.#target(fault.from), this.#target(fault.to)];
+        if (from === undefined || to === undefined || from === to) return false;
+        cluster.network.cut(from, to);
+        this.#lasts(fault, fault.forMs, () => cluster.network.heal(from, to));
+        return true;
+      }
+      case "reset":
+        return this.#withRunning(fault.node, ({ name }) => {
+          for (const other of this.names) if (other !== name) cluster.network.reset(name, other);
+        });
+      case "rough":
+        this.#rough(fault.faults);
+        this.#lasts(fault, fault.forMs, () => this.#rough({ ...CALM, delayMsMax: 2 }));
+        return true;
+      case "hold-disk":
+        return this.#withRunning(fault.node, ({ name, held }) => {
+          if (held !== undefined) return;
+          cluster.holdDisk(name);
+          this.#lasts(fault, fault.forMs, () => cluster.releaseDisk(name));
+        });
+      case "disk-error":
+        return this.#withRunning(fault.node, ({ disk }) => disk.arm(fault.fault));
+      case "skew":
+        return this.#withRunning(fault.node, (member) => {
+          member.aheadMs = fault.aheadMs;
+        });
+      case "break-clients":
+        return this.#withRunning(fault.node, ({ name }) => this.sockets.breakWhere((_client, node) => node === name));
+      case "silence-clients":
+        return this.#withRunning(fault.node, ({ name }) => {
+          this.sockets.silence(name);
+          this.#lasts(fault, fault.forMs, () => this.sockets.unsilence(name));
+        });
+    }
+  }
+
+  #lasts(fault: Fault, forMs: number, end: () => void): void {
+    const over = (): void => {
+      if (!this.#lasting.delete(fault)) return;
+      this.note(`over ${JSON.stringify(fault)}`);
+      end();
+    };
+    this.#lasting.set(fault, over);
+    this.clock.schedule(forMs, over);
+  }
+
+  #cut(
+    fault: Extract<Fault, { readonly forMs: number }>,
+    name: string | undefined,
+    to: boolean,
+    from: boolean,
+  ): boolean {
+    if (name === undefined) return false;
+    const { network } = this.cluster;
+    const others = this.names.filter((other) => other !== name);
+    for (const other of others) {
+      if (to) network.cut(other, name);
+      if (from) network.cut(name, other);
+    }
+    this.#lasts(fault, fault.forMs, () => {
+      for (const other of others) {
+        if (to) network.heal(other, name);
+        if (from) network.heal(name, other);
+      }
+    });
+    return true;
+  }
+
+  #rough(faults: NetworkFaults): void {
+    for (const from of this.names)
+      for (const to of this.names) if (from !== to) this.cluster.network.setFaults(from, to, faults);
+  }
+
+  #target(target: Target): string | undefined {
+    const leader = this.cluster.leader?.name;
+    if (target === "leader") return leader;
+    if (target === "follower") return this.#prng.pick(this.names.filter((name) => name !== leader));
+    return this.names[target];
+  }
+
+  #withRunning(target: Target, act: (member: Member) => void): boolean {
+    const name = this.#target(target);
+    if (name === undefined) return false;
+    const member = this.cluster.member(name);
+    if (member.node === undefined || member.life.over) return false;
+    act(member);
+    return true;
+  }
+
+  #kill(name: string | undefined, keep: Keep, downMs: number): boolean {
+    if (name === undefined || this.cluster.member(name).life.over) return false;
+    this.#downMs.set(name, downMs);
+    const choice: CrashChoice = keep === "random" ? { kind: "random", prng: this.#prng } : { kind: keep };
+    this.cluster.kill(name, choice);
+    return true;
+  }
+
+  /** A life, and the next one when it has ended. */
+  #start(name: string): void {
+    const { cluster } = this;
+    const started = cluster.start(name);
+    const member = cluster.member(name);
+    const { life, disk } = member;
+    const harmedBefore = errorsOf(member);
+    life.ended.catch(() => {
+      this.note(`${name} is down`);
+      const downMs = this.#healed ? 0 : (this.#downMs.get(name) ?? this.#prng.below(RESTART_MS_MAX));
+      this.#downMs.delete(name);
+      this.clock.schedule(downMs, () => this.#start(name));
+    });
+    started.then(
+      () => this.note(`${name} serves`),
+      (error: unknown) => {
+        if (error instanceof Killed || life.over || disk.plugPulled) return;
+        if (isBug(error) || errorsOf(member) === harmedBefore)
+          this.violated(new Violation(`${name} does not start, and nothing was in its way`, { cause: error }));
+        this.count("start failed");
+        // The process exits.
+        cluster.kill(name, { kind: "all" });
+      },
+    );
+  }
+
+  #opened(member: Member, node: LogNode): void {
+    const { name, life } = member;
+    const harmedBefore = errorsOf(member);
+    this.entries.watch(name, node);
+    const listener: Listener = {
+      node: name,
+      accept: faceOf(node, (what) => this.violated(new Violation(`${name}: ${what}`))),
+      run: (work) => whileRunning(life, work),
+    };
+    this.sockets.listen(listener);
+    life.ended.catch(() => this.sockets.end(listener));
+    node.onFailure((error) => {
+      if (life.over || member.disk.plugPulled) return;
+      if (isBug(error) || errorsOf(member) === harmedBefore)
+        this.violated(new Violation(`${name} failed, and nothing was in its way`, { cause: error }));
+      this.count("node failed");
+      // The process exits, and what the system had not written is not lost, but for what a failed sync dropped.
+      this.clock.schedule(1, () => {
+        if (!life.over) this.#kill(name, "all", this.#prng.below(RESTART_MS_MAX));
+      });
+    });
+  }
+
+  /** Where a client's connection ends: mostly at the leader, for others refuse what it asks. */
+  #dial(): string {
+    const leader = this.cluster.leader?.name;
+    return leader !== undefined && this.#prng.chance(0.9) ? leader : this.#prng.pick(this.names);
+  }
+
+  /** What stands before the nodes ends connections to those that do not lead. */
+  #balance(): void {
+    this.clock.schedule(BALANCE_EVERY_MS, () => {
+      const leader = this.cluster.leader?.name;
+      if (leader !== undefined) this.sockets.breakWhere((_client, node) => node !== leader && this.#prng.chance(0.3));
+      this.#balance();
+    });
+  }
+}
+
+/** No fault of the hardware is an excuse for a broken invariant. */
+function isBug(error: unknown): boolean {
+  return error instanceof Error && (error instanceof InvariantError || isBug(error.cause));
+}
+
+/** Errors that the member's disk was told to have, and had. */
+function errorsOf({ disk }: Member): number {
+  let errors = 0;
+  for (const [kind, count] of disk.faultsInjected) if (/error|no-space/.test(kind)) errors += count;
+  return errors;
+}
+
+function unreachableFetch(): Promise<Response> {
+  return Promise.reject(new Error("unreachable"));
+}
+
+function withoutSyncs(disk: Disk): Disk {
+  const lying = (file: DiskFile): DiskFile => ({
+    path: file.path,
+    size: () => file.size(),
+    read: (position, target) => file.read(position, target),
+    write: (position, chunks) => file.write(position, chunks),
+    sync: async () => undefined,
+    allocate: (size) => file.allocate(size),
+    close: () => file.close(),
+  });
+  return {
+    open: async (path, mode) => lying(await disk.open(path, mode)),
+    list: (directory) => disk.list(directory),
+    createDirectory: (directory) => disk.createDirectory(directory),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    syncDirectory: (directory) => disk.syncDirectory(directory),
+    freeBytes: () => disk.freeBytes(),
+  };
+}

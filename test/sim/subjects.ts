@@ -1,0 +1,58 @@
+/** The profiles of `npm run sim`: one node that is harmed in every way, and whole clusters. */
+import { liveOnce, type LifeReport, shrinkLife } from "./cluster/life.ts";
+import { type Profile, PROFILES } from "./cluster/profiles.ts";
+import { exploreSeed } from "./explore.ts";
+import type { Subject } from "./subject.ts";
+
+export const DEFAULT_PROFILE = "safety";
+export const PROFILE_NAMES: readonly string[] = ["node", ...Object.keys(PROFILES)];
+
+/** `seconds`: simulated ones, of faults, where the profile counts them. */
+export function subjectOf(name: string, seconds: number): Subject | undefined {
+  if (name === "node") return NODE;
+  const profile: Profile | undefined = Object.entries(PROFILES).find(([key]) => key === name)?.[1];
+  return profile && clusterSubject(name, profile, seconds);
+}
+
+function clusterSubject(name: string, profile: Profile, seconds: number): Subject {
+  const options = { profile, durationMs: seconds * 1_000 };
+  return {
+    name,
+    run: (seed) => liveOnce(seed, options),
+    shrink: (report) => shrinkLife(report.seed, options, report as LifeReport),
+    promised: profile.promised,
+    canaries: [
+      {
+        what: "disks whose syncs do nothing",
+        run: (seed) => liveOnce(seed, { ...options, lyingSyncs: true }),
+      },
+    ],
+  };
+}
+
+const NODE: Subject = {
+  name: "node",
+  run: (seed) => exploreSeed(seed),
+  canaries: [{ what: "a disk whose syncs do nothing", run: (seed) => exploreSeed(seed, { lyingSyncs: true }) }],
+  promised: [
+    "fault: crash",
+    "fault: lost-operation",
+    "fault: torn-write",
+    "fault: write-error",
+    "fault: sync-error",
+    "fault: no-space",
+    "fault: bit-flip",
+    "fault: zeroed-sector",
+    "fault: stale-sector",
+    "fault: lost-store",
+    "clean stop",
+    "start failed",
+    "event: snapshot",
+    "event: segments-dropped",
+    "event: segments-rewritten",
+    "client: acknowledged",
+    "client: unknown",
+    "client: duplicates",
+    "damage: refused to read",
+  ],
+};
