@@ -213,14 +213,19 @@ describe("reads", () => {
 /** Of three, with a log of one entry of term 1 that the others have as well; elected in term 2. */
 function leaderOfThree(): RawNode {
   const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 1, lastTerm: 1 });
-  const committed = { index: 0, term: 0 };
+  elect(node);
+  return node;
+}
+
+/** With the vote of n2. */
+function elect(node: RawNode): void {
+  const answer = { from: "n2", to: "n1", term: node.term + 1, granted: true, committed: { index: 0, term: 0 } };
   node.campaign();
   take(node);
-  node.step({ kind: "pre-vote-answer", from: "n2", to: "n1", term: 2, granted: true, committed });
+  node.step({ ...answer, kind: "pre-vote-answer" });
   node.step(take(node).append!.done);
   take(node);
-  node.step({ kind: "vote-answer", from: "n2", to: "n1", term: 2, granted: true, committed });
-  return node;
+  node.step({ ...answer, kind: "vote-answer" });
 }
 
 describe("with peers", () => {
@@ -280,6 +285,63 @@ describe("with peers", () => {
     expect(take(node).messages).toMatchObject([{ kind: "append", to: "n2", prev: { index: 0 }, entries: [entry] }]);
     node.step({ kind: "fetched", id: fetch.id, node: "n2", outcome });
     expect(node.ready()).toBeUndefined();
+  });
+
+  it("asks again for entries that could not be read only when the follower is heard", () => {
+    const node = leaderOfThree();
+    take(node);
+    const answer = { from: "n2", to: "n1", term: 2 } as const;
+    node.step({ ...answer, kind: "append-refused", index: 1, hint: { index: 0, term: 0 }, lost: false });
+    const { id } = take(node).fetches[0]!;
+    node.step({ kind: "fetched", id, node: "n2", outcome: { kind: "unavailable" } });
+    expect(node.ready()).toBeUndefined();
+    node.step({ ...answer, kind: "heartbeat-answer", round: 0 });
+    expect(take(node).fetches).toMatchObject([{ node: "n2", from: 1, to: 1 }]);
+  });
+
+  it("installs one snapshot at a time, and does not take a newer one in the middle (P23)", () => {
+    const voters = ["n1", "n2", "n3"];
+    const node = fresh({ voters, lastIndex: 1, lastTerm: 1 });
+    const offer = (index: number): PeerMessage => ({
+      kind: "snapshot",
+      from: "n2",
+      to: "n1",
+      term: 1,
+      snapshot: { index, term: 1, configuration: configurationOf(voters) },
+    });
+    node.step(offer(5));
+    expect(take(node).install?.snapshot.index).toBe(5);
+    node.step(offer(9));
+    expect(node.ready()).toBeUndefined();
+    node.step({ kind: "install-done", index: 5 });
+    expect(node.applied).toBe(5);
+    take(node);
+    node.step(offer(9));
+    expect(take(node).install?.snapshot.index).toBe(9);
+  });
+
+  it("counts no bytes that another leader took out of its log, or a snapshot, as waiting for commit (I15)", () => {
+    const voters = ["n1", "n2", "n3"];
+    const head = new Uint8Array(8);
+    const append = { kind: "append", from: "n2", to: "n1", prev: { index: 1, term: 1 }, committed: 0 } as const;
+    const snapshot = { index: 5, term: 3, configuration: configurationOf(voters) };
+    const replacements: PeerMessage[] = [
+      { ...append, term: 3, entries: [{ ...noop, index: 2, term: 3 }] },
+      { kind: "snapshot", from: "n2", to: "n1", term: 3, snapshot },
+    ];
+    for (const replaced of replacements) {
+      const node = fresh({ voters, lastIndex: 1, lastTerm: 1, uncommittedBytesMax: 8 });
+      node.step({ ...append, term: 2, entries: [{ ...noop, index: 2, term: 2, head }] });
+      node.step(replaced);
+      for (let ready = node.ready(); ready !== undefined; ready = node.ready()) {
+        node.advance(ready);
+        if (ready.append !== undefined) node.step(ready.append.done);
+        if (ready.apply !== undefined) node.step({ kind: "apply-done", index: ready.apply.to });
+        if (ready.install !== undefined) node.step({ kind: "install-done", index: ready.install.snapshot.index });
+      }
+      elect(node);
+      expect(node.propose(proposal("a")), replaced.kind).toMatchObject({ ok: true });
+    }
   });
 
   it("tells the driver when only a snapshot helps, once", () => {
