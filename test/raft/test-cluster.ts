@@ -44,16 +44,19 @@ export class TestCluster {
   readonly #asked = new Map<string, number>();
   /** Reads without an answer, by node and life. */
   readonly #waiting = new Map<string, { readonly core: RawNode; readonly contexts: Set<number> }>();
-  /** As of the entries known to be committed; the first is what the cluster was founded with. */
   readonly #texts = new WeakMap<Configuration, string>();
-  readonly #configurations: { readonly index: number; readonly text: string }[] = [];
+  /** As of the entries known to be committed; the first is what the cluster was founded with. */
+  readonly #configurations: { readonly index: number; readonly configuration: Configuration; readonly text: string }[] =
+    [];
+  /** As of the last look at each node. */
+  readonly #looks = new Map<string, { readonly core: RawNode; readonly committed: number; readonly applied: number }>();
 
   add(id: string, disk: TestDisk, settings: NodeSettings = SETTINGS): TestNode {
     const seed = settings.seed * 1_009 + this.nodes.size;
     const node = new TestNode(id, disk, { ...settings, seed }, (from, event) => this.#watch(from, event));
     this.nodes.set(id, node);
     if (this.#configurations.length === 0 && disk.image.applied === 0)
-      this.#configurations.push({ index: 0, text: JSON.stringify(disk.image.configuration) });
+      this.#noteConfiguration(0, disk.image.configuration);
     for (const entry of disk.entries) this.#known(entry, node.diskTerm(entry.index - 1) ?? 0);
     return node;
   }
@@ -162,6 +165,7 @@ export class TestCluster {
   check(node: TestNode): void {
     const { core, id } = node;
     this.#checkConfiguration(node);
+    this.#checkDecisions(node);
     if (core.role !== "leader") {
       this.#leading.delete(id);
       return;
@@ -245,7 +249,7 @@ export class TestCluster {
       if (known === undefined) {
         if (entry.index !== this.#committed.length + 1) throw new Error(`I4: ${node.id} skips to ${entry.index}`);
         this.#committed.push(entry);
-        if (entry.kind === "configuration") this.#noteConfiguration(entry);
+        if (entry.kind === "configuration") this.#noteConfiguration(entry.index, configurationIn(entry));
         if (this.checkMajorities) this.#checkMajority(node, entry);
       } else if (known.term !== entry.term || textOf(known) !== textOf(entry)) {
         throw new Error(`I4: ${node.id} applies ${entry.index}/${entry.term}, another ${known.index}/${known.term}`);
@@ -261,10 +265,8 @@ export class TestCluster {
     return contexts;
   }
 
-  #noteConfiguration({ index, head }: Entry): void {
-    const decoded = decodeConfiguration(head);
-    if (!decoded.ok) throw new Error(`the configuration of entry ${index} cannot be decoded`);
-    this.#configurations.push({ index, text: JSON.stringify(decoded.value) });
+  #noteConfiguration(index: number, configuration: Configuration): void {
+    this.#configurations.push({ index, configuration, text: JSON.stringify(configuration) });
   }
 
   /** I10: whoever has applied so much has this configuration (P20). What damage takes back is not known here. */
@@ -282,6 +284,42 @@ export class TestCluster {
     return text;
   }
 
+  /**
+   * Who leads was elected, and what it commits is on disk, by majorities of all that had to agree (I1, I5, P19). What had to
+   * is what was applied at the last look, or has been since.
+   */
+  #checkDecisions(node: TestNode): void {
+    const { core, id } = node;
+    const look = this.#looks.get(id);
+    this.#looks.set(id, { core, committed: core.committed, applied: core.applied });
+    if (look?.core !== core || core.role !== "leader" || !this.checkMajorities) return;
+    const first = Math.max(
+      0,
+      this.#configurations.findLastIndex(({ index }) => index <= look.applied),
+    );
+    const choices = this.#configurations.slice(first).filter(({ index }) => index <= core.applied);
+    if (choices.length === 0) return;
+    const agreed = (agrees: (voter: TestNode) => boolean): boolean =>
+      choices.some(({ configuration: { voters, outgoing } }) =>
+        [voters, outgoing].every((half) => {
+          const count = half.filter((name) => this.nodes.has(name) && agrees(this.node(name))).length;
+          return half.length === 0 || count >= majorityOf(half.length);
+        }),
+      );
+    const { term } = core;
+    if (this.#leading.get(id) !== term) {
+      // Who has gone on to a later term may have voted in this one.
+      const voted = agreed(
+        ({ disk: { hardState } }) => hardState.term > term || (hardState.term === term && hardState.vote === id),
+      );
+      if (!voted) throw new Error(`I1: ${id} leads term ${term}, and no majority voted for it`);
+    } else if (core.committed > look.committed && node.term(core.committed) === term) {
+      const { committed } = core;
+      const synced = agreed((voter) => voter.diskTerm(committed) === term || voter.disk.base.index >= committed);
+      if (!synced) throw new Error(`I5: ${id} commits ${committed}/${term}, and no majority has synced it`);
+    }
+  }
+
   /** I5: a majority of those who vote has it on disk. While the configuration changes it is not known here who decided. */
   #checkMajority(node: TestNode, entry: Entry): void {
     const { configuration } = node.core;
@@ -295,4 +333,10 @@ export class TestCluster {
     if (holders.length < majorityOf(voters.length))
       throw new Error(`I5: ${entry.index}/${entry.term} is applied, but only ${holders.join(", ")} have synced it`);
   }
+}
+
+function configurationIn({ index, head }: Entry): Configuration {
+  const decoded = decodeConfiguration(head);
+  if (!decoded.ok) throw new Error(`the configuration of entry ${index} cannot be decoded`);
+  return decoded.value;
 }

@@ -196,6 +196,7 @@ const LIST: readonly RaftMutant[] = [
     file: `${FOLDER}/joint-quorum.ts`,
     find: 'return before === "won" ? incoming : before;',
     replace: "return incoming;",
+    quick: true,
   },
   {
     name: "a snapshot leaves the configuration as it was",

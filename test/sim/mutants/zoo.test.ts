@@ -5,7 +5,7 @@ import { patched, sourceOf } from "./patch.ts";
 import { counts, verdictOf } from "./verdict.ts";
 import { hunt, MUTANTS } from "./zoo.ts";
 
-const FEW = { seedsMax: 40, secondsMax: 30 } as const;
+const FEW = { seedsMax: 40, processorSecondsMax: 30 } as const;
 
 const BUG: Mutant = {
   name: "half is a majority",

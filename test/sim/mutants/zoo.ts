@@ -31,7 +31,7 @@ type Row = HuntReport & { readonly mutant: Mutant; readonly seconds: number };
 
 const HUNT = fileURLToPath(new URL("hunt.ts", import.meta.url));
 const SEEDS_MAX = { raft: 30_000, node: 3_000, cluster: 1_000 } as const satisfies Record<MutantWorld, number>;
-const SECONDS_MAX = 120;
+const PROCESSOR_SECONDS_MAX = 120;
 /** Seeds without any mutant, to be sure that there are no false alarms: at least these, and all that caught one. */
 const HEALTHY_SEEDS_MIN = { raft: 50, node: 20, cluster: 5 } as const satisfies Record<MutantWorld, number>;
 
@@ -51,7 +51,7 @@ export async function runZoo({ quick, only, json }: ZooOptions): Promise<number>
       mutant,
       world: mutant.world,
       seedsMax: SEEDS_MAX[mutant.world],
-      secondsMax: SECONDS_MAX,
+      processorSecondsMax: PROCESSOR_SECONDS_MAX,
     });
     const row = { ...report, mutant, seconds: (performance.now() - begunAt) / 1_000 };
     if (!json) console.log(lineOf(row));
@@ -90,7 +90,7 @@ async function healthy(rows: readonly Row[]): Promise<string[]> {
       mutant: undefined,
       world,
       seedsMax,
-      secondsMax: Number.MAX_SAFE_INTEGER,
+      processorSecondsMax: Number.MAX_SAFE_INTEGER,
     });
     return caught === undefined ? [] : [`seed ${seeds} of ${world} fails: ${caught.message}`];
   });
