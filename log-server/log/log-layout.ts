@@ -8,6 +8,7 @@
  *     quarantine/<sequence>-<place>   a damaged tail, set aside before it was cut off
  *     snapshots/                      see `snapshot-store.ts`
  *     tails/                          the index of what was not sealed, for each snapshot
+ *     incoming/                       what another node ships to take the place of all of this: see `incoming.ts`
  *
  * Sequences have 16 digits and are never used twice.
  */
@@ -16,6 +17,7 @@ const DIGITS = 16;
 const NAME = /^(\d{16})\.(log|log\.new|compacted|compacted\.new|index|index\.new)$/;
 
 export type SegmentFileKind = "log" | "log.new" | "compacted" | "compacted.new" | "index" | "index.new";
+export type SnapshotSuffix = "snapshot" | "damaged" | "new";
 export type SegmentFileName = { readonly sequence: number; readonly kind: SegmentFileKind };
 
 export class LogLayout {
@@ -37,6 +39,16 @@ export class LogLayout {
     return `${this.segments}/${digits(sequence)}.${kind}`;
   }
 
+  /** See `snapshot-store.ts`. */
+  snapshot(position: number, suffix: SnapshotSuffix): string {
+    return snapshotPath(this.snapshots, position, suffix);
+  }
+
+  /** Where what is shipped here is put together, in folders like these. */
+  get incoming(): LogLayout {
+    return new LogLayout(`${this.root}/incoming`);
+  }
+
   quarantined(sequence: number, place: number): string {
     return `${this.quarantine}/${digits(sequence)}-${digits(place)}`;
   }
@@ -47,6 +59,10 @@ export function parseSegmentFileName(name: string): SegmentFileName | undefined 
   const match = NAME.exec(name);
   if (match === null) return undefined;
   return { sequence: Number(match[1]), kind: match[2] as SegmentFileKind };
+}
+
+export function snapshotPath(directory: string, position: number, suffix: SnapshotSuffix): string {
+  return `${directory}/${digits(position)}.${suffix}`;
 }
 
 function digits(value: number): string {

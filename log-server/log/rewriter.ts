@@ -321,7 +321,7 @@ function isSource(segments: SegmentList, sequence: number): boolean {
   return segments.sealed.some((segment) => segment.sources.includes(sequence));
 }
 
-function refused(reason: string): RewriteReport {
+export function refused(reason: string): RewriteReport {
   return { bytesBefore: 0, bytesAfter: 0, batches: NONE, refused: reason };
 }
 

@@ -27,6 +27,8 @@ import { FilePool } from "./file-pool.ts";
 import { NO_STREAM, type StreamRecord } from "./index-block.ts";
 import { Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
+import { finishInstall, type InstallFault } from "./install.ts";
+import { type Held, Holds } from "./holds.ts";
 import { type Exclusively, Mender, type MendReport } from "./mender.ts";
 import type { EntrySource, OfferedEntries } from "./mending.ts";
 import { LogImage } from "./log-image.ts";
@@ -35,7 +37,7 @@ import { type DiscardedTail, LogWriter } from "./log-writer.ts";
 import { Poison } from "./poison.ts";
 import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
-import { bytesOf, type RewriteReport, Rewriter } from "./rewriter.ts";
+import { bytesOf, refused, type RewriteReport, Rewriter } from "./rewriter.ts";
 import { IndexReader } from "./sealed-segment.ts";
 import type { Pace } from "./segment-check.ts";
 import { Scrubber } from "./scrubber.ts";
@@ -69,8 +71,8 @@ export type OpenOptions = {
   readonly onProgress?: (progress: Progress) => void;
 };
 
-/** This version cannot read what is there, or it is another log's. */
-export type LogOpenError = ScanFault;
+/** This version cannot read what is there, it is another log's, or what was to take its place is damaged. */
+export type LogOpenError = ScanFault | InstallFault;
 
 export type RecoveryReport = {
   readonly firstIndex: LogIndex;
@@ -159,6 +161,7 @@ export class SegmentedLog {
   readonly #rewriter: Rewriter;
   readonly #mender: Mender;
   readonly #scrubber: Scrubber;
+  readonly #holds: Holds;
   /** Trims and rewrites follow one another. */
   #lastGivenBack: Promise<unknown> = Promise.resolve();
   /** Segments are mended one at a time. */
@@ -187,6 +190,7 @@ export class SegmentedLog {
     this.#rewriter = new Rewriter(shared);
     this.#mender = new Mender(shared);
     this.#scrubber = new Scrubber(shared);
+    this.#holds = new Holds(shared);
     const last = parts.recovered.segments.at(-1);
     const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
     this.#writer = new LogWriter({ ...shared, sealer: this.#sealer }, parts.recovered.end, ambiguous);
@@ -203,6 +207,8 @@ export class SegmentedLog {
   static async open(options: OpenOptions): Promise<Result<OpenedLog, LogOpenError>> {
     const { disk, kv, logId, limits } = options;
     const layout = new LogLayout(options.directory);
+    const installed = await finishInstall(disk, kv, layout);
+    if (!installed.ok) return installed;
     const damage = new DamageList(limits);
     const pool = new FilePool(disk, limits);
     const indexReader = new IndexReader(pool, layout, limits);
@@ -523,7 +529,7 @@ export class SegmentedLog {
   /** Drops sealed segments up to `position` (a verified snapshot's) that hold nothing live; how many. */
   async trim(position: LogIndex, isLive: Liveness): Promise<number> {
     const dropped = await this.#givingBack(async () => {
-      if (this.poisoned !== undefined) return 0;
+      if (this.poisoned !== undefined || this.#holds.any) return 0;
       await this.#rewriter.finish();
       return this.#trimmer.trim(position, isLive);
     });
@@ -544,11 +550,20 @@ export class SegmentedLog {
     return this.#givingBack(async () => {
       const { error } = this.#parts.poison;
       if (error !== undefined) throw error;
+      if (this.#holds.any) return refused("what is shipped to another node stands still");
       const report = await this.#orPoisoned(this.#rewriter.rewrite(position, sequences, survivors));
       this.#parts.spares.prepare();
       this.#sealer.kick();
       return report;
     });
+  }
+
+  /**
+   * Holds what a node needs that is behind the horizon: the newest snapshot, and all that is sealed. Undefined while there
+   * is no snapshot, or what it stands on is not sealed yet; `roll` helps. Until it is released nothing is trimmed or rewritten.
+   */
+  hold(diskId: string): Promise<Held | undefined> {
+    return this.#givingBack(() => this.#holds.hold(this.#horizon, diskId));
   }
 
   /**

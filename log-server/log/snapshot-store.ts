@@ -10,13 +10,11 @@ import { assert } from "../../src/lib/assert.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { type Disk, DiskError, type DiskFile } from "../../src/ports/disk.ts";
 import type { Row } from "../../src/record/row.ts";
+import { type SnapshotSuffix, snapshotPath } from "./log-layout.ts";
 import { readSnapshotFile, type SnapshotContent, type SnapshotMeta, writeSnapshotFile } from "./snapshot-file.ts";
 import { SNAPSHOT_LIMITS } from "./storage-limits.ts";
 
 const NAME = /^(\d{16})\.(snapshot|damaged|new)$/;
-const POSITION_DIGITS = 16;
-
-type Suffix = "snapshot" | "damaged" | "new";
 
 export type DamagedSnapshot = { readonly position: number; readonly path: string; readonly reason: string };
 
@@ -42,6 +40,8 @@ export class SnapshotStore {
   readonly #disk: Disk;
   readonly #directory: string;
   readonly #logId: number;
+  /** How many hold the snapshots of these positions: they stay for so long. */
+  readonly #held = new Map<number, number>();
   /** Writes follow one another (P23). */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -61,6 +61,16 @@ export class SnapshotStore {
     const done = this.#last.then(() => this.#write(position, meta, rows));
     this.#last = done.catch(() => undefined);
     return done;
+  }
+
+  /** Keeps a snapshot, however many are written; returns how to let go of it, once. */
+  hold(position: number): () => void {
+    this.#held.set(position, (this.#held.get(position) ?? 0) + 1);
+    return () => {
+      const left = (this.#held.get(position) ?? 0) - 1;
+      if (left > 0) this.#held.set(position, left);
+      else this.#held.delete(position);
+    };
   }
 
   /** The positions of all snapshots on the disk, newest first; not verified. */
@@ -139,8 +149,8 @@ export class SnapshotStore {
     return moved;
   }
 
-  async #removeBeyond(suffix: Suffix, kept: number): Promise<void> {
-    const surplus = (await this.#positions(suffix)).slice(kept);
+  async #removeBeyond(suffix: SnapshotSuffix, kept: number): Promise<void> {
+    const surplus = (await this.#positions(suffix)).slice(kept).filter((position) => !this.#held.has(position));
     for (const position of surplus) await this.#disk.remove(this.#pathOf(position, suffix));
     if (surplus.length > 0) await this.#disk.syncDirectory(this.#directory);
   }
@@ -149,7 +159,7 @@ export class SnapshotStore {
     for (const position of await this.#positions("new")) await this.#disk.remove(this.#pathOf(position, "new"));
   }
 
-  async #positions(suffix: Suffix): Promise<number[]> {
+  async #positions(suffix: SnapshotSuffix): Promise<number[]> {
     let names: string[];
     try {
       names = await this.#disk.list(this.#directory);
@@ -164,8 +174,8 @@ export class SnapshotStore {
     return positions.sort((a, b) => b - a);
   }
 
-  #pathOf(position: number, suffix: Suffix): string {
-    return `${this.#directory}/${String(position).padStart(POSITION_DIGITS, "0")}.${suffix}`;
+  #pathOf(position: number, suffix: SnapshotSuffix): string {
+    return snapshotPath(this.#directory, position, suffix);
   }
 }
 

@@ -31,6 +31,16 @@ export const SNAPSHOT_LIMITS = {
   keptDamaged: 2,
 } as const;
 
+export const SHIPMENT_LIMITS = {
+  /** Of one shipment; what lists them fits a message of the lane `bulk` many times over. */
+  filesMax: 1_048_576,
+  diskIdBytesMax: 256,
+  /** Of the list of files. */
+  listBytesMax: 16_777_216,
+  /** Received between two syncs, so that what appends sync does not wait for all of it. */
+  syncEveryBytes: 4_194_304,
+} as const;
+
 export const IDENTITY_LIMITS = {
   /** Far more than the file ever has. */
   fileBytesMax: 64 * 1024,

@@ -51,32 +51,5 @@ export const PEER_LIMITS: PeerLimits = {
   closeGraceMs: 1_000,
 };
 
-export type TransferLimits = {
-  /** One piece; with its head it fits a message of `bulk`. */
-  readonly chunkBytes: number;
-  /** Sent and not yet taken by the receiver's sink: what may stand in front of a heartbeat in buffers we do not see. */
-  readonly windowBytes: number;
-  /** The pace of everything that one node sends, bytes per second. */
-  readonly bytesPerSecond: number;
-  /** Without progress for this long what is under way is sent again. */
-  readonly stallMs: number;
-  /** Without progress for this long a transfer has failed. */
-  readonly giveUpMs: number;
-  /** Under way at once, each way. */
-  readonly transfersMax: number;
-  /** Of a transfer's name, and of a reason for its failure. */
-  readonly textBytesMax: number;
-};
-
-export const TRANSFER_LIMITS: TransferLimits = {
-  chunkBytes: 64 * 1024,
-  windowBytes: 1024 * 1024,
-  bytesPerSecond: 64 * 1024 * 1024,
-  stallMs: 2_000,
-  giveUpMs: 60_000,
-  transfersMax: 16,
-  textBytesMax: 1_024,
-};
-
 /** Texts of a handshake. */
 export const HELLO_LIMITS = { nameBytesMax: 255, logsMax: 1_024, detailBytesMax: 1_024 } as const;

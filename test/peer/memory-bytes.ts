@@ -1,6 +1,6 @@
 /** Sources and sinks of transfers in memory. */
-import type { ByteSink } from "../../log-server/peer/incoming-transfer.ts";
-import type { ByteSource } from "../../log-server/peer/outgoing-transfer.ts";
+import type { ByteSink } from "../../log-server/node/incoming-transfer.ts";
+import type { ByteSource } from "../../log-server/node/outgoing-transfer.ts";
 
 export function memorySource(name: string, bytes: Uint8Array): ByteSource {
   return {

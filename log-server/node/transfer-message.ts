@@ -12,7 +12,7 @@
 import { unreachable } from "../../src/lib/assert.ts";
 import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
-import { TRANSFER_LIMITS } from "./limits.ts";
+import { TRANSFER_LIMITS } from "./transfer-limits.ts";
 
 export type TransferMessage =
   | { readonly kind: "offer"; readonly id: number; readonly length: number; readonly name: string }

@@ -5,7 +5,7 @@
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
-import type { TransferLimits } from "./limits.ts";
+import type { TransferLimits } from "./transfer-limits.ts";
 import type { TokenBucket } from "./token-bucket.ts";
 import type { TransferMessage } from "./transfer-message.ts";
 

@@ -5,7 +5,7 @@
 import { unreachable } from "../../src/lib/assert.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
-import type { TransferLimits } from "./limits.ts";
+import type { TransferLimits } from "./transfer-limits.ts";
 import type { TransferMessage } from "./transfer-message.ts";
 
 /** Where received bytes go. Calls never overlap. */

@@ -7,7 +7,7 @@ import { err, type Result } from "../../src/lib/result.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
 import type { Link } from "../../src/ports/link.ts";
 import { type ByteSink, IncomingTransfer } from "./incoming-transfer.ts";
-import { TRANSFER_LIMITS, type TransferLimits } from "./limits.ts";
+import { TRANSFER_LIMITS, type TransferLimits } from "./transfer-limits.ts";
 import { type ByteSource, OutgoingTransfer } from "./outgoing-transfer.ts";
 import { TokenBucket } from "./token-bucket.ts";
 import { decodeTransfer, encodeTransfer, type TransferMessage } from "./transfer-message.ts";
