@@ -424,10 +424,13 @@ export class Forwarder {
   }
 }
 
-/** Done twice it is done once, and answered as the first time (I8). A stream that it deletes forgets who appended. */
+/**
+ * Done twice it is done once, and answered as the first time (I8). A stream that it deletes forgets who appended. The first
+ * of a producer's appends is its sender's to repeat: answered as a duplicate, it would look like another's who uses the id.
+ */
 function isRepeatable(command: Command): boolean {
-  if (command.kind === "append-run") return true;
-  if (command.kind === "append") return command.producer !== undefined;
+  if (command.kind === "append" || command.kind === "append-run")
+    return command.producer !== undefined && command.producer.sequence > 0;
   if (command.kind !== "transaction") return false;
   const { operations } = command;
   return (

@@ -180,30 +180,42 @@ describe("when the leader changes", () => {
 
   it("for a node that hears the old one no more, the new one gets what may be repeated, without a long wait", async () => {
     const { cluster, leader, one, other } = await world();
+    await cluster.settle(cluster.propose(one, byProducer("first", 0)));
     // Heard by none, though it hears all: its connections stand for a while.
     for (const name of [one, other]) cluster.network.cut(leader, name);
     const before = cluster.clock.monotonic();
     const results = await cluster.settle(
-      Promise.all([cluster.propose(one, byProducer("a", 0)), cluster.propose(one, byProducer("b", 1))]),
+      Promise.all([cluster.propose(one, byProducer("a", 1)), cluster.propose(one, byProducer("b", 2))]),
     );
-    expect(results.map((result) => asAppended(result).firstOffset)).toEqual([0, 1]);
+    expect(results.map((result) => asAppended(result).firstOffset)).toEqual([1, 2]);
     expect(cluster.clock.monotonic() - before).toBeLessThan(NODE_LIMITS.forwardMsMax / 2);
-    expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["a", "b"]);
+    expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["first", "a", "b"]);
   });
 });
 
 describe("when the answer is lost", () => {
   it("a producer's command is sent again and gets its first answer; of another the outcome is unknown (I8, P36)", async () => {
     const { cluster, leader, one } = await world();
-    const tagged = cluster.propose(one, byProducer("tagged", 0));
+    await cluster.settle(cluster.propose(one, byProducer("first", 0)));
+    const tagged = cluster.propose(one, byProducer("tagged", 1));
     const plain = codeOf(cluster.propose(one, append("a", ["plain"])));
     // Sent, and with the leader; nothing comes back.
     await cluster.pass(0.3);
     cluster.network.reset(leader, one);
     expect(await cluster.settle(plain)).toBe("outcome-unknown");
-    expect(asAppended(await cluster.settle(tagged))).toMatchObject({ firstOffset: 0, duplicate: true });
+    expect(asAppended(await cluster.settle(tagged))).toMatchObject({ firstOffset: 1, duplicate: true });
     await cluster.agreed();
-    expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["tagged", "plain"]);
+    expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["first", "tagged", "plain"]);
+  });
+
+  it("the first of a producer's appends is not sent again: answered as a duplicate it would look like another's (I8)", async () => {
+    const { cluster, leader, one } = await world();
+    const first = codeOf(cluster.propose(one, byProducer("first", 0)));
+    await cluster.pass(0.3);
+    cluster.network.reset(leader, one);
+    expect(await cluster.settle(first)).toBe("outcome-unknown");
+    await cluster.agreed();
+    expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["first"]);
   });
 
   it("because this node is too far behind, that is told, and not that nothing was done", async () => {

@@ -108,7 +108,11 @@ export class ProducerActor extends Actor {
       try {
         for (let ordinal = 0; !this.world.finishing; ordinal += 1) {
           await producer.ready();
-          answers.push(this.#append(history, id, ordinal, (value) => producer.append(value)));
+          answers.push(
+            this.#append(history, id, ordinal, (value) => producer.append(value)).catch((error: unknown) =>
+              this.world.violated(error),
+            ),
+          );
           if (this.prng.chance(0.7)) await this.think(this.#meanMs);
         }
         await producer.close();

@@ -28,8 +28,6 @@ const KIB = 1024;
 const COUNTER = "counter";
 /** Unless a fault says otherwise, a process that ended is started again after so long at most. */
 const RESTART_MS_MAX = 1_500;
-/** Clients that found one that does not lead look elsewhere so often. */
-const BALANCE_EVERY_MS = 500;
 const DISK_MS_MAX = 2;
 
 /** Small, so that segments roll, images are written and old proposals are given up within one run. */
@@ -99,7 +97,6 @@ export class World implements Surroundings {
     const { cluster } = this;
     for (const name of this.names) this.#start(name);
     await cluster.elected();
-    this.#balance();
   }
 
   history(stream: string): StreamHistory {
@@ -329,19 +326,10 @@ export class World implements Surroundings {
     });
   }
 
-  /** Where a client's connection ends: mostly at the leader, for others refuse what it asks. */
+  /** Where a client's connection ends: any node takes what clients ask, and more so do those that lead. */
   #dial(): string {
     const leader = this.cluster.leader?.name;
-    return leader !== undefined && this.#prng.chance(0.9) ? leader : this.#prng.pick(this.names);
-  }
-
-  /** What stands before the nodes ends connections to those that do not lead. */
-  #balance(): void {
-    this.clock.schedule(BALANCE_EVERY_MS, () => {
-      const leader = this.cluster.leader?.name;
-      if (leader !== undefined) this.sockets.breakWhere((_client, node) => node !== leader && this.#prng.chance(0.3));
-      this.#balance();
-    });
+    return leader !== undefined && this.#prng.chance(0.3) ? leader : this.#prng.pick(this.names);
   }
 }
 
