@@ -25,8 +25,8 @@ const LIST: readonly ClusterMutant[] = [
     name: "a forwarded write without an answer is sent again",
     source: "P36: jetcd 0.8.2 (Jepsen)",
     file: `${NODE}/forwarder.ts`,
-    find: 'if (command.kind === "append") return command.producer !== undefined;',
-    replace: 'if (command.kind === "append") return true;',
+    find: "return command.producer !== undefined && command.producer.sequence > 0;",
+    replace: "return true;",
     quick: true,
   },
   {
