@@ -3,11 +3,14 @@
  * was verified against that index; what does not verify is a `Damage`, and never hides what is beside it.
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
+import { isCompressed } from "../../src/record/batch-codec.ts";
 import type { LogPlace } from "../../src/record/log-place.ts";
 import type { BatchIndex, StreamSegment } from "./batch-index.ts";
+import { BATCH_FRAME_OVERHEAD, readBatchHead } from "./compacted-file.ts";
 import type { Damage, DamageList } from "./damage.ts";
 import type { BatchRow } from "./index-block.ts";
 import type { LogLimits } from "./limits.ts";
+import type { KeptBatch, WantedBatch } from "./rewritten-mending.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import type { Segment, SegmentList } from "./segment-list.ts";
@@ -32,10 +35,10 @@ export type BatchReaderParts = {
 };
 
 /** A batch to read, with its bytes if they are in memory. */
-type WantedBatch = BatchRow & { readonly bytes?: Uint8Array | undefined };
+type RowToRead = BatchRow & { readonly bytes?: Uint8Array | undefined };
 
 /** Batches of one segment, perhaps none, and where to read on: compaction may have left nothing up to there. */
-type Wanted = { readonly batches: readonly WantedBatch[]; readonly next: number };
+type Wanted = { readonly batches: readonly RowToRead[]; readonly next: number };
 type Found = Wanted & { readonly segment: Segment };
 type Part = { readonly batches: readonly StoredBatch[]; readonly next: number };
 
@@ -67,6 +70,27 @@ export class BatchReader {
       if (part.value.batches.length > 0) visited += 1;
     }
     return ok(batches);
+  }
+
+  /** See `SegmentedLog.kept`. */
+  async kept({ streamId, firstOffset, hash }: WantedBatch): Promise<KeptBatch | undefined> {
+    const end = firstOffset + 1;
+    const found =
+      this.#inUnsealed(streamId, firstOffset, end, 1) ?? (await this.#inSealed(streamId, firstOffset, end, 1));
+    const row = found?.batches[0];
+    if (found === undefined || row === undefined || row.hash !== hash || row.firstOffset !== firstOffset)
+      return undefined;
+    const { segment } = found;
+    if (segment.kind === "sealed" && segment.isRewritten) {
+      const place = row.place - BATCH_FRAME_OVERHEAD;
+      const [frame] = await this.#parts.files.fetch(segment, [{ place, length: row.length + BATCH_FRAME_OVERHEAD }]);
+      const head = frame && readBatchHead(frame, segment.sequence, place);
+      const bytes = frame?.subarray(BATCH_FRAME_OVERHEAD);
+      if (head === undefined || bytes === undefined || !batchIsIntact(bytes, row)) return undefined;
+      return { bytes, identity: head.identity, wasCompressed: head.wasCompressed };
+    }
+    const [bytes] = await this.#bytesOf(segment, [row]);
+    return bytes && { bytes, identity: hash, wasCompressed: isCompressed(bytes) };
   }
 
   /** From the one segment that holds the offset; what it says goes on behind it. `removals`: when the read began. */
@@ -120,7 +144,7 @@ export class BatchReader {
       if (stream === undefined || from >= stream.endOffset) continue;
       const { rows, entries } = segment.index;
       if (from < (rows.firstOffset[stream.rows[0] as number] as number)) continue;
-      const wanted: WantedBatch[] = [];
+      const wanted: RowToRead[] = [];
       let bytes = 0;
       for (
         let member = segment.index.find(streamId, from);
@@ -196,7 +220,7 @@ export class BatchReader {
     const first = await indexReader.findRow(segment, near.firstRow, near.rowCount, from);
     if (first === undefined) return { batches: [], next: from };
     if (first >= end && !isRewritten) return undefined;
-    const batches: WantedBatch[] = [];
+    const batches: RowToRead[] = [];
     let bytes = 0;
     let next = from;
     for (let at = first; at < end && (bytes < maxBytes || at === first); at += 1) {
@@ -217,7 +241,7 @@ export class BatchReader {
   }
 
   /** Verified; undefined where damaged. */
-  async #bytesOf(segment: Segment, wanted: readonly WantedBatch[]): Promise<(Uint8Array | undefined)[]> {
+  async #bytesOf(segment: Segment, wanted: readonly RowToRead[]): Promise<(Uint8Array | undefined)[]> {
     const missing = wanted.filter((batch) => batch.bytes === undefined);
     if (missing.length === 0) return wanted.map((batch) => batch.bytes);
     const fetched = await this.#parts.files.fetch(segment, missing);

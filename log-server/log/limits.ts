@@ -36,6 +36,9 @@ export type LogLimits = {
   readonly rawBatchBytesMax: number;
   /** Entries that another node asks for and that cannot be read here, passed over to find one that can. */
   readonly offerTriesMax: number;
+  /** Of one rewritten segment, mended at a time: batches that were lost, in memory, and asked for in one call. */
+  readonly mendBytesMax: number;
+  readonly mendBatchesPerCall: number;
   /** Damaged tails set aside and kept, as evidence. */
   readonly quarantineFilesMax: number;
   /** Findings of damage kept for reporting. */
@@ -64,6 +67,8 @@ export const LOG_LIMITS: LogLimits = {
   compactedBytesMax: 1_024 * MIB,
   rawBatchBytesMax: 64 * MIB,
   offerTriesMax: 1_024,
+  mendBytesMax: 32 * MIB,
+  mendBatchesPerCall: 64,
   quarantineFilesMax: 8,
   damageMax: 1_000,
 };

@@ -9,12 +9,14 @@ import { closingPlace, encodeClosing, EMPTY_LOG, type LogEnd } from "./closing.t
 import type { DamageList } from "./damage.ts";
 import { frameLengthOf, hashOfEntry, readEntryFrame } from "./entry-frame.ts";
 import type { FilePool } from "./file-pool.ts";
-import { copyPatched } from "./file-swap.ts";
+import { copyPatched, type PatchedCopy } from "./file-swap.ts";
 import { aligned } from "./frame.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import { type EntrySource, type MendedEntry, Mending, type Patch } from "./mending.ts";
 import type { Poison } from "./poison.ts";
+import { damagedRows, damageInRows } from "./rewritten-check.ts";
+import { type BatchSource, patchesOfRewritten } from "./rewritten-mending.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
 import { checkSegment, damageIn, type SegmentCheck } from "./segment-check.ts";
 import type { SegmentFiles } from "./segment-files.ts";
@@ -46,6 +48,9 @@ export type MendReport = {
   readonly refused?: string;
 };
 
+/** What another node has. */
+export type MendSource = EntrySource & BatchSource;
+
 /** Runs what must not meet an append, a seal, a trim or a rewrite. */
 export type Exclusively = <T>(work: () => Promise<T>) => Promise<T>;
 
@@ -67,13 +72,13 @@ export class Mender {
   /** See `SegmentedLog.mend`. `horizon`: of the newest snapshot. */
   async mend(
     sequence: number,
-    sources: readonly EntrySource[],
+    sources: readonly MendSource[],
     horizon: LogEnd,
     exclusively: Exclusively,
   ): Promise<MendReport> {
     const segment = this.#parts.segments.bySequence(sequence);
     if (segment === undefined) return refused("there is no such segment");
-    if (segment.kind === "sealed" && segment.isRewritten) return refused("it holds no entries");
+    if (segment.kind === "sealed" && segment.isRewritten) return this.#mendRewritten(segment, sources, exclusively);
     if (segment.kind === "unsealed" && !segment.closed) return refused("it is being written");
     const check = await checkSegment(this.#parts, segment);
     if (check === undefined) return refused("its index is damaged");
@@ -92,6 +97,26 @@ export class Mender {
     const swapped = await this.#swap(check, mending, mended, patches, exclusively);
     if (swapped !== undefined) return refused(swapped);
     return { entries: mended.length, batches: mending.batches, left: await this.#judge(segment) };
+  }
+
+  async #mendRewritten(
+    segment: SealedSegment,
+    sources: readonly BatchSource[],
+    exclusively: Exclusively,
+  ): Promise<MendReport> {
+    const { damage } = this.#parts;
+    const damaged = await damagedRows(this.#parts, segment);
+    if (damaged === undefined) return refused("its index is damaged");
+    const patches = await patchesOfRewritten(this.#parts, segment, damaged, sources);
+    if (patches.length > 0) {
+      const copy = { bytes: segment.facts.fileBytes, blank: [], patches };
+      const swapped = await this.#replace(segment, "compacted", copy, exclusively, () => Promise.resolve());
+      if (swapped !== undefined) return refused(swapped);
+    }
+    const left = patches.length === 0 ? damaged : ((await damagedRows(this.#parts, segment)) ?? []);
+    damage.resolve(segment.sequence);
+    for (const found of damageInRows(segment, left)) damage.add(found);
+    return { entries: 0, batches: damaged.length - left.length, left: left.length };
   }
 
   /** What is wrong with it now. */
@@ -176,18 +201,29 @@ export class Mender {
     patches: Patch[],
     exclusively: Exclusively,
   ): Promise<string | undefined> {
-    const { disk, layout, poison } = this.#parts;
     const { segment } = check;
-    const { sequence } = segment;
     const blank = mending.blanks(mended);
     // With what ended the segment, its footer went too.
     if (blank.some(({ end }) => end === Number.POSITIVE_INFINITY)) patches.push(this.#footer(check, mended));
-    const from = layout.file(sequence, "log");
-    const to = layout.file(sequence, "log.new");
+    const bytes = segment.kind === "sealed" ? segment.facts.fileBytes : segment.allocatedBytes;
+    return this.#replace(segment, "log", { bytes, blank, patches }, exclusively, (now) => this.#taken(now, mended));
+  }
+
+  /** A corrected copy takes the place of a segment's file. Why it could not be done, if so. */
+  async #replace(
+    segment: Segment,
+    kind: "log" | "compacted",
+    copy: Pick<PatchedCopy, "bytes" | "blank" | "patches">,
+    exclusively: Exclusively,
+    taken: (now: Segment) => Promise<void>,
+  ): Promise<string | undefined> {
+    const { disk, layout, poison, pool } = this.#parts;
+    const { sequence } = segment;
+    const from = layout.file(sequence, kind);
+    const to = layout.file(sequence, `${kind}.new`);
     const state = stateOf(segment);
     try {
-      const bytes = segment.kind === "sealed" ? segment.facts.fileBytes : segment.allocatedBytes;
-      await copyPatched(this.#parts, { from, to, bytes, blank, patches });
+      await copyPatched(this.#parts, { from, to, ...copy });
     } catch (error) {
       if (error instanceof DiskError && error.code === "no-space") return "the disk has no room for the copy";
       throw error;
@@ -205,17 +241,17 @@ export class Mender {
         // Which of the two has the name cannot be known: only a start can tell.
         throw poison.with(error);
       }
-      await this.#taken(now, mended);
+      await pool.forget(from);
+      await taken(now);
       return undefined;
     });
   }
 
   /** The file has its name: readers go to it, and the index knows what was lost. */
   async #taken(segment: Segment, mended: readonly MendedEntry[]): Promise<void> {
-    const { disk, layout, pool, segments } = this.#parts;
-    const path = layout.file(segment.sequence, "log");
-    await pool.forget(path);
+    const { disk, layout, segments } = this.#parts;
     if (segment.kind === "sealed") return;
+    const path = layout.file(segment.sequence, "log");
     const before = segment.file;
     segment.file = new SharedFile(await disk.open(path, "read-write"));
     void before.retire().catch(() => undefined);
@@ -239,14 +275,21 @@ export class Mender {
 }
 
 /** What an append or a cut changes. */
-function stateOf(segment: Segment): { readonly lastIndex: LogIndex; readonly writeEnd: number | undefined } {
-  return { lastIndex: segment.lastIndex, writeEnd: segment.kind === "unsealed" ? segment.writeEnd : undefined };
+function stateOf(segment: Segment): {
+  readonly lastIndex: LogIndex;
+  readonly isRewritten: boolean;
+  readonly writeEnd: number | undefined;
+} {
+  const { lastIndex } = segment;
+  return segment.kind === "sealed"
+    ? { lastIndex, isRewritten: segment.isRewritten, writeEnd: undefined }
+    : { lastIndex, isRewritten: false, writeEnd: segment.writeEnd };
 }
 
 /** It may have been sealed meanwhile: its file is the same. */
 function isAsBefore(now: Segment, before: ReturnType<typeof stateOf>): boolean {
   if (now.lastIndex !== before.lastIndex) return false;
-  return now.kind === "sealed" ? !now.isRewritten : now.writeEnd === before.writeEnd;
+  return now.kind === "sealed" ? now.isRewritten === before.isRewritten : now.writeEnd === before.writeEnd;
 }
 
 function refused(reason: string): MendReport {

@@ -3,21 +3,19 @@
  * while others still have it. A page of an index that its stripe can make good is written anew at once.
  */
 import type { Disk } from "../../src/ports/disk.ts";
-import { BATCH_FRAME_OVERHEAD, readBatchHead } from "./compacted-file.ts";
 import type { DamageList } from "./damage.ts";
 import type { FilePool } from "./file-pool.ts";
 import { copyPatched } from "./file-swap.ts";
-import type { BatchRow } from "./index-block.ts";
 import { PAGE_BYTES, pageIsIntact, placeOfPage, readPage } from "./index-pages.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { Exclusively } from "./mender.ts";
 import type { Patch } from "./mending.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
+import { damagedRows, damageInRows } from "./rewritten-check.ts";
 import { checkSegment, damageIn, type Pace } from "./segment-check.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import type { SegmentList } from "./segment-list.ts";
-import { batchIsIntact } from "./segment-scan.ts";
 import { isMissing } from "./unreadable.ts";
 
 export type ScrubberParts = {
@@ -99,37 +97,9 @@ export class Scrubber {
   }
 
   async #checkRewritten(segment: SealedSegment, pace: Pace): Promise<void> {
-    const { indexReader, limits, segments, damage } = this.#parts;
-    const chunk: BatchRow[] = [];
-    let bytes = 0;
-    const rows: BatchRow[] = [];
-    const { rowCount } = segment.facts;
-    if (rowCount > 0 && !(await indexReader.walkRows(segment, 0, rowCount, (row) => rows.push(row)))) return;
-    for (const row of rows.sort((a, b) => a.place - b.place)) {
-      chunk.push(row);
-      bytes += row.length;
-      if (bytes < limits.readBytesMax && row !== rows.at(-1)) continue;
-      for (const found of await this.#damagedOf(segment, chunk)) {
-        if (!segments.holds(segment)) return;
-        const { place, streamId, firstOffset } = found;
-        const message = `the records from offset ${firstOffset} of stream ${streamId} on are damaged`;
-        damage.add({ kind: "batch", segment: segment.sequence, place, streamId, firstOffset, message });
-      }
-      await pace(bytes);
-      chunk.length = 0;
-      bytes = 0;
-    }
-  }
-
-  async #damagedOf(segment: SealedSegment, rows: readonly BatchRow[]): Promise<readonly BatchRow[]> {
-    const frames = await this.#parts.files.fetch(
-      segment,
-      rows.map(({ place, length }) => ({ place: place - BATCH_FRAME_OVERHEAD, length: length + BATCH_FRAME_OVERHEAD })),
-    );
-    return rows.filter((row, at) => {
-      const frame = frames[at];
-      const head = frame && readBatchHead(frame, segment.sequence, row.place - BATCH_FRAME_OVERHEAD);
-      return head === undefined || frame === undefined || !batchIsIntact(frame.subarray(BATCH_FRAME_OVERHEAD), row);
-    });
+    const { segments, damage } = this.#parts;
+    const rows = await damagedRows(this.#parts, segment, pace);
+    if (rows === undefined || !segments.holds(segment)) return;
+    for (const found of damageInRows(segment, rows)) damage.add(found);
   }
 }

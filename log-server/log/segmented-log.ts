@@ -29,8 +29,8 @@ import { Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import { finishInstall, type InstallFault } from "./install.ts";
 import { type Held, Holds } from "./holds.ts";
-import { type Exclusively, Mender, type MendReport } from "./mender.ts";
-import type { EntrySource, OfferedEntries } from "./mending.ts";
+import { type Exclusively, Mender, type MendReport, type MendSource } from "./mender.ts";
+import type { OfferedEntries } from "./mending.ts";
 import { LogImage } from "./log-image.ts";
 import { LogLayout } from "./log-layout.ts";
 import { type DiscardedTail, LogWriter } from "./log-writer.ts";
@@ -38,6 +38,7 @@ import { Poison } from "./poison.ts";
 import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { bytesOf, refused, type RewriteReport, Rewriter } from "./rewriter.ts";
+import type { KeptBatch, WantedBatch } from "./rewritten-mending.ts";
 import { IndexReader } from "./sealed-segment.ts";
 import type { Pace } from "./segment-check.ts";
 import { Scrubber } from "./scrubber.ts";
@@ -355,6 +356,11 @@ export class SegmentedLog {
     return (await this.tailRemains())?.offered(from, to);
   }
 
+  /** A batch just as it is kept, for another node that has lost it; undefined where it is not here, or another one by now. */
+  kept(wanted: WantedBatch): Promise<KeptBatch | undefined> {
+    return this.#batches.kept(wanted);
+  }
+
   /** What can be read behind the proven end, while that is ambiguous. */
   tailRemains(): Promise<TailRemains | undefined> {
     const { ambiguous, end } = this.#writer;
@@ -571,7 +577,7 @@ export class SegmentedLog {
    * taken. Reads that were refused find it again. The segment that is being written is closed first. Rejects with
    * `DiskError`, which poisons the log.
    */
-  mend(sequence: number, sources: readonly EntrySource[]): Promise<MendReport> {
+  mend(sequence: number, sources: readonly MendSource[]): Promise<MendReport> {
     const mended = this.#lastMended.then(async () => {
       const { error } = this.#parts.poison;
       if (error !== undefined) throw error;

@@ -5,6 +5,10 @@
  * cannot be read: u64 identity of the entry before, varint entries, then of each u8 kind, varint index, varint term, varint log time, blob
  * head, varint batches, and of each of these u64 hash, u32 length, u32 span, u8 whether its bytes follow; then those bytes.
  *
+ * `repair-batches`: varint batches, then of each varint stream, varint first offset, u64 hash of what is stored. Answered with
+ * varint batches, in the same order, of each u8 whether it is here, and if so u64 identity, u8 whether it was compressed when it
+ * was appended, u32 length; then the bytes of all that are here.
+ *
  * Whoever asks believes nothing of it that it cannot prove.
  */
 import { ByteReader } from "../../src/lib/byte-reader.ts";
@@ -12,6 +16,7 @@ import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import type { Entry, EntryKind, LogIndex } from "../../src/wire/entry.ts";
 import type { OfferedEntries } from "../log/mending.ts";
+import type { KeptBatch, WantedBatch } from "../log/rewritten-mending.ts";
 
 /** Never renumber: other versions of nodes read these. */
 const KIND_CODES = { noop: 1, commands: 2, configuration: 3 } as const satisfies Record<EntryKind, number>;
@@ -79,4 +84,48 @@ export function decodeOffered(body: Uint8Array): OfferedEntries | undefined {
     return { ...entry, batches };
   });
   return reader.complete ? { previousHash, entries } : undefined;
+}
+
+export function encodeBatchesRequest(wanted: readonly WantedBatch[]): Uint8Array {
+  const writer = new ByteWriter(256).varint(wanted.length);
+  for (const { streamId, firstOffset, hash } of wanted) writer.varint(streamId).varint(firstOffset).u64(hash);
+  return writer.finish();
+}
+
+export function decodeBatchesRequest(bytes: Uint8Array): readonly WantedBatch[] | undefined {
+  const reader = new ByteReader(bytes);
+  const wanted: WantedBatch[] = [];
+  for (let left = reader.count(reader.remaining); left > 0 && !reader.failed; left -= 1)
+    wanted.push({ streamId: reader.varint(), firstOffset: reader.varint(), hash: reader.u64() });
+  return reader.complete ? wanted : undefined;
+}
+
+/** In pieces; batches are not copied. */
+export function encodeKept(kept: readonly (KeptBatch | undefined)[]): readonly Uint8Array[] {
+  const writer = new ByteWriter(256).varint(kept.length);
+  for (const batch of kept) {
+    writer.u8(batch === undefined ? 0 : 1);
+    if (batch !== undefined)
+      writer
+        .u64(batch.identity)
+        .u8(batch.wasCompressed ? 1 : 0)
+        .u32(batch.bytes.length);
+  }
+  return [writer.finish(), ...kept.flatMap((batch) => (batch === undefined ? [] : [batch.bytes]))];
+}
+
+/** Undefined for what is malformed. Batches are views of it. */
+export function decodeKept(body: Uint8Array): readonly (KeptBatch | undefined)[] | undefined {
+  const reader = new ByteReader(body);
+  const heads: ({ identity: bigint; wasCompressed: boolean; length: number } | undefined)[] = [];
+  for (let left = reader.count(reader.remaining); left > 0 && !reader.failed; left -= 1) {
+    const isHere = reader.u8() === 1;
+    heads.push(isHere ? { identity: reader.u64(), wasCompressed: reader.u8() === 1, length: reader.u32() } : undefined);
+  }
+  const kept = heads.map((head): KeptBatch | undefined => {
+    if (head === undefined) return undefined;
+    const { identity, wasCompressed, length } = head;
+    return { identity, wasCompressed, bytes: reader.bytes(length) };
+  });
+  return reader.complete ? kept : undefined;
 }

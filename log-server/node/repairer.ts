@@ -4,13 +4,23 @@
  */
 import type { Timer } from "../../src/ports/clock.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
-import type { MendReport } from "../log/mender.ts";
-import type { EntrySource, OfferedEntries } from "../log/mending.ts";
+import type { MendReport, MendSource } from "../log/mender.ts";
+import type { OfferedEntries } from "../log/mending.ts";
+import type { KeptBatch, WantedBatch } from "../log/rewritten-mending.ts";
 import { decodeConfiguration } from "../raft/configuration-codec.ts";
 import type { Mended, NodeId } from "../raft/types.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { PeerCalls } from "./peer-calls.ts";
-import { decodeEntriesRequest, decodeOffered, encodeEntriesRequest, encodeOffered } from "./repair-codec.ts";
+import {
+  decodeBatchesRequest,
+  decodeEntriesRequest,
+  decodeKept,
+  decodeOffered,
+  encodeBatchesRequest,
+  encodeEntriesRequest,
+  encodeKept,
+  encodeOffered,
+} from "./repair-codec.ts";
 
 export interface RepairOwner {
   /** Those who have the log, this node not among them. */
@@ -51,6 +61,7 @@ export class Repairer {
     this.#calls = calls;
     this.#owner = owner;
     calls.handle("repair-entries", (_from, body) => this.#give(body));
+    calls.handle("repair-batches", (_from, body) => this.#giveBatches(body));
   }
 
   get status(): RepairStatus {
@@ -118,13 +129,38 @@ export class Repairer {
     return found;
   }
 
-  #sources(): readonly EntrySource[] {
+  #sources(): readonly MendSource[] {
     return this.#owner.others().map((node) => this.source(node));
   }
 
   /** What one other node has. */
-  source(node: NodeId): EntrySource {
-    return { entries: (from, to) => this.#ask(node, { from, to }) };
+  source(node: NodeId): MendSource {
+    return {
+      entries: (from, to) => this.#ask(node, { from, to }),
+      batches: (wanted) => this.#askBatches(node, wanted),
+    };
+  }
+
+  async #askBatches(
+    node: NodeId,
+    wanted: readonly WantedBatch[],
+  ): Promise<readonly (KeptBatch | undefined)[] | undefined> {
+    const { repairTimeoutMs } = this.#parts.limits;
+    const answer = await this.#calls.call(node, "repair-batches", [encodeBatchesRequest(wanted)], repairTimeoutMs);
+    return answer.ok ? decodeKept(answer.value) : undefined;
+  }
+
+  /** Those that do not fit any more are asked for again. */
+  async #giveBatches(body: Uint8Array): Promise<readonly Uint8Array[]> {
+    const { log, limits } = this.#parts;
+    const kept: (KeptBatch | undefined)[] = [];
+    let bytes = 0;
+    for (const wanted of decodeBatchesRequest(body) ?? []) {
+      const batch = bytes < limits.repairBytesMax ? await log.kept(wanted) : undefined;
+      bytes += batch?.bytes.length ?? 0;
+      kept.push(batch);
+    }
+    return encodeKept(kept);
   }
 
   async #ask(node: NodeId, range: { from: LogIndex; to: LogIndex }): Promise<OfferedEntries | undefined> {

@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../../log-server/log/compacted-file.ts";
+import type { MendSource } from "../../log-server/log/mender.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
@@ -239,5 +240,59 @@ describe("a rewritten segment", () => {
     }
     expect(whole).toBeGreaterThan(5);
     expect(cut).toBeGreaterThan(5);
+  });
+});
+
+describe("mending", () => {
+  const noPace = (): Promise<void> => Promise.resolve();
+  const sourceOf = (world: LogWorld): MendSource => ({
+    entries: (from, to) => world.log.offered(from, to, 1_000),
+    batches: (wanted) => Promise.all(wanted.map((one) => world.log.kept(one))),
+  });
+
+  it("gives a rewritten segment back byte for byte what a sector of it held", async () => {
+    const { machine, law } = await rewrittenBase();
+    const started = restarted(machine);
+    const other = await LogWorld.open(started.disk, started.kv);
+    const paths = machine.disk.files().filter((path) => path.endsWith(".compacted"));
+    let mended = 0;
+    const cases = await everySector(machine, paths, async (harmed, where, path) => {
+      const world = await LogWorld.open(harmed.disk, harmed.kv);
+      for (const sequence of world.log.sequences()) await world.log.scrub(sequence, noPace);
+      const damaged = new Set(world.log.damage.flatMap(({ segment }) => (segment === undefined ? [] : [segment])));
+      for (const sequence of damaged) {
+        const report = await world.log.mend(sequence, [sourceOf(other)]);
+        expect(report.left, where).toBe(0);
+        mended += report.batches;
+      }
+      expect(world.log.damage, where).toEqual([]);
+      expect((await readEach(world, law, where)).refused, where).toBe(0);
+      if (damaged.size > 0)
+        expect(Buffer.compare(harmed.disk.bytes(path), machine.disk.bytes(path)), `${where}: the same bytes`).toBe(0);
+      await world.close();
+    });
+    expect(cases).toBeGreaterThan(20);
+    expect(mended).toBeGreaterThan(20);
+    await other.close();
+  });
+
+  it("makes the whole file of a rewritten segment anew, and takes nothing from who has compacted less", async () => {
+    const { machine, law } = await rewrittenBase();
+    const lost = restarted(machine);
+    for (const path of lost.disk.files().filter((name) => name.endsWith(".compacted"))) await lost.disk.remove(path);
+    const started = restarted(machine);
+    const other = await LogWorld.open(started.disk, started.kv);
+    const before = (await base()).machine;
+    const less = await LogWorld.open(before.disk, before.kv);
+    const world = await LogWorld.open(lost.disk, lost.kv);
+    const [damage] = world.log.damage;
+    const some = await world.log.mend(damage?.segment as number, [sourceOf(less)]);
+    expect(some.batches, "those that nothing was taken out of").toBeGreaterThan(0);
+    expect(some.left).toBeGreaterThan(0);
+    expect(await world.log.mend(damage?.segment as number, [sourceOf(less), sourceOf(other)])).toMatchObject({
+      left: 0,
+    });
+    expect((await readEach(world, law, "all of it")).refused).toBe(0);
+    for (const one of [world, other, less]) await one.close();
   });
 });
