@@ -5,14 +5,15 @@
 import { readFile } from "node:fs/promises";
 import { err, ok, type Result } from "../src/lib/result.ts";
 import type { ServerConfig } from "./config/config.ts";
-import { formatHostPort } from "./config/values.ts";
+import { formatHostPort, type PeerAddress } from "./config/values.ts";
 import type { DataDirectory } from "./log/data-directory.ts";
-import { joinCluster, type NodeIdentity } from "./log/node-identity.ts";
+import { joinCluster, type Member, type NodeIdentity } from "./log/node-identity.ts";
 import { findCluster } from "./node/founding.ts";
 import { NODE_LIMITS } from "./node/limits.ts";
 import type { ClusterParts } from "./node/node-parts.ts";
 import type { NodeObserver } from "./node/observer.ts";
 import type { Refusal } from "./peer/hello.ts";
+import type { KnownPeer } from "./peer/judge-hello.ts";
 import { Peers } from "./peer/peers.ts";
 import type { PeerTls } from "./peer/tls.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "./system.ts";
@@ -87,9 +88,20 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
     know(identity);
     peers.joined(origin.clusterId);
   }
-  const { founders } = identity;
-  const voters = founders?.map(({ node }) => node) ?? [nodeName];
-  return ok({ identity, cluster: { voters, founders: founders ?? [], link: peers } });
+  // Who began alone is the one that founded, and the others come to it.
+  const own = addresses.filter(({ node }) => node === nodeName).map((address) => ({ ...address, disk: diskId }));
+  const founders = identity.founders ?? own;
+  const voters = founders.map(({ node }) => node);
+  const knowing: ClusterParts["know"] = (members, upToDate) => peers.know(knownOf(members, addresses, upToDate));
+  const cluster = { voters, founders, link: peers, know: knowing };
+  return ok({ identity, cluster });
+}
+
+/** An empty disk is that of whoever comes first. Who is not up to date may know old disks, and not all members. */
+function knownOf(members: readonly Member[], told: readonly PeerAddress[], upToDate: boolean): readonly KnownPeer[] {
+  if (upToDate) return members.map((member) => ({ ...member, disk: member.disk === "" ? undefined : member.disk }));
+  const others = told.filter(({ node }) => !members.some((member) => member.node === node));
+  return [...members, ...others].map(({ node, host, port }) => ({ node, host, port, disk: undefined }));
 }
 
 async function readTls(config: ServerConfig): Promise<Result<PeerTls | undefined, OpenPeersError>> {

@@ -2,6 +2,7 @@
  * How a node without a cluster comes to one. It asks all nodes that it was told of, again and again:
  *
  *     one belongs to a cluster that was founded with this node, on this disk   → that is its cluster
+ *     one belongs to a cluster that has made it a member since             → likewise, and the log tells who votes
  *     one belongs to a cluster otherwise                                       → it waits, and says so
  *     all are empty, and were told of the same nodes, and its name is first    → it founds
  *
@@ -11,7 +12,12 @@
  */
 import { type Member, newClusterId, type ClusterOrigin } from "../log/node-identity.ts";
 import type { Link } from "../../src/ports/link.ts";
-import { type ClusterAnswer, decodeClusterAnswer, encodeClusterAnswer } from "./founding-codec.ts";
+import {
+  type ClusterAnswer,
+  decodeClusterAnswer,
+  encodeClusterAnswer,
+  encodeClusterQuestion,
+} from "./founding-codec.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { PeerCalls } from "./peer-calls.ts";
 
@@ -41,7 +47,7 @@ export async function findCluster(parts: FoundingParts): Promise<ClusterOrigin> 
   const others = names.filter((name) => name !== nodeName);
   let told = "";
   for (;;) {
-    const answers = await askAll(calls, others, limits.foundingCallMs);
+    const answers = await askAll(calls, others, diskId, limits.foundingCallMs);
     const verdict = judge(parts, names, answers);
     if ("origin" in verdict) {
       calls.stop();
@@ -54,14 +60,15 @@ export async function findCluster(parts: FoundingParts): Promise<ClusterOrigin> 
   }
 }
 
-/** What a node that belongs to a cluster answers. */
-export function answerOfMember(cluster: string, founders: readonly Member[]): Uint8Array {
-  return encodeClusterAnswer({ kind: "founded", cluster, founders });
-}
-
-async function askAll(calls: PeerCalls, others: readonly string[], timeoutMs: number): Promise<Answers> {
+async function askAll(
+  calls: PeerCalls,
+  others: readonly string[],
+  diskId: string,
+  timeoutMs: number,
+): Promise<Answers> {
+  const question = encodeClusterQuestion(diskId);
   const asked = others.map(async (name) => {
-    const called = await calls.call(name, "cluster-of", [], timeoutMs);
+    const called = await calls.call(name, "cluster-of", [question], timeoutMs);
     return [name, called.ok ? decodeClusterAnswer(called.value) : undefined] as const;
   });
   return new Map(await Promise.all(asked));
@@ -75,6 +82,7 @@ function judge(parts: FoundingParts, names: readonly string[], answers: Answers)
     const { cluster: clusterId, founders } = answer;
     if (founders.some(({ node, disk }) => node === nodeName && disk === diskId))
       return { origin: { clusterId, founders } };
+    if (answer.member) return { origin: { clusterId, founders: [] } };
     strange.push(name);
   }
   if (strange.length > 0) return { waits: "they have a cluster, of which this node is no member", nodes: strange };

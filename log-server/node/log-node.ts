@@ -26,12 +26,12 @@ import { AheadRoom } from "./ahead-room.ts";
 import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
 import { Barriers } from "./barriers.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import { ClusterMembers } from "./cluster-members.ts";
 import { Compactor } from "./compactor.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deadlines } from "./deadlines.ts";
 import { DigestExchange } from "./digest-exchange.ts";
 import { DiskSpace } from "./disk-space.ts";
-import { answerOfMember } from "./founding.ts";
 import { type Follower, Followers } from "./followers.ts";
 import { ForwardHandler, type ForwardTaker } from "./forward-handler.ts";
 import { Forwarder, NO_FORWARDS } from "./forwarder.ts";
@@ -74,6 +74,7 @@ export class LogNode {
   readonly #forwarder: Forwarder | undefined;
   readonly #forwarded: ForwardHandler;
   readonly #loop: RaftLoop;
+  readonly #members: ClusterMembers;
   readonly #repairer: Repairer | undefined;
   readonly #tailSettler: TailSettler | undefined;
   readonly #scrub: Scrub;
@@ -149,9 +150,7 @@ export class LogNode {
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#digests = this.#calls && this.#makeDigests(this.#calls);
     this.#scrub = new Scrub(parts, (error) => this.#fail("outcome-unknown", error));
-    const { founders } = parts.cluster ?? {};
-    if (founders !== undefined)
-      this.#calls?.handle("cluster-of", async () => [answerOfMember(parts.clusterId, founders)]);
+    this.#members = new ClusterMembers(parts, this.#calls, (command) => this.propose(command));
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
     this.#forwarder = this.#calls && this.#forwarding(this.#calls);
@@ -177,6 +176,7 @@ export class LogNode {
     assert(this.#phase === "recovering" && this.#settled === undefined, "a node is started once");
     return new Promise((resolve, reject) => {
       this.#settled = { resolve, reject };
+      this.#members.start();
       this.#loop.start();
       this.#repairer?.start();
       this.#tailSettler?.start();
@@ -539,6 +539,7 @@ export class LogNode {
 
   /** What only one node does, lest it be done twice; all of it is decided by entries, so if two do no harm is done. */
   #startLeading(): void {
+    this.#members.lead();
     this.#deadlines.start();
     this.#deadLetters.resume();
   }
@@ -584,6 +585,7 @@ export class LogNode {
       }
       for (const id of applied.groupsReady) this.#takers.wake(id);
     }
+    this.#members.applied();
     this.#followers.progressed();
     this.#checkpointer.applied(bytesOf(entries));
     this.#deadlines.reschedule();
@@ -598,6 +600,7 @@ export class LogNode {
     this.#phase = "serving";
     if (this.#leading !== undefined) this.#startLeading();
     this.#housekeeping.start();
+    this.#members.serving();
     this.#settled?.resolve();
   }
 

@@ -17,6 +17,11 @@ import type { NodeObserver } from "./observer.ts";
 export type ClusterParts = {
   /** Of the log's founding, this node perhaps among them; what was changed since is in the log. */
   readonly voters: readonly NodeId[];
+  /**
+   * Told of the members, their disks and addresses, whenever they have changed: those to connect to. Until this node is
+   * up to date it may know what is no longer so: nobody is to be turned away for it then.
+   */
+  readonly know?: (members: readonly Member[], upToDate: boolean) => void;
   /** They, with their disks and addresses: told to those of them that do not know yet that there is a cluster. */
   readonly founders?: readonly Member[];
   /** To the other nodes; whoever made it closes it. */

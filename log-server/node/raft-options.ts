@@ -1,14 +1,16 @@
 /** What the Raft core is started with, from what the disk holds. */
+import { assert } from "../../src/lib/assert.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Term } from "../../src/wire/entry.ts";
 import type { HardStateRecord } from "../log/hard-state.ts";
 import type { AmbiguousTail } from "../log/segment-judge.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
-import { configurationOf } from "../raft/configuration.ts";
+import { decodeConfiguration } from "../raft/configuration-codec.ts";
+import { type Configuration, configurationOf } from "../raft/configuration.ts";
 import { RAFT_LIMITS } from "../raft/limits.ts";
 import { type RaftOptions, unreadableEnd } from "../raft/raft.ts";
 import { reaches } from "../raft/raft-log.ts";
-import type { LogPoint, TermRun } from "../raft/types.ts";
+import type { LogPoint, NodeId, TermRun } from "../raft/types.ts";
 import type { NodeParts } from "./node-parts.ts";
 
 const SEED_BYTES = 4;
@@ -19,8 +21,7 @@ export function raftOptions(parts: NodeParts): RaftOptions {
   const hardState = { term, vote };
   return {
     id: nodeName,
-    // Who founded the log: until members can be changed, who belongs to it.
-    configuration: configurationOf(cluster?.voters ?? [nodeName]),
+    configuration: configurationAsApplied(machine.configuration, cluster?.voters ?? [nodeName]),
     hardState,
     firstIndex: log.firstIndex,
     last: { index: log.lastIndex, term: log.lastTerm },
@@ -34,6 +35,17 @@ export function raftOptions(parts: NodeParts): RaftOptions {
     limits: { ...RAFT_LIMITS, uncommittedBytesMax: limits.groupBytesMax * 2 },
   };
 }
+
+/** The newest that the machine has applied (R91); before the first, that of the founding. */
+function configurationAsApplied(head: Uint8Array, founders: readonly NodeId[]): Configuration {
+  // Who joined later knows of nobody before it was told: it has no vote until the log says so.
+  if (head.length === 0) return founders.length === 0 ? NO_MEMBERS : configurationOf(founders);
+  const decoded = decodeConfiguration(head);
+  assert(decoded.ok, "I10: a configuration that was applied is well-formed");
+  return decoded.value;
+}
+
+const NO_MEMBERS: Configuration = { voters: [], outgoing: [], learners: [], demoted: [] };
 
 /** As far back as the log can be sent, and the term before that; what damage hides, and all before it, is not known. */
 export function termsOf(log: SegmentedLog): readonly TermRun[] {

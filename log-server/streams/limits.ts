@@ -74,6 +74,10 @@ export type StreamsLimits = {
   /** So many a group may have out whatever the others have: one that is huge keeps nobody from working. */
   readonly groupOutstandingAssured: number;
 
+  /** Nodes whose disk and address are kept; those of a configuration, and some that are to come or have gone. */
+  readonly membersMax: number;
+  readonly memberTextBytesMax: number;
+
   /** Expiries and removals that are due and done by one entry; the rest is done by those that follow. */
   readonly duePerEntryMax: number;
 };
@@ -134,6 +138,9 @@ export const STREAMS_LIMITS: StreamsLimits = {
   groupOutstandingPerStreamMax: 8_192,
   groupOutstandingMax: 262_144,
   groupOutstandingAssured: 16,
+
+  membersMax: 128,
+  memberTextBytesMax: 255,
 
   duePerEntryMax: 1_024,
 };

@@ -16,6 +16,7 @@ import type { Entry } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import { appendRecords } from "./append-records.ts";
 import { appendRun } from "./append-run.ts";
+import { removeMember, setConfiguration, setMember } from "./cluster-members.ts";
 import { compactStream } from "./compact-stream.ts";
 import { createStream } from "./create-stream.ts";
 import { doWhatIsDue, nextDeadline } from "./due.ts";
@@ -50,7 +51,7 @@ import { Step } from "./step.ts";
 import { changeSettings, deleteStream, touchStreams, trimStream } from "./stream-upkeep.ts";
 import { type Stream, viewOfStream } from "./stream.ts";
 import { type Subscription, viewOfSubscription } from "./subscription.ts";
-import type { Applied, ReadRange, StreamPage, StreamView, SubscriptionView } from "./views.ts";
+import type { Applied, ReadRange, MemberView, StreamPage, StreamView, SubscriptionView } from "./views.ts";
 
 export class StreamsMachine {
   readonly #state: State;
@@ -68,14 +69,18 @@ export class StreamsMachine {
     return state.ok ? ok(new StreamsMachine(limits, state.value)) : state;
   }
 
-  /** Applies the next entry. An entry that is not of commands has none, and moves position and log time only. */
-  apply(entry: Pick<Entry, "index" | "logTime">, commands: readonly Command[]): Applied {
+  /** Applies the next entry. One that is not of commands has none; of one of Raft's configurations the newest is kept. */
+  apply(
+    entry: Pick<Entry, "index" | "logTime"> & Partial<Pick<Entry, "kind" | "head">>,
+    commands: readonly Command[],
+  ): Applied {
     const { position, ledger, limits, groups } = this.#state;
     assert(entry.index === position.index + 1, "I4: entries are applied in order, each once");
     position.index = entry.index;
     position.logTime = Math.max(position.logTime, entry.logTime);
     ledger.touch(position);
     const step = new Step(entry.index, position.logTime, limits.duePerEntryMax);
+    if (entry.kind === "configuration" && entry.head !== undefined) setConfiguration(this.#state, entry.head);
     const hadRoom = groups.hasSharedRoom;
     doWhatIsDue(this.#state, step);
     const results: CommandResult[] = [];
@@ -103,6 +108,22 @@ export class StreamsMachine {
 
   get logTime(): number {
     return this.#state.position.logTime;
+  }
+
+  /** The configuration in effect, as in its entry; empty where that is still the one of the founding. */
+  get configuration(): Uint8Array {
+    return this.#state.configuration.head;
+  }
+
+  /** Grows whenever `members` may show something else. */
+  get memberChanges(): number {
+    return this.#state.memberChanges;
+  }
+
+  /** Nodes with their disks and addresses, sorted by name. */
+  get members(): readonly MemberView[] {
+    const members = [...this.#state.members.values()].sort((a, b) => (a.node < b.node ? -1 : 1));
+    return members.map(({ node, disk, host, port }) => ({ node, disk, host, port }));
   }
 
   /** Soft-deleted ones too. */
@@ -355,6 +376,10 @@ function run(state: State, step: Step, command: Command): CommandResult {
       return touchStreams(state, step, command);
     case "tick":
       return { kind: "done" };
+    case "member-set":
+      return setMember(state, command);
+    case "member-remove":
+      return removeMember(state, command);
     case "settings":
       return changeSettings(state, step, command);
     case "trim":

@@ -6,6 +6,7 @@ import { compareBytes, equalBytes, text } from "../../src/lib/bytes.ts";
 import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Row } from "../../src/record/row.ts";
+import { readMember } from "./cluster-members.ts";
 import { Cursor } from "./cursor.ts";
 import { type Group, readGroupRow } from "./group.ts";
 import { readGroupMember } from "./group-member.ts";
@@ -35,6 +36,8 @@ const RESTORE = new Map<number, RestoreRow>([
   [FAMILY.group, restoreGroup],
   [FAMILY.groupMember, restoreGroupMember],
   [FAMILY.groupLink, restoreGroupLink],
+  [FAMILY.configuration, restoreConfiguration],
+  [FAMILY.member, restoreMember],
 ]);
 
 export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result<State, string> {
@@ -170,6 +173,19 @@ function restoreGroupLink(state: State, key: ByteReader, value: ByteReader): Row
       : readGroupQueue(group, stream, value, state.limits.groupOutstandingPerStreamMax);
   if (link !== undefined) state.groups.insertLink(link);
   return link;
+}
+
+function restoreConfiguration(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  if (!key.complete || value.remaining === 0) return undefined;
+  state.configuration.head = value.bytes(value.remaining).slice();
+  return state.configuration;
+}
+
+function restoreMember(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  const node = readRest(key);
+  const member = node === undefined ? undefined : readMember(node, value, state.limits);
+  if (member !== undefined) state.members.set(member.node, member);
+  return member;
 }
 
 const HIGH = 0x1_0000_0000;

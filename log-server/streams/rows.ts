@@ -17,6 +17,8 @@ export const FAMILY = {
   group: 7,
   groupMember: 8,
   groupLink: 9,
+  configuration: 10,
+  member: 11,
 } as const;
 
 /** An entity with a row. The fields are the ledger's (`row-ledger.ts`), kept here to need no map beside it. */

@@ -3,6 +3,7 @@
  * Nothing here decides by the order of a Map or Set: after a restore it may be another.
  */
 import type { StreamName } from "../../src/wire/command.ts";
+import { ConfigurationRow, type MemberRow } from "./cluster-members.ts";
 import type { Cursor } from "./cursor.ts";
 import { Deadlines } from "./deadlines.ts";
 import { GroupTable } from "./group-table.ts";
@@ -36,6 +37,10 @@ export class State {
   readonly producerExpiries = new Deadlines<Producer>(compareProducers);
   producerCount = 0;
 
+  readonly configuration = new ConfigurationRow();
+  readonly members = new Map<string, MemberRow>();
+  /** Counts their changes since the start, for whoever follows them; no part of the state. */
+  memberChanges = 0;
   readonly cursors = new Map<string, Cursor>();
   readonly subscriptions: SubscriptionTable;
   readonly groups: GroupTable;

@@ -123,3 +123,6 @@ export type Applied = {
   /** Ids of groups in which a take may find more than before: who waits for that looks again. */
   readonly groupsReady: readonly string[];
 };
+
+/** A member of the cluster; an empty disk is not known yet. */
+export type MemberView = { readonly node: string; readonly disk: string; readonly host: string; readonly port: number };

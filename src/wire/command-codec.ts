@@ -65,6 +65,8 @@ const KIND_NUMBERS = {
   "group-settle": 26,
   "group-reset": 27,
   "group-dead-letter": 28,
+  "member-set": 40,
+  "member-remove": 41,
   "append-run": 55,
 } as const satisfies { readonly [Kind in Command["kind"]]: number };
 const KINDS: ReadonlyMap<number, Command["kind"]> = new Map(
@@ -154,6 +156,12 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
       return writeStrings(command.streams);
     case "tick":
       return;
+    case "member-set":
+      writer.string(command.node).string(command.disk).string(command.host).varint(command.port);
+      return;
+    case "member-remove":
+      writer.string(command.node);
+      return;
     case "settings":
       writer.string(command.stream);
       return writeRetention(writer, command.retention);
@@ -216,6 +224,10 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
   }
 }
 
+function text(reader: ByteReader): string {
+  return reader.string(TEXT_BYTES_MAX);
+}
+
 function readCommand(source: Source): Command {
   const { reader } = source;
   const kind = KINDS.get(reader.u8());
@@ -232,6 +244,12 @@ function readCommand(source: Source): Command {
       return { kind, streams: readStrings(reader) };
     case "tick":
       return { kind };
+    case "member-set": {
+      const [node, disk, host] = [text(reader), text(reader), text(reader)];
+      return { kind, node, disk, host, port: reader.varint() };
+    }
+    case "member-remove":
+      return { kind, node: text(reader) };
     case "settings":
       return { kind, stream: reader.string(TEXT_BYTES_MAX), retention: readRetention(reader) };
     case "trim":

@@ -221,6 +221,21 @@ export type SubscriptionFailedCommand = {
   readonly retryAtMs: number;
 };
 
+/**
+ * A member's disk and address, told before it is made a member. No disk: whoever comes first under the name gives it. A
+ * disk that is known is changed only by way of none: a node that lost its data is another, until it is replaced (P33).
+ */
+export type MemberSetCommand = {
+  readonly kind: "member-set";
+  readonly node: string;
+  readonly disk: string;
+  readonly host: string;
+  readonly port: number;
+};
+
+/** Nobody connects to it any more. */
+export type MemberRemoveCommand = { readonly kind: "member-remove"; readonly node: string };
+
 export type Command =
   | CreateCommand
   | AppendCommand
@@ -242,6 +257,8 @@ export type Command =
   | SubscriptionReleaseCommand
   | SubscriptionFailedCommand
   | CompactCommand
+  | MemberSetCommand
+  | MemberRemoveCommand
   | GroupCommand;
 
 /* What applying a command answers. */

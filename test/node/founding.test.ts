@@ -10,8 +10,8 @@ import {
   type NodeIdentity,
   readIdentity,
 } from "../../log-server/log/node-identity.ts";
-import { answerOfMember, findCluster } from "../../log-server/node/founding.ts";
-import { decodeClusterAnswer, encodeClusterAnswer } from "../../log-server/node/founding-codec.ts";
+import { findCluster } from "../../log-server/node/founding.ts";
+import { answerOfMember, decodeClusterAnswer, encodeClusterAnswer } from "../../log-server/node/founding-codec.ts";
 import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import { PeerCalls } from "../../log-server/node/peer-calls.ts";
 import { Prng } from "../../src/lib/prng.ts";
@@ -89,7 +89,7 @@ class World {
       node.identity = identity;
       const calls = new PeerCalls(parts);
       const { clusterId, founders } = identity;
-      calls.handle("cluster-of", async () => [answerOfMember(clusterId, founders ?? [])]);
+      calls.handle("cluster-of", async () => [answerOfMember(clusterId, founders ?? [], false)]);
       link.listen({
         message: (from, _lane, bytes) => calls.message(from, bytes),
         reachable: () => undefined,
@@ -251,7 +251,7 @@ describe("the answers", () => {
     const member: Member = { node: "n1", disk: "d", host: "h", port: 4438 };
     for (const answer of [
       { kind: "empty", disk: "d", names: THREE },
-      { kind: "founded", cluster: "c", founders: [member] },
+      { kind: "founded", cluster: "c", member: true, founders: [member] },
     ] as const) {
       const bytes = encodeClusterAnswer(answer);
       expect(decodeClusterAnswer(bytes)).toEqual(answer);

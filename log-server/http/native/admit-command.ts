@@ -65,6 +65,8 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "subscription-release":
     case "subscription-failed":
     case "compact":
+    case "member-set":
+    case "member-remove":
     case "group-dead-letter":
       throw new HttpError("malformed-command", `"${command.kind}" does not come in a frame`);
     default:

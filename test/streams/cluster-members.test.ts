@@ -1,0 +1,86 @@
+/** Who belongs to the cluster, as rows: kept over a restart, and a known disk is not exchanged unnoticed (P33, W170, W171). */
+import { describe, expect, it } from "vitest";
+import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
+import { StreamsMachine } from "../../log-server/streams/machine.ts";
+import type { Row } from "../../src/record/row.ts";
+import type { Command, CommandResult } from "../../src/wire/command.ts";
+
+const HEAD = Uint8Array.of(1, 2, 3);
+
+function member(disk: string, node = "n1", port = 1): Command {
+  return { kind: "member-set", node, disk, host: "h", port };
+}
+
+class World {
+  readonly machine = new StreamsMachine(STREAMS_LIMITS);
+  readonly #rows = new Map<string, Row>();
+
+  run(...commands: Command[]): readonly CommandResult[] {
+    return this.machine.apply({ index: this.machine.position + 1, logTime: 1 }, commands).results;
+  }
+
+  /** What the rows bring back, which is the same to the last bit. */
+  restored(): StreamsMachine {
+    for (const { key, value } of this.machine.drainChanges()) {
+      const name = Buffer.from(key).toString("hex");
+      if (value === undefined) this.#rows.delete(name);
+      else this.#rows.set(name, [key, value]);
+    }
+    const machine = StreamsMachine.restore(this.#rows.values(), STREAMS_LIMITS);
+    if (!machine.ok) throw new Error(machine.error);
+    expect(machine.value.digest()).toBe(this.machine.digest());
+    return machine.value;
+  }
+}
+
+describe("members", () => {
+  it("are there after a restart, and gone when they were removed", () => {
+    const world = new World();
+    world.run(member("d2", "n2", 2), member("d1"));
+    const members = [
+      { node: "n1", disk: "d1", host: "h", port: 1 },
+      { node: "n2", disk: "d2", host: "h", port: 2 },
+    ];
+    expect(world.restored().members).toEqual(members);
+    expect(world.run({ kind: "member-remove", node: "n1" }, { kind: "member-remove", node: "n7" })).toEqual([
+      { kind: "done" },
+      { kind: "done" },
+    ]);
+    expect(world.restored().members).toEqual(members.slice(1));
+  });
+
+  it("keep a disk that is known, until it is given up", () => {
+    const world = new World();
+    world.run(member("d1"));
+    expect(world.run(member("d9"))[0]).toMatchObject({ kind: "rejected", code: "condition-failed" });
+    expect(world.run(member("d1", "n1", 7))[0]).toEqual({ kind: "done" });
+    expect(world.machine.members).toEqual([{ node: "n1", disk: "d1", host: "h", port: 7 }]);
+    expect(world.run(member(""), member("d9"), member("d1"))).toMatchObject([
+      { kind: "done" },
+      { kind: "done" },
+      { kind: "rejected" },
+    ]);
+    expect(world.machine.members[0]?.disk).toBe("d9");
+  });
+
+  it("are bounded, and so are their texts (I15)", () => {
+    const world = new World();
+    const many = Array.from({ length: STREAMS_LIMITS.membersMax }, (_, place) => member("d", `n${place}`));
+    expect(world.run(...many).every(({ kind }) => kind === "done")).toBe(true);
+    expect(world.run(member("d", "one-more"))[0]).toMatchObject({ code: "too-many" });
+    for (const bad of [member("d", ""), member("d", "n".repeat(256)), member("d".repeat(256))])
+      expect(world.run(bad)[0]).toMatchObject({ code: "malformed-name" });
+  });
+});
+
+describe("the configuration", () => {
+  it("that was applied last is kept, and nothing else of Raft's", () => {
+    const world = new World();
+    world.machine.apply({ index: 1, logTime: 1, kind: "noop", head: HEAD }, []);
+    expect(world.restored().configuration).toHaveLength(0);
+    world.machine.apply({ index: 2, logTime: 1, kind: "configuration", head: Uint8Array.of(9) }, []);
+    world.machine.apply({ index: 3, logTime: 1, kind: "configuration", head: HEAD }, []);
+    expect(world.restored().configuration).toEqual(HEAD);
+    expect(world.restored().position).toBe(3);
+  });
+});
