@@ -1,4 +1,5 @@
 /** What the bench measures: one number with a name that stays, and how it is shown. */
+import { median, ratios } from "./rounds.ts";
 
 export type Figure = {
   readonly name: string;
@@ -30,9 +31,29 @@ const TARGETS: Readonly<Record<string, Target>> = {
   "streams.restart-s": { atMost: 3 },
   "restart.clean-s": { atMost: 2 },
   "restart.kill-s": { atMost: 5 },
+  "cluster.ws.b1.vs-floor": { atLeast: 0.5 },
+  "cluster.ws.b10.vs-floor": { atLeast: 0.5 },
+  "cluster.ws.b100.vs-floor": { atLeast: 0.5 },
+  "cluster.ws.b1000.vs-floor": { atLeast: 0.5 },
+  "cluster.ws.p50.vs-floor": { atMost: 2 },
+  "cluster.http.per-second": { atLeast: 12_000 },
+  "cluster.failover.max.vs-election-timeout": { atMost: 2 },
+  "cluster.catch-up.append-ratio": { atLeast: 0.8 },
 };
 
 const UNITS_OF_ONE = 100;
+
+/** What rounds of ours came to, beside the same rounds of another. */
+export function besideFigure(
+  name: string,
+  unit: string,
+  values: readonly number[],
+  versus: string,
+  beside: readonly number[],
+): Figure {
+  const { value: ratio, least, most } = ratios(values, beside);
+  return { name, value: median(values), unit, versus, ratio, spread: [least, most] };
+}
 
 /** A table for people. A target that is missed is shown, and nothing more: machines differ. */
 export function formatFigures(figures: readonly Figure[]): string {

@@ -1,13 +1,14 @@
 /**
  * `npm run bench`: measures a node on this machine, and prints the figures beside their targets.
  *
- *     npm run bench -- [append] [read] [tail] [streams] [restart] [--json FILE] [--rounds N] [--quick]
+ *     npm run bench -- [append] [read] [tail] [streams] [restart] [cluster] [--json FILE] [--rounds N] [--quick]
  *
  * Without names it measures all of them. Client and server share the machine's cores. `--quick` only shows that it works.
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { benchAppend } from "./append.ts";
+import { benchCluster } from "./cluster.ts";
 import { type Figure, formatFigures, toJson } from "./figure.ts";
 import { benchRead } from "./read.ts";
 import { benchRestart } from "./restart.ts";
@@ -22,6 +23,8 @@ export type Scale = {
   readonly readRecords: number;
   readonly streams: number;
   readonly restartBytes: number;
+  /** Of leaders. */
+  readonly kills: number;
 };
 
 const FULL: Scale = {
@@ -31,6 +34,7 @@ const FULL: Scale = {
   readRecords: 4_000_000,
   streams: 100_000,
   restartBytes: 5_000_000_000,
+  kills: 50,
 };
 const QUICK: Scale = {
   rounds: 1,
@@ -39,6 +43,7 @@ const QUICK: Scale = {
   readRecords: 200_000,
   streams: 2_000,
   restartBytes: 100_000_000,
+  kills: 3,
 };
 
 const AREAS = {
@@ -47,6 +52,7 @@ const AREAS = {
   tail: benchTail,
   streams: benchStreams,
   restart: benchRestart,
+  cluster: benchCluster,
 } as const;
 
 const { values, positionals } = parseArgs({

@@ -1,0 +1,94 @@
+/** The nodes of one cluster, as the faults see it: who runs, who leads, and all of them well again. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Prng } from "../../src/lib/prng.ts";
+import { Network } from "./network.ts";
+import { NodeProcess } from "./node-process.ts";
+
+const DISK_BYTES = 192 * 1024 * 1024;
+const ASK_MS = 1_000;
+const ASK_AGAIN_MS = 50;
+/** Nobody needs longer to come back; what takes longer has not come back. */
+const PATIENCE_MS = 60_000;
+
+export class Cluster {
+  readonly network: Network;
+  readonly nodes: readonly NodeProcess[];
+
+  constructor(folder: string, size: number) {
+    const names = Array.from({ length: size }, (_, at) => `n${at + 1}`);
+    this.network = new Network(names);
+    mkdirSync(folder, { recursive: true });
+    this.nodes = names.map((name) => new NodeProcess(name, names, this.network, join(folder, name), DISK_BYTES));
+  }
+
+  get urls(): readonly string[] {
+    return this.nodes.map(({ url }) => url);
+  }
+
+  /** Founds it. */
+  async start(): Promise<void> {
+    const ready = await within("the cluster to be founded", Promise.all(this.nodes.map((node) => node.start())));
+    const down = this.nodes.find((_, at) => ready[at] === false);
+    if (down !== undefined) throw new Error(`${down.name} did not start: ${down.complaints.join("\n")}`);
+  }
+
+  /** Resolves when there is one that says so. */
+  async leader(): Promise<NodeProcess> {
+    const found = async (): Promise<NodeProcess> => {
+      for (;;) {
+        for (const node of this.nodes) if (node.state === "running" && (await leads(node))) return node;
+        await pause(ASK_AGAIN_MS);
+      }
+    };
+    return within("a leader", found());
+  }
+
+  any(prng: Prng): NodeProcess {
+    return prng.pick(this.nodes);
+  }
+
+  /** Whatever was done to them is undone, and all of them serve. */
+  async recover(): Promise<void> {
+    this.network.heal();
+    for (const node of this.nodes) node.resume();
+    await Promise.all(
+      this.nodes.map(async (node) => {
+        if (node.state !== "down") return;
+        const ready = await within(`${node.name} to serve`, node.start());
+        if (!ready) throw new Error(`${node.name} does not start: ${node.complaints.slice(-3).join("\n")}`);
+      }),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map((node) => node.dispose()));
+  }
+}
+
+async function leads(node: NodeProcess): Promise<boolean> {
+  try {
+    const metrics = await fetch(`${node.url}/metrics`, { signal: AbortSignal.timeout(ASK_MS) });
+    return /^tidemark_raft_is_leader 1$/m.test(await metrics.text());
+  } catch {
+    return false;
+  }
+}
+
+export async function within<Result>(what: string, promise: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${PATIENCE_MS / 1_000} s for ${what}`)), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([promise, overdue]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}

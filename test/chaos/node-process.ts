@@ -1,0 +1,133 @@
+/** One node: a real process in its namespace, on a file system of its own whose size is bounded. */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Network } from "./network.ts";
+
+const PROGRAM = join(import.meta.dirname, "../../client/cli/bin.ts");
+const CLIENT_PORT = 4_437;
+const PEER_PORT = 4_438;
+const READY = "ready ";
+const COMPLAINTS_MAX = 50;
+/** Small, so that segments are sealed and there is something to damage. */
+const SEGMENT_BYTES = "1MiB";
+
+export type NodeState = "running" | "paused" | "down";
+
+export class NodeProcess {
+  readonly name: string;
+  readonly folder: string;
+  readonly #network: Network;
+  readonly #peers: readonly string[];
+  readonly #complaints: string[] = [];
+  #child: ChildProcess | undefined;
+  #state: NodeState = "down";
+  #exited: Promise<unknown> = Promise.resolve();
+
+  /** `peers`: names of the founding nodes. `folder` is where its file system is, of `bytes` at most. */
+  constructor(name: string, peers: readonly string[], network: Network, folder: string, bytes: number) {
+    this.name = name;
+    this.folder = folder;
+    this.#network = network;
+    this.#peers = peers;
+    mkdirSync(folder, { recursive: true });
+    execFileSync("mount", ["-t", "tmpfs", "-o", `size=${bytes}`, "none", folder]);
+  }
+
+  get url(): string {
+    return `http://${this.#network.addressOf(this.name)}:${CLIENT_PORT}`;
+  }
+
+  get peerAddress(): string {
+    return `${this.#network.addressOf(this.name)}:${PEER_PORT}`;
+  }
+
+  get data(): string {
+    return join(this.folder, "data");
+  }
+
+  get state(): NodeState {
+    return this.#state;
+  }
+
+  get pid(): number {
+    if (this.#child?.pid === undefined) throw new Error(`${this.name} does not run`);
+    return this.#child.pid;
+  }
+
+  /** Its last lines on standard error. */
+  get complaints(): readonly string[] {
+    return this.#complaints;
+  }
+
+  /** Resolves when its process has ended, however. */
+  get ended(): Promise<unknown> {
+    return this.#exited;
+  }
+
+  /** Starts the process; resolves once it has said that it is ready, or has ended: true if it is ready. */
+  async start(): Promise<boolean> {
+    if (this.#state !== "down") throw new Error(`${this.name} is ${this.#state}`);
+    const peers = this.#peers.map((peer) => `${peer}=${this.#network.addressOf(peer)}:${PEER_PORT}`).join(",");
+    const listen = ["--listen", new URL(this.url).host, "--peer-listen", this.peerAddress, "--peers", peers];
+    const serve = ["serve", "--id", this.name, "--data", this.data, "--insecure", "--segment-bytes", SEGMENT_BYTES];
+    const command = [process.execPath, PROGRAM, ...serve, ...listen, "--low-water-bytes", "4MiB"];
+    const child = spawn("ip", ["netns", "exec", this.name, ...command], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    this.#state = "running";
+    createInterface(child.stderr).on("line", (line) => {
+      this.#complaints.push(line);
+      if (this.#complaints.length > COMPLAINTS_MAX) this.#complaints.shift();
+    });
+    const exited = once(child, "exit").then(() => {
+      if (this.#child === child) this.#state = "down";
+    });
+    this.#exited = exited;
+    const ready = new Promise<boolean>((resolve) => {
+      createInterface(child.stdout).on("line", (line) => line.startsWith(READY) && resolve(true));
+    });
+    return Promise.race([ready, exited.then(() => false)]);
+  }
+
+  /** `kill -9`; resolves when it is gone. */
+  async kill(): Promise<void> {
+    if (this.#state === "down") return;
+    this.#child?.kill("SIGKILL");
+    await this.#exited;
+  }
+
+  /** `SIGTERM`: it hands over and finishes. */
+  async stop(): Promise<void> {
+    if (this.#state === "down") return;
+    this.#child?.kill("SIGTERM");
+    await this.#exited;
+  }
+
+  pause(): void {
+    this.#child?.kill("SIGSTOP");
+    this.#state = "paused";
+  }
+
+  resume(): void {
+    if (this.#state !== "paused") return;
+    this.#child?.kill("SIGCONT");
+    this.#state = "running";
+  }
+
+  /** Ends it, and its file system. */
+  async dispose(): Promise<void> {
+    this.resume();
+    await this.kill();
+    execFileSync("umount", ["--lazy", this.folder]);
+  }
+
+  /** Its disk is a new one. It must be down. */
+  wipe(): void {
+    if (this.#state !== "down") throw new Error(`${this.name} is ${this.#state}`);
+    if (existsSync(this.data)) rmSync(this.data, { recursive: true });
+  }
+}
