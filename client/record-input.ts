@@ -1,9 +1,9 @@
 /**
  * Records as callers write them, made into records as they travel, and into sealed batches.
  */
-import { utf8 } from "../src/lib/bytes.ts";
+import { readU64, utf8 } from "../src/lib/bytes.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
-import { BATCH_HEADER_LENGTH, type BatchRef } from "../src/record/batch.ts";
+import type { BatchRef } from "../src/record/batch.ts";
 import { encodeBatch } from "../src/record/batch-codec.ts";
 import { recordBytes, sizeFault } from "../src/record/record-size.ts";
 import { isTimestamp, type RecordHeader, type StreamRecord, TIMESTAMP_MAX_MS } from "../src/record/record.ts";
@@ -119,6 +119,5 @@ export function sealBatch(records: readonly StreamRecord[], zstd: Zstd | undefin
       `an append holds at most ${CLIENT_LIMITS.sealedBatchBytesMax} bytes; append in parts, or use a producer`,
     );
   }
-  const hash = new DataView(bytes.buffer, bytes.byteOffset, BATCH_HEADER_LENGTH).getBigUint64(0, true);
-  return { hash, length: bytes.length, span: records.length, bytes };
+  return { hash: readU64(bytes, 0), length: bytes.length, span: records.length, bytes };
 }

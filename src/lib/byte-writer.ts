@@ -125,9 +125,9 @@ export class ByteWriter {
     this.#data.setBigUint64(place, value, true);
   }
 
-  /** What was written, not copied: valid until the next write or reset. */
-  view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+  /** What was written from `place` on, not copied: valid until the next write or reset. */
+  view(place = 0): Uint8Array {
+    return this.#bytes.subarray(place, this.#length);
   }
 
   finish(): Uint8Array {

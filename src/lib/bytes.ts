@@ -66,3 +66,19 @@ export function hex(bytes: Uint8Array): string {
   for (const byte of bytes) digits += byte.toString(16).padStart(2, "0");
   return digits;
 }
+
+/** Little-endian. Without a `DataView`, which would cost more than the rest of a small batch or frame. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  const high = ((bytes[at + 3] as number) << 8) | (bytes[at + 2] as number);
+  return ((high << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at] as number)) >>> 0;
+}
+
+/** Reused: one view for all that is read. */
+const EIGHT = new DataView(new ArrayBuffer(8));
+
+/** Little-endian, likewise. */
+export function readU64(bytes: Uint8Array, at: number): bigint {
+  EIGHT.setUint32(0, readU32(bytes, at), true);
+  EIGHT.setUint32(4, readU32(bytes, at + 4), true);
+  return EIGHT.getBigUint64(0, true);
+}

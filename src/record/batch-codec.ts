@@ -6,6 +6,7 @@
  * from outside and does not look at its values), `decodeBatch` (the records).
  */
 import { assert } from "../lib/assert.ts";
+import { readU32, readU64 } from "../lib/bytes.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
@@ -109,23 +110,22 @@ export function checkBatch(
   if (bytes.length < BATCH_HEADER_LENGTH) return malformed("it is shorter than its header");
   if (bytes.length > limits.batchBytesMax)
     return tooLarge(`the batch has ${bytes.length} bytes; at most ${limits.batchBytesMax} are allowed`);
-  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const version = bytes[12] as number;
   if (version !== VERSION)
     return err({ code: "unsupported-version", message: `batch version ${version} is not known here` });
-  if (data.getUint32(8, true) !== bytes.length) return malformed("its length is not the one it claims");
-  const hash = data.getBigUint64(0, true);
+  if (readU32(bytes, 8) !== bytes.length) return malformed("its length is not the one it claims");
+  const hash = readU64(bytes, 0);
   if (xxh64(bytes.subarray(HASH_LENGTH)) !== hash)
     return err({ code: "checksum-mismatch", message: "the batch does not match its checksum" });
   const flags = bytes[13] as number;
-  if ((flags & ~KNOWN_FLAGS) !== 0 || data.getUint16(14, true) !== 0) return malformed("it has unknown flags");
+  if ((flags & ~KNOWN_FLAGS) !== 0 || bytes[14] !== 0 || bytes[15] !== 0) return malformed("it has unknown flags");
   const compression = flags & COMPRESSION_MASK;
   if (compression > ZSTD)
     return err({ code: "unsupported-compression", message: `compression ${compression} is not known here` });
   const sparse = (flags & SPARSE) !== 0;
-  const count = data.getUint32(16, true);
-  const span = data.getUint32(20, true);
-  const rawLength = data.getUint32(24, true);
+  const count = readU32(bytes, 16);
+  const span = readU32(bytes, 20);
+  const rawLength = readU32(bytes, 24);
   if (span === 0) return malformed("it covers no offset");
   if (span > BATCH_RECORDS_MAX) return tooLarge(`a batch covers at most ${BATCH_RECORDS_MAX} offsets, not ${span}`);
   if (sparse ? count > span : count !== span) return malformed("its count does not fit its span");
@@ -194,12 +194,11 @@ function walkRecords(
   options: DecodeOptions,
   visit: (body: Uint8Array, located: RecordParts) => void,
 ): Result<void, BatchError> {
-  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const sparse = ((bytes[13] as number) & SPARSE) !== 0;
-  const count = data.getUint32(16, true);
-  const span = data.getUint32(20, true);
-  const rawLength = data.getUint32(24, true);
-  const baseTime = readInt64(data, 28);
+  const count = readU32(bytes, 16);
+  const span = readU32(bytes, 20);
+  const rawLength = readU32(bytes, 24);
+  const baseTime = (readU32(bytes, 32) | 0) * HIGH + readU32(bytes, 28);
   if (Math.abs(baseTime) > TIMESTAMP_MAX_MS) return malformed("its base time is out of range");
   if (rawLength > options.rawBytesMax)
     return tooLarge(`the batch has ${rawLength} bytes uncompressed; at most ${options.rawBytesMax} are allowed`);
@@ -244,8 +243,7 @@ function finishBatch(header: BatchHeader): Uint8Array {
   assert(span > 0 && span <= BATCH_RECORDS_MAX, "I15: a batch covers at least one offset, and a bounded number");
   assert(Math.abs(baseTime) <= TIMESTAMP_MAX_MS, "a base time is whole milliseconds, in range");
   const rawLength = writer.length - BATCH_HEADER_LENGTH;
-  const compressed =
-    zstd === undefined ? undefined : compressIfSmaller(zstd, writer.view().subarray(BATCH_HEADER_LENGTH));
+  const compressed = zstd === undefined ? undefined : compressIfSmaller(zstd, writer.view(BATCH_HEADER_LENGTH));
   if (compressed !== undefined) writer.truncate(BATCH_HEADER_LENGTH).bytes(compressed);
   writer.patchU32(8, writer.length);
   writer.patchU8(12, VERSION);
@@ -255,7 +253,7 @@ function finishBatch(header: BatchHeader): Uint8Array {
   writer.patchU32(24, rawLength);
   writer.patchU32(28, baseTime >>> 0);
   writer.patchU32(32, Math.floor(baseTime / HIGH) >>> 0);
-  writer.patchU64(0, xxh64(writer.view().subarray(HASH_LENGTH)));
+  writer.patchU64(0, xxh64(writer.view(HASH_LENGTH)));
   return writer.finishShared();
 }
 
@@ -265,10 +263,6 @@ function compressIfSmaller(zstd: Zstd, raw: Uint8Array): Uint8Array | undefined 
 }
 
 const HIGH = 0x1_0000_0000;
-
-function readInt64(data: DataView, place: number): number {
-  return data.getInt32(place + 4, true) * HIGH + data.getUint32(place, true);
-}
 
 function firstTimestamp(records: readonly StreamRecord[]): number {
   for (const record of records) if (record.timestamp !== undefined) return record.timestamp;

@@ -10,6 +10,7 @@
  *    12       body
  */
 import { assert } from "../lib/assert.ts";
+import { readU32 } from "../lib/bytes.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import { sharedBytes } from "../lib/shared-bytes.ts";
 import { WIRE_LIMITS } from "./limits.ts";
@@ -148,11 +149,6 @@ function readFrame(bytes: Uint8Array, start: number, end: number): Result<Frame,
   if (bytes[start + 6] !== 0 || bytes[start + 7] !== 0) return malformed("a frame has unknown flags");
   const body = bytes.subarray(start + FRAME_HEADER_LENGTH, end);
   return ok({ kind: bytes[start + 5] as number, requestId: readU32(bytes, start + 8), body });
-}
-
-function readU32(bytes: Uint8Array, place: number): number {
-  const high = ((bytes[place + 3] as number) << 8) | (bytes[place + 2] as number);
-  return ((high << 16) | ((bytes[place + 1] as number) << 8) | (bytes[place] as number)) >>> 0;
 }
 
 function malformed(message: string): Err<FrameError> {

@@ -1,7 +1,7 @@
 /** Byte arrays and text. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareBytes, concat, equalBytes, hex, text, utf8 } from "../../src/lib/bytes.ts";
+import { compareBytes, concat, equalBytes, hex, readU32, readU64, text, utf8 } from "../../src/lib/bytes.ts";
 
 const bytes = fc.uint8Array({ maxLength: 80 });
 
@@ -65,6 +65,17 @@ describe("text", () => {
           expected = undefined;
         }
         expect(text(value)).toBe(expected);
+      }),
+    );
+  });
+
+  it("reads fixed-width numbers anywhere in them, little-endian (W1)", () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }), fc.nat(9), (value, at) => {
+        const bytes = new Uint8Array(20).fill(0xff);
+        new DataView(bytes.buffer).setBigUint64(at, value, true);
+        expect(readU64(bytes, at)).toBe(value);
+        expect(readU32(bytes, at)).toBe(Number(value & 0xffff_ffffn));
       }),
     );
   });
