@@ -25,8 +25,6 @@ export type Damage = {
   readonly firstOffset?: number;
 };
 
-const DAMAGE_KINDS: readonly DamageKind[] = ["entry", "batch", "index", "segment"];
-
 /** The findings, each once, bounded: when full, newer ones are only counted. */
 export class DamageList {
   readonly #limits: LogLimits;
@@ -47,7 +45,7 @@ export class DamageList {
   }
 
   /** What was found in this segment is made good, or found again. */
-  resolve(segment: number, kinds: readonly DamageKind[] = DAMAGE_KINDS): void {
+  resolve(segment: number, kinds: readonly DamageKind[]): void {
     for (const [key, damage] of this.#byKey)
       if (damage.segment === segment && kinds.includes(damage.kind)) this.#byKey.delete(key);
   }

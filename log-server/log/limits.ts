@@ -39,6 +39,8 @@ export type LogLimits = {
   /** Of one rewritten segment, mended at a time: batches that were lost, in memory, and asked for in one call. */
   readonly mendBytesMax: number;
   readonly mendBatchesPerCall: number;
+  /** Entries of which another node is told at a time where their batches are. */
+  readonly placementsPerCall: number;
   /** Damaged tails set aside and kept, as evidence. */
   readonly quarantineFilesMax: number;
   /** Findings of damage kept for reporting. */
@@ -69,6 +71,7 @@ export const LOG_LIMITS: LogLimits = {
   offerTriesMax: 1_024,
   mendBytesMax: 32 * MIB,
   mendBatchesPerCall: 64,
+  placementsPerCall: 16_384,
   quarantineFilesMax: 8,
   damageMax: 1_000,
 };

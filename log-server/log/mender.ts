@@ -54,6 +54,8 @@ export type MendSource = EntrySource & BatchSource;
 /** Runs what must not meet an append, a seal, a trim or a rewrite. */
 export type Exclusively = <T>(work: () => Promise<T>) => Promise<T>;
 
+/** What is wrong with an index is another matter. */
+const MENDED_KINDS = ["entry", "batch", "segment"] as const;
 const NOTHING_DONE = { entries: 0, batches: 0, left: 0 } as const;
 
 export class Mender {
@@ -83,7 +85,7 @@ export class Mender {
     const check = await checkSegment(this.#parts, segment);
     if (check === undefined) return refused("its index is damaged");
     if (check.broken.size === 0 && check.headerIsIntact) {
-      this.#parts.damage.resolve(sequence);
+      this.#parts.damage.resolve(sequence, MENDED_KINDS);
       return NOTHING_DONE;
     }
     const before =
@@ -114,7 +116,7 @@ export class Mender {
       if (swapped !== undefined) return refused(swapped);
     }
     const left = patches.length === 0 ? damaged : ((await damagedRows(this.#parts, segment)) ?? []);
-    damage.resolve(segment.sequence);
+    damage.resolve(segment.sequence, MENDED_KINDS);
     for (const found of damageInRows(segment, left)) damage.add(found);
     return { entries: 0, batches: damaged.length - left.length, left: left.length };
   }
@@ -122,7 +124,7 @@ export class Mender {
   /** What is wrong with it now. */
   async #judge(segment: SealedSegment | UnsealedSegment): Promise<number> {
     const { damage, segments } = this.#parts;
-    damage.resolve(segment.sequence);
+    damage.resolve(segment.sequence, MENDED_KINDS);
     const now = segments.bySequence(segment.sequence);
     const check = now && (await checkSegment(this.#parts, segment));
     if (check === undefined) return 0;

@@ -215,6 +215,11 @@ export class IndexReader {
     return true;
   }
 
+  /** The block of this segment is another one from now on. */
+  forget(sequence: number): void {
+    for (const key of this.#pages.keys()) if (Math.floor(key / PAGE_KEY_SPAN) === sequence) this.#pages.delete(key);
+  }
+
   async #record<T>(
     segment: SealedSegment,
     table: TableName,

@@ -105,7 +105,8 @@ export class SegmentList {
     this.#changed();
   }
 
-  replace(before: UnsealedSegment, after: SealedSegment): void {
+  /** The same entries: sealed, or again to be sealed. */
+  replace(before: Segment, after: Segment): void {
     const at = this.#all.indexOf(before);
     assert(at >= 0, "a segment of the log");
     this.#all[at] = after;

@@ -38,6 +38,7 @@ import { Poison } from "./poison.ts";
 import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { bytesOf, refused, type RewriteReport, Rewriter } from "./rewriter.ts";
+import { type PlacedEntry, type PlacementSource, Reindexer } from "./reindexer.ts";
 import type { KeptBatch, WantedBatch } from "./rewritten-mending.ts";
 import { IndexReader } from "./sealed-segment.ts";
 import type { Pace } from "./segment-check.ts";
@@ -162,6 +163,7 @@ export class SegmentedLog {
   readonly #rewriter: Rewriter;
   readonly #mender: Mender;
   readonly #scrubber: Scrubber;
+  readonly #reindexer: Reindexer;
   readonly #holds: Holds;
   /** Trims and rewrites follow one another. */
   #lastGivenBack: Promise<unknown> = Promise.resolve();
@@ -191,6 +193,7 @@ export class SegmentedLog {
     this.#rewriter = new Rewriter(shared);
     this.#mender = new Mender(shared);
     this.#scrubber = new Scrubber(shared);
+    this.#reindexer = new Reindexer(shared);
     this.#holds = new Holds(shared);
     const last = parts.recovered.segments.at(-1);
     const ambiguous = last !== undefined && "judged" in last ? last.judged.ambiguous : undefined;
@@ -589,6 +592,26 @@ export class SegmentedLog {
     });
     this.#lastMended = mended.catch(() => undefined);
     return mended;
+  }
+
+  /**
+   * Brings back where the batches of a segment are, whose index block is lost: from others, checked against its entries. Why
+   * it could not be done, or nothing; the block is written anew then. Rejects with `DiskError`, which poisons the log.
+   */
+  reindex(sequence: number, sources: readonly PlacementSource[]): Promise<Result<undefined, string>> {
+    const done = this.#lastMended.then(() =>
+      this.#orPoisoned(this.#reindexer.reindex(sequence, this.#appliedIndex, sources, this.#exclusively)),
+    );
+    this.#lastMended = done.then(
+      () => this.#sealer.kick(),
+      () => undefined,
+    );
+    return done;
+  }
+
+  /** Where the batches of these entries are, for another node that does not know; undefined where that is not known here. */
+  placements(from: LogIndex, to: LogIndex): Promise<readonly PlacedEntry[] | undefined> {
+    return this.#reindexer.placements(from, Math.min(to, this.lastIndex));
   }
 
   /** The segments that are written no more, in order. */

@@ -29,6 +29,7 @@ const KIND_CODES = {
   /** Where a log ends: `log-end-codec.ts`. */
   "log-end": 51,
   "repair-batches": 53,
+  "repair-placements": 54,
   /** Varint index; answered with u8 whether the digest after that entry is known, and if so u64: `digest-exchange.ts`. */
   "digest": 52,
 } as const satisfies Record<string, number>;

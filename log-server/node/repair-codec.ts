@@ -9,6 +9,10 @@
  * varint batches, in the same order, of each u8 whether it is here, and if so u64 identity, u8 whether it was compressed when it
  * was appended, u32 length; then the bytes of all that are here.
  *
+ * `repair-placements`: varint from, varint to. Answered with varint entries, from `from` on, of each varint batches, and of
+ * each of these u64 hash, u8 whether it was accepted, and if so varint stream, varint incarnation, varint first offset, varint
+ * span.
+ *
  * Whoever asks believes nothing of it that it cannot prove.
  */
 import { ByteReader } from "../../src/lib/byte-reader.ts";
@@ -16,7 +20,9 @@ import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import type { Entry, EntryKind, LogIndex } from "../../src/wire/entry.ts";
 import type { OfferedEntries } from "../log/mending.ts";
+import type { PlacedEntry } from "../log/reindexer.ts";
 import type { KeptBatch, WantedBatch } from "../log/rewritten-mending.ts";
+import type { BatchPlacement } from "../log/segment-index.ts";
 
 /** Never renumber: other versions of nodes read these. */
 const KIND_CODES = { noop: 1, commands: 2, configuration: 3 } as const satisfies Record<EntryKind, number>;
@@ -128,4 +134,40 @@ export function decodeKept(body: Uint8Array): readonly (KeptBatch | undefined)[]
     return { identity, wasCompressed, bytes: reader.bytes(length) };
   });
   return reader.complete ? kept : undefined;
+}
+
+export function encodePlacements(placed: readonly PlacedEntry[]): Uint8Array {
+  const writer = new ByteWriter(1_024).varint(placed.length);
+  for (const { batches } of placed) {
+    writer.varint(batches.length);
+    for (const { hash, placement } of batches) {
+      writer.u64(hash).u8(placement.accepted ? 1 : 0);
+      if (!placement.accepted) continue;
+      const { streamId, incarnation, firstOffset, span } = placement;
+      writer.varint(streamId).varint(incarnation).varint(firstOffset).varint(span);
+    }
+  }
+  return writer.finish();
+}
+
+/** `from`: as was asked. Undefined for what is malformed. */
+export function decodePlacements(body: Uint8Array, from: LogIndex): readonly PlacedEntry[] | undefined {
+  const reader = new ByteReader(body);
+  const placed: PlacedEntry[] = [];
+  for (let left = reader.count(reader.remaining); left > 0 && !reader.failed; left -= 1) {
+    const batches: PlacedEntry["batches"][number][] = [];
+    for (let batch = reader.count(reader.remaining); batch > 0 && !reader.failed; batch -= 1) {
+      const hash = reader.u64();
+      batches.push({ hash, placement: reader.u8() === 1 ? readAccepted(reader) : { accepted: false } });
+    }
+    placed.push({ index: from + placed.length, batches });
+  }
+  return reader.complete ? placed : undefined;
+}
+
+function readAccepted(reader: ByteReader): BatchPlacement {
+  const streamId = reader.varint();
+  const incarnation = reader.varint();
+  const firstOffset = reader.varint();
+  return { accepted: true, streamId, incarnation, firstOffset, span: reader.varint() };
 }

@@ -6,6 +6,7 @@ import type { Timer } from "../../src/ports/clock.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { MendReport, MendSource } from "../log/mender.ts";
 import type { OfferedEntries } from "../log/mending.ts";
+import type { PlacedEntry, PlacementSource } from "../log/reindexer.ts";
 import type { KeptBatch, WantedBatch } from "../log/rewritten-mending.ts";
 import { decodeConfiguration } from "../raft/configuration-codec.ts";
 import type { Mended, NodeId } from "../raft/types.ts";
@@ -16,10 +17,12 @@ import {
   decodeEntriesRequest,
   decodeKept,
   decodeOffered,
+  decodePlacements,
   encodeBatchesRequest,
   encodeEntriesRequest,
   encodeKept,
   encodeOffered,
+  encodePlacements,
 } from "./repair-codec.ts";
 
 export interface RepairOwner {
@@ -61,6 +64,7 @@ export class Repairer {
     this.#calls = calls;
     this.#owner = owner;
     calls.handle("repair-entries", (_from, body) => this.#give(body));
+    calls.handle("repair-placements", (_from, body) => this.#givePlacements(body));
     calls.handle("repair-batches", (_from, body) => this.#giveBatches(body));
   }
 
@@ -97,10 +101,20 @@ export class Repairer {
       if ((this.#nextTry.get(sequence) ?? 0) > now) continue;
       const report = await log.mend(sequence, this.#sources());
       this.#count(sequence, report);
-      if (report.left > 0 || report.refused !== undefined) this.#nextTry.set(sequence, now + limits.repairRetryMs);
+      const isWhole = report.left === 0 && report.refused === undefined;
+      if (!(await this.#reindex(sequence)) || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
       if (report.entries + report.batches === 0) continue;
       this.#owner.mended(await this.#configurations());
     }
+  }
+
+  /** Where its batches are, if that is lost. False: it still is. */
+  async #reindex(sequence: number): Promise<boolean> {
+    const { log, observer } = this.#parts;
+    if (!log.damage.some(({ segment, kind }) => segment === sequence && kind === "index")) return true;
+    const done = await log.reindex(sequence, this.#sources());
+    if (done.ok) observer.event("segment-indexed", { segment: sequence });
+    return done.ok;
   }
 
   #count(segment: number, report: MendReport): void {
@@ -129,16 +143,32 @@ export class Repairer {
     return found;
   }
 
-  #sources(): readonly MendSource[] {
+  #sources(): readonly (MendSource & PlacementSource)[] {
     return this.#owner.others().map((node) => this.source(node));
   }
 
   /** What one other node has. */
-  source(node: NodeId): MendSource {
+  source(node: NodeId): MendSource & PlacementSource {
     return {
       entries: (from, to) => this.#ask(node, { from, to }),
       batches: (wanted) => this.#askBatches(node, wanted),
+      placements: (from, to) => this.#askPlacements(node, { from, to }),
     };
+  }
+
+  async #askPlacements(
+    node: NodeId,
+    range: { from: LogIndex; to: LogIndex },
+  ): Promise<readonly PlacedEntry[] | undefined> {
+    const { repairTimeoutMs } = this.#parts.limits;
+    const answer = await this.#calls.call(node, "repair-placements", [encodeEntriesRequest(range)], repairTimeoutMs);
+    return answer.ok ? decodePlacements(answer.value, range.from) : undefined;
+  }
+
+  async #givePlacements(body: Uint8Array): Promise<readonly Uint8Array[]> {
+    const request = decodeEntriesRequest(body);
+    const placed = request && (await this.#parts.log.placements(request.from, request.to));
+    return [encodePlacements(placed ?? [])];
   }
 
   async #askBatches(

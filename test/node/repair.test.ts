@@ -13,7 +13,13 @@ const VALUES = Array.from({ length: COUNT }, (_, at) => `value ${at} ${"x".repea
 
 /** Three nodes that have the same stream of records, in several segments, the older ones sealed. */
 async function filled(
-  limits: { imageEveryMs?: number; scrubFirstMs?: number; scrubEveryMs?: number; repairRetryMs?: number } = {},
+  limits: {
+    imageEveryMs?: number;
+    scrubFirstMs?: number;
+    scrubEveryMs?: number;
+    repairRetryMs?: number;
+    snapshotEveryBytes?: number;
+  } = {},
 ): Promise<SimCluster> {
   const cluster = await SimCluster.started({ limits });
   const leader = (await cluster.elected()).name;
@@ -173,6 +179,35 @@ describe("repair from peers", () => {
     await restart(cluster, name);
     await mended(cluster, name);
     expect(disk.exists(path as string)).toBe(true);
+  });
+
+  it.each([
+    ["before a start", true],
+    ["while it runs", false],
+  ])("an index that is missing, of what nobody applies again, %s", async (_, stopped) => {
+    const cluster = await filled({ scrubFirstMs: 60_000, scrubEveryMs: 60_000, snapshotEveryBytes: 1 });
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    const member = cluster.member(name);
+    await cluster.until(() => cluster.node(name).status().snapshotPosition > COUNT / 2, "there is a snapshot");
+    if (stopped) cluster.kill(name, { kind: "all" });
+    const { disk } = member;
+    const indexes = disk.files().filter((path) => path.endsWith(".index"));
+    expect(indexes.length).toBeGreaterThan(1);
+    const [path] = indexes as [string];
+    const before = Buffer.from(disk.bytes(path));
+    await disk.remove(path);
+    if (stopped) await restart(cluster, name);
+    else await cluster.until(() => cluster.node(name).status().damage.length > 0, "it is missed", 200_000);
+    await cluster.until(
+      () => disk.exists(path) && cluster.node(name).status().damage.length === 0,
+      "it is there again",
+      200_000,
+    );
+    expect(Buffer.compare(disk.bytes(path), before), "the same bytes").toBe(0);
+    await mended(cluster, name);
+    cluster.kill(name, { kind: "all" });
+    await restart(cluster, name);
+    await mended(cluster, name);
   });
 
   it("damage on every node, each record intact on one of them at least, loses nothing", async () => {
