@@ -5,6 +5,7 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Zstd } from "../src/ports/zstd.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
 import { Connection } from "./connection.ts";
+import { Addresses, isHttp, parseAddresses } from "./addresses.ts";
 import { Cursor } from "./cursor.ts";
 import type { StreamInfo } from "./description.ts";
 import { Diagnostics } from "./diagnostics.ts";
@@ -20,6 +21,7 @@ import { HttpTransport } from "./http-transport.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import type { MergedStream } from "./merged-stream.ts";
 import { platformWebSocket } from "./platform-web-socket.ts";
+import { Session } from "./session.ts";
 import { Stream } from "./stream.ts";
 import { listStreams, type ListOptions } from "./stream-list.ts";
 import { Transaction } from "./transaction.ts";
@@ -44,7 +46,8 @@ export type ConnectOptions = {
 
 /**
  * A client for the server or cluster at `url`, say `http://127.0.0.1:4437`; with `ws://` everything goes over one
- * WebSocket, faster where much is under way. Nothing is sent before the first call.
+ * WebSocket, faster where much is under way. Nothing is sent before the first call. Of several URLs, each that of a node
+ * of one cluster, the first is asked until it cannot be reached, then the next.
  *
  * ```ts
  * await using client = connect("http://127.0.0.1:4437");
@@ -54,23 +57,26 @@ export type ConnectOptions = {
  * for await (const record of orders.read()) console.log(record.offset, record.json());
  * ```
  */
-export function connect(url: string | URL, options: ConnectOptions = {}): Client {
+export function connect(url: string | URL | readonly (string | URL)[], options: ConnectOptions = {}): Client {
   return new Client(url, options);
 }
 
 export class Client {
+  /** The first, if it was given several. */
   readonly url: string;
   readonly #connection: Connection;
   readonly #zstd: Zstd | undefined;
 
-  constructor(url: string | URL, options: ConnectOptions) {
-    const base = parseUrl(url);
+  constructor(url: string | URL | readonly (string | URL)[], options: ConnectOptions) {
+    const addresses = parseAddresses(url);
+    const [base] = addresses;
     const environment = options.environment ?? SYSTEM_ENVIRONMENT;
     const diagnostics = new Diagnostics(environment, base);
     const transport =
       options.transport ??
       newTransport(base, environment, diagnostics, {
-        baseUrl: base,
+        addresses: new Addresses(addresses),
+        session: new Session(),
         token: options.token,
         fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
         clock: environment.clock,
@@ -191,24 +197,10 @@ export class Client {
 }
 
 function newTransport(base: URL, environment: Environment, diagnostics: Diagnostics, options: HttpOptions): Transport {
-  if (base.protocol === "http:" || base.protocol === "https:") return new HttpTransport(options);
+  if (isHttp(base)) return new HttpTransport(options);
   const webSocket = platformWebSocket();
   if (webSocket === undefined) {
     throw new TidemarkError("invalid-argument", "this platform has no WebSocket; use a URL that begins with http");
   }
   return new WebSocketTransport({ ...options, webSocket }, environment, diagnostics);
-}
-
-function parseUrl(url: string | URL): URL {
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch (cause) {
-    throw new TidemarkError("invalid-argument", `"${String(url)}" is not a URL`, { cause });
-  }
-  if (["http:", "https:", "ws:", "wss:"].includes(parsed.protocol)) return parsed;
-  throw new TidemarkError(
-    "invalid-argument",
-    `a server's URL begins with http://, https://, ws:// or wss://, not "${parsed.protocol}//"`,
-  );
 }

@@ -4,14 +4,17 @@
  */
 import type { Clock } from "../src/ports/clock.ts";
 import { concat } from "../src/lib/bytes.ts";
+import type { Addresses } from "./addresses.ts";
 import { asErrorCode, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
+import type { Session } from "./session.ts";
 
 /** A bearer token, or what gives it for each request. */
 export type TokenSource = string | (() => string | Promise<string>);
 
 export type HttpOptions = {
-  readonly baseUrl: URL;
+  readonly addresses: Addresses;
+  readonly session: Session;
   readonly token: TokenSource | undefined;
   readonly fetch: typeof fetch;
   readonly clock: Clock;
@@ -45,8 +48,21 @@ const CONNECTING = new Set(["connect", "getaddrinfo"]);
 /** What `fetch` says of a port that it connects to for nobody (say 1, or 6000). */
 const FORBIDDEN_PORT = "bad port";
 
-/** Sends `body` and resolves to the answer's bytes. `signal` must end with a `TidemarkError` as its reason. */
-export async function exchange(
+/**
+ * Sends `body`, to the next node where one cannot be reached, and resolves to the answer's bytes. `signal` must end with a
+ * `TidemarkError` as its reason.
+ */
+export function exchange(
+  options: HttpOptions,
+  body: Uint8Array,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  return options.addresses.tryEach((url) => exchangeWith(url, options, body, timeoutMs, signal), signal);
+}
+
+async function exchangeWith(
+  url: URL,
   options: HttpOptions,
   body: Uint8Array,
   timeoutMs: number,
@@ -59,7 +75,7 @@ export async function exchange(
   const onAbort = (): void => controller.abort(signal.reason);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    const headers = await requestHeaders(options.token, controller.signal);
+    const headers = await requestHeaders(options, controller.signal);
     if (controller.signal.aborted) throw withOutcome(asTidemarkError(controller.signal.reason), "not-applied");
     // A redirect could turn the POST into a GET.
     const init: RequestInit = {
@@ -69,13 +85,14 @@ export async function exchange(
       signal: controller.signal,
       redirect: "error",
     };
-    const response = await options.fetch(endpoint(options.baseUrl), init);
+    const response = await options.fetch(endpoint(url), init);
+    options.session.note(response.headers.get("tidemark-session"));
     if (response.status !== 200) throw await refusal(response);
     return await readBody(response, CLIENT_LIMITS.responseBytesMax);
   } catch (thrown) {
     if (thrown instanceof TidemarkError) throw thrown;
     if (controller.signal.aborted) throw controller.signal.reason;
-    throw connectionError(thrown, options.baseUrl);
+    throw connectionError(thrown, url);
   } finally {
     timer.cancel();
     signal.removeEventListener("abort", onAbort);
@@ -86,8 +103,13 @@ function endpoint(baseUrl: URL): string {
   return new URL(FRAMES_PATH, baseUrl.href.endsWith("/") ? baseUrl : `${baseUrl.href}/`).href;
 }
 
-async function requestHeaders(token: TokenSource | undefined, signal: AbortSignal): Promise<Record<string, string>> {
-  const headers = { "content-type": FRAMES_CONTENT_TYPE, "accept": FRAMES_CONTENT_TYPE };
+async function requestHeaders({ token, session }: HttpOptions, signal: AbortSignal): Promise<Record<string, string>> {
+  const headers = {
+    "content-type": FRAMES_CONTENT_TYPE,
+    "accept": FRAMES_CONTENT_TYPE,
+    "tidemark-consistency": "session",
+    ...(session.token !== undefined && { "tidemark-session": session.token }),
+  };
   if (token === undefined) return headers;
   const value = typeof token === "string" ? token : await askForToken(token, signal);
   return { ...headers, authorization: `Bearer ${value}` };

@@ -118,8 +118,9 @@ export class WebSocketLink {
   }
 }
 
-/** Opens a link, or rejects with why there is none: nothing was sent then. */
+/** Opens a link to the node at `url`, or rejects with why there is none: nothing was sent then. */
 export async function openLink(
+  url: URL,
   options: WebSocketOptions,
   events: LinkEvents,
   signal: AbortSignal,
@@ -133,10 +134,10 @@ export async function openLink(
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     const value = typeof token === "function" ? await askForToken(token, controller.signal) : token;
-    const socket = new options.webSocket(endpoint(options.baseUrl), protocols(value));
+    const socket = new options.webSocket(endpoint(url), protocols(value));
     socket.binaryType = "arraybuffer";
     if (await opened(socket, controller.signal)) return new WebSocketLink(socket, clock, events);
-    throw await whyRefused(options, value, controller.signal);
+    throw await whyRefused(url, options, value, controller.signal);
   } catch (thrown) {
     if (controller.signal.aborted) throw withOutcome(asTidemarkError(controller.signal.reason), "not-applied");
     throw withOutcome(asTidemarkError(thrown), "not-applied");
@@ -164,14 +165,14 @@ function opened(socket: WebSocket, signal: AbortSignal): Promise<boolean> {
 
 /** The platform does not tell: a plain request to the same place does. */
 async function whyRefused(
+  url: URL,
   options: WebSocketOptions,
   token: string | undefined,
   signal: AbortSignal,
 ): Promise<TidemarkError> {
-  const { baseUrl } = options;
-  const failed = `cannot connect to ${baseUrl.origin}`;
+  const failed = `cannot connect to ${url.origin}`;
   try {
-    const response = await options.fetch(endpoint(baseUrl).replace(/^ws/, "http"), {
+    const response = await options.fetch(endpoint(url).replace(/^ws/, "http"), {
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       signal,
     });

@@ -1,6 +1,7 @@
 /**
  * Frames over one WebSocket: everything is pipelined, and streams are subscribed to rather than asked for again and again.
- * The connection is opened when something is asked, and again after it was lost, with growing pauses while that fails.
+ * The connection is opened when something is asked, and again after it was lost, to the next node where there are several,
+ * with growing pauses while none can be reached.
  * Whatever was under way on a lost one fails; those who asked know what to repeat.
  */
 import type { Timer } from "../src/ports/clock.ts";
@@ -58,6 +59,8 @@ export class WebSocketTransport implements Transport {
   readonly #diagnostics: Diagnostics;
   readonly #closing = new AbortController();
   #link: WebSocketLink | undefined;
+  /** Of the link, or of the last attempt at one. */
+  #url: URL | undefined;
   #opening = false;
   #openings = 0;
   #nextRequestId = 0;
@@ -200,7 +203,11 @@ export class WebSocketTransport implements Transport {
       onFrame: (frame: Frame) => this.#onFrame(frame),
       onEnd: (error: TidemarkError) => this.#onEnd(error),
     };
-    return openLink(this.#options, events, this.#closing.signal);
+    const { signal } = this.#closing;
+    return this.#options.addresses.tryEach((url) => {
+      this.#url = url;
+      return openLink(url, this.#options, events, signal);
+    }, signal);
   }
 
   #pause(delayMs: number): Promise<void> {
@@ -250,6 +257,7 @@ export class WebSocketTransport implements Transport {
 
   #onEnd(error: TidemarkError): void {
     this.#link = undefined;
+    if (this.#url !== undefined) this.#options.addresses.leave(this.#url);
     this.#failAll(error);
   }
 

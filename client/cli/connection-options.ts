@@ -26,7 +26,10 @@ export function withConnectionOptions(command: Command): Command {
 
 export function withServerOptions(command: Command): Command {
   return command
-    .option("--url <url>", `the server (default: TIDEMARK_URL, or ${URL_DEFAULT})`)
+    .option(
+      "--url <url>",
+      `the server, or nodes of a cluster with commas between (default: TIDEMARK_URL, or ${URL_DEFAULT})`,
+    )
     .option("--token-file <file>", "a file with the bearer token (default: TIDEMARK_TOKEN_FILE)")
     .option(
       "--timeout <seconds>",
@@ -36,17 +39,19 @@ export function withServerOptions(command: Command): Command {
     );
 }
 
-/** Where the server is, and what opens it. */
-export function serverOf(io: Io, options: ServerOptions): { readonly url: string; readonly token: string | undefined } {
+/** Where the server is, and what opens it. Of several nodes, `url` is the first. */
+type Server = { readonly url: string; readonly urls: readonly string[]; readonly token: string | undefined };
+
+export function serverOf(io: Io, options: ServerOptions): Server {
   const tokenFile = options.tokenFile ?? io.env["TIDEMARK_TOKEN_FILE"];
-  const url = options.url ?? io.env["TIDEMARK_URL"] ?? URL_DEFAULT;
-  return { url, token: tokenFile === undefined ? undefined : readToken(tokenFile) };
+  const urls = (options.url ?? io.env["TIDEMARK_URL"] ?? URL_DEFAULT).split(",").map((url) => url.trim());
+  return { url: urls[0] ?? "", urls, token: tokenFile === undefined ? undefined : readToken(tokenFile) };
 }
 
 export function openClient(io: Io, options: ServerOptions): Client {
-  const { url, token } = serverOf(io, options);
+  const { urls, token } = serverOf(io, options);
   const zstd = nodeZstd();
-  return (io.connect ?? connect)(url, {
+  return (io.connect ?? connect)(urls, {
     timeout: timeoutMs(options),
     ...(token !== undefined && { token }),
     ...(zstd !== undefined && { zstd }),

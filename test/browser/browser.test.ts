@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type * as Tidemark from "../../client/index.ts";
 import { freePort } from "../../client/examples/server-child.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { ThreeNodes } from "../http/three-nodes.ts";
 import { PageServer } from "./page-server.ts";
 
 declare global {
@@ -180,6 +181,44 @@ describe.each(["http", "ws"])("in a page, over %s", (scheme) => {
     });
     expect(state.error).toBe("");
     expect(state.seen).toEqual(Array.from({ length: state.appended }, (_, at) => `${at}:${at}`));
+  });
+
+  it("goes on at another node of a cluster when one is gone, without gap or repeat", async () => {
+    const cluster = await ThreeNodes.started();
+    try {
+      const [{ name: at }] = cluster.followers;
+      const urls = cluster.up.toSorted((a) => (a.name === at ? -1 : 1)).map(({ url }) => url.replace("http", scheme));
+      const page = await open();
+      await page.evaluate((known) => {
+        const client = tidemark.connect(known);
+        const stream = client.stream("s");
+        const state = { seen: [] as number[], error: "" };
+        const work = async (): Promise<void> => {
+          await stream.create();
+          const tailed = (async () => {
+            for await (const record of stream.subscribe()) state.seen.push(record.json());
+          })();
+          for (let count = 0; count < 300; count += 1) await stream.append({ json: count });
+          await stream.close();
+          await tailed;
+          await client.close();
+        };
+        Object.assign(globalThis, { state, work: work().catch((error: unknown) => (state.error = String(error))) });
+      }, urls);
+      await page.waitForFunction(() => (globalThis as unknown as { state: { seen: [] } }).state.seen.length > 50);
+      await cluster.cutOff(at);
+      const state = await page.evaluate(async () => {
+        const { work, state } = globalThis as unknown as {
+          work: Promise<void>;
+          state: { seen: number[]; error: string };
+        };
+        await work;
+        return state;
+      });
+      expect(state).toEqual({ seen: Array.from({ length: 300 }, (_, count) => count), error: "" });
+    } finally {
+      await cluster.close();
+    }
   });
 
   it("from another site: with the token only, and with its reason", async () => {

@@ -395,6 +395,8 @@ describe("the program", () => {
     expect(s.connected).toEqual({ url: "http://env:1", token: "secret" });
     await s.tidemark("tail", "s", "--no-follow", "--url", "http://flag:2");
     expect(s.connected.url).toBe("http://flag:2");
+    await s.tidemark("tail", "s", "--no-follow", "--url", "http://one:1, http://two:2");
+    expect(s.connected.url).toBe("http://one:1,http://two:2");
     const plain = shell();
     plain.server.create("s");
     await plain.tidemark("tail", "s", "--no-follow");

@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, expect, it } from "vitest";
+import { Addresses } from "../../client/addresses.ts";
+import { Session } from "../../client/session.ts";
 import { connect } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
 import type { Stream } from "../../client/stream.ts";
@@ -73,7 +75,13 @@ function bench(token?: TokenSource): Bench {
   return {
     time,
     http,
-    transport: new HttpTransport({ baseUrl: new URL("http://node:1/base"), token, fetch: http.fetch, clock }),
+    transport: new HttpTransport({
+      addresses: new Addresses([new URL("http://node:1/base")]),
+      session: new Session(),
+      token,
+      fetch: http.fetch,
+      clock,
+    }),
   };
 }
 
@@ -216,7 +224,13 @@ describe("http transport", () => {
   it("a port that fetch connects to for nobody was never connected to", async () => {
     const { clock } = virtualTime().environment;
     const baseUrl = new URL("http://127.0.0.1:1");
-    const transport = new HttpTransport({ baseUrl, token: undefined, fetch: globalThis.fetch, clock });
+    const transport = new HttpTransport({
+      addresses: new Addresses([baseUrl]),
+      session: new Session(),
+      token: undefined,
+      fetch: globalThis.fetch,
+      clock,
+    });
     const error = await failure(transport.request(append("a"), NEVER));
     expect(error).toMatchObject({ code: "connection-failed", outcome: "not-applied", retryable: true });
     expect(error.message).toContain("bad port");
@@ -242,7 +256,13 @@ describe("http transport", () => {
     await once(plain, "listening");
     const baseUrl = new URL(`https://127.0.0.1:${(plain.address() as AddressInfo).port}`);
     const { clock } = virtualTime().environment;
-    const transport = new HttpTransport({ baseUrl, token: undefined, fetch: globalThis.fetch, clock });
+    const transport = new HttpTransport({
+      addresses: new Addresses([baseUrl]),
+      session: new Session(),
+      token: undefined,
+      fetch: globalThis.fetch,
+      clock,
+    });
     const error = await failure(transport.request(append("a"), NEVER));
     expect(error).toMatchObject({ code: "connection-failed", outcome: "not-applied" });
     plain.close();

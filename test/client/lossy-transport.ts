@@ -1,4 +1,6 @@
 /** A transport to a real server that loses answers as it is told: one fault a command, in order, and then none. */
+import { Addresses } from "../../client/addresses.ts";
+import { Session } from "../../client/session.ts";
 import { TidemarkError } from "../../client/error.ts";
 import { HttpTransport } from "../../client/http-transport.ts";
 import { SYSTEM_ENVIRONMENT } from "../../client/environment.ts";
@@ -17,7 +19,13 @@ export class LossyTransport implements Transport {
 
   constructor(url: string) {
     const { clock } = SYSTEM_ENVIRONMENT;
-    this.#inner = new HttpTransport({ baseUrl: new URL(url), token: undefined, fetch, clock });
+    this.#inner = new HttpTransport({
+      addresses: new Addresses([new URL(url)]),
+      session: new Session(),
+      token: undefined,
+      fetch,
+      clock,
+    });
   }
 
   async request(request: Request, signal: CallSignal): Promise<Response> {

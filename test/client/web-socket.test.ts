@@ -2,6 +2,8 @@
 import { channel } from "node:diagnostics_channel";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Addresses } from "../../client/addresses.ts";
+import { Session } from "../../client/session.ts";
 import { connect, type Client } from "../../client/client.ts";
 import { DIAGNOSTIC_CHANNELS, Diagnostics, type DiagnosticMessage } from "../../client/diagnostics.ts";
 import { SYSTEM_ENVIRONMENT } from "../../client/environment.ts";
@@ -28,7 +30,8 @@ function bench(seed = 1, timeout = 3_600_000): Bench {
   const baseUrl = new URL(URL_TEXT);
   const transport = new WebSocketTransport(
     {
-      baseUrl,
+      addresses: new Addresses([baseUrl]),
+      session: new Session(),
       token: undefined,
       fetch: () => Promise.reject(new TypeError("nobody there")),
       clock: environment.clock,

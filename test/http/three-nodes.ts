@@ -31,8 +31,14 @@ export class ThreeNodes {
   readonly #disks = new Map<string, { readonly disk: SimDisk; readonly kv: SimKv }>();
   readonly #up = new Map<string, ServedNode & { readonly http: FastifyInstance }>();
 
-  static async started(limits: Partial<NodeLimits> = {}): Promise<ThreeNodes> {
-    const nodes = new ThreeNodes();
+  readonly #clusterId: string;
+
+  constructor(clusterId: string) {
+    this.#clusterId = clusterId;
+  }
+
+  static async started(limits: Partial<NodeLimits> = {}, clusterId = "test"): Promise<ThreeNodes> {
+    const nodes = new ThreeNodes(clusterId);
     await Promise.all(NAMES.map((name) => nodes.start(name, 0, limits)));
     await nodes.led();
     return nodes;
@@ -69,7 +75,7 @@ export class ThreeNodes {
       entropy: SYSTEM_ENTROPY,
       zstd: SYSTEM_ZSTD,
       logId: 0,
-      clusterId: "test",
+      clusterId: this.#clusterId,
       nodeName: name,
       diskId: `disk-of-${name}`,
       limits: { node: { ...NODE_LIMITS, ...QUICK, ...limits }, log: LOG, streams: STREAMS_LIMITS },
@@ -103,6 +109,13 @@ export class ThreeNodes {
     await served.http.close();
     await served.node.stop();
     this.network.leave(name);
+  }
+
+  /** Clients reach it no more; the other nodes do. */
+  async closeServer(name: string): Promise<void> {
+    const served = this.#up.get(name);
+    served?.http.server.closeAllConnections();
+    await served?.http.close();
   }
 
   /** As a machine that is gone: clients and nodes hear nothing more of it. */

@@ -3,9 +3,11 @@
  * one clock that moves when nothing else can happen, one seed. Processes that end are started again, as a supervisor
  * would. What goes wrong without excuse is a violation.
  */
+import { Addresses } from "../../../client/addresses.ts";
 import { type Client, connect } from "../../../client/client.ts";
 import { Diagnostics } from "../../../client/diagnostics.ts";
 import type { Environment } from "../../../client/environment.ts";
+import { Session } from "../../../client/session.ts";
 import { WebSocketTransport } from "../../../client/web-socket-transport.ts";
 import type { LogNode } from "../../../log-server/node/log-node.ts";
 import { InvariantError } from "../../../src/lib/assert.ts";
@@ -117,7 +119,9 @@ export class World implements Surroundings {
     const baseUrl = new URL("ws://cluster");
     const diagnostics = new Diagnostics(environment, baseUrl);
     const webSocket = this.sockets.constructorFor(name, () => this.#dial());
-    const options = { baseUrl, token: undefined, fetch: unreachableFetch, clock: this.clock, webSocket };
+    const addresses = new Addresses([baseUrl]);
+    const { clock } = this;
+    const options = { addresses, session: new Session(), token: undefined, fetch: unreachableFetch, clock, webSocket };
     return connect(baseUrl, { environment, transport: new WebSocketTransport(options, environment, diagnostics) });
   }
 
