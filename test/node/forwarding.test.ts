@@ -208,6 +208,25 @@ describe("when the answer is lost", () => {
     expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["first", "tagged", "plain"]);
   });
 
+  it("a run is sent again, and each of its appends gets its first answer (I8, W180)", async () => {
+    const { cluster, leader, one } = await world();
+    await cluster.settle(cluster.propose(one, byProducer("first", 0)));
+    const run = cluster.propose(one, {
+      kind: "append-run",
+      stream: "a",
+      producer: { id: "p", epoch: 0, sequence: 1 },
+      batches: [batchOf("b"), batchOf("c", "d")],
+    });
+    await cluster.pass(0.3);
+    cluster.network.reset(leader, one);
+    expect(await cluster.settle(run)).toMatchObject({
+      kind: "appended-run",
+      parts: [{ count: 2, result: { firstOffset: 1, nextOffset: 4, duplicate: true } }],
+    });
+    await cluster.agreed();
+    expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["first", "b", "c", "d"]);
+  });
+
   it("the first of a producer's appends is not sent again: answered as a duplicate it would look like another's (I8)", async () => {
     const { cluster, leader, one } = await world();
     const first = codeOf(cluster.propose(one, byProducer("first", 0)));
