@@ -12,6 +12,7 @@ import { Access, type AccessConfig } from "./auth.ts";
 import { bodyParser } from "./body.ts";
 import { BodyPool } from "./body-pool.ts";
 import type { HttpContext } from "./context.ts";
+import { registerClusterRoutes } from "./cluster/routes.ts";
 import { registerCursorRoutes } from "./cursors/routes.ts";
 import { answerError } from "./error-answer.ts";
 import { registerGroupRoutes } from "./groups/routes.ts";
@@ -152,6 +153,7 @@ function registerRoutes(server: FastifyInstance, context: HttpContext, options: 
   registerTransactionRoutes(server, context);
   registerCursorRoutes(server, context);
   registerGroupRoutes(server, context);
+  registerClusterRoutes(server, context);
   if (options.upgrade !== undefined) {
     server.register(options.upgrade.plugin(requests));
   }

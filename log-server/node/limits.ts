@@ -65,6 +65,8 @@ export type NodeLimits = {
   /** A node without a cluster waits so long for each answer of the others, and asks again after this. */
   readonly foundingCallMs: number;
   readonly foundingRetryMs: number;
+  /** A step of a change of the cluster is waited for so long. */
+  readonly clusterChangeMsMax: number;
   /** Asked of other nodes and not answered yet, and what these requests take; more are refused as `overloaded`. */
   readonly callsMax: number;
   readonly callsBytesMax: number;
@@ -188,6 +190,7 @@ export const NODE_LIMITS: NodeLimits = {
   dueElsewhereMsMax: 1_000,
   foundingCallMs: 2_000,
   foundingRetryMs: 250,
+  clusterChangeMsMax: 10_000,
   callsMax: 1_024,
   callsBytesMax: 64 * 1024 * 1024,
   callsHandledMax: 4_096,

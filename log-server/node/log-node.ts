@@ -26,6 +26,9 @@ import { AheadRoom } from "./ahead-room.ts";
 import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
 import { Barriers } from "./barriers.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import { ClusterAdmin } from "./cluster-admin.ts";
+import type { ClusterChange } from "./cluster-change.ts";
+import { type ClusterStatus, clusterStatus } from "./cluster-status.ts";
 import { ClusterMembers } from "./cluster-members.ts";
 import { Compactor } from "./compactor.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -75,6 +78,7 @@ export class LogNode {
   readonly #forwarded: ForwardHandler;
   readonly #loop: RaftLoop;
   readonly #members: ClusterMembers;
+  readonly #admin: ClusterAdmin;
   readonly #repairer: Repairer | undefined;
   readonly #tailSettler: TailSettler | undefined;
   readonly #scrub: Scrub;
@@ -150,6 +154,12 @@ export class LogNode {
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#digests = this.#calls && this.#makeDigests(this.#calls);
     this.#scrub = new Scrub(parts, (error) => this.#fail("outcome-unknown", error));
+    this.#admin = new ClusterAdmin(
+      parts,
+      this.#calls,
+      () => this.#loop,
+      (command) => this.propose(command),
+    );
     this.#members = new ClusterMembers(parts, this.#calls, (command) => this.propose(command));
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
@@ -319,6 +329,16 @@ export class LogNode {
 
   get phase(): NodePhase {
     return this.#phase;
+  }
+
+  /** Done by the leader, at whichever node it is asked for. Throws `NodeError`, of which `cluster-conflict` is one. */
+  changeCluster(change: ClusterChange): Promise<void> {
+    return this.#admin.change(change);
+  }
+
+  /** The cluster as this node sees it; how far the others are is the leader's to say. */
+  clusterStatus(): ClusterStatus {
+    return clusterStatus(this.#parts, this.#loop.status());
   }
 
   status(): NodeStatus {

@@ -24,6 +24,8 @@ const KIND_CODES = {
   "forward": 1,
   /** Whether there is a cluster, and who founded it: `founding-codec.ts`. */
   "cluster-of": 40,
+  /** A change of the cluster, for the leader: `cluster-change.ts`. */
+  "cluster-change": 41,
   /** What damage took of a log: `repair-codec.ts`. */
   "repair-entries": 50,
   /** Where a log ends: `log-end-codec.ts`. */

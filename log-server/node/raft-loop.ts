@@ -12,8 +12,11 @@ import type { Timer } from "../../src/ports/clock.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import type { Damage } from "../log/damage.ts";
 import type { NodeStatus as RaftStatus } from "../raft/node-status.ts";
-import { membersOf, votersOf } from "../raft/configuration.ts";
+import type { MembershipChange } from "../raft/config-change.ts";
+import { type Configuration, membersOf, votersOf } from "../raft/configuration.ts";
+import type { ConfigurationError } from "../raft/membership.ts";
 import { RawNode } from "../raft/raw-node.ts";
+import type { TransferError } from "../raft/transfer.ts";
 import type {
   ApplyWork,
   LogPoint,
@@ -231,6 +234,23 @@ export class RaftLoop {
   /** The other members, as of what is applied. */
   get others(): readonly NodeId[] {
     return membersOf(this.#raft.configuration).filter((node) => node !== this.#raft.id);
+  }
+
+  get configuration(): Configuration {
+    return this.#raft.configuration;
+  }
+
+  /** Begins a change of who belongs to the log. */
+  proposeChange(changes: readonly MembershipChange[]): Result<LogIndex, ConfigurationError> {
+    const begun = this.#raft.proposeChange(changes);
+    this.scheduleTurn();
+    return begun;
+  }
+
+  transferTo(node: NodeId): Result<undefined, TransferError> {
+    const begun = this.#raft.transferLeadership(node);
+    this.scheduleTurn();
+    return begun;
   }
 
   /** Where applying stands still for damage. */

@@ -1,5 +1,5 @@
 /** `/openapi.json` is OpenAPI 3.1, tells of every route, and answers are what it says they are. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { TSchema } from "typebox";
 import { Compile } from "typebox/compile";
 import { createHttpServer } from "../../log-server/http/server.ts";
@@ -157,6 +157,12 @@ describe("answers are what it says", () => {
     ["POST", "/v1/groups/{id}/reset", "/v1/groups/q/reset", 200, { to: "end", dryRun: true }],
     ["POST", "/v1/verify", "/v1/verify", 202],
     ["GET", "/v1/verify", "/v1/verify", 200],
+    ["GET", "/v1/cluster", "/v1/cluster", 200],
+    ["POST", "/v1/cluster/members", "/v1/cluster/members", 409, { node: "n2", host: "h", port: 1 }],
+    ["POST", "/v1/cluster/members", "/v1/cluster/members", 400, { node: "n2" }],
+    ["DELETE", "/v1/cluster/members/{node}", "/v1/cluster/members/n2", 409],
+    ["POST", "/v1/cluster/members/{node}/replace", "/v1/cluster/members/n2/replace", 409, {}],
+    ["POST", "/v1/cluster/transfer", "/v1/cluster/transfer", 409, {}],
     ["PUT", "/v1/cursors/{name}", "/v1/cursors/c", 204, "7"],
     ["GET", "/v1/cursors/{name}", "/v1/cursors/c", 200],
     ["DELETE", "/v1/cursors/{name}", "/v1/cursors/c", 204],
@@ -225,6 +231,14 @@ describe("answers are what it says", () => {
 
   it("where a stream is deleted", async () => {
     await expectAsTold("DELETE", "/v1/streams/{stream}", "/v1/streams/o/forms", 204);
+  });
+
+  it("of a node that is not alone, for all that its face can tell", async () => {
+    vi.spyOn(server.node, "changeCluster").mockResolvedValue();
+    await expectAsTold("POST", "/v1/cluster/members", "/v1/cluster/members", 204, { node: "n2", host: "h", port: 1 });
+    await expectAsTold("DELETE", "/v1/cluster/members/{node}", "/v1/cluster/members/n2", 204);
+    await expectAsTold("POST", "/v1/cluster/members/{node}/replace", "/v1/cluster/members/n2/replace", 204, {});
+    await expectAsTold("POST", "/v1/cluster/transfer", "/v1/cluster/transfer", 204, { to: "n2" });
   });
 
   it("and none that is told in full was left out", () => {

@@ -2,10 +2,13 @@
  * Three servers as processes, on loopback: they found a cluster, go on without the one that led, take it back, refuse
  * one that lost its disk, and hand leadership over when they are told to stop.
  */
+import { execFile } from "node:child_process";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { ROOT } from "../source-tree.ts";
 import { temporaryFolder } from "./folders.ts";
 import { freePorts } from "./free-ports.ts";
 import { append, create, describe as shown, readMessages, send } from "./http.ts";
@@ -26,16 +29,20 @@ class Cluster {
   }
 
   static async started(): Promise<Cluster> {
-    const cluster = new Cluster(await freePorts(NAMES.length));
+    const cluster = new Cluster(await freePorts(NAMES.length + 1));
     for (const name of NAMES) cluster.spawn(name);
     await Promise.all(NAMES.map((name) => cluster.server(name).ready()));
     return cluster;
   }
 
+  addressOf(name: string): string {
+    return `127.0.0.1:${this.#ports[["n1", "n2", "n3", "n4"].indexOf(name)]}`;
+  }
+
   spawn(name: string): Server {
-    const at = (place: number): string => `127.0.0.1:${this.#ports[place]}`;
-    const peers = NAMES.map((each, place) => `${each}=${at(place)}`).join(",");
-    const peerListen = at(NAMES.findIndex((each) => each === name));
+    const names = new Set([...NAMES, name]);
+    const peers = [...names].map((each) => `${each}=${this.addressOf(each)}`).join(",");
+    const peerListen = this.addressOf(name);
     const args = ["--id", name, "--peer-listen", peerListen, "--peers", peers];
     const server = Server.spawn(this.dataOf(name), { args });
     this.servers.set(name, server);
@@ -79,6 +86,14 @@ async function appended(url: string, sequence: number): Promise<void> {
   }
 }
 
+type View = { readonly members: readonly { readonly node: string; readonly role: string }[] };
+
+/** What a command line of `tidemark` prints. */
+async function cli(args: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, "client/cli/bin.ts"), ...args]);
+  return stdout;
+}
+
 function others(name: string): string[] {
   return NAMES.filter((each) => each !== name);
 }
@@ -117,7 +132,46 @@ describe("three servers", () => {
     expect(wiped.url).toBe("");
     await appended(cluster.server(second).url, 40);
     expect(await readMessages(cluster.server(second).url, STREAM)).toEqual(upTo(41));
-    await wiped.kill();
+
+    // Told to, the others take it in anew: it is caught up, votes, and has everything.
+    const url = cluster.server(second).url;
+    const replaced = await cli(["cluster", "replace", lost, "--url", url]);
+    expect(replaced).toContain("joining");
+    await wiped.ready();
+    const view = JSON.parse(await cli(["cluster", "wait", "--url", wiped.url, "-o", "json"])) as View;
+    expect(view.members.map(({ node, role }) => [node, role])).toEqual(NAMES.map((name) => [name, "voter"]));
+    await appended(wiped.url, 41);
+    expect(await readMessages(wiped.url, STREAM)).toEqual(upTo(42));
+    // It stands in for the one that goes now.
+    const third = others(second).find((name) => name !== lost) as string;
+    await cluster.server(third).kill();
+    await appended(wiped.url, 42);
+    expect(await readMessages(wiped.url, STREAM)).toEqual(upTo(43));
+  });
+
+  it("take in a fourth, hand leadership to whom they are told to, and let one go", async () => {
+    const cluster = await Cluster.started();
+    const first = await cluster.leader();
+    const { url } = cluster.server(first);
+    expect((await create(url, STREAM)).status).toBe(201);
+    await appended(url, 0);
+    const [elsewhere, gone] = others(first) as [string, string];
+    const asked = cluster.server(elsewhere).url;
+    expect(await cli(["cluster", "add", `n4=${cluster.addressOf("n4")}`, "--url", asked])).toContain("joining");
+    const fourth = cluster.spawn("n4");
+    await fourth.ready();
+    await cli(["cluster", "wait", "--url", url]);
+    await cli(["cluster", "transfer", "n4", "--url", asked]);
+    expect(await cluster.leader(["n4"])).toBe("n4");
+    const view = JSON.parse(await cli(["cluster", "remove", gone, "--url", asked, "-o", "json"])) as View;
+    expect(view.members.map(({ node }) => node)).not.toContain(gone);
+    await appended(fourth.url, 1);
+    for (const name of [first, elsewhere, "n4"])
+      expect(await readMessages(cluster.server(name).url, STREAM)).toEqual(upTo(2));
+    // What they know of each other they know from the log, whatever they are told at a start.
+    await fourth.stop();
+    await cluster.spawn("n4").ready();
+    await appended(cluster.server("n4").url, 2);
   });
 
   it("hand leadership over before they stop, one after the other", async () => {

@@ -26,6 +26,7 @@ const TAGS = [
   { name: "cursors", description: "small durable values under a name" },
   { name: "durable-streams", description: "the open Durable Streams protocol" },
   { name: "frames", description: "the binary protocol, over HTTP and WebSocket" },
+  { name: "cluster", description: "the nodes that share the log" },
   { name: "operations", description: "health, metrics, this document" },
 ];
 

@@ -1,0 +1,70 @@
+/** `tidemark cluster wait`: until all members are what they are to be and keep up, for as long as there is progress. */
+import type { Command } from "commander";
+import { TidemarkError } from "../../error.ts";
+import { type ConnectionOptions, withConnectionOptions } from "../connection-options.ts";
+import { EXIT } from "../exit-codes.ts";
+import { type Io, write } from "../io.ts";
+import { jsonLine } from "../output.ts";
+import { countArgument } from "../places.ts";
+import { newVerb } from "../verb.ts";
+import { type ClusterView, clusterView } from "./ask-cluster.ts";
+import { clusterText } from "./cluster-shown.ts";
+import { serverFor } from "./server-for.ts";
+
+type WaitOptions = ConnectionOptions & { readonly stalled: number };
+
+const LOOK_EVERY_MS = 200;
+const STALLED_SECONDS = 30;
+const MS_PER_SECOND = 1_000;
+/** Under load there is always something on its way. */
+const LAG_MAX = 1_000;
+const SILENT_MS_MAX = 2_000;
+
+export function waitCommand(io: Io, onDone: (exitCode: number) => void): Command {
+  const command = newVerb(
+    "wait",
+    "wait until all members take part and keep up, as long as there is progress",
+    "tidemark cluster wait",
+  );
+  return withConnectionOptions(command)
+    .option("--stalled <seconds>", "without any progress, give up after so long", countArgument, STALLED_SECONDS)
+    .action(async (options: WaitOptions) => {
+      const view = await settled(io, options);
+      await write(io.stdout, options.output === "json" ? jsonLine(view) : clusterText(view));
+      onDone(EXIT.ok);
+    });
+}
+
+async function settled(io: Io, options: WaitOptions): Promise<ClusterView> {
+  const server = serverFor(io, options);
+  let seen = "";
+  let movedAt = performance.now();
+  for (;;) {
+    const view = await clusterView(server);
+    const lacking = whatLacks(view);
+    if (lacking === undefined) return view;
+    const shape = progressOf(view);
+    if (shape !== seen) movedAt = performance.now();
+    seen = shape;
+    if (performance.now() - movedAt > options.stalled * MS_PER_SECOND)
+      throw new TidemarkError("unavailable", `nothing has moved for ${options.stalled} s: ${lacking}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+function whatLacks({ leader, changing, members }: ClusterView): string | undefined {
+  if (leader === undefined) return "no leader is known";
+  if (changing) return "a change is under way";
+  for (const { node, role, lag = 0, silentMs = 0 } of members) {
+    if (role === "joining" || role === "leaving") return `${node} is ${role}`;
+    if (silentMs > SILENT_MS_MAX) return `${node} is not heard`;
+    if (lag > LAG_MAX) return `${node} is ${lag} entries behind`;
+  }
+  return undefined;
+}
+
+/** What others write is no progress; who is behind and comes nearer is. */
+function progressOf({ leader, changing, members }: ClusterView): string {
+  const states = members.map(({ node, role, lag = 0, silentMs = 0 }) => [node, role, lag, silentMs > SILENT_MS_MAX]);
+  return JSON.stringify([leader, changing, states]);
+}

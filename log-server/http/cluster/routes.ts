@@ -1,0 +1,141 @@
+/** `/v1/cluster`: which nodes there are, and changes of that. Any node takes them; the leader does them. */
+import type { FastifyInstance } from "fastify";
+import { Type } from "typebox";
+import type { HttpContext } from "../context.ts";
+import { answered, answeredEmpty, Count, PROBLEMS } from "../schemas.ts";
+import { registerTyped } from "../typed-routes.ts";
+
+const CLUSTER_PATH = "/v1/cluster";
+const MEMBERS_PATH = `${CLUSTER_PATH}/members`;
+const MEMBER_PATH = `${MEMBERS_PATH}/:node`;
+const HOST_LENGTH_MAX = 255;
+const PORT_MAX = 65_535;
+
+const Name = Type.String({ pattern: "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$" });
+const Host = Type.String({ minLength: 1, maxLength: HOST_LENGTH_MAX, description: "where it listens for other nodes" });
+const Port = Type.Integer({ minimum: 1, maximum: PORT_MAX });
+
+const Status = Type.Object({
+  cluster: Type.String(),
+  node: Type.String({ description: "whose view this is" }),
+  leader: Type.Optional(Type.String()),
+  term: Count,
+  committed: Count,
+  applied: Count,
+  changing: Type.Boolean({ description: "a change of who votes is under way" }),
+  members: Type.Array(
+    Type.Object({
+      node: Type.String(),
+      role: Type.String({ enum: ["voter", "learner", "joining", "leaving"] }),
+      leads: Type.Boolean(),
+      host: Type.Optional(Type.String()),
+      port: Type.Optional(Count),
+      lag: Type.Optional(
+        Type.Integer({ minimum: 0, description: "entries; only the leader knows them of the others" }),
+      ),
+      silentMs: Type.Optional(Count),
+    }),
+  ),
+});
+
+const MemberName = Type.Object({ node: Name });
+
+const Added = Type.Object(
+  {
+    node: Name,
+    host: Host,
+    port: Port,
+    votes: Type.Optional(Type.Boolean({ description: "once it has caught up; default: true" })),
+  },
+  { additionalProperties: false },
+);
+
+const Replacement = Type.Object(
+  { host: Type.Optional(Host), port: Type.Optional(Port) },
+  { additionalProperties: false, description: "where the new one listens, if that is another place: both or none" },
+);
+
+const Transfer = Type.Object(
+  { to: Type.Optional(Type.String({ description: "default: whoever has most of the log" })) },
+  { additionalProperties: false },
+);
+
+export function registerClusterRoutes(server: FastifyInstance, { node, answers }: HttpContext): void {
+  registerTyped(server, (routes) => {
+    routes.get(
+      CLUSTER_PATH,
+      {
+        schema: {
+          tags: ["cluster"],
+          summary: "Show the cluster as this node sees it",
+          response: { 200: answered("the cluster", Status), ...PROBLEMS },
+        },
+      },
+      (_request, reply) => answers.json(reply, 200, ["Cache-Control", "no-store"], node.clusterStatus()),
+    );
+    routes.post(
+      MEMBERS_PATH,
+      {
+        schema: {
+          tags: ["cluster"],
+          summary: "Add a member, which votes once it has caught up; or tell a new address of one",
+          body: Added,
+          response: { 204: answeredEmpty("it is a member, perhaps still to catch up"), ...PROBLEMS },
+        },
+      },
+      async (request, reply) => {
+        const { node: name, host, port, votes = true } = request.body;
+        await node.changeCluster({ kind: "add", node: name, address: { host, port }, votes });
+        answers.empty(reply, 204, []);
+      },
+    );
+    routes.delete(
+      MEMBER_PATH,
+      {
+        schema: {
+          tags: ["cluster"],
+          summary: "Remove a member, but the leader",
+          params: MemberName,
+          response: { 204: answeredEmpty("it is no member any more"), ...PROBLEMS },
+        },
+      },
+      async (request, reply) => {
+        await node.changeCluster({ kind: "remove", node: request.params.node });
+        answers.empty(reply, 204, []);
+      },
+    );
+    routes.post(
+      `${MEMBER_PATH}/replace`,
+      {
+        schema: {
+          tags: ["cluster"],
+          summary: "Let a member that lost its data begin anew, under its name",
+          params: MemberName,
+          body: Replacement,
+          response: { 204: answeredEmpty("an empty node may come under this name"), ...PROBLEMS },
+        },
+      },
+      async (request, reply) => {
+        const { host, port } = request.body;
+        const address = host === undefined || port === undefined ? undefined : { host, port };
+        await node.changeCluster({ kind: "replace", node: request.params.node, address });
+        answers.empty(reply, 204, []);
+      },
+    );
+    routes.post(
+      `${CLUSTER_PATH}/transfer`,
+      {
+        schema: {
+          tags: ["cluster"],
+          summary: "Hand leadership over",
+          body: Transfer,
+          response: { 204: answeredEmpty("another node leads"), ...PROBLEMS },
+        },
+      },
+      async (request, reply) => {
+        await node.changeCluster({ kind: "transfer", node: request.body.to });
+        answers.empty(reply, 204, []);
+      },
+    );
+  });
+}
