@@ -25,6 +25,8 @@ export type HuntReport = {
 
 const RAFT_STEPS = 1_500;
 const CLUSTER_STEPS = 250;
+/** Of simulated time. */
+const LIFE_MS = 15_000;
 
 /** Undefined if all promises were kept in this seed's run; else what was thrown. */
 type World = (seed: number) => Promise<unknown>;
@@ -46,6 +48,11 @@ async function load(world: MutantWorld): Promise<World> {
       const { exploreSeed } = await import("../explore.ts");
       return async (seed) => (await exploreSeed(seed)).error;
     }
+    case "clients": {
+      const { liveOnce } = await import("../cluster/life.ts");
+      const { PROFILES } = await import("../cluster/profiles.ts");
+      return async (seed) => (await liveOnce(seed, { profile: PROFILES.safety, durationMs: LIFE_MS })).error;
+    }
     case "cluster": {
       const { randomSteps, runCluster } = await import("../../node/cluster-run.ts");
       return async (seed) => {
@@ -66,6 +73,13 @@ async function hunt({ mutant, world, seedsMax, processorSecondsMax }: HuntTask):
   if (patch?.applied() === false) throw new Error(`the world "${world}" does not load the patched file`);
   let ownFailures = 0;
   let seed = 1;
+  // What is thrown where nobody waits for it ends the process, as it would end a server's.
+  process.once("uncaughtException", (error) => {
+    const verdict = verdictOf(error);
+    const caught = counts(verdict, mutant?.file) ? verdict : undefined;
+    report({ seeds: seed, caught, ownFailures: ownFailures + (caught === undefined ? 1 : 0) });
+    process.exit();
+  });
   for (; seed <= seedsMax; seed += 1) {
     const thrown = await run(seed);
     if (thrown !== undefined) {
@@ -78,10 +92,14 @@ async function hunt({ mutant, world, seedsMax, processorSecondsMax }: HuntTask):
   return { seeds: seedsMax, caught: undefined, ownFailures };
 }
 
+function report(answer: HuntReport): void {
+  console.log(JSON.stringify(answer));
+}
+
 function processorSeconds(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000_000;
 }
 
 const [, , task = ""] = process.argv;
-console.log(JSON.stringify(await hunt(JSON.parse(task) as HuntTask)));
+report(await hunt(JSON.parse(task) as HuntTask));

@@ -6,7 +6,9 @@ export type MutantWorld =
   /** A node with its log, streams and groups on simulated hardware: `test/sim/explore.ts`. */
   | "node"
   /** Three nodes on simulated hardware and a simulated network: `test/node/cluster-run.ts`. */
-  | "cluster";
+  | "cluster"
+  /** Whole clusters with their faces and SDK clients: `test/sim/cluster/life.ts`. */
+  | "clients";
 
 export type Mutant = {
   readonly name: string;

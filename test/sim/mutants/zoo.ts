@@ -4,7 +4,8 @@
  * must catch each, and pass the same seeds without it: that is what shows that they see anything at all.
  *
  *     source    who had it: a row of the list of pitfalls that the design keeps (P1 …), an issue, a paper
- *     world     what runs: random clusters of Raft cores, a whole node on simulated hardware, or three of them
+ *     world     what runs: random clusters of Raft cores, a whole node on simulated hardware, three of them, or a
+ *               cluster with its clients
  *     checker   the file that noticed, and what it said. Never the patched file: that a broken function trips over an
  *               assertion of its own says nothing about the checkers
  *     seeds     how many it took, from 1 on
@@ -16,6 +17,7 @@ import { execFile } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { CLIENT_MUTANTS } from "./client-mutants.ts";
 import { CLUSTER_MUTANTS } from "./cluster-mutants.ts";
 import type { HuntReport, HuntTask } from "./hunt.ts";
 import type { Mutant, MutantWorld } from "./mutant.ts";
@@ -23,17 +25,20 @@ import { NODE_MUTANTS } from "./node-mutants.ts";
 import { patched, sourceOf } from "./patch.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
 
-export const MUTANTS: readonly Mutant[] = [...RAFT_MUTANTS, ...NODE_MUTANTS, ...CLUSTER_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [...RAFT_MUTANTS, ...NODE_MUTANTS, ...CLUSTER_MUTANTS, ...CLIENT_MUTANTS];
 
 export type ZooOptions = { readonly quick: boolean; readonly only: string | undefined; readonly json: boolean };
 
 type Row = HuntReport & { readonly mutant: Mutant; readonly seconds: number };
 
 const HUNT = fileURLToPath(new URL("hunt.ts", import.meta.url));
-const SEEDS_MAX = { raft: 30_000, node: 3_000, cluster: 1_000 } as const satisfies Record<MutantWorld, number>;
-const PROCESSOR_SECONDS_MAX = 120;
+const SEEDS_MAX = { raft: 30_000, node: 3_000, cluster: 1_000, clients: 1_000 } as const satisfies Record<
+  MutantWorld,
+  number
+>;
+const PROCESSOR_SECONDS_MAX = 240;
 /** Seeds without any mutant, to be sure that there are no false alarms: at least these, and all that caught one. */
-const HEALTHY_SEEDS_MIN = { raft: 50, node: 20, cluster: 5 } as const satisfies Record<MutantWorld, number>;
+const HEALTHY_SEEDS_MIN = { raft: 50, node: 20, cluster: 5, clients: 3 } as const satisfies Record<MutantWorld, number>;
 
 const run = promisify(execFile);
 
