@@ -1,6 +1,14 @@
 /** What nodes say to and ask of each other, and the configuration that entries carry. */
 import { isDeepStrictEqual } from "node:util";
 import {
+  decodeForward,
+  decodeForwardAnswer,
+  encodeForward,
+  encodeForwardAnswer,
+  type ForwardAnswer,
+} from "../../../log-server/node/forward-codec.ts";
+import { NodeError } from "../../../log-server/node/node-error.ts";
+import {
   answerHead,
   type CallMessage,
   decodeCall,
@@ -12,6 +20,9 @@ import { decodeConfiguration, encodeConfiguration } from "../../../log-server/ra
 import type { PeerMessage } from "../../../log-server/raft/message.ts";
 import { decodeMessage, encodeMessage } from "../../../log-server/raft/message-codec.ts";
 import { concat } from "../../../src/lib/bytes.ts";
+import { err, ok } from "../../../src/lib/result.ts";
+import type { Command } from "../../../src/wire/command.ts";
+import { append, create } from "../../node/sim-node.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import { makeEntries } from "../../log/log-world.ts";
 import { cheap, demand, type Target } from "../target.ts";
@@ -63,6 +74,19 @@ const CALLS: readonly CallMessage[] = [
   { ...CALL, what: "refusal", reason: "overloaded" },
 ];
 
+const FORWARDED: readonly Command[] = [
+  append("s", ["v", "w"], { producer: { id: "p", epoch: 1, sequence: 2 } }),
+  { kind: "transaction", conditions: [], operations: [append("s", ["x"]), create("u")] },
+];
+const FORWARD_ANSWERS: readonly ForwardAnswer[] = [
+  { status: "not-leader" },
+  {
+    status: "done",
+    position: 9,
+    outcomes: [ok({ kind: "done" }), err(new NodeError("disk-full", "no room"))],
+  },
+];
+
 /** Undefined where it is a request that only a newer version could write. */
 function encodeCall(message: CallMessage): Uint8Array | undefined {
   switch (message.what) {
@@ -98,6 +122,28 @@ export const PEER_TARGETS: readonly Target[] = [
       if (encoded === undefined) return "refused";
       const again = decodeCall(encoded);
       demand(again.ok && isDeepStrictEqual(again.value, decoded.value), "sent on, it says the same");
+      return "accepted";
+    },
+  }),
+  cheap({
+    name: "forwarded commands",
+    samples: [concat(encodeForward({ run: 300, sequence: 2 }, FORWARDED))],
+    check: (bytes) => {
+      const decoded = decodeForward(bytes);
+      if (decoded === undefined) return "refused";
+      const again = decodeForward(concat(encodeForward(decoded, decoded.commands)));
+      demand(isDeepStrictEqual(again, decoded), "sent on, they say the same");
+      return "accepted";
+    },
+  }),
+  cheap({
+    name: "answers to forwarded commands",
+    samples: FORWARD_ANSWERS.map(encodeForwardAnswer),
+    check: (bytes) => {
+      const decoded = decodeForwardAnswer(bytes);
+      if (decoded === undefined) return "refused";
+      const again = decodeForwardAnswer(encodeForwardAnswer(decoded));
+      demand(again?.status === decoded.status, "sent on, it says the same");
       return "accepted";
     },
   }),
