@@ -260,7 +260,9 @@ export class AppendSession {
 
   #onRejected(entry: AppendEntry, rejection: Rejection): void {
     const error = rejectionError(rejection);
-    if (rejection.code === "sequence-gap") {
+    // In an epoch that has not begun at the server, this is how it says what it misses.
+    const isEarly = rejection.code === "invalid-producer" && rejection.expectedSequence !== undefined;
+    if (rejection.code === "sequence-gap" || isEarly) {
       // Judged when all attempts have ended: it may follow from another's failure. It says nothing of earlier attempts.
       this.#end(entry, "gap", error);
       return;

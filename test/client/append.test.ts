@@ -48,6 +48,24 @@ describe("single calls", () => {
     },
   );
 
+  it("what overtakes the first of a new epoch waits for it, as in any gap (I8)", async () => {
+    const { time, transport, server, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    await run(time, stream.append("a"));
+    transport.faults.push("lose-request");
+    // Given up, so that what follows is of the next epoch.
+    await run(time, failure(stream.append("b", { timeout: 1 })));
+    await turn();
+    transport.faults.push("lose-request", "none");
+    const first = stream.append("c");
+    // A condition, so that it is a command of its own.
+    const second = stream.append("d", { expectedOffset: 2 });
+    const placed = await run(time, Promise.all([first, second]));
+    expect(placed.map(({ offset }) => offset)).toEqual([1, 2]);
+    expect(server.contents("s")).toEqual(["a", "c", "d"]);
+  });
+
   it("a command none of whose attempts was sent had no effect; of one that was, nobody knows", async () => {
     const { time, transport, client } = bench();
     transport.faults.push(...Array.from({ length: 100 }, () => "refuse" as const));

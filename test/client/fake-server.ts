@@ -148,7 +148,8 @@ export class FakeServer {
         if (tag.sequence > known.last + 1) return { ...rejected("sequence-gap"), expectedSequence: known.last + 1 };
         producer = known;
       } else {
-        if (tag.sequence !== 0) return { ...rejected("sequence-gap"), expectedSequence: 0 };
+        if (tag.sequence !== 0)
+          return { ...rejected(known === undefined ? "sequence-gap" : "invalid-producer"), expectedSequence: 0 };
         producer = { epoch: tag.epoch, last: -1, answers: new Map() };
       }
     }
