@@ -25,6 +25,8 @@ export interface Surroundings {
   violated(error: unknown): void;
   /** The work is over: finish what is under way, begin nothing. */
   readonly finishing: boolean;
+  /** Some disk was damaged: who asks its node for what it lost is told so (I13). */
+  readonly damaged: boolean;
 }
 
 /** What a client may be told while the cluster is harmed; anything else is a broken promise. */
@@ -77,7 +79,8 @@ export abstract class Actor {
   protected excused(thrown: unknown, more: readonly string[] = []): TidemarkError {
     if (thrown instanceof Violation) throw thrown;
     const error = asTidemarkError(thrown);
-    if (!EXCUSED.has(error.code) && !more.includes(error.code))
+    const damage = error.code === "damaged" && this.world.damaged;
+    if (!damage && !EXCUSED.has(error.code) && !more.includes(error.code))
       throw new Violation(`${this.name} was told ${error.code}: ${error.message}`, { cause: thrown });
     this.world.count(`client: ${error.code}`);
     return error;

@@ -7,6 +7,8 @@ import type { DiskFault } from "../../../src/sim/disk-faults.ts";
 import type { NetworkFaults } from "../../../src/sim/network.ts";
 
 export type Target = "leader" | "follower" | number;
+/** A bit that flips, a sector that is all zeros, one that is as it was before it was last written. */
+export type Damage = "flip" | "zero" | "stale";
 export type Keep = "none" | "all" | "random";
 
 export type Fault =
@@ -23,6 +25,14 @@ export type Fault =
   | { readonly kind: "rough"; readonly faults: NetworkFaults; readonly forMs: number }
   | { readonly kind: "hold-disk"; readonly node: Target; readonly forMs: number }
   | { readonly kind: "disk-error"; readonly node: Target; readonly fault: DiskFault }
+  /** Of the one node that may be damaged: what is nowhere else cannot be repaired. */
+  | {
+      readonly kind: "damage";
+      readonly node: number;
+      readonly how: Damage;
+      readonly file: number;
+      readonly place: number;
+    }
   | { readonly kind: "skew"; readonly node: Target; readonly aheadMs: number }
   | { readonly kind: "break-clients"; readonly node: Target }
   | { readonly kind: "silence-clients"; readonly node: Target; readonly forMs: number };
@@ -40,10 +50,11 @@ export function drawFaults(prng: Prng, nodes: number, durationMs: number, plan: 
   const kinds = Object.entries(plan.weights) as [FaultKind, number][];
   const total = kinds.reduce((sum, [, weight]) => sum + weight, 0);
   const faults: TimedFault[] = [];
+  const damaged = plan.weights.damage === undefined ? 0 : prng.below(nodes);
   for (let atMs = prng.float() * plan.everyMs; atMs < durationMs; atMs += pause(prng, plan.everyMs)) {
     let left = prng.float() * total;
     const [kind] = kinds.find(([, weight]) => (left -= weight) < 0) ?? kinds[0] ?? ["reset"];
-    faults.push({ atMs: Math.round(atMs), fault: drawFault(prng, nodes, kind) });
+    faults.push({ atMs: Math.round(atMs), fault: drawFault(prng, nodes, damaged, kind) });
   }
   return faults;
 }
@@ -53,7 +64,7 @@ function pause(prng: Prng, meanMs: number): number {
   return -Math.log(1 - prng.float()) * meanMs;
 }
 
-function drawFault(prng: Prng, nodes: number, kind: FaultKind): Fault {
+function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind): Fault {
   const node = drawTarget(prng, nodes);
   switch (kind) {
     case "kill":
@@ -78,6 +89,10 @@ function drawFault(prng: Prng, nodes: number, kind: FaultKind): Fault {
       return { kind, node, forMs: drawMs(prng, 3_000) };
     case "disk-error":
       return { kind, node, fault: drawDiskFault(prng) };
+    case "damage": {
+      const how = prng.pick(["flip", "zero", "stale"] as const);
+      return { kind, node: damaged, how, file: prng.float(), place: prng.float() };
+    }
     case "skew":
       return { kind, node, aheadMs: prng.pick([-60_000, -2_000, -100, 0, 0, 100, 2_000, 60_000]) };
     case "break-clients":

@@ -2,6 +2,7 @@
  * One seed: a cluster is founded, clients go to work, faults befall it; then everything heals and must get on within a
  * bound, the clients finish, and what every node has is held against what every client was told.
  */
+import type { LogNode } from "../../../log-server/node/log-node.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import { xxh64 } from "../../../src/record/checksum.ts";
 import { text, utf8 } from "../../../src/lib/bytes.ts";
@@ -46,6 +47,7 @@ export type LifeReport = {
 const SHARED = "shared";
 const PAIR = ["left", "right"] as const;
 const STREAMS = [SHARED, "own", ...PAIR] as const;
+const READ_BYTES = 64 * 1024;
 const CHECK_EVERY_MS = 250;
 /** From healing until something is acknowledged again: leases, back-offs and an election or two. */
 const HEALED_WITHIN_MS = 30_000;
@@ -121,12 +123,13 @@ class Life {
 
   constructor(seed: number, options: LifeOptions, lines: string[]) {
     const { profile, durationMs, lyingSyncs = false } = options;
+    const { limits = {} } = profile;
     this.#options = options;
     this.#prng = new Prng(seed).fork("life");
     const nodes = this.#prng.pick(profile.nodes);
     const plan = this.#prng.pick(profile.plans);
     this.faults = options.faults ?? drawFaults(this.#prng.fork("faults"), nodes, durationMs, plan);
-    this.world = new World({ seed, nodes, lyingSyncs, note: (line) => lines.push(line) });
+    this.world = new World({ seed, nodes, lyingSyncs, limits, note: (line) => lines.push(line) });
   }
 
   counts(): ReadonlyMap<string, number> {
@@ -215,7 +218,7 @@ class Life {
     await this.#until(
       () => (world.counts.get("client: acknowledged") ?? 0) > before,
       "something is acknowledged again",
-      HEALED_WITHIN_MS,
+      this.#options.profile.recoverMs ?? HEALED_WITHIN_MS,
     );
     world.note(`recovered ${Math.round(world.clock.monotonic() - healedMs)} ms after it was healed`);
   }
@@ -231,6 +234,9 @@ class Life {
       HEALED_WITHIN_MS,
     );
     await cluster.agreed();
+    const isWhole = (): boolean => cluster.members.every(({ node }) => node?.status().damage.length === 0);
+    if (!world.damaged && !isWhole()) throw new Violation("I13: damage on disks that nobody damaged");
+    await this.#until(isWhole, "I13: damage is repaired", FINISHED_WITHIN_MS);
     const tailOf = (stream: string): number => cluster.leader?.node?.machine.stream(stream)?.nextOffset ?? 0;
     await this.#until(
       () =>
@@ -258,7 +264,7 @@ class Life {
       const node = cluster.node(name);
       const there = new Map<string, readonly string[]>();
       for (const stream of STREAMS) {
-        const records = await cluster.settle(readAll(node, stream, 0, 64 * 1024));
+        const records = await this.#readAll(node, stream);
         there.set(stream, records);
         world.history(stream).judge(records, name);
       }
@@ -269,6 +275,22 @@ class Life {
       counter.judge(value === undefined ? 0 : Number(text(value)), name);
       if (left.length !== (value === undefined ? 0 : Number(text(value))))
         throw new Violation(`I11: ${name} has ${left.length} rows of the counter's moves`);
+    }
+  }
+
+  /** What damage hides is repaired once it was found, and reading finds it (I13). */
+  async #readAll(node: LogNode, stream: string): Promise<readonly string[]> {
+    const { cluster, damaged, clock } = this.world;
+    for (const endMs = clock.monotonic() + FINISHED_WITHIN_MS; ;) {
+      try {
+        return await cluster.settle(readAll(node, stream, 0, READ_BYTES));
+      } catch (error) {
+        const isDamage = error instanceof Error && error.message.startsWith("damaged:");
+        if (isDamage && !damaged) throw new Violation(`I13: damage on disks that nobody damaged: ${error.message}`);
+        if (!isDamage) throw error;
+        if (clock.monotonic() > endMs) throw new Violation(`I13: damage is not repaired: ${error.message}`);
+        await cluster.pass(CHECK_EVERY_MS);
+      }
     }
   }
 

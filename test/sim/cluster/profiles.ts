@@ -1,4 +1,5 @@
 /** What a run is about: how many nodes, what is done to them and how often, and what must have happened in many runs. */
+import { NODE_LIMITS, type NodeLimits } from "../../../log-server/node/limits.ts";
 import type { FaultPlan } from "./faults.ts";
 
 export type Profile = {
@@ -9,6 +10,10 @@ export type Profile = {
   readonly plans: readonly FaultPlan[];
   /** How long the clients think between two calls, on average; one of these, by the seed. */
   readonly thinkMs: readonly number[];
+  /** Of the nodes, instead of the world's own. */
+  readonly limits?: Partial<NodeLimits>;
+  /** From healing until something is acknowledged again, if it must be sooner than in the others. */
+  readonly recoverMs?: number;
   /** Must all have happened in many seeds, else the run was vacuous (P46). */
   readonly promised: readonly string[];
 };
@@ -30,6 +35,23 @@ const EVERYTHING = {
   "break-clients": 2,
   "silence-clients": 2,
 } as const;
+
+const CUTS = {
+  "pause": 3,
+  "kill": 3,
+  "isolate": 5,
+  "deafen": 4,
+  "mute": 4,
+  "cut-one-way": 10,
+  "reset": 2,
+  "rough": 2,
+} as const;
+
+const DISKS = { "kill": 3, "kill-all": 1, "cut-power": 5, "disk-error": 4, "hold-disk": 3, "damage": 4 } as const;
+
+/** The upper end of the randomised election timeout, and how many of them pass at most until there is progress. */
+const ELECTION_MS_MAX = NODE_LIMITS.tickMs * NODE_LIMITS.electionTicks * 2;
+const ELECTION_TIMEOUTS = 10;
 
 export const PROFILES = {
   safety: {
@@ -64,5 +86,43 @@ export const PROFILES = {
       "node failed",
       "term",
     ],
+  },
+  liveness: {
+    about: "partitions of every shape, pauses and crashes; then, soon, there must be progress",
+    nodes: [3, 5],
+    plans: [
+      { weights: CUTS, everyMs: 300 },
+      { weights: CUTS, everyMs: 1_000 },
+    ],
+    thinkMs: [60],
+    recoverMs: ELECTION_TIMEOUTS * ELECTION_MS_MAX,
+    promised: [...Object.keys(CUTS).map((kind) => `fault: ${kind}`), "client: acknowledged", "network: cut", "term"],
+  },
+  disks: {
+    about: "disks that fail, fill, stall, lose power, and on one node rot",
+    nodes: [3],
+    plans: [
+      { weights: DISKS, everyMs: 800 },
+      { weights: DISKS, everyMs: 3_000 },
+    ],
+    thinkMs: [20, 60],
+    promised: [
+      ...Object.keys(DISKS).map((kind) => `fault: ${kind}`),
+      "disk: bit-flip",
+      "disk: zeroed-sector",
+      "disk: stale-sector",
+      "disk: torn-write",
+      "disk: sync-error",
+      "disk: no-space",
+      "client: acknowledged",
+    ],
+  },
+  overload: {
+    about: "more than the nodes take, while they are paused, slow and killed; then it passes",
+    nodes: [3],
+    plans: [{ weights: { "kill": 2, "pause": 3, "hold-disk": 4, "rough": 2, "silence-clients": 1 }, everyMs: 2_000 }],
+    thinkMs: [2],
+    limits: { proposalsMax: 4, proposalBytesMax: 8 * 1024, barriersMax: 2 },
+    promised: ["client: acknowledged", "fault: hold-disk", "fault: kill", "fault: pause"],
   },
 } as const satisfies Readonly<Record<string, Profile>>;

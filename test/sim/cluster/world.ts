@@ -9,11 +9,13 @@ import { Diagnostics } from "../../../client/diagnostics.ts";
 import type { Environment } from "../../../client/environment.ts";
 import { Session } from "../../../client/session.ts";
 import { WebSocketTransport } from "../../../client/web-socket-transport.ts";
+import type { NodeLimits } from "../../../log-server/node/limits.ts";
 import type { LogNode } from "../../../log-server/node/log-node.ts";
 import { InvariantError } from "../../../src/lib/assert.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import type { Disk, DiskFile } from "../../../src/ports/disk.ts";
+import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
 import type { CrashChoice } from "../../../src/sim/disk.ts";
 import { CALM, type NetworkFaults } from "../../../src/sim/network.ts";
 import { Killed, type Member, SimCluster, whileRunning } from "../../node/sim-cluster.ts";
@@ -27,6 +29,7 @@ import { type Listener, Sockets } from "./sockets.ts";
 import { StreamHistory } from "./stream-history.ts";
 
 const KIB = 1024;
+const BITS = 8;
 const COUNTER = "counter";
 /** Unless a fault says otherwise, a process that ended is started again after so long at most. */
 const RESTART_MS_MAX = 1_500;
@@ -48,6 +51,7 @@ export type WorldOptions = {
   readonly nodes: number;
   /** Disks whose syncs do nothing and say they did: a canary, whose broken promises must be found. */
   readonly lyingSyncs: boolean;
+  readonly limits: Partial<NodeLimits>;
   readonly note: (line: string) => void;
 };
 
@@ -58,6 +62,7 @@ export class World implements Surroundings {
   readonly counter: CounterHistory = new CounterHistory(COUNTER);
   readonly counts = new Map<string, number>();
   finishing = false;
+  damaged = false;
   readonly #options: WorldOptions;
   readonly #prng: Prng;
   readonly #histories = new Map<string, StreamHistory>();
@@ -77,7 +82,7 @@ export class World implements Surroundings {
       nodes: options.nodes,
       faults: { ...CALM, delayMsMax: 2 },
       diskMsMax: DISK_MS_MAX,
-      limits: LIMITS,
+      limits: { ...LIMITS, ...options.limits },
       note: options.note,
       onEvent: (_name, code) => this.count(`event: ${code}`),
       onSend: (from, lane, pieces) => this.entries.sent(from, lane, pieces),
@@ -206,6 +211,8 @@ export class World implements Surroundings {
         });
       case "disk-error":
         return this.#withRunning(fault.node, ({ disk }) => disk.arm(fault.fault));
+      case "damage":
+        return this.#damage(fault);
       case "skew":
         return this.#withRunning(fault.node, (member) => {
           member.aheadMs = fault.aheadMs;
@@ -228,6 +235,22 @@ export class World implements Surroundings {
     };
     this.#lasting.set(fault, over);
     this.clock.schedule(forMs, over);
+  }
+
+  /** On the medium, whether or not anybody runs on it. Without its hard state it would be another node's disk. */
+  #damage({ node, how, file, place }: Extract<Fault, { readonly kind: "damage" }>): boolean {
+    const { disk } = this.cluster.member(this.names[node] as string);
+    const files = disk.files().filter((path) => !path.includes("hard-state") && disk.bytes(path).length > 0);
+    const path = files[Math.floor(file * files.length)];
+    if (path === undefined) return false;
+    const at = Math.floor(place * disk.bytes(path).length);
+    const sector = Math.floor(at / SECTOR_LENGTH);
+    this.note(`damage ${path} at ${at}`);
+    this.damaged = true;
+    if (how === "zero") return disk.zeroSector(path, sector);
+    if (how === "stale") return disk.staleSector(path, sector);
+    disk.flip(path, at, at % BITS);
+    return true;
   }
 
   #cut(
