@@ -3,6 +3,7 @@
  * rewritten, and the snapshot stays. Whoever holds bounds how long.
  */
 import type { Disk } from "../../src/ports/disk.ts";
+import type { Horizon } from "./batch-index.ts";
 import type { FilePool } from "./file-pool.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { Shipment, ShipmentFile } from "./shipment.ts";
@@ -40,7 +41,7 @@ export class Holds {
   }
 
   /** Undefined: there is no snapshot yet, or what it stands on is not sealed yet. While nothing is given back. */
-  async hold(snapshot: { readonly index: number; readonly term: number }, diskId: string): Promise<Held | undefined> {
+  async hold(snapshot: Horizon, diskId: string): Promise<Held | undefined> {
     const { disk, layout, logId, segments, snapshots, pool } = this.#parts;
     const position = snapshot.index;
     const sealed = firstSealed(segments);

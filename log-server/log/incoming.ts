@@ -169,7 +169,7 @@ export class Incoming {
     return {
       offset: file.bytes,
       write: () => Promise.reject(new Error("all of it is here")),
-      finish: () => this.#verifyOrRemove(file),
+      finish: () => (this.#verified.has(fileName(file)) ? Promise.resolve(undefined) : this.#verifyOrRemove(file)),
       abandon: () => Promise.resolve(),
     };
   }

@@ -83,3 +83,7 @@ function isWellFormed({ position, end, files }: Pick<Shipment, "position" | "end
 export function fileName({ kind, number }: ShipmentFile): string {
   return `${kind} ${number}`;
 }
+
+export function shipmentBytes({ files }: Shipment): number {
+  return files.reduce((sum, { bytes }) => sum + bytes, 0);
+}

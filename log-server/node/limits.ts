@@ -115,6 +115,14 @@ export type NodeLimits = {
   readonly repeatMsMax: number;
   /** What the leader has applied is waited for here so long. */
   readonly forwardApplyMsMax: number;
+  /** Before a snapshot is shipped, what it stands on has to be sealed: so long that is waited for. */
+  readonly sealWaitMsMax: number;
+  /** A snapshot is on its way to a follower for no longer than this: meanwhile nothing is trimmed or rewritten … */
+  readonly shipmentMsMax: number;
+  /** … and, for the sake of the entries behind it, for so long after. */
+  readonly shipmentKeptMs: number;
+  /** One that came to nothing is tried again after this. */
+  readonly shipmentRetryMs: number;
   /** A node that stops waits so long for what is under way, and for another to lead. */
   readonly stopWaitMsMax: number;
   /** How often retention is looked at, and free disk space. */
@@ -217,6 +225,10 @@ export const NODE_LIMITS: NodeLimits = {
   forwardCutMs: 1_000,
   repeatMsMax: 30_000,
   forwardApplyMsMax: 5_000,
+  sealWaitMsMax: 10_000,
+  shipmentMsMax: 4 * 60 * 60 * 1_000,
+  shipmentKeptMs: 30_000,
+  shipmentRetryMs: 1_000,
   stopWaitMsMax: 5_000,
   housekeepingEveryMs: 5_000,
   lowWaterBytes: 256 * 1024 * 1024,

@@ -110,6 +110,7 @@ export class LogNode {
   #lookingUp = false;
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #failure: NodeError | undefined;
+  #startsAnew = false;
   readonly #failed: ((error: NodeError) => void)[] = [];
 
   constructor(parts: NodeParts) {
@@ -173,6 +174,7 @@ export class LogNode {
       blocked: (damage) => this.#stopApplying(damage),
       synced: (entries, milliseconds) => this.#synced(entries, milliseconds),
       stalled: () => this.#stall(),
+      replaced: () => this.#startAnew(),
       failed: (code, error) => this.#fail(code, error),
     });
   }
@@ -193,6 +195,14 @@ export class LogNode {
       this.#scrub.start();
       this.#digests?.start();
     });
+  }
+
+  /**
+   * With a failure: nothing is wrong. The leader has shipped a state that takes the place of this node's once it is opened
+   * anew, and the owner is to close this one and do that.
+   */
+  get startsAnew(): boolean {
+    return this.#startsAnew;
   }
 
   /** Called once if the node can no longer go on, at once if that is so already: a failed sync is final (PITFALLS P30). */
@@ -361,6 +371,8 @@ export class LogNode {
       lastIndex: this.#loop.lastIndex,
       damage: this.#log.damage,
       repair: this.#repairer?.status,
+      sending: this.#loop.sending,
+      receiving: this.#loop.receiving,
       scrub: this.#scrub.status,
       digests: this.#digests?.status,
       freeBytes: this.#space.freeBytes,
@@ -392,7 +404,7 @@ export class LogNode {
     await this.#tailSettler?.stop();
     await this.#scrub.stop();
     this.#digests?.stop();
-    this.#loop.stop();
+    await this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
     this.#barriers.fail(stopping);
@@ -663,13 +675,19 @@ export class LogNode {
     }
   }
 
+  /** What waits here is told to ask again: after that the new state is served. */
+  #startAnew(): void {
+    this.#startsAnew = true;
+    this.#fail("outcome-unknown", new Error("it is too far behind, and starts anew with what the leader shipped"));
+  }
+
   #fail(code: "internal" | "outcome-unknown", cause: unknown): void {
     if (this.#failure !== undefined) return;
     const message = cause instanceof Error ? cause.message : String(cause);
     this.#failure = new NodeError("unavailable", `the node has stopped: ${message}`, { cause });
     this.#phase = "failed";
-    this.#parts.observer.event("node-failed", { error: message });
-    this.#loop.stop();
+    this.#parts.observer.event(this.#startsAnew ? "node-starts-anew" : "node-failed", { error: message });
+    void this.#loop.stop();
     this.#forwarder?.stop(this.#failure);
     this.#calls?.stop();
     void this.#repairer?.stop();

@@ -4,8 +4,10 @@ import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Link } from "../../src/ports/link.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
+import type { Disk } from "../../src/ports/disk.ts";
 import type { HardStateFile } from "../log/hard-state.ts";
 import type { Member } from "../log/node-identity.ts";
+import type { Incoming } from "../log/incoming.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import type { PendingConfiguration } from "../raft/raft-log.ts";
 import type { NodeId } from "../raft/types.ts";
@@ -32,7 +34,12 @@ export type NodeParts = {
   readonly clusterId: string;
   readonly nodeName: string;
   readonly logId: number;
+  /** The random id of the disk that the log is on. */
+  readonly diskId: string;
+  readonly disk: Disk;
   readonly log: SegmentedLog;
+  /** What is shipped here to take the log's place. */
+  readonly incoming: Incoming;
   readonly hardState: HardStateFile;
   readonly machine: StreamsMachine;
   readonly clock: Clock;

@@ -6,6 +6,8 @@ import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-stat
 import type { CompactionStatus } from "./compactor.ts";
 import type { DigestStatus } from "./digest-exchange.ts";
 import type { RepairStatus } from "./repairer.ts";
+import type { ReceivingStatus } from "./snapshot-receiver.ts";
+import type { SendingStatus } from "./snapshot-sender.ts";
 import type { ForwardStatus } from "./forwarder.ts";
 import type { ScrubStatus } from "./scrub.ts";
 
@@ -33,6 +35,10 @@ export type NodeStatus = {
   readonly scrub: ScrubStatus;
   /** Undefined: there are no others to compare with. */
   readonly digests: DigestStatus | undefined;
+  /** Snapshots on their way to followers. */
+  readonly sending: readonly SendingStatus[];
+  /** A snapshot on its way to this node, or what came of one. */
+  readonly receiving: ReceivingStatus | undefined;
   readonly freeBytes: number;
   readonly diskFull: boolean;
   readonly waitingProposals: number;

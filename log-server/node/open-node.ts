@@ -11,7 +11,9 @@ import type { Kv } from "../../src/ports/kv.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
 import { HardStateFile } from "../log/hard-state.ts";
+import { Incoming } from "../log/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
+import { LogLayout } from "../log/log-layout.ts";
 import { SegmentedLog } from "../log/segmented-log.ts";
 import type { StreamsLimits } from "../streams/limits.ts";
 import { decodeConfiguration } from "../raft/configuration-codec.ts";
@@ -80,13 +82,19 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
   if (!restored.ok) return restored;
   const { machine, imagePosition, snapshotPosition } = restored.value;
   const configurations = await readConfigurations(options, log, machine.position);
-  const { clusterId, nodeName, logId, clock, entropy, zstd, observer, cluster } = options;
+  const { disk, diskId, clusterId, nodeName, logId, clock, entropy, zstd, observer, cluster } = options;
+  const incoming = await Incoming.open({ disk, layout: new LogLayout(directory), logId, limits: options.limits.log });
+  // Entries came after all.
+  if (incoming.shipment !== undefined && incoming.shipment.end.index <= log.lastIndex) await incoming.discard();
   return ok(
     new LogNode({
       clusterId,
       nodeName,
       logId,
+      diskId,
+      disk,
       log,
+      incoming,
       hardState: hardState.value,
       machine,
       clock,

@@ -6,6 +6,7 @@ import type { Lane, Link } from "../../src/ports/link.ts";
 import { batchIsIntact } from "../log/segment-scan.ts";
 import type { PeerMessage } from "../raft/message.ts";
 import { decodeMessage, encodeMessage } from "../raft/message-codec.ts";
+import type { Snapshot } from "../raft/types.ts";
 import type { NodeObserver } from "./observer.ts";
 
 export type PeerMessagesParts = {
@@ -13,6 +14,8 @@ export type PeerMessagesParts = {
   readonly logId: number;
   readonly nodeName: string;
   readonly observer: NodeObserver;
+  /** Whether this snapshot was received, and stays until it is known what becomes of it. */
+  readonly isReceived: (snapshot: Snapshot) => boolean;
 };
 
 export class PeerMessages {
@@ -44,8 +47,8 @@ export class PeerMessages {
     const { log, message } = decoded.value;
     const { logId, nodeName } = this.#parts;
     if (log !== logId || message.from !== from || message.to !== nodeName) return this.#refuse(from, "misdirected");
-    // Snapshots are not shipped yet, so none can be here.
-    if (message.kind === "snapshot") return this.#refuse(from, "snapshot-not-received");
+    if (message.kind === "snapshot" && !this.#parts.isReceived(message.snapshot))
+      return this.#refuse(from, "snapshot-not-received");
     // Before they are written, and acknowledged: what this node keeps, it can prove (I13).
     if (message.kind === "append" && !isIntact(message.entries)) return this.#refuse(from, "damaged-batch");
     return message;

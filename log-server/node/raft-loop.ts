@@ -6,11 +6,12 @@
  * Messages go before this node's own write begins: followers write while the leader does. What depends on that write
  * the core gives out only once it is durable. What an entry means, and who waits for it, is the owner's business.
  */
-import { assert } from "../../src/lib/assert.ts";
 import type { Result } from "../../src/lib/result.ts";
 import type { Timer } from "../../src/ports/clock.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
+import type { Link } from "../../src/ports/link.ts";
 import type { Damage } from "../log/damage.ts";
+import type { Held } from "../log/holds.ts";
 import type { NodeStatus as RaftStatus } from "../raft/node-status.ts";
 import type { MembershipChange } from "../raft/config-change.ts";
 import { type Configuration, membersOf, votersOf } from "../raft/configuration.ts";
@@ -27,12 +28,16 @@ import type {
   ProposeError,
   ReadError,
   Ready,
+  Snapshot,
   SnapshotWork,
 } from "../raft/types.ts";
+import { CatchUp } from "./catch-up.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { PeerMessages } from "./peer-messages.ts";
 import { raftOptions, termsOf } from "./raft-options.ts";
+import type { ReceivingStatus } from "./snapshot-receiver.ts";
+import type { SendingStatus } from "./snapshot-sender.ts";
 import { RaftStorage, type StorageOwner } from "./raft-storage.ts";
 
 export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
@@ -47,6 +52,8 @@ export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
   turned(): void;
   /** An entry that must be applied cannot be read: nothing after it can be known here. */
   blocked(damage: Damage): void;
+  /** A snapshot takes the log's place as soon as the node is opened anew: this one does nothing more. */
+  replaced(): void;
   /** The node cannot go on. `internal`: its own fault; else what was proposed may be durable, or not. */
   failed(code: "internal" | "outcome-unknown", error: unknown): void;
 }
@@ -59,14 +66,13 @@ export class RaftLoop {
   readonly #storage: RaftStorage;
   /** Undefined: nobody else has this log. */
   readonly #peers: PeerMessages | undefined;
+  readonly #catchUp: CatchUp | undefined;
   #ticking: Timer | undefined;
   #tickedAt: number;
   #turnDue = false;
   #driving = false;
   #stopped = false;
   #firstIndex: LogIndex;
-  /** Followers that need a snapshot: each is told of once. */
-  readonly #needSnapshots = new Set<NodeId>();
   /** Applying stopped before this entry, which could not be read. */
   #blocked: ApplyWork | undefined;
   /** The newest term that this node has led, and the index of its no-op. */
@@ -86,7 +92,9 @@ export class RaftLoop {
       stalled: () => owner.stalled(),
       failed: (error) => this.#fail("outcome-unknown", error),
     });
-    this.#peers = cluster && new PeerMessages({ ...parts, link: cluster.link });
+    this.#catchUp = cluster && this.#makeCatchUp(parts, cluster.link);
+    const isReceived = (snapshot: Snapshot): boolean => this.#catchUp?.receiver.freeze(snapshot) === true;
+    this.#peers = cluster && new PeerMessages({ ...parts, link: cluster.link, isReceived });
     this.#tickedAt = clock.monotonic();
     this.#firstIndex = log.firstIndex;
   }
@@ -149,6 +157,14 @@ export class RaftLoop {
     return this.#raft.status();
   }
 
+  get sending(): readonly SendingStatus[] {
+    return this.#catchUp?.sender.status ?? [];
+  }
+
+  get receiving(): ReceivingStatus | undefined {
+    return this.#catchUp?.receiver.status;
+  }
+
   start(): void {
     this.#tickedAt = this.#parts.clock.monotonic();
     const { cluster } = this.#parts;
@@ -159,24 +175,28 @@ export class RaftLoop {
       return;
     }
     cluster.link.listen({
-      message: (from, lane, bytes) =>
-        lane === "requests" ? this.#calls?.message(from, bytes) : this.#heard(from, bytes),
-      reachable: () => undefined,
+      message: (from, lane, bytes) => {
+        if (lane === "requests") this.#calls?.message(from, bytes);
+        else if (lane === "bulk") this.#catchUp?.message(from, bytes);
+        else this.#heard(from, bytes);
+      },
+      reachable: (node) => this.#catchUp?.reachable(node),
       unreachable: (node) => {
         this.#calls?.unreachable(node);
         this.#step({ kind: "unreachable", node });
       },
-      room: () => undefined,
+      room: (node) => this.#catchUp?.room(node),
     });
     this.#tickLater();
     this.scheduleTurn();
   }
 
-  /** Does nothing more from now on; what is being written is not waited for. */
-  stop(): void {
+  /** Does nothing more from now on; what is being written is not waited for, but for what is shipped here. */
+  async stop(): Promise<void> {
     this.#stopped = true;
     this.#ticking?.cancel();
     this.#storage.stop();
+    await this.#catchUp?.stop();
   }
 
   /** Looks for work once everything that has already arrived was seen. */
@@ -269,6 +289,7 @@ export class RaftLoop {
     if (message === undefined) return;
     this.#step(message);
     if (from === this.#raft.leader) this.#leaderHeardAt = this.#parts.clock.monotonic();
+    if (message.kind === "snapshot" && !this.#raft.installing) this.#catchUp?.receiver.discard();
   }
 
   #answered(message: Message): void {
@@ -337,10 +358,10 @@ export class RaftLoop {
       if (this.#peers?.send(message) === false && message.kind === "append")
         this.#raft.step({ kind: "unreachable", node: message.to });
     for (const work of ready.fetches) void this.#storage.fetch(work);
-    for (const work of ready.snapshots) this.#refuseSnapshot(work);
+    for (const work of ready.snapshots) void this.#catchUp?.sender.send(work);
     for (const { context, index } of ready.reads) this.#owner.read(context, index);
     for (const context of ready.refusedReads) this.#owner.readRefused(context);
-    assert(ready.install === undefined, "snapshots are not received yet");
+    if (ready.install !== undefined) void this.#install();
     if (ready.append !== undefined) void this.#storage.append(ready.append);
     if (ready.apply !== undefined) this.#apply(ready.apply);
   }
@@ -359,11 +380,46 @@ export class RaftLoop {
     this.#raft.step({ kind: "trimmed", firstIndex });
   }
 
-  /** Not yet: a follower that needs what the log has dropped is told of and waits. */
-  #refuseSnapshot({ id, node }: SnapshotWork): void {
-    if (!this.#needSnapshots.has(node)) this.#parts.observer.event("snapshot-not-sent", { node });
-    this.#needSnapshots.add(node);
-    this.#raft.step({ kind: "snapshot-status", id, node, outcome: { kind: "failed" } });
+  #makeCatchUp(parts: NodeParts, link: Link): CatchUp {
+    const raft = this.#raft;
+    return new CatchUp(parts, link, {
+      get leader() {
+        return raft.leader;
+      },
+      get leads() {
+        return raft.role === "leader" ? raft.term : undefined;
+      },
+      sent: (work, held) => this.#snapshotSent(work, held),
+      failed: ({ id, node }) => this.#step({ kind: "snapshot-status", id, node, outcome: { kind: "failed" } }),
+      diskFailed: (error) => this.#fail("outcome-unknown", error),
+    });
+  }
+
+  /** Entries go on where the segments end that came with it. */
+  #snapshotSent({ id, node }: SnapshotWork, { shipment }: Held): void {
+    const { position, term, end } = shipment;
+    // The one that counts is in the state that was shipped: the receiver begins a new life with it.
+    const snapshot = { index: position, term, configuration: this.#raft.configuration };
+    const offer = this.#raft.snapshotOffer(node, snapshot);
+    if (offer !== undefined) this.#peers?.send(offer);
+    this.#step({ kind: "snapshot-status", id, node, outcome: { kind: "sent", index: end.index } });
+  }
+
+  /**
+   * Nothing else is under way. All that holds the old state, down to the faces, would have to change it under its users:
+   * the node is opened anew instead, which puts the new state in place, as it would after a crash from here on.
+   */
+  async #install(): Promise<void> {
+    this.#stopped = true;
+    try {
+      await this.#catchUp?.receiver.decide();
+    } catch (error) {
+      this.#stopped = false;
+      this.#fail("outcome-unknown", error);
+      return;
+    }
+    void this.stop();
+    this.#owner.replaced();
   }
 
   #apply(work: ApplyWork): void {
@@ -403,7 +459,7 @@ export class RaftLoop {
 
   #fail(code: "internal" | "outcome-unknown", error: unknown): void {
     if (this.#stopped) return;
-    this.stop();
+    void this.stop();
     this.#owner.failed(code, error);
   }
 }

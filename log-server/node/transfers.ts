@@ -18,7 +18,7 @@ export type Accept = (from: string, name: string, length: number) => Promise<Res
 export type TransfersOptions = {
   readonly link: Link;
   readonly clock: Clock;
-  /** Larger at each start: a transfer of an earlier life is never taken for one of this. */
+  /** Another one at each start, by chance or by counting: a transfer of an earlier life is not taken for one of this. */
   readonly firstId: number;
   readonly accept: Accept;
   readonly limits?: TransferLimits;

@@ -25,6 +25,7 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "log-cut": "warn",
   "log-end-ambiguous": "warn",
   "node-failed": "fatal",
+  "node-starts-anew": "warn",
   "peer-message-refused": "warn",
   "peer-refused": "warn",
   "recovery-progress": "debug",

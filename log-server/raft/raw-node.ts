@@ -81,6 +81,11 @@ export class RawNode {
   }
 
   /** Set while this node may have forgotten what it acknowledged. */
+  /** A snapshot is to take the log's place, or is taking it. */
+  get installing(): boolean {
+    return this.#raft.installing !== undefined;
+  }
+
   get ambiguousEnd(): LogPoint | undefined {
     return this.#raft.ambiguousEnd;
   }

@@ -35,7 +35,7 @@ class Recorder implements Link {
 }
 
 function messagesOf(nodeName: string, link: Link = new Recorder()): PeerMessages {
-  return new PeerMessages({ link, logId: 0, nodeName, observer: NO_OBSERVER });
+  return new PeerMessages({ link, logId: 0, nodeName, observer: NO_OBSERVER, isReceived: () => false });
 }
 
 function bytesOf(message: PeerMessage, log = 0): Uint8Array {

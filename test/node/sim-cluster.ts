@@ -168,11 +168,35 @@ export class SimCluster {
     if (!opened.ok) throw new Error(`${name}: ${opened.error.kind}: ${opened.error.message}`);
     member.node = opened.value;
     this.#options.onOpened?.(member, opened.value);
-    opened.value.onFailure((error) => {
-      if (!life.over && !member.disk.plugPulled) this.failures.push(new Error(`${name} failed`, { cause: error }));
+    const node = opened.value;
+    let again: Promise<LogNode> | undefined;
+    node.onFailure((error) => {
+      if (life.over || member.disk.plugPulled) return;
+      if (node.startsAnew) again = this.#startAnew(member, node);
+      else this.failures.push(new Error(`${name} failed`, { cause: error }));
     });
-    await Promise.race([opened.value.start(), life.ended]);
-    return opened.value;
+    try {
+      await Promise.race([node.start(), life.ended]);
+    } catch (error) {
+      if (again === undefined) throw error;
+      return await again;
+    }
+    return node;
+  }
+
+  /** As a server does that has received a snapshot. */
+  #startAnew(member: Member, node: LogNode): Promise<LogNode> {
+    const { life, name, disk } = member;
+    member.node = undefined;
+    const started = Promise.race([node.stop(), life.ended]).then(() => {
+      life.over = true;
+      return this.start(name);
+    });
+    started.catch((error: unknown) => {
+      if (!(error instanceof Killed || disk.plugPulled))
+        this.failures.push(new Error(`${name} did not start anew`, { cause: error }));
+    });
+    return started;
   }
 
   /** The process ends, and the power with it: what was not synced is gone, as `choice` says. */

@@ -17,6 +17,8 @@ export const SERVING: NodeStatus = {
   repair: undefined,
   digests: undefined,
   scrub: { passes: 0, bytes: 0, underWay: false },
+  sending: [],
+  receiving: undefined,
   freeBytes: 1_000_000,
   diskFull: false,
   waitingProposals: 2,

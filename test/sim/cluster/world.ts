@@ -343,6 +343,8 @@ export class World implements Surroundings {
     life.ended.catch(() => this.sockets.end(listener));
     node.onFailure((error) => {
       if (life.over || member.disk.plugPulled) return;
+      // The cluster opens it anew.
+      if (node.startsAnew) return this.count("node started anew");
       if (isBug(error) || errorsOf(member) === harmedBefore)
         this.violated(new Violation(`${name} failed, and nothing was in its way`, { cause: error }));
       this.count("node failed");
