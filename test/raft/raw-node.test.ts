@@ -299,6 +299,32 @@ describe("with peers", () => {
     expect(take(node).fetches).toMatchObject([{ node: "n2", from: 1, to: 1 }]);
   });
 
+  it("never says in a term what it was about to say in the one before: what that was about may be cut off (I3)", () => {
+    const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 2, lastTerm: 1 });
+    const append = { kind: "append", to: "n1", committed: 0 } as const;
+    node.step({ ...append, from: "n2", term: 2, prev: { index: 2, term: 1 }, entries: [] });
+    node.step({
+      ...append,
+      from: "n3",
+      term: 3,
+      prev: { index: 1, term: 1 },
+      entries: [{ ...noop, index: 2, term: 3 }],
+    });
+    node.step(take(node).append!.done);
+    expect(take(node).messages).toEqual([{ kind: "append-accepted", from: "n1", to: "n3", term: 3, index: 2 }]);
+  });
+
+  it("stands for election by the answers to what it asked last, not to what it asked in an earlier term (P10)", () => {
+    const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 1, lastTerm: 1, term: 5 });
+    node.campaign();
+    take(node);
+    const answer = { kind: "pre-vote-answer", from: "n2", to: "n1", granted: true } as const;
+    node.step({ ...answer, term: 5, committed: { index: 0, term: 0 } });
+    expect(node.role).toBe("pre-candidate");
+    node.step({ ...answer, term: 6, committed: { index: 0, term: 0 } });
+    expect(node.role).toBe("candidate");
+  });
+
   it("installs one snapshot at a time, and does not take a newer one in the middle (P23)", () => {
     const voters = ["n1", "n2", "n3"];
     const node = fresh({ voters, lastIndex: 1, lastTerm: 1 });
