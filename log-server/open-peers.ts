@@ -14,6 +14,7 @@ import type { ClusterParts } from "./node/node-parts.ts";
 import type { NodeObserver } from "./node/observer.ts";
 import type { Refusal } from "./peer/hello.ts";
 import type { KnownPeer } from "./peer/judge-hello.ts";
+import type { PeerStatus } from "./peer/peer.ts";
 import { Peers } from "./peer/peers.ts";
 import type { PeerTls } from "./peer/tls.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "./system.ts";
@@ -30,6 +31,8 @@ export type OpenPeersParts = {
   readonly observer: NodeObserver;
   /** Why the address cannot be listened on. */
   readonly whyNot: (error: NodeJS.ErrnoException) => string;
+  /** There are connections from now on; whoever measures them asks. */
+  readonly onPeers: (statuses: () => readonly PeerStatus[]) => void;
   readonly onClose: (close: () => Promise<void>) => void;
 };
 
@@ -37,7 +40,7 @@ export type Belonging = { readonly identity: NodeIdentity; readonly cluster: Clu
 
 /** Waits for as long as it takes to have a cluster. */
 export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging, OpenPeersError>> {
-  const { config, folder, logId, observer, whyNot, onClose } = parts;
+  const { config, folder, logId, observer, whyNot, onPeers, onClose } = parts;
   const { peers: addresses, peerListen } = config;
   if (addresses === undefined || peerListen === undefined) {
     if (folder.founders === undefined) return ok({ identity: folder, cluster: undefined });
@@ -59,6 +62,7 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
     tls: tls.value,
   });
   onClose(() => peers.close());
+  onPeers(() => peers.statuses());
   try {
     await peers.open(peerListen.host, peerListen.port);
   } catch (error) {

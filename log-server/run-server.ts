@@ -92,6 +92,9 @@ async function start(
     logId: LOG_ID,
     observer: watch.nodeObserver,
     whyNot: whyNotListening,
+    onPeers: (statuses) => {
+      watch.peers = statuses;
+    },
     onClose: (close) => closers.push(close),
   });
   if (!belonging.ok) return belonging;

@@ -9,7 +9,7 @@ import type { NodeStatus } from "./node/node-status.ts";
 import type { NodeObserver } from "./node/observer.ts";
 import { Health } from "./observe/health.ts";
 import type { Detail, EventLog } from "./observe/logging.ts";
-import { Metrics } from "./observe/metrics.ts";
+import { Metrics, type PeerFacts } from "./observe/metrics.ts";
 import { type Progress, ProgressMeter } from "./observe/progress.ts";
 import { SYSTEM_CLOCK } from "./system.ts";
 
@@ -23,6 +23,8 @@ export class Watch {
   readonly health: Health;
   /** Set once the log is open. */
   node: LogNode | undefined;
+  /** Set once there are connections to other nodes. */
+  peers: (() => readonly PeerFacts[]) | undefined;
   draining = false;
   readonly #log: EventLog;
   readonly #meter = new ProgressMeter(SYSTEM_CLOCK, "open");
@@ -32,7 +34,7 @@ export class Watch {
     this.#log = log;
     const status = (): NodeStatus | undefined => this.node?.status();
     const progress = (): Progress => this.#progress();
-    this.metrics = new Metrics({ status, progress, processMetrics });
+    this.metrics = new Metrics({ status, progress, peers: () => this.peers?.() ?? [], processMetrics });
     this.health = new Health({ status, progress, draining: () => this.draining });
   }
 

@@ -15,8 +15,19 @@ export type MetricsOptions = {
   /** Undefined until the log is open. */
   readonly status: () => NodeStatus | undefined;
   readonly progress: () => Progress;
+  /** The connections to the other nodes. */
+  readonly peers: () => readonly PeerFacts[];
   /** Also the process's own (memory, CPU, garbage collection): once per process. */
   readonly processMetrics: boolean;
+};
+
+export type PeerFacts = {
+  readonly node: string;
+  readonly connected: boolean;
+  /** Of the last ping; undefined before the first answer. */
+  readonly rttMs: number | undefined;
+  /** Messages that found no connection, or no room. */
+  readonly dropped: number;
 };
 
 type FollowerStatus = NodeStatus["followers"][number];
@@ -67,6 +78,7 @@ export class Metrics {
     this.#registerStatus();
     this.#registerCounts();
     this.#registerReplication();
+    this.#registerPeers();
     if (options.processMetrics) collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -272,6 +284,18 @@ export class Metrics {
     );
   }
 
+  #registerPeers(): void {
+    this.#peers("peer_connected", "Whether there is a connection to this node", ({ connected }) => Number(connected));
+    this.#peers("peer_round_trip_seconds", "Of the last ping to this node", ({ rttMs }) =>
+      rttMs === undefined ? undefined : rttMs / 1_000,
+    );
+    this.#peers(
+      "peer_dropped_messages",
+      "Messages to this node that found no connection, or no room, since it is known",
+      ({ dropped }) => dropped,
+    );
+  }
+
   #countLeaderChanges(): number {
     const term = this.#options.status()?.term;
     if (term !== undefined && term !== this.#lastTerm) {
@@ -300,6 +324,22 @@ export class Metrics {
         const status = this.#options.status();
         if (status === undefined) return;
         for (const follower of status.followers) gauge.set({ follower: follower.id }, value(follower, status));
+      },
+    });
+  }
+
+  #peers(name: string, help: string, value: (peer: PeerFacts) => number | undefined): void {
+    const gauge: Gauge = new Gauge({
+      name: prefixed(name),
+      help,
+      labelNames: ["peer"],
+      registers: [this.#registry],
+      collect: () => {
+        gauge.reset();
+        for (const peer of this.#options.peers()) {
+          const current = value(peer);
+          if (current !== undefined) gauge.set({ peer: peer.node }, current);
+        }
       },
     });
   }

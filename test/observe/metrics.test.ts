@@ -10,7 +10,13 @@ const PROGRESS = { phase: "replay", done: 3, total: 12, rate: 1, etaSeconds: 9 }
 const open: Metrics[] = [];
 
 function metrics(options: Partial<MetricsOptions> = {}): Metrics {
-  const made = new Metrics({ status: () => SERVING, progress: () => PROGRESS, processMetrics: false, ...options });
+  const made = new Metrics({
+    status: () => SERVING,
+    progress: () => PROGRESS,
+    peers: () => [],
+    processMetrics: false,
+    ...options,
+  });
   open.push(made);
   return made;
 }
@@ -45,6 +51,21 @@ describe("metrics", () => {
     expect(later.get("tidemark_raft_is_leader")).toBe(0);
     expect(later.get("tidemark_raft_refused_messages_total")).toBe(3);
     expect([...later.keys()].filter((name) => name.includes("{follower="))).toEqual([]);
+  });
+
+  it("shows the connections to other nodes, and no round trip before there was one", async () => {
+    const peers = [
+      { node: "n2", connected: true, rttMs: 2, dropped: 0 },
+      { node: "n3", connected: false, rttMs: undefined, dropped: 7 },
+    ];
+    const shown = Object.fromEntries(await scrape(metrics({ peers: () => peers })));
+    expect(shown).toMatchObject({
+      'tidemark_peer_connected{peer="n2"}': 1,
+      'tidemark_peer_connected{peer="n3"}': 0,
+      'tidemark_peer_round_trip_seconds{peer="n2"}': 0.002,
+      'tidemark_peer_dropped_messages{peer="n3"}': 7,
+    });
+    expect(Object.keys(shown)).not.toContain('tidemark_peer_round_trip_seconds{peer="n3"}');
   });
 
   it("counts what a node forwarded to the leader, by what came of it", async () => {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { connect } from "../../client/client.ts";
 import { ROOT } from "../source-tree.ts";
 import { temporaryFolder } from "./folders.ts";
 import { freePorts } from "./free-ports.ts";
@@ -15,6 +16,8 @@ import { append, create, describe as shown, readMessages, send } from "./http.ts
 import { complaintsIn, eventsIn, Server } from "./server.ts";
 
 const NAMES = ["n1", "n2", "n3"] as const;
+/** One joins later. */
+const ALL = [...NAMES, "n4"] as readonly string[];
 const STREAM = "flights";
 const LOOK_EVERY_MS = 50;
 const PATIENCE_MS = 30_000;
@@ -29,14 +32,19 @@ class Cluster {
   }
 
   static async started(): Promise<Cluster> {
-    const cluster = new Cluster(await freePorts(NAMES.length + 1));
+    const cluster = new Cluster(await freePorts(2 * ALL.length));
     for (const name of NAMES) cluster.spawn(name);
     await Promise.all(NAMES.map((name) => cluster.server(name).ready()));
     return cluster;
   }
 
   addressOf(name: string): string {
-    return `127.0.0.1:${this.#ports[["n1", "n2", "n3", "n4"].indexOf(name)]}`;
+    return `127.0.0.1:${this.#ports[ALL.indexOf(name)]}`;
+  }
+
+  /** Where it serves, whether it is up or not. */
+  listenOf(name: string): string {
+    return `127.0.0.1:${this.#ports[ALL.length + ALL.indexOf(name)]}`;
   }
 
   spawn(name: string): Server {
@@ -44,7 +52,7 @@ class Cluster {
     const peers = [...names].map((each) => `${each}=${this.addressOf(each)}`).join(",");
     const peerListen = this.addressOf(name);
     const args = ["--id", name, "--peer-listen", peerListen, "--peers", peers];
-    const server = Server.spawn(this.dataOf(name), { args });
+    const server = Server.spawn(this.dataOf(name), { listen: this.listenOf(name), args });
     this.servers.set(name, server);
     return server;
   }
@@ -59,12 +67,16 @@ class Cluster {
     return server;
   }
 
+  async metricsOf(name: string): Promise<string> {
+    const { body } = await send(`${this.server(name).url}/metrics`, { method: "GET" });
+    return Buffer.from(body).toString();
+  }
+
   /** Which of these leads, by its metrics, once one does. */
   async leader(among: readonly string[] = NAMES): Promise<string> {
     for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(LOOK_EVERY_MS)) {
       for (const name of among) {
-        const { body } = await send(`${this.server(name).url}/metrics`, { method: "GET" });
-        if (/^tidemark_raft_is_leader(?:\{.*\})? 1$/m.test(Buffer.from(body).toString())) return name;
+        if (/^tidemark_raft_is_leader(?:\{.*\})? 1$/m.test(await this.metricsOf(name))) return name;
       }
     }
     throw new Error(`no leader among ${among.join(", ")}`);
@@ -111,6 +123,8 @@ describe("three servers", () => {
     });
     expect(new Set(ids).size).toBe(1);
     const first = await cluster.leader();
+    for (const other of others(first))
+      expect(await cluster.metricsOf(first)).toContain(`tidemark_peer_connected{peer="${other}"} 1`);
     expect((await create(cluster.server(first).url, STREAM)).status).toBe(201);
     for (let sequence = 0; sequence < 20; sequence += 1) await appended(cluster.server(first).url, sequence);
 
@@ -191,6 +205,56 @@ describe("three servers", () => {
       await cluster.spawn(name).ready();
     }
     for (const name of NAMES) expect(await readMessages(cluster.server(name).url, STREAM)).toEqual(upTo(sequence));
+  });
+
+  it("are restarted one after the other under load, and who uses them sees nothing of it", async () => {
+    const cluster = await Cluster.started();
+    await using client = connect(NAMES.map((name) => `http://${cluster.listenOf(name)}`));
+    const stream = client.stream(STREAM);
+    await stream.create({ contentType: "application/json" });
+    const read: unknown[] = [];
+    let total = Number.POSITIVE_INFINITY;
+    const stop = new AbortController();
+    const reading = (async () => {
+      for await (const record of stream.subscribe({ from: "start", signal: stop.signal })) {
+        read.push(record.json());
+        if (read.length === total) break;
+      }
+    })();
+    let going = true;
+    let sent = 0;
+    const writing = (async () => {
+      const producer = stream.producer();
+      const receipts: Promise<unknown>[] = [];
+      while (going) {
+        await producer.ready();
+        receipts.push(producer.append({ json: sent }));
+        sent += 1;
+        await sleep(1);
+      }
+      await producer.close();
+      // Not one was refused, or is not known to be there.
+      await Promise.all(receipts);
+    })();
+    // What fails must end the test at once.
+    const failed = Promise.race([writing, reading]);
+    const first = await cluster.leader();
+    for (const name of [first, ...others(first)]) {
+      const before = sent;
+      expect(await Promise.race([failed, cluster.server(name).stop()])).toMatchObject({ code: 0 });
+      await Promise.race([failed, cluster.spawn(name).ready()]);
+      await cli(["cluster", "wait", "--url", `http://${cluster.listenOf(name)}`]);
+      expect(sent).toBeGreaterThan(before);
+    }
+    going = false;
+    await writing;
+    // One more, so that the reader sees that it has all.
+    total = sent + 1;
+    await stream.append({ json: sent });
+    await reading;
+    stop.abort();
+    expect(read).toEqual(upTo(total));
+    for (const name of NAMES) expect(await readMessages(cluster.server(name).url, STREAM)).toEqual(upTo(total));
   });
 
   it("are not started apart, once they are a cluster", async () => {

@@ -29,6 +29,8 @@ export type Ended = {
 };
 
 export type ServerOptions = {
+  /** `HOST:PORT`; a free port of this machine unless it must be known before. */
+  readonly listen?: string;
   /** Besides `--data`, `--listen` and `--segment-bytes`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -73,8 +75,8 @@ export class Server {
 
   /** Not ready yet. */
   static spawn(data: string, options: ServerOptions = {}): Server {
-    const { args = [], env = {}, limits, wrapper = [] } = options;
-    const serve = [COMMAND_LINE, "serve", "--data", data, "--listen", "127.0.0.1:0", ...SMALL_SEGMENTS, ...args];
+    const { listen = "127.0.0.1:0", args = [], env = {}, limits, wrapper = [] } = options;
+    const serve = [COMMAND_LINE, "serve", "--data", data, "--listen", listen, ...SMALL_SEGMENTS, ...args];
     const [command, ...rest] = [...wrapper, process.execPath, ...serve] as [string, ...string[]];
     const child = spawn(command, rest, {
       env: {
