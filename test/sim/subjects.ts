@@ -53,6 +53,7 @@ const NODE: Subject = {
     "client: acknowledged",
     "client: unknown",
     "client: duplicates",
+    "client: runs",
     "damage: refused to read",
   ],
 };

@@ -11,6 +11,7 @@ import type { StreamRecord } from "../../src/record/record.ts";
 import { checkBatch, decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { AppendCommand, Command, CommandResult } from "../../src/wire/command.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
+import { shareOut } from "../../client/run-answers.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
 import { History, payloadOf, type SentBatch, Violation } from "./history.ts";
 import { DEAD_STREAM, Jobs, JOBS_STREAM, TAKERS } from "./jobs.ts";
@@ -37,6 +38,7 @@ export type WorkloadCounts = {
   acknowledged: number;
   unknown: number;
   duplicates: number;
+  runs: number;
   refused: number;
   reads: number;
   damagedReads: number;
@@ -48,6 +50,7 @@ export class Workload {
     acknowledged: 0,
     unknown: 0,
     duplicates: 0,
+    runs: 0,
     refused: 0,
     reads: 0,
     damagedReads: 0,
@@ -150,7 +153,10 @@ export class Workload {
   async #appendNew(node: LogNode, producer: Producer): Promise<void> {
     // A hole in its sequence must be filled first.
     const [oldest] = producer.unacknowledged;
-    if (oldest !== undefined && this.#prng.chance(0.5)) return this.#append(node, producer, oldest);
+    if (oldest !== undefined && this.#prng.chance(0.5)) {
+      const run = runFrom(producer.unacknowledged);
+      return run.length > 1 ? this.#appendRun(node, producer, run) : this.#append(node, producer, oldest);
+    }
     const payloads = Array.from({ length: 1 + this.#prng.below(5) }, (_, place) =>
       payloadOf(producer.id, producer.next, place, this.#filler()),
     );
@@ -176,7 +182,23 @@ export class Workload {
       producer: { id: producer.id, epoch: 0, sequence: batch.sequence },
     };
     const result = await this.#propose(node, command);
+    if (result !== undefined) this.#answered(producer, batch, result);
+  }
+
+  /** What may have been sent one by one, in one command: each gets its own answer (I8, W180). */
+  async #appendRun(node: LogNode, producer: Producer, run: readonly SentBatch[]): Promise<void> {
+    const [{ stream, sequence }] = run as readonly [SentBatch];
+    const batches = run.map((batch) => sealed(recordsOf(batch.payloads)));
+    const tag = { id: producer.id, epoch: 0, sequence };
+    const result = await this.#propose(node, { kind: "append-run", stream, producer: tag, batches });
     if (result === undefined) return;
+    const answers = result.kind === "appended-run" ? shareOut(result, batches) : undefined;
+    if (answers === undefined) throw new Violation(`a run was answered with ${JSON.stringify(result)}`);
+    for (const [place, batch] of run.entries()) this.#answered(producer, batch, answers[place] as CommandResult);
+    this.counts.runs += 1;
+  }
+
+  #answered(producer: Producer, batch: SentBatch, result: CommandResult): void {
     if (result.kind === "rejected" && (result.code === "sequence-gap" || result.code === "stream-not-found")) return;
     if (result.kind !== "appended") throw new Violation(`an append was answered with ${JSON.stringify(result)}`);
     if (result.duplicate) this.counts.duplicates += 1;
@@ -323,4 +345,11 @@ function sealed(records: readonly StreamRecord[]): BatchRef {
   const checked = checkBatch(encodeBatch(records), { batchBytesMax: BYTES_MAX });
   assert(checked.ok, "what was just encoded is a batch");
   return checked.value;
+}
+
+/** The first of these, and those behind it as long as no sequence is missing. */
+function runFrom(batches: readonly SentBatch[]): readonly SentBatch[] {
+  const first = batches[0]?.sequence ?? 0;
+  const end = batches.findIndex(({ sequence }, place) => sequence !== first + place);
+  return end < 0 ? batches.slice() : batches.slice(0, end);
 }
