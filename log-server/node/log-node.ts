@@ -461,11 +461,12 @@ export class LogNode {
 
   #makeRepairer(calls: PeerCalls): Repairer {
     const loop = (): RaftLoop => this.#loop;
+    const position = (): LogIndex => this.machine.position;
     return new Repairer(this.#parts, calls, {
       others: () => loop().others,
-      mended: (configurations) => loop().mended(configurations),
-      get blockedAt() {
-        return loop().blockedAt;
+      mended: (pending) => loop().mended(pending),
+      get position() {
+        return position();
       },
       failed: (error) => this.#fail("outcome-unknown", error),
     });

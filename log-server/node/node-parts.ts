@@ -54,4 +54,6 @@ export type NodeParts = {
   readonly cluster: ClusterParts | undefined;
   /** In the entries that the machine has yet to apply. */
   readonly configurations: readonly PendingConfiguration[];
+  /** Damage hides some of these entries. */
+  readonly hidden: boolean;
 };

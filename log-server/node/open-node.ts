@@ -9,20 +9,18 @@ import type { Disk } from "../../src/ports/disk.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
-import type { LogIndex } from "../../src/wire/entry.ts";
 import { HardStateFile } from "../log/hard-state.ts";
 import { Incoming } from "../log/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
 import { LogLayout } from "../log/log-layout.ts";
 import { SegmentedLog } from "../log/segmented-log.ts";
 import type { StreamsLimits } from "../streams/limits.ts";
-import { decodeConfiguration } from "../raft/configuration-codec.ts";
-import type { PendingConfiguration } from "../raft/raft-log.ts";
 import { StreamsMachine } from "../streams/machine.ts";
 import type { NodeLimits } from "./limits.ts";
 import { LogNode } from "./log-node.ts";
 import type { ClusterParts } from "./node-parts.ts";
 import type { NodeObserver } from "./observer.ts";
+import { pendingConfigurations } from "./pending-configurations.ts";
 import { doubtOf } from "./raft-options.ts";
 
 export type OpenNodeOptions = {
@@ -81,7 +79,11 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
   const restored = await restoreMachine(options, log);
   if (!restored.ok) return restored;
   const { machine, imagePosition, snapshotPosition } = restored.value;
-  const configurations = await readConfigurations(options, log, machine.position);
+  // Alone, a node has none.
+  const { configurations, hidden } =
+    options.cluster === undefined
+      ? { configurations: [], hidden: false }
+      : await pendingConfigurations(log, machine.position, options.limits.node.replayBytesMax);
   const { disk, diskId, clusterId, nodeName, logId, clock, entropy, zstd, observer, cluster } = options;
   const incoming = await Incoming.open({ disk, layout: new LogLayout(directory), logId, limits: options.limits.log });
   // Entries came after all.
@@ -106,28 +108,9 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
       snapshotPosition,
       cluster,
       configurations,
+      hidden,
     }),
   );
-}
-
-/** Those that are not applied yet. Alone, a node has none; what damage hides blocks applying as well, and is told there. */
-async function readConfigurations(
-  { cluster, limits }: OpenNodeOptions,
-  log: SegmentedLog,
-  applied: LogIndex,
-): Promise<readonly PendingConfiguration[]> {
-  const found: PendingConfiguration[] = [];
-  if (cluster === undefined) return found;
-  for (let next = applied + 1; next <= log.lastIndex;) {
-    const read = await log.entries(next, log.lastIndex, limits.node.replayBytesMax);
-    if (!read.ok) break;
-    for (const { index, kind, head } of read.value) {
-      const configuration = kind === "configuration" ? decodeConfiguration(head) : undefined;
-      if (configuration?.ok === true) found.push({ index, configuration: configuration.value });
-    }
-    next += read.value.length;
-  }
-  return found;
 }
 
 async function openHardState(

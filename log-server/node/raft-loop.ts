@@ -35,6 +35,7 @@ import { CatchUp } from "./catch-up.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { PeerMessages } from "./peer-messages.ts";
+import { configurationsIn } from "./pending-configurations.ts";
 import { raftOptions, termsOf } from "./raft-options.ts";
 import type { ReceivingStatus } from "./snapshot-receiver.ts";
 import type { SendingStatus } from "./snapshot-sender.ts";
@@ -223,8 +224,8 @@ export class RaftLoop {
   }
 
   /** What damage took is there again: the core learns of it, and what it was in the way of goes on. */
-  mended(configurations: Mended["configurations"]): void {
-    this.#step({ kind: "mended", terms: termsOf(this.#parts.log), configurations });
+  mended(pending: Pick<Mended, "configurations" | "hidden">): void {
+    this.#step({ kind: "mended", terms: termsOf(this.#parts.log), ...pending });
     const blocked = this.#blocked;
     this.#blocked = undefined;
     if (blocked !== undefined && !this.#stopped) void this.#applyFromDisk(blocked);
@@ -271,11 +272,6 @@ export class RaftLoop {
     const begun = this.#raft.transferLeadership(node);
     this.scheduleTurn();
     return begun;
-  }
-
-  /** Where applying stands still for damage. */
-  get blockedAt(): LogIndex | undefined {
-    return this.#blocked?.from;
   }
 
   /** Hands leadership to the voter that is furthest, if there is one that is heard. */
@@ -446,6 +442,7 @@ export class RaftLoop {
           this.#owner.blocked(read.error);
           return;
         }
+        this.#learn(read.value);
         this.#owner.apply(read.value);
         next += read.value.length;
         await new Promise<void>((resolve) => clock.defer(resolve));
@@ -455,6 +452,13 @@ export class RaftLoop {
       return;
     }
     this.#answered({ kind: "apply-done", index: work.to });
+  }
+
+  /** Configurations that damage hid when this life began take effect all the same (R91). */
+  #learn(entries: readonly Entry[]): void {
+    const configurations = configurationsIn(entries);
+    if (configurations.length > 0)
+      this.#raft.step({ kind: "mended", terms: termsOf(this.#parts.log), configurations, hidden: true });
   }
 
   #fail(code: "internal" | "outcome-unknown", error: unknown): void {

@@ -16,7 +16,7 @@ import type { NodeParts } from "./node-parts.ts";
 const SEED_BYTES = 4;
 
 export function raftOptions(parts: NodeParts): RaftOptions {
-  const { nodeName, log, machine, entropy, limits, cluster, configurations } = parts;
+  const { nodeName, log, machine, entropy, limits, cluster, configurations, hidden } = parts;
   const { term, vote } = parts.hardState.state;
   const hardState = { term, vote };
   return {
@@ -28,6 +28,7 @@ export function raftOptions(parts: NodeParts): RaftOptions {
     terms: termsOf(log),
     applied: machine.position,
     configurations,
+    hidden,
     ambiguousEnd: parts.hardState.state.doubt,
     electionTicks: limits.electionTicks,
     heartbeatTicks: limits.heartbeatTicks,

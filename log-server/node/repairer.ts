@@ -8,10 +8,10 @@ import type { MendReport, MendSource } from "../log/mender.ts";
 import type { OfferedEntries } from "../log/mending.ts";
 import type { PlacedEntry, PlacementSource } from "../log/reindexer.ts";
 import type { KeptBatch, WantedBatch } from "../log/rewritten-mending.ts";
-import { decodeConfiguration } from "../raft/configuration-codec.ts";
 import type { Mended, NodeId } from "../raft/types.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { PeerCalls } from "./peer-calls.ts";
+import { pendingConfigurations } from "./pending-configurations.ts";
 import {
   decodeBatchesRequest,
   decodeEntriesRequest,
@@ -28,10 +28,10 @@ import {
 export interface RepairOwner {
   /** Those who have the log, this node not among them. */
   others(): readonly NodeId[];
-  /** Damage was made good; configurations that it hid, or that lie behind it, are these. */
-  mended(configurations: Mended["configurations"]): void;
-  /** Where applying stands still. */
-  readonly blockedAt: LogIndex | undefined;
+  /** Damage was made good: these are the configurations that wait to be applied, as far as they can be read now. */
+  mended(pending: Pick<Mended, "configurations" | "hidden">): void;
+  /** Everything up to here is applied. */
+  readonly position: LogIndex;
   /** The disk failed. */
   failed(error: unknown): void;
 }
@@ -104,7 +104,7 @@ export class Repairer {
       const isWhole = report.left === 0 && report.refused === undefined;
       if (!(await this.#reindex(sequence)) || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
       if (report.entries + report.batches === 0) continue;
-      this.#owner.mended(await this.#configurations());
+      this.#owner.mended(await pendingConfigurations(log, this.#owner.position, limits.replayBytesMax));
     }
   }
 
@@ -123,24 +123,6 @@ export class Repairer {
     this.#entries += report.entries;
     this.#batches += report.batches;
     this.#parts.observer.event("segment-mended", { segment, ...report });
-  }
-
-  /** In the entries that wait to be applied: where damage was in the way, none behind it could be known at the start. */
-  async #configurations(): Promise<Mended["configurations"]> {
-    const { log, limits } = this.#parts;
-    const found: Mended["configurations"][number][] = [];
-    const { blockedAt } = this.#owner;
-    if (blockedAt === undefined) return found;
-    for (let next = blockedAt; next <= log.lastIndex;) {
-      const read = await log.entries(next, log.lastIndex, limits.replayBytesMax);
-      if (!read.ok) break;
-      for (const { index, term, kind, head } of read.value) {
-        const configuration = kind === "configuration" ? decodeConfiguration(head) : undefined;
-        if (configuration?.ok === true) found.push({ index, term, configuration: configuration.value });
-      }
-      next += read.value.length;
-    }
-    return found;
   }
 
   #sources(): readonly (MendSource & PlacementSource)[] {

@@ -25,6 +25,8 @@ export type RaftLogStart = {
   readonly applied: LogIndex;
   /** The configurations in the entries behind `applied`. */
   readonly configurations: readonly PendingConfiguration[];
+  /** Damage hides some of these entries, and perhaps configurations. */
+  readonly hidden: boolean;
 };
 
 export class RaftLog {
@@ -44,8 +46,10 @@ export class RaftLog {
   #window: Entry[] = [];
   #windowStart: LogIndex;
   #configurations: PendingConfiguration[];
+  /** There may be others up to here, which damage hides. */
+  #hiddenTo: LogIndex;
 
-  constructor({ firstIndex, last, terms, applied, configurations }: RaftLogStart) {
+  constructor({ firstIndex, last, terms, applied, configurations, hidden }: RaftLogStart) {
     assert(applied <= last.index, "I10: the applied position is within the log");
     this.firstIndex = firstIndex;
     this.#terms = new TermRuns(terms, last.index);
@@ -54,9 +58,8 @@ export class RaftLog {
     this.#windowStart = last.index;
     this.#stable = last.index;
     this.#configurations = [...configurations];
-    // A leader begins one change of the configuration only once the one before is applied, so all but the last one in a
-    // log were committed; a restart forgets no more than that it knew (R32).
-    this.committed = Math.max(applied, configurations.at(-2)?.index ?? 0);
+    this.#hiddenTo = hidden ? last.index : 0;
+    this.committed = Math.max(applied, this.#surelyCommitted);
     this.applying = applied;
     this.applied = applied;
   }
@@ -84,10 +87,18 @@ export class RaftLog {
     return Math.min(this.committed, this.#stable);
   }
 
-  /** A configuration is committed and not applied: over it nobody campaigns. */
+  /** A configuration is committed and not applied, or may be for all that can be read: over it nobody campaigns. */
   get unappliedConfiguration(): boolean {
     const [oldest] = this.#configurations;
-    return oldest !== undefined && oldest.index <= this.committed;
+    return this.applied < this.#hiddenTo || (oldest !== undefined && oldest.index <= this.committed);
+  }
+
+  /**
+   * A leader begins one change of the configuration only once the one before is applied, so all but the last one in a log
+   * were committed; a restart forgets no more than that it knew (R32).
+   */
+  get #surelyCommitted(): LogIndex {
+    return this.#configurations.at(-2)?.index ?? 0;
   }
 
   /** Undefined where there is no such entry, or it is older than what is known. */
@@ -186,6 +197,7 @@ export class RaftLog {
     this.#window = [];
     this.#windowStart = snapshot.index;
     this.#configurations = [];
+    this.#hiddenTo = 0;
     this.uncommittedBytes = 0;
     this.committed = snapshot.index;
   }
@@ -243,8 +255,9 @@ export class RaftLog {
     this.#disk.trim(firstIndex);
   }
 
-  /** What damage had hidden of the log on disk can be read again. */
-  learn(terms: readonly TermRun[], configurations: Mended["configurations"]): void {
+  /** What damage had hidden of the log on disk can be read again, but for what is `hidden` still. */
+  learn({ terms, configurations, hidden }: Omit<Mended, "kind">): void {
+    if (!hidden) this.#hiddenTo = 0;
     this.#terms.learn(terms);
     this.#disk.learn(terms);
     const known = new Set(this.#configurations.map(({ index }) => index));
@@ -252,6 +265,7 @@ export class RaftLog {
       (one) => one.index > this.applied && one.index <= this.#stable && !known.has(one.index) && this.matches(one),
     );
     this.#configurations = [...this.#configurations, ...found].sort((a, b) => a.index - b.index);
+    this.commitTo(this.#surelyCommitted);
   }
 
   #cut(index: LogIndex): void {

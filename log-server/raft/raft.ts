@@ -38,6 +38,8 @@ export type RaftOptions = {
   readonly applied: LogIndex;
   /** The configurations in the entries behind `applied`. */
   readonly configurations: readonly PendingConfiguration[];
+  /** Damage hides some of these entries, and perhaps configurations. */
+  readonly hidden: boolean;
   /**
    * The end of what was perhaps acknowledged, where damage lies behind the proven end (I13). An end that cannot be
    * read is `unreadableEnd`.

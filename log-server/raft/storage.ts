@@ -48,8 +48,9 @@ export function onTrimmed(raft: Raft, { firstIndex }: Trimmed): void {
   raft.log.trimmed(firstIndex);
 }
 
-export function onMended(raft: Raft, { terms, configurations }: Mended): void {
-  raft.log.learn(terms, configurations);
+export function onMended(raft: Raft, mended: Mended): void {
+  // What a snapshot is about to replace tells nothing any more.
+  if (raft.installing === undefined) raft.log.learn(mended);
 }
 
 /** What followers still need is kept in memory, within bounds. */

@@ -64,6 +64,8 @@ export type Mended = {
   readonly kind: "mended";
   readonly terms: readonly TermRun[];
   readonly configurations: readonly (LogPoint & { readonly configuration: Configuration })[];
+  /** Some of these entries cannot be read yet. */
+  readonly hidden: boolean;
 };
 
 /** A message to this node was lost, as far as the transport knows. */

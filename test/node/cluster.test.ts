@@ -336,9 +336,12 @@ describe("catching up", () => {
     expect((await cluster.settle(readAll(cluster.node(late), "a"))).length).toBe(200);
   });
 
-  it("does not let a node go on leading that cannot apply its log (I13)", async () => {
+  it("does not let a node go on leading that cannot apply its log, nor begin to if that is known (I13, R32)", async () => {
     let led = 0;
-    for (let seed = 1; seed <= 6; seed += 1) if (await leadsWhileDamaged(seed)) led += 1;
+    for (let seed = 1; seed <= 6; seed += 1) {
+      if (await leadsWhileDamaged(seed, "while it runs")) led += 1;
+      expect(await leadsWhileDamaged(seed, "before its start")).toBe(false);
+    }
     expect(led, "P46").toBeGreaterThan(0);
   });
 
@@ -357,7 +360,7 @@ describe("catching up", () => {
 });
 
 /** Whether the damaged node led for a while. */
-async function leadsWhileDamaged(seed: number): Promise<boolean> {
+async function leadsWhileDamaged(seed: number, when: "before its start" | "while it runs"): Promise<boolean> {
   // What others would give it back is not asked for meanwhile.
   const cluster = await SimCluster.started({ seed, limits: { repairEveryMs: 1e9 } });
   const damaged = await cluster.elected();
@@ -371,9 +374,12 @@ async function leadsWhileDamaged(seed: number): Promise<boolean> {
   const path = disk.files().find((name) => name.endsWith("1.log")) as string;
   const bytes = Buffer.from(disk.bytes(path));
   // In a head a stream's name stands behind its length; the one before the last is of the second append.
-  disk.flip(path, bytes.lastIndexOf("\u0001a", bytes.lastIndexOf("\u0001a") - 1));
+  const harm = (): void => disk.flip(path, bytes.lastIndexOf("\u0001a", bytes.lastIndexOf("\u0001a") - 1));
+  if (when === "before its start") harm();
   // With one of the others it has a majority, and may well be elected.
   const started = Promise.all([cluster.start(damaged.name), cluster.start(one)]);
+  await cluster.until(() => damaged.node !== undefined, "it has read its log");
+  if (when === "while it runs") harm();
   let led = false;
   await cluster.until(() => {
     led ||= damaged.node?.status().role === "leader";

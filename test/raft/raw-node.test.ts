@@ -22,6 +22,7 @@ function fresh(
     term?: number;
     uncommittedBytesMax?: number;
     ambiguousEnd?: LogPoint;
+    hidden?: boolean;
   } = {},
 ): RawNode {
   const last = { index: options.lastIndex ?? 0, term: options.lastTerm ?? 0 };
@@ -34,6 +35,7 @@ function fresh(
     terms: last.index === 0 ? [] : [{ firstIndex: 1, term: last.term }],
     applied: options.applied ?? 0,
     configurations: [],
+    hidden: options.hidden ?? false,
     ambiguousEnd: options.ambiguousEnd,
     electionTicks: 3,
     heartbeatTicks: 1,
@@ -323,6 +325,41 @@ describe("with peers", () => {
     expect(node.role).toBe("pre-candidate");
     node.step({ ...answer, term: 6, committed: { index: 0, term: 0 } });
     expect(node.role).toBe("candidate");
+  });
+
+  it("does not stand for election over entries that damage hides, and knows by those behind which are committed (R32)", () => {
+    const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 4, lastTerm: 1, applied: 1, hidden: true });
+    node.campaign();
+    expect(node.role).toBe("follower");
+    const pending = [2, 3].map((index) => ({
+      index,
+      term: 1,
+      configuration: configurationOf(["n1", "n2", `m${index}`]),
+    }));
+    const mended = { kind: "mended", terms: [{ firstIndex: 1, term: 1 }] } as const;
+    node.step({ ...mended, configurations: pending.slice(1), hidden: true });
+    expect(node.committed).toBe(1);
+    node.step({ ...mended, configurations: pending, hidden: false });
+    expect(node.committed).toBe(2);
+    node.campaign();
+    expect(node.role).toBe("follower");
+    node.step({ kind: "apply-done", index: take(node).apply!.to });
+    expect(node.configuration.voters).toContain("m2");
+    node.campaign();
+    expect(node.role).toBe("pre-candidate");
+  });
+
+  it("takes part again once it has applied all that was hidden, with what it learnt on the way (R91)", () => {
+    const node = fresh({ voters: ["n1", "n2", "n3"], lastIndex: 4, lastTerm: 1, applied: 1, hidden: true });
+    node.step({ kind: "heartbeat", from: "n2", to: "n1", term: 1, committed: 4, round: 0 });
+    const { apply } = take(node);
+    const configuration = configurationOf(["n1", "n2", "n4"]);
+    const configurations = [{ index: 3, term: 1, configuration }];
+    node.step({ kind: "mended", terms: [], configurations, hidden: true });
+    node.step({ kind: "apply-done", index: apply!.to });
+    expect(node.configuration).toEqual(configuration);
+    node.campaign();
+    expect(node.role).toBe("pre-candidate");
   });
 
   it("installs one snapshot at a time, and does not take a newer one in the middle (P23)", () => {

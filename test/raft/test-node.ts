@@ -293,6 +293,7 @@ export class TestNode {
       terms,
       applied: Math.min(disk.image.applied, this.lastOnDisk.index),
       configurations,
+      hidden: false,
       ambiguousEnd,
       seed: this.#settings.seed + this.#lives * 1_000_003,
     });
