@@ -11,6 +11,11 @@ export class Session {
     return this.#log === undefined ? undefined : `${this.#log}.${this.#position}`;
   }
 
+  /** An answer of the same connection is as of here. */
+  advance(position: number): void {
+    this.#position = Math.max(this.#position, position);
+  }
+
   /** From an answer. A token of another cluster is passed over: the next request finds out, by the one that it shows. */
   note(token: string | null): void {
     const match = token === null ? null : /^(.+\.\d+)\.(\d+)$/.exec(token);

@@ -50,7 +50,8 @@ type Following = {
 
 type Answer = Response | SocketResponse;
 
-/** The greatest number is the link's own. */
+/** The greatest number is the link's own: of what nobody asked. */
+const LINK_REQUEST_ID = 0xffff_ffff;
 const REQUEST_ID_RANGE = 2 ** 32 - 1;
 
 export class WebSocketTransport implements Transport {
@@ -186,6 +187,7 @@ export class WebSocketTransport implements Transport {
           : await this.#newLink();
       this.#backoff.reset();
       this.#link = link;
+      link.send(this.#sessionFrame());
       for (const outgoing of [...this.#following.values(), ...this.#pending.values()]) this.#send(link, outgoing);
     } catch (thrown) {
       const error = asTidemarkError(thrown);
@@ -196,6 +198,12 @@ export class WebSocketTransport implements Transport {
     this.#opening = false;
     const unsent = this.#link === undefined && (this.#pending.size > 0 || this.#following.size > 0);
     if (unsent && !this.#closing.signal.aborted) void this.#open();
+  }
+
+  /** Before all else on a new connection: which session goes on here, perhaps at another node. */
+  #sessionFrame(): Uint8Array {
+    const token = this.#options.session.token ?? "";
+    return encodeSocketRequest({ kind: "session", consistency: "session", token }, LINK_REQUEST_ID);
   }
 
   #newLink(): Promise<WebSocketLink> {
@@ -227,11 +235,17 @@ export class WebSocketTransport implements Transport {
   }
 
   #onFrame(frame: Frame): void {
+    const { session } = this.#options;
     const following = this.#following.get(frame.requestId);
     if (isSocketResponse(frame)) {
       const event = decodeSocketResponse(frame);
-      if (!event.ok) this.#give(`the server's frame cannot be understood: ${event.error.message}`);
-      else if (following !== undefined) this.#onEvent(frame.requestId, following, event.value);
+      if (!event.ok) {
+        this.#give(`the server's frame cannot be understood: ${event.error.message}`);
+        return;
+      }
+      if (event.value.kind === "session") session.note(event.value.token);
+      else session.advance(event.value.position);
+      if (following !== undefined) this.#onEvent(frame.requestId, following, event.value);
       return;
     }
     // What nobody waits for any more was given up.
@@ -239,8 +253,11 @@ export class WebSocketTransport implements Transport {
     if (following === undefined && pending === undefined) return;
     const response = decodeResponse(frame);
     if (!response.ok) this.#give(`the server's frame cannot be understood: ${response.error.message}`);
-    else if (pending !== undefined) this.#answer(pending, response.value);
-    else if (following !== undefined) this.#onEvent(frame.requestId, following, response.value);
+    else {
+      session.advance(response.value.position);
+      if (pending !== undefined) this.#answer(pending, response.value);
+      else if (following !== undefined) this.#onEvent(frame.requestId, following, response.value);
+    }
   }
 
   #onEvent(requestId: number, following: Following, event: Answer): void {

@@ -3,10 +3,11 @@
  * frames and text, bring their requests here, so that they share bounds, order and shutdown.
  */
 import type { Command } from "../../src/wire/command.ts";
+import type { Consistency } from "../../src/wire/consistency.ts";
 import type { QueryRequest } from "../../src/wire/request.ts";
 import type { FollowRequest } from "../../src/wire/follow-frames.ts";
 import type { EndReason } from "../../src/wire/end-reason.ts";
-import type { SubscribeRequest } from "../../src/wire/socket-frames.ts";
+import type { SessionRequest, SessionResponse, SubscribeRequest } from "../../src/wire/socket-frames.ts";
 import type { ErrorResponse, Response } from "../../src/wire/response.ts";
 import { AnswerLine } from "./answer-line.ts";
 import { type FollowEvent, MergedSubscription } from "./merged-subscription.ts";
@@ -25,6 +26,10 @@ export class Desk {
   readonly #closing = new AbortController();
   /** Subscriptions and follows. */
   readonly #subscriptions = new Map<number | string, Running>();
+  /** What was asked for as the connection's last word on it (W164). */
+  #level: Consistency = "linearizable";
+  /** Everything waits until the session's position is reached; it rejects where that cannot be had here. */
+  #reached: Promise<void> | undefined;
   #follows = 0;
   #held = 0;
   #heldBytes = 0;
@@ -63,10 +68,28 @@ export class Desk {
     if (this.idle) this.#onIdle?.();
   }
 
+  session({ consistency, token }: SessionRequest, write: (response: SessionResponse | ErrorResponse) => void): void {
+    const { node, requests } = this.context;
+    this.#level = consistency;
+    const reached = token === "" ? Promise.resolve() : requests.reachSession(token);
+    this.#reached = reached;
+    reached.then(
+      () => {
+        if (this.#reached === reached) this.#reached = undefined;
+        write({ kind: "session", position: node.position, token: requests.session });
+      },
+      (error: unknown) => write(requests.failure(error)),
+    );
+  }
+
   /** Commands are proposed in the order of the calls, and `write` is called in that order. */
   command(command: Command, bytes: number, write: (response: Response) => void): void {
     this.hold(bytes);
-    this.#line.add(this.#lane.submit(command), bytes, write);
+    const answer = this.#reached?.then(
+      () => this.#lane.submit(command),
+      (error: unknown) => this.context.requests.failure(error),
+    );
+    this.#line.add(answer ?? this.#lane.submit(command), bytes, write);
   }
 
   async query(request: QueryRequest, write: (response: Response) => void): Promise<void> {
@@ -85,7 +108,10 @@ export class Desk {
           };
     this.#queries += 1;
     try {
-      write(await requests.query(bounded, (milliseconds) => this.#wait(milliseconds)));
+      if (this.#reached !== undefined) await this.#reached;
+      write(await requests.query(bounded, (milliseconds) => this.#wait(milliseconds), this.#level));
+    } catch (error) {
+      write(requests.failure(error));
     } finally {
       this.#queries -= 1;
       this.#onEased();
@@ -129,7 +155,19 @@ export class Desk {
     this.#subscriptions.set(key, subscription);
     if (subscription instanceof MergedSubscription) this.#follows += 1;
     observer.liveReaders(1);
-    void subscription.run();
+    if (this.#reached === undefined) {
+      void subscription.run();
+      return true;
+    }
+    this.#reached.then(
+      () => subscription.run(),
+      (error: unknown) => {
+        if (this.#subscriptions.get(key) !== subscription) return;
+        subscription.cancel();
+        this.#forget(key);
+        send(this.context.requests.failure(error));
+      },
+    );
     return true;
   }
 

@@ -3,7 +3,12 @@ import { unreachable } from "../../src/lib/assert.ts";
 import { type Frame, splitFrames } from "../../src/wire/frame.ts";
 import { decodeRequest } from "../../src/wire/request.ts";
 import { encodeResponse, type Response } from "../../src/wire/response.ts";
-import { decodeSocketRequest, encodeSocketResponse, isSocketRequest } from "../../src/wire/socket-frames.ts";
+import {
+  decodeSocketRequest,
+  encodeSocketResponse,
+  isSocketRequest,
+  type SessionResponse,
+} from "../../src/wire/socket-frames.ts";
 import { CLOSE, type CloseCode } from "./close-code.ts";
 import type { Desk } from "./desk.ts";
 import type { FollowEvent } from "./merged-subscription.ts";
@@ -54,6 +59,9 @@ function takeSocketFrame(desk: Desk, frame: Frame): Violation | undefined {
     case "follow":
       if (desk.follow(requestId, request, (event) => sendEvent(desk, requestId, event))) return undefined;
       return { close: CLOSE.protocolError, reason: `a subscription with the number ${requestId} is under way` };
+    case "session":
+      desk.session(request, (response) => sendEvent(desk, requestId, response));
+      return undefined;
     case "credit":
       desk.grant(requestId, request.bytes);
       return undefined;
@@ -68,12 +76,13 @@ function takeSocketFrame(desk: Desk, frame: Frame): Violation | undefined {
   }
 }
 
-function sendEvent(desk: Desk, requestId: number, event: SubscriptionEvent | FollowEvent): void {
+function sendEvent(desk: Desk, requestId: number, event: SubscriptionEvent | FollowEvent | SessionResponse): void {
   switch (event.kind) {
     case "records":
     case "error":
       desk.outbox.sendFrame(encodeResponse(event, requestId));
       break;
+    case "session":
     case "subscribed":
     case "gap":
     case "end":

@@ -5,6 +5,7 @@
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { Command } from "../../src/wire/command.ts";
+import type { Consistency } from "../../src/wire/consistency.ts";
 import type { QueryRequest } from "../../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../../src/wire/response.ts";
 import type { LogNode } from "../node/log-node.ts";
@@ -27,7 +28,11 @@ export interface Wait {
 export interface Requests {
   lane(): Lane;
   /** Never rejects. `wait` is called only where there is something to wait for. */
-  query(request: QueryRequest, wait: (milliseconds: number) => Wait): Promise<Response>;
+  query(request: QueryRequest, wait: (milliseconds: number) => Wait, level: Consistency): Promise<Response>;
+  /** Resolves when what the token's holder has seen is applied here; rejects where it is not in time, or is no such token. */
+  reachSession(token: string): Promise<void>;
+  /** The token of what is applied here. */
+  readonly session: string;
   /** The stream at a linearizable point; throws where there is none. */
   find(name: string): Promise<StreamView>;
   /** The stream as it is now; throws if it is gone. */

@@ -10,6 +10,7 @@ import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
 import type { StreamName } from "./command.ts";
+import { CONSISTENCIES, type Consistency } from "./consistency.ts";
 import { END_REASONS, type EndReason } from "./end-reason.ts";
 import {
   type FollowRequest,
@@ -20,6 +21,7 @@ import {
   writeFollowResponse,
 } from "./follow-frames.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
+import { WIRE_LIMITS } from "./limits.ts";
 import { readFacts, type StreamFacts, writeFacts } from "./stream-facts.ts";
 import { checkStreamName, type StreamNameError } from "./stream-name.ts";
 
@@ -45,7 +47,16 @@ export type UnsubscribeRequest = { readonly kind: "unsubscribe" };
 /** Is the other side there? Browsers cannot send WebSocket's own pings. */
 export type PingRequest = { readonly kind: "ping" };
 
-export type SocketRequest = SubscribeRequest | CreditRequest | UnsubscribeRequest | PingRequest | FollowRequest;
+/** How fresh all that is answered from here on must be, and what the asker has seen; empty: nothing. */
+export type SessionRequest = { readonly kind: "session"; readonly consistency: Consistency; readonly token: string };
+
+export type SocketRequest =
+  | SessionRequest
+  | SubscribeRequest
+  | CreditRequest
+  | UnsubscribeRequest
+  | PingRequest
+  | FollowRequest;
 
 /** The subscription begins at `offset`: whatever is appended from there on will be sent. */
 export type SubscribedResponse = StreamFacts & {
@@ -73,10 +84,20 @@ export type EndResponse = {
 
 export type PongResponse = { readonly kind: "pong"; readonly position: number };
 
-export type SocketResponse = SubscribedResponse | GapResponse | EndResponse | PongResponse | FollowResponse;
+/** The session goes on here; `token` is what this node has applied. */
+export type SessionResponse = { readonly kind: "session"; readonly position: number; readonly token: string };
+
+export type SocketResponse =
+  | SessionResponse
+  | SubscribedResponse
+  | GapResponse
+  | EndResponse
+  | PongResponse
+  | FollowResponse;
 
 /** Never renumber; `request.ts` and `response.ts` have the numbers before these. */
-const REQUEST_KINDS = { subscribe: 4, credit: 5, unsubscribe: 6, ping: 7, follow: 8 } as const;
+const REQUEST_KINDS = { subscribe: 4, credit: 5, unsubscribe: 6, ping: 7, follow: 8, session: 15 } as const;
+const REQUEST_NUMBERS: ReadonlySet<number> = new Set(Object.values(REQUEST_KINDS));
 const RESPONSE_KINDS = {
   "subscribed": 132,
   "gap": 133,
@@ -86,6 +107,7 @@ const RESPONSE_KINDS = {
   "follow-records": 137,
   "stream-event": 142,
   "follow-end": 143,
+  "session": 145,
 } as const;
 const RESPONSE_NUMBERS: ReadonlySet<number> = new Set(Object.values(RESPONSE_KINDS));
 const SUBSCRIBE_FROM = ["offset", "start", "now"] as const;
@@ -94,7 +116,7 @@ const SUBSCRIBE_FROM = ["offset", "start", "now"] as const;
 const writer = new ByteWriter();
 
 export function isSocketRequest(frame: Frame): boolean {
-  return frame.kind >= REQUEST_KINDS.subscribe && frame.kind <= REQUEST_KINDS.follow;
+  return REQUEST_NUMBERS.has(frame.kind);
 }
 
 export function isSocketResponse(frame: Frame): boolean {
@@ -118,6 +140,9 @@ export function encodeSocketRequest(request: SocketRequest, requestId: number): 
     case "follow":
       writeFollow(writer, request);
       break;
+    case "session":
+      writer.u8(CONSISTENCIES.indexOf(request.consistency)).string(request.token);
+      break;
     default:
       return unreachable(request);
   }
@@ -139,6 +164,12 @@ export function decodeSocketRequest(frame: Frame): Result<SocketRequest, FrameEr
       return reader.complete ? ok({ kind: "ping" }) : malformed("a ping has no body");
     case REQUEST_KINDS.follow:
       return readFollow(reader);
+    case REQUEST_KINDS.session: {
+      const consistency = CONSISTENCIES[reader.u8()];
+      const token = reader.string(WIRE_LIMITS.textBytesMax);
+      if (consistency === undefined || !reader.complete) return malformed("a session is malformed");
+      return ok({ kind: "session", consistency, token });
+    }
     default:
       return malformed(`request kind ${frame.kind} is not known here`);
   }
@@ -173,6 +204,9 @@ export function encodeSocketResponse(response: SocketResponse, requestId: number
       writer.u8(END_REASONS.indexOf(response.reason)).varint(response.nextOffset);
       break;
     case "pong":
+      break;
+    case "session":
+      writer.string(response.token);
       break;
     case "following":
     case "follow-records":
@@ -210,6 +244,10 @@ export function decodeSocketResponse(frame: Frame): Result<SocketResponse, Frame
     }
     case RESPONSE_KINDS.pong:
       return reader.complete ? ok({ kind: "pong", position }) : malformed("a pong is malformed");
+    case RESPONSE_KINDS.session: {
+      const token = reader.string(WIRE_LIMITS.textBytesMax);
+      return reader.complete ? ok({ kind: "session", position, token }) : malformed("a session is malformed");
+    }
     case RESPONSE_KINDS.following:
       return readFollowResponse(reader, position, "following");
     case RESPONSE_KINDS["follow-records"]:

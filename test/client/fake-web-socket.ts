@@ -166,6 +166,9 @@ export class FakeWebSocket {
       case "unsubscribe":
         this.#subscriptions.delete(frame.requestId);
         break;
+      case "session":
+        this.#answer(encodeSocketResponse({ kind: "session", position, token: `fake.0.${position}` }, frame.requestId));
+        break;
       case "ping":
         this.#answer(encodeSocketResponse({ kind: "pong", position }, frame.requestId));
         break;

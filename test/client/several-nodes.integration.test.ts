@@ -96,13 +96,13 @@ describe("a follow of many streams", () => {
   });
 });
 
-describe("a session", () => {
+describe.each(["http", "ws"])("a session over %s", (scheme) => {
   withNodes();
 
   it("reads what it wrote at a node that has yet to hear of it (W161)", async () => {
     const [{ name: at }] = nodes.followers;
     const { leader } = nodes;
-    await using client = connect([leader.url, ...urlsFrom(at, "http").slice(0, 1)]);
+    await using client = connect([leader.url.replace("http", scheme), ...urlsFrom(at, scheme).slice(0, 1)]);
     await client.stream("seen").create({ contentType: "application/json" });
     await nodes.followers[0].node.barrier();
     for (const { name } of nodes.up) if (name !== at) nodes.network.cut(name, at);
@@ -122,7 +122,7 @@ describe("a session", () => {
     const other = await ThreeNodes.started({}, "other");
     try {
       const [{ name: at }] = nodes.followers;
-      await using client = connect([...urlsFrom(at, "http").slice(0, 1), other.leader.url]);
+      await using client = connect([...urlsFrom(at, scheme).slice(0, 1), other.leader.url.replace("http", scheme)]);
       await client.stream("a").create({ contentType: "application/json" });
       await nodes.cutOff(at);
       await expect(client.stream("a").append({ json: 1 })).rejects.toMatchObject({ code: "cluster-changed" });

@@ -60,6 +60,11 @@ const socketRequest: fc.Arbitrary<SocketRequest> = fc.oneof(
   fc.record({ kind: fc.constant("credit" as const), bytes: number }),
   fc.constant({ kind: "unsubscribe" as const }),
   fc.constant({ kind: "ping" as const }),
+  fc.record({
+    kind: fc.constant("session" as const),
+    consistency: fc.constantFrom("linearizable" as const, "session" as const, "eventual" as const),
+    token: fc.constantFrom("", "cluster.0.17"),
+  }),
 );
 
 const endReason = fc.constantFrom("closed" as const, "unsubscribed" as const, "slow" as const, "stopping" as const);
@@ -137,6 +142,7 @@ const socketResponse: fc.Arbitrary<SocketResponse> = fc.oneof(
     nextOffset: number,
   }),
   fc.record({ kind: fc.constant("pong" as const), position: number }),
+  fc.record({ kind: fc.constant("session" as const), position: number, token: fc.constantFrom("c.0.1", "käse.1.2") }),
 );
 
 function frameOf(bytes: Uint8Array): Frame {
@@ -175,6 +181,11 @@ describe("golden frames", () => {
     ["W101: a credit", { kind: "credit", bytes: 200 }, goldenHex("0a000000 01 05 0000 07000000", "c801")],
     ["W102: an unsubscribe", { kind: "unsubscribe" }, goldenHex("08000000 01 06 0000 07000000")],
     ["W107: a ping", { kind: "ping" }, goldenHex("08000000 01 07 0000 07000000")],
+    [
+      "W164: a session",
+      { kind: "session", consistency: "session", token: "a.0.7" },
+      goldenHex("0f000000 01 0f 0000 07000000", "01 05612e302e37"),
+    ],
     [
       "W113: a follow of two streams, not before a place",
       {
@@ -230,6 +241,11 @@ describe("golden frames", () => {
       goldenHex("0c000000 01 86 0000 07000000", "0c 02 ac02"),
     ],
     ["W107: a pong", { kind: "pong", position: 12 }, goldenHex("09000000 01 87 0000 07000000", "0c")],
+    [
+      "W164: a session goes on",
+      { kind: "session", position: 12, token: "a.0.12" },
+      goldenHex("10000000 01 91 0000 07000000", "0c 06612e302e3132"),
+    ],
     [
       "W114: following",
       {

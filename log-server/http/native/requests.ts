@@ -10,6 +10,7 @@ import type { StreamView } from "../../streams/views.ts";
 import { atLevel } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import type { LiveResponse } from "../live-responses.ts";
+import { awaitSession } from "../session-token.ts";
 import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 import { answerDescribe, answerRead } from "./answer-read.ts";
@@ -33,7 +34,7 @@ export class NativeRequests {
   }
 
   /** Never rejects. `wait` opens a wait at the tail, and is called only where there is something to wait for. */
-  async query(request: QueryRequest, wait: OpenWait, level: Consistency = "linearizable"): Promise<Response> {
+  async query(request: QueryRequest, wait: OpenWait, level: Consistency): Promise<Response> {
     try {
       return await atLevel(level, (reached) => this.#answer(request, wait, reached));
     } catch (error) {
@@ -65,6 +66,16 @@ export class NativeRequests {
   /** The stream at a linearizable point, to be read; throws where there is none. */
   find(name: string): Promise<StreamView> {
     return findStreamToRead(this.#context, name, undefined);
+  }
+
+  /** Resolves when what the token's holder has seen is applied here; rejects where it is not in time, or is no such token. */
+  reachSession(token: string): Promise<void> {
+    return awaitSession(this.#context.node, token, this.#context.limits.sessionWaitMs);
+  }
+
+  /** The token of what is applied here. */
+  get session(): string {
+    return this.#context.answers.session;
   }
 
   /** The stream as it is now; throws if it is gone. */
