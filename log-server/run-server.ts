@@ -48,17 +48,59 @@ const IMAGE_FOLDER = "image";
 /** The only log of a node today. */
 const LOG_ID = 0;
 
+/** Of a server that was sent another state: it closes, and starts anew on the same address. */
 export async function runServer(config: ServerConfig, options: RunOptions): Promise<Result<RunningServer, StartError>> {
-  // What to undo, newest first, when the start fails and when the server closes.
-  const closers: Closer[] = [];
-  try {
-    const started = await start(config, options, closers);
-    if (!started.ok) await closeAll(closers);
-    return started;
-  } catch (error) {
-    options.log.event("start-failed", { error });
-    await closeAll(closers);
-    return err({ code: "internal", message: error instanceof Error ? error.message : String(error) });
+  const first = await startLife(config, options);
+  if (!first.ok) return first;
+  const { url, nodeName, clusterId, listen } = first.value;
+  const failed = Promise.withResolvers<Error>();
+  let life = first.value;
+  let between: Promise<void> | undefined;
+  let closing = false;
+  const startAnew = async (): Promise<void> => {
+    await life.close();
+    const next = await startLife({ ...config, listen }, options);
+    if (!next.ok) return failed.resolve(new Error(next.error.message));
+    life = next.value;
+    watchOver();
+  };
+  const watchOver = (): void => {
+    void life.failed.then((error) => {
+      if (!life.startsAnew() || closing) return failed.resolve(error);
+      between = startAnew().catch((cause: unknown) => failed.resolve(new Error("it cannot start anew", { cause })));
+    });
+  };
+  watchOver();
+  const close = once(async () => {
+    closing = true;
+    await between;
+    await life.close();
+  });
+  return ok({ url, nodeName, clusterId, failed: failed.promise, close });
+}
+
+/** Everything from the data folder up, until it fails or is closed. */
+type Life = RunningServer & {
+  readonly listen: HostPort;
+  /** See `LogNode.startsAnew`. */
+  readonly startsAnew: () => boolean;
+};
+
+async function startLife(config: ServerConfig, options: RunOptions): Promise<Result<Life, StartError>> {
+  for (;;) {
+    // What to undo, newest first, when the start fails and when the server closes.
+    const closers: Closer[] = [];
+    const opening: { node?: LogNode } = {};
+    try {
+      const started = await start(config, options, closers, opening);
+      if (!started.ok) await closeAll(closers);
+      return started;
+    } catch (error) {
+      const again = opening.node?.startsAnew === true;
+      if (!again) options.log.event("start-failed", { error });
+      await closeAll(closers);
+      if (!again) return err({ code: "internal", message: error instanceof Error ? error.message : String(error) });
+    }
   }
 }
 
@@ -68,7 +110,8 @@ async function start(
   config: ServerConfig,
   { log, processMetrics }: RunOptions,
   closers: Closer[],
-): Promise<Result<RunningServer, StartError>> {
+  opening: { node?: LogNode },
+): Promise<Result<Life, StartError>> {
   const folder = await openDataDirectory({
     path: config.data,
     nodeName: config.id,
@@ -102,6 +145,7 @@ async function start(
   if (!opened.ok) return opened;
   const node = opened.value;
   watch.node = node;
+  opening.node = node;
   const failed = new Promise<Error>((resolve) => node.onFailure(resolve));
   closers.push(() => node.stop());
   await node.start();
@@ -133,7 +177,8 @@ async function start(
   watch.event("ready", { url, node: nodeName, cluster: clusterId, position: node.position });
   if (config.insecure && config.token === undefined) watch.event("insecure", { url });
   const close = once(() => closeAll(closers));
-  return ok({ url, nodeName, clusterId, failed, close });
+  const startsAnew = (): boolean => node.startsAnew;
+  return ok({ url, nodeName, clusterId, failed, close, listen: { host, port }, startsAnew });
 }
 
 async function open(

@@ -217,6 +217,8 @@ describe("a disk that fails", () => {
     const disk = new SimDisk({ capacityBytes: 400_000 });
     const { node, clock } = await startSimNode({ limits, disk, segmentBytes: 64 * 1024 });
     await node.propose(create("a"));
+    // The spares are ready: they take no more of what is measured now.
+    await settle();
     const ballast = await disk.open("ballast", "create");
     await ballast.allocate((await disk.freeBytes()) - 1_000);
     const answers: Promise<unknown>[] = [];

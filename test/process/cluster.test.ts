@@ -27,12 +27,15 @@ class Cluster {
   readonly #ports: readonly number[];
   readonly servers = new Map<string, Server>();
 
-  private constructor(ports: readonly number[]) {
+  readonly #limits: Readonly<Record<string, number>>;
+
+  private constructor(ports: readonly number[], limits: Readonly<Record<string, number>>) {
     this.#ports = ports;
+    this.#limits = limits;
   }
 
-  static async started(): Promise<Cluster> {
-    const cluster = new Cluster(await freePorts(2 * ALL.length));
+  static async started(limits: Readonly<Record<string, number>> = {}): Promise<Cluster> {
+    const cluster = new Cluster(await freePorts(2 * ALL.length), limits);
     for (const name of NAMES) cluster.spawn(name);
     await Promise.all(NAMES.map((name) => cluster.server(name).ready()));
     return cluster;
@@ -52,7 +55,7 @@ class Cluster {
     const peers = [...names].map((each) => `${each}=${this.addressOf(each)}`).join(",");
     const peerListen = this.addressOf(name);
     const args = ["--id", name, "--peer-listen", peerListen, "--peers", peers];
-    const server = Server.spawn(this.dataOf(name), { listen: this.listenOf(name), args });
+    const server = Server.spawn(this.dataOf(name), { listen: this.listenOf(name), args, limits: this.#limits });
     this.servers.set(name, server);
     return server;
   }
@@ -186,6 +189,41 @@ describe("three servers", () => {
     await fourth.stop();
     await cluster.spawn("n4").ready();
     await appended(cluster.server("n4").url, 2);
+  });
+
+  it("ship a snapshot to one that is behind what they have, and it starts anew with that", async () => {
+    const cluster = await Cluster.started({
+      imageEveryMs: 500,
+      imageEveryBytes: 65_536,
+      snapshotEveryBytes: 262_144,
+      housekeepingEveryMs: 500,
+    });
+    const leader = await cluster.leader();
+    const behind = others(leader)[0] as string;
+    const { url } = cluster.server(leader);
+    expect((await create(url, STREAM)).status).toBe(201);
+    for (let sequence = 0; sequence < 10; sequence += 1) await appended(url, sequence);
+    await cluster.server(behind).kill();
+    for (let sequence = 10; sequence < 20; sequence += 1) await appended(url, sequence);
+    expect((await create(url, "gone")).status).toBe(201);
+    const body = JSON.stringify("x".repeat(100_000));
+    for (let times = 0; times < 100; times += 1) expect((await append(url, "gone", { body })).status).toBeLessThan(300);
+    await send(`${url}/v1/stream/gone`, { method: "DELETE" });
+    const dropped = (): boolean =>
+      eventsIn(cluster.server(leader).stderr).some(({ event }) => event === "segments-dropped");
+    expect((await create(url, "filler")).status).toBe(201);
+    for (const end = Date.now() + PATIENCE_MS; !dropped(); await sleep(LOOK_EVERY_MS)) {
+      expect(Date.now()).toBeLessThan(end);
+      expect((await append(url, "filler", { body })).status).toBeLessThan(300);
+    }
+
+    const again = cluster.spawn(behind);
+    await again.ready();
+    expect(again.events.some(({ event }) => event === "node-starts-anew")).toBe(true);
+    expect(await readMessages(again.url, STREAM)).toEqual(upTo(20));
+    await appended(again.url, 20);
+    expect(await readMessages(url, STREAM)).toEqual(upTo(21));
+    expect(complaintsIn(again.stderr)).toEqual([]);
   });
 
   it("hand leadership over before they stop, one after the other", async () => {
