@@ -80,12 +80,12 @@ export class RawNode {
     return this.#raft.configuration;
   }
 
-  /** Set while this node may have forgotten what it acknowledged. */
   /** A snapshot is to take the log's place, or is taking it. */
   get installing(): boolean {
     return this.#raft.installing !== undefined;
   }
 
+  /** Set while this node may have forgotten what it acknowledged. */
   get ambiguousEnd(): LogPoint | undefined {
     return this.#raft.ambiguousEnd;
   }
