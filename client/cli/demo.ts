@@ -9,10 +9,10 @@ const DATA_PACKAGE = "vega-datasets";
 export function demoCommand(_io: Io, onDone: (exitCode: number) => void): Command {
   return newVerb(
     "demo",
-    "see real flights flow through a server that is killed in the middle, and nothing lost",
+    "see real flights flow through three nodes whose leader is killed in the middle, and nothing lost",
     "tidemark demo --keep",
   )
-    .option("--keep", "keep the server until Ctrl-C, to look around")
+    .option("--keep", "keep the servers until Ctrl-C, to look around")
     .action(async (options: { readonly keep?: boolean }) => {
       if (!isInstalled())
         throw new TidemarkError("invalid-argument", `the demo's data is not here: npm install ${DATA_PACKAGE}`);

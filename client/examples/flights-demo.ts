@@ -1,19 +1,20 @@
 /**
- * The demo: real flights flow through a real server, which is killed in the middle, and nothing is lost.
+ * The demo: real flights flow through three real servers, of which the leader is killed in the middle, and nothing is lost.
  *
  * A producer appends 20,000 flights while a subscriber counts them and their delays by origin. Half-way, with appends under
- * way, the server gets `kill -9`, and is started again on the same data. Neither the producer nor the subscriber is told:
- * the SDK carries on. In the end every flight must have been seen once, in order, and the subscriber's table must
- * be the one computed straight from the file.
+ * way, the leader gets `kill -9`; the others elect another one, and the killed one is started again and catches up.
+ * Neither the producer nor the subscriber is told: the SDK carries on. In the end every flight must have been seen once, in
+ * order, the subscriber's table must be the one computed straight from the file, and every node must have every flight.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT } from "../cli/exit-codes.ts";
 import { ProgressBar } from "../cli/progress-bar.ts";
-import { connect, type Client, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
+import { connect, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
+import { DemoCluster } from "./demo-cluster.ts";
 import { formatRows, loadFlights, OriginTable, type Flight } from "./flights.ts";
-import { freePort, ServerChild } from "./server-child.ts";
+import { LongestPause } from "./longest-pause.ts";
 
 const STREAM = "flights";
 /** The producer runs ahead of the subscriber by this many flights at most, so that the kill comes in the middle. */
@@ -53,7 +54,7 @@ export async function runDemo(options: { readonly keep: boolean }): Promise<numb
     say(`\nDone in ${((performance.now() - startedMs) / 1_000).toFixed(1)} s.`);
     demo.sayAddresses();
     if (options.keep) {
-      say("\nThe server stays until Ctrl-C.");
+      say("\nThe servers stay until Ctrl-C.");
       await demo.interrupted();
     }
     return EXIT.ok;
@@ -74,10 +75,9 @@ class Demo {
   readonly #folder: string;
   readonly #bar = new ProgressBar(process.stdout);
   readonly #overall = new AbortController();
-  #server: ServerChild | undefined;
-  /** Under way, or done; whoever cleans up must wait for it. */
-  #starting: Promise<ServerChild> | undefined;
-  #port = 0;
+  readonly #appendPause = new LongestPause();
+  readonly #readPause = new LongestPause();
+  #cluster: DemoCluster | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -98,8 +98,9 @@ class Demo {
   }
 
   sayAddresses(): void {
-    const url = this.#server?.url ?? "";
-    this.#say("Addresses, while the server runs (`npm run demo -- --keep`):");
+    const [url = ""] = this.#cluster?.urls ?? [];
+    this.#say("Addresses, while the servers run (`npm run demo -- --keep`):");
+    this.#say(`  the cluster  curl ${url}/v1/cluster`);
     this.#say(`  the stream   ${url}/v1/stream/${STREAM}`);
     this.#say(`               curl '${url}/v1/stream/${STREAM}?offset=-1'`);
     this.#say(`  metrics      curl ${url}/metrics`);
@@ -120,22 +121,25 @@ class Demo {
   }
 
   async cleanUp(): Promise<void> {
-    await this.#starting?.catch(() => undefined);
-    await this.#server?.stop();
+    await this.#cluster?.stop();
     this.cleanUpNow();
   }
 
   cleanUpNow(): void {
-    this.#server?.killNow();
+    this.#cluster?.killNow();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #play(): Promise<void> {
     const flights = loadFlights();
-    this.#port = await freePort();
-    const server = await this.#startServer();
-    this.#say(`A server runs as process ${server.processId} at ${server.url}, its data in ${this.#folder}.`);
-    await using client = connect(server.url, { timeout: DEMO_TIMEOUT_MS });
+    const cluster = await DemoCluster.plan(this.#folder, this.#overall.signal);
+    this.#cluster = cluster;
+    await cluster.start();
+    for (const name of cluster.names)
+      this.#say(`${name} runs as process ${cluster.processIdOf(name)} at ${cluster.urlOf(name)}.`);
+    const { name: first, term } = await cluster.leader();
+    this.#say(`${first} was elected in term ${term}. The data is in ${this.#folder}.`);
+    await using client = connect(cluster.urls, { timeout: DEMO_TIMEOUT_MS });
     const stream = client.stream(STREAM);
     await stream.create({ contentType: "application/json" });
     this.#say(`Appending ${flights.length} flights of early 2001 to the stream "${STREAM}", and subscribing to it …`);
@@ -146,15 +150,21 @@ class Demo {
       unacknowledgedBytes: UNACKNOWLEDGED_BYTES,
       signal: this.#overall.signal,
     });
-    const subscribed = subscriber.follow(stream, (seen) => this.#showProgress(seen, flights.length));
+    const subscribed = subscriber.follow(stream, (seen) => {
+      this.#readPause.moved();
+      this.#showProgress(seen, flights.length);
+    });
     // Whichever fails first is the reason; the others end with it.
     const giveUp = (error: unknown): never => {
       this.#overall.abort(error);
       throw error;
     };
-    await Promise.all([this.#appendAll(flights, producer, stream, subscriber).catch(giveUp), subscribed.catch(giveUp)]);
+    await Promise.all([
+      this.#appendAll(flights, producer, stream, subscriber, cluster).catch(giveUp),
+      subscribed.catch(giveUp),
+    ]);
     this.#bar.clear();
-    await this.#check(flights, subscriber, client);
+    await this.#check(flights, subscriber, cluster);
   }
 
   async #appendAll(
@@ -162,6 +172,7 @@ class Demo {
     producer: Producer,
     stream: Stream,
     subscriber: Subscriber,
+    cluster: DemoCluster,
   ): Promise<void> {
     const half = flights.length / 2;
     const misplaced: string[] = [];
@@ -174,49 +185,42 @@ class Demo {
       appended.then(
         (offset) => {
           acknowledged += 1;
+          this.#appendPause.moved();
           if (offset !== index) misplaced.push(`flight ${index} got offset ${offset}`);
         },
         () => undefined,
       );
       const busy = producer.unacknowledgedBytes >= UNACKNOWLEDGED_BYTES / 2;
       if (crash !== undefined || subscriber.seen < half || !busy) continue;
-      crash = this.#crash(subscriber.seen, index + 1 - acknowledged);
+      crash = this.#crash(cluster, subscriber.seen, index + 1 - acknowledged);
       crash.catch((error: unknown) => this.#overall.abort(error));
     }
     await producer.close();
     await crash;
     if (misplaced.length > 0) throw new DemoError(`acknowledged at another place than it was sent: ${misplaced[0]}`);
-    if (crash === undefined) throw new DemoError("the server was never killed");
+    if (crash === undefined) throw new DemoError("the leader was never killed");
     await stream.close();
   }
 
-  /** Kills the server and starts it again, while appends and the subscription go on. */
-  async #crash(seen: number, unacknowledged: number): Promise<void> {
-    const server = this.#server;
-    if (server === undefined) return;
-    const killed = server.kill();
+  /** Kills the leader, and starts it again once there is another, while appends and the subscription go on. */
+  async #crash(cluster: DemoCluster, seen: number, unacknowledged: number): Promise<void> {
+    const { name } = await cluster.leader();
+    const processId = cluster.processIdOf(name);
+    this.#appendPause.begin();
+    this.#readPause.begin();
+    const killed = cluster.kill(name);
     this.#say(
-      `kill -9 ${server.processId}: the subscriber has seen ${seen} flights, ${unacknowledged} appends are unacknowledged.`,
+      `kill -9 ${processId}, the leader ${name}: the subscriber has seen ${seen} flights, ${unacknowledged} appends are unacknowledged.`,
     );
+    const killedMs = performance.now();
     await killed;
-    const startedMs = performance.now();
-    const successor = await this.#startServer();
-    const recoveryMs = Math.round(performance.now() - startedMs);
+    const elected = await cluster.leader(name);
+    const electionMs = Math.round(performance.now() - killedMs);
     this.#say(
-      `Started again as process ${successor.processId}, serving after ${recoveryMs} ms; nobody was told, everyone carries on …`,
+      `${elected.name} was elected in term ${elected.term}, after ${electionMs} ms; nobody was told, everyone carries on …`,
     );
-  }
-
-  /** Not while an interrupted demo is being cleaned up. */
-  #startServer(): Promise<ServerChild> {
-    const { signal } = this.#overall;
-    signal.throwIfAborted();
-    this.#starting = ServerChild.start(this.#folder, this.#port).then((server) => {
-      this.#server = server;
-      signal.throwIfAborted();
-      return server;
-    });
-    return this.#starting;
+    await cluster.startNode(name);
+    this.#say(`${name} runs again, as process ${cluster.processIdOf(name)}, and has caught up.`);
   }
 
   #showProgress(seen: number, total: number): void {
@@ -224,24 +228,35 @@ class Demo {
     else if (seen % PLAIN_PROGRESS_EVERY === 0) this.#say(`  ${seen} of ${total} flights seen`);
   }
 
-  async #check(flights: readonly Flight[], subscriber: Subscriber, client: Client): Promise<void> {
+  async #check(flights: readonly Flight[], subscriber: Subscriber, cluster: DemoCluster): Promise<void> {
     const expected = new OriginTable();
     for (const flight of flights) expected.add(flight);
     checkSequence("the subscription", subscriber.flights, flights);
     const differences = subscriber.table.differences(expected);
     if (differences.length > 0) throw new DemoError(`the subscriber's table is not the file's: ${differences[0]}`);
+    for (const name of cluster.names) {
+      const url = cluster.urlOf(name);
+      await this.#checkNode(name, url, flights);
+      await this.#checkAddress(`${url}/v1/stream/${STREAM}?offset=-1`);
+      await this.#checkAddress(`${url}/metrics`);
+    }
+    this.#say(
+      `The appends paused for ${this.#appendPause.milliseconds} ms at the most, the subscription for ${this.#readPause.milliseconds} ms.`,
+    );
+    const rows = subscriber.table.rows();
+    this.#say(
+      `All ${flights.length} flights were seen once and in order, and every node has them; the table of ${rows.length} origins is the file's. The busiest:\n`,
+    );
+    this.#say(formatRows(rows.slice(0, TOP_ORIGINS)));
+  }
+
+  async #checkNode(name: string, url: string, flights: readonly Flight[]): Promise<void> {
+    await using client = connect(url, { timeout: DEMO_TIMEOUT_MS });
     const stored: Flight[] = [];
     for await (const records of client.stream(STREAM).read({ signal: this.#overall.signal }).batches()) {
       for (const record of records) stored.push(record.json<Flight>());
     }
-    checkSequence("the stream, read again from its start,", stored, flights);
-    await this.#checkAddress(`/v1/stream/${STREAM}?offset=-1`);
-    await this.#checkAddress("/metrics");
-    const rows = subscriber.table.rows();
-    this.#say(
-      `All ${flights.length} flights were seen once and in order; the table of ${rows.length} origins is the file's. The busiest:\n`,
-    );
-    this.#say(formatRows(rows.slice(0, TOP_ORIGINS)));
+    checkSequence(`the stream, read again from its start at ${name},`, stored, flights);
   }
 
   #say(line: string): void {
@@ -249,10 +264,10 @@ class Demo {
     say(line);
   }
 
-  async #checkAddress(path: string): Promise<void> {
-    const response = await fetch(`${this.#server?.url}${path}`, { signal: this.#overall.signal });
+  async #checkAddress(url: string): Promise<void> {
+    const response = await fetch(url, { signal: this.#overall.signal });
     await response.arrayBuffer();
-    if (response.status !== 200) throw new DemoError(`${path} answers with status ${response.status}`);
+    if (response.status !== 200) throw new DemoError(`${url} answers with status ${response.status}`);
   }
 }
 

@@ -24,9 +24,9 @@ export class ServerChild {
     this.#exited = exited;
   }
 
-  /** Resolves when it serves. */
-  static async start(dataFolder: string, port: number): Promise<ServerChild> {
-    const args = [COMMAND_LINE, "serve", "--data", dataFolder, "--listen", `127.0.0.1:${port}`, "--log-level", "warn"];
+  /** `options`: of `tidemark serve`. Resolves when it serves. */
+  static async start(options: readonly string[]): Promise<ServerChild> {
+    const args = [COMMAND_LINE, "serve", ...options, "--log-level", "warn"];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     const exited = new Promise<void>((resolve) => {
       child.once("exit", () => resolve());

@@ -99,8 +99,12 @@ describe("processes", () => {
     try {
       const { status, out, err } = await tidemark(["demo"], { env: { TMPDIR: temporary } }).done;
       expect({ status, err }).toEqual({ status: 0, err: "" });
-      expect(out).toMatch(/kill -9 \d+: the subscriber has seen \d+ flights, [1-9]\d* appends are unacknowledged/);
-      expect(out).toContain("All 20000 flights were seen once and in order");
+      expect(out).toMatch(
+        /kill -9 \d+, the leader n\d: the subscriber has seen \d+ flights, [1-9]\d* appends are unacknowledged/,
+      );
+      expect(out).toMatch(/n\d was elected in term \d+, after \d+ ms/);
+      expect(out).toMatch(/The appends paused for \d+ ms/);
+      expect(out).toContain("All 20000 flights were seen once and in order, and every node has them");
       expect(out).toContain("/metrics");
       expect(readdirSync(temporary)).toEqual([]);
     } finally {

@@ -18,7 +18,7 @@ let server: ServerChild | undefined;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidemark-crash-"));
   port = await freePort();
-  server = await ServerChild.start(folder, port);
+  server = await ServerChild.start(["--data", folder, "--listen", `127.0.0.1:${port}`]);
 });
 
 afterEach(async () => {
@@ -28,7 +28,7 @@ afterEach(async () => {
 
 async function crash(): Promise<void> {
   await server?.kill();
-  server = await ServerChild.start(folder, port);
+  server = await ServerChild.start(["--data", folder, "--listen", `127.0.0.1:${port}`]);
 }
 
 describe("kill -9", () => {

@@ -20,7 +20,7 @@ let server: ServerChild | undefined;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidemark-groups-crash-"));
   port = await freePort();
-  server = await ServerChild.start(folder, port);
+  server = await ServerChild.start(["--data", folder, "--listen", `127.0.0.1:${port}`]);
 });
 
 afterEach(async () => {
@@ -30,7 +30,7 @@ afterEach(async () => {
 
 async function crash(): Promise<void> {
   await server?.kill();
-  server = await ServerChild.start(folder, port);
+  server = await ServerChild.start(["--data", folder, "--listen", `127.0.0.1:${port}`]);
 }
 
 async function fill(client: Client, name: string, count: number): Promise<void> {

@@ -216,7 +216,7 @@ describe("kill -9", () => {
   it("a producer and a subscription go on without loss, gap or repeat", async () => {
     const data = mkdtempSync(join(tmpdir(), "tidemark-ws-kill-"));
     const port = await freePort();
-    let server = await ServerChild.start(data, port);
+    let server = await ServerChild.start(["--data", data, "--listen", `127.0.0.1:${port}`]);
     await using killed = connect(`ws://127.0.0.1:${port}`);
     const stream = killed.stream("s");
     await stream.create();
@@ -237,7 +237,7 @@ describe("kill -9", () => {
       if (at !== Math.floor(count / 3) && at !== Math.floor((count * 2) / 3)) continue;
       await restarted;
       restarted = server.kill().then(async () => {
-        server = await ServerChild.start(data, port);
+        server = await ServerChild.start(["--data", data, "--listen", `127.0.0.1:${port}`]);
       });
     }
     await producer.close();
