@@ -4,6 +4,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Zstd } from "../src/ports/zstd.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
+import { Cluster } from "./cluster.ts";
 import { Connection } from "./connection.ts";
 import { Addresses, isHttp, parseAddresses } from "./addresses.ts";
 import { Cursor } from "./cursor.ts";
@@ -65,6 +66,7 @@ export class Client {
   /** The first, if it was given several. */
   readonly url: string;
   readonly #connection: Connection;
+  readonly #cluster: Cluster;
   readonly #zstd: Zstd | undefined;
 
   constructor(url: string | URL | readonly (string | URL)[], options: ConnectOptions) {
@@ -72,23 +74,19 @@ export class Client {
     const [base] = addresses;
     const environment = options.environment ?? SYSTEM_ENVIRONMENT;
     const diagnostics = new Diagnostics(environment, base);
-    const transport =
-      options.transport ??
-      newTransport(base, environment, diagnostics, {
-        addresses: new Addresses(addresses),
-        session: new Session(),
-        token: options.token,
-        fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
-        clock: environment.clock,
-      });
+    const http = {
+      addresses: new Addresses(addresses),
+      session: new Session(),
+      token: options.token,
+      fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
+      clock: environment.clock,
+    };
+    const transport = options.transport ?? newTransport(base, environment, diagnostics, http);
     this.url = base.href;
     this.#zstd = options.zstd;
-    this.#connection = new Connection(
-      environment,
-      transport,
-      diagnostics,
-      options.timeout ?? CLIENT_LIMITS.callTimeoutMs,
-    );
+    const timeoutMs = options.timeout ?? CLIENT_LIMITS.callTimeoutMs;
+    this.#connection = new Connection(environment, transport, diagnostics, timeoutMs);
+    this.#cluster = new Cluster({ ...http, timeoutMs });
   }
 
   /** A handle for a stream, which need not exist. The name is the path below `/v1/stream/`, decoded: `orders/eu`. */
@@ -179,6 +177,17 @@ export class Client {
   /** The groups there are, by id: fetched page by page as the loop goes on. */
   groups(options: ListOptions = {}): AsyncIterableIterator<GroupInfo, void, undefined> {
     return listGroups(this.#connection, options);
+  }
+
+  /**
+   * The nodes that share the log: their state, and changes of which they are.
+   *
+   * ```ts
+   * const { leader, members } = await client.cluster().status();
+   * ```
+   */
+  cluster(): Cluster {
+    return this.#cluster;
   }
 
   /** The highest position of the log that this client has seen: a later read elsewhere can be asked to be no older. */

@@ -184,7 +184,8 @@ async function readProblem(response: Response): Promise<Record<string, unknown> 
   }
 }
 
-function connectionError(thrown: unknown, baseUrl: URL): TidemarkError {
+/** A request that failed without an answer: whether it may have been sent is in the code. */
+export function connectionError(thrown: unknown, baseUrl: URL): TidemarkError {
   const cause: unknown = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
   const reason = systemText(cause, "code") ?? (cause instanceof Error ? cause.message : String(cause));
   if (isNeverSent(cause)) {

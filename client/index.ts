@@ -22,6 +22,7 @@ export type {
 export type { Description, StreamInfo } from "./description.ts";
 export type { ListOptions } from "./stream-list.ts";
 export type { OperationResult, Transaction, TransactionAppendOptions } from "./transaction.ts";
+export type { Cluster, ClusterMember, ClusterStatus, PeerAddress } from "./cluster.ts";
 export type { Cursor, CursorOptions } from "./cursor.ts";
 export type {
   CreateGroupOptions,

@@ -178,8 +178,12 @@ describe("three servers", () => {
     const fourth = cluster.spawn("n4");
     await fourth.ready();
     await cli(["cluster", "wait", "--url", url]);
-    await cli(["cluster", "transfer", "n4", "--url", asked]);
+    await using client = connect([`ws://${cluster.listenOf(elsewhere)}`]);
+    await client.cluster().transfer("n4");
     expect(await cluster.leader(["n4"])).toBe("n4");
+    expect(await client.cluster().status()).toMatchObject({ leader: "n4", node: elsewhere, changing: false });
+    await expect(client.cluster().remove("n4")).rejects.toMatchObject({ code: "cluster-conflict" });
+    await expect(client.cluster().remove("n9")).rejects.toMatchObject({ code: "member-not-found" });
     const view = JSON.parse(await cli(["cluster", "remove", gone, "--url", asked, "-o", "json"])) as View;
     expect(view.members.map(({ node }) => node)).not.toContain(gone);
     await appended(fourth.url, 1);

@@ -1,25 +1,21 @@
 /** `tidemark cluster status`, and the changes: each is done when the verb ends, and may be asked for again. */
+import type { Cluster } from "../../cluster.ts";
 import { TidemarkError } from "../../error.ts";
-import { type ConnectionOptions, withConnectionOptions } from "../connection-options.ts";
+import { type ConnectionOptions, openClient, withConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Io, write } from "../io.ts";
 import { jsonLine } from "../output.ts";
 import { newVerb, type Verb } from "../verb.ts";
-import { changeCluster, clusterView } from "./ask-cluster.ts";
 import { clusterText } from "./cluster-shown.ts";
-import { serverFor } from "./server-for.ts";
 
 type AddOptions = ConnectionOptions & { readonly learner?: true };
 type ReplaceOptions = ConnectionOptions & { readonly address?: string };
-type Change = { readonly method: "POST" | "DELETE"; readonly path: string; readonly body?: object };
+type Change = (cluster: Cluster, call: { readonly signal: AbortSignal }) => Promise<void>;
 
 export const statusCommand: Verb = (io, onDone) =>
   withConnectionOptions(
     newVerb("status", "show the members, who leads, and how far they are", "tidemark cluster status -o json"),
-  ).action(async (options: ConnectionOptions) => {
-    await show(io, options);
-    onDone(EXIT.ok);
-  });
+  ).action((options: ConnectionOptions) => done(io, options, onDone, () => Promise.resolve()));
 
 export const addCommand: Verb = (io, onDone) =>
   withConnectionOptions(
@@ -31,17 +27,18 @@ export const addCommand: Verb = (io, onDone) =>
   )
     .argument("<name=host:port>", "its name, and where it listens for other nodes")
     .option("--learner", "it keeps a copy, and never votes")
-    .action(async (member: string, options: AddOptions) => {
+    .action((member: string, options: AddOptions) => {
       const [node = "", address = ""] = member.split(/=(.*)/s);
-      const body = { node, ...addressOf(address), votes: options.learner !== true };
-      await done(io, options, onDone, { method: "POST", path: "/members", body });
+      const at = addressOf(address);
+      const votes = options.learner !== true;
+      return done(io, options, onDone, (cluster, call) => cluster.add(node, at, { ...call, votes }));
     });
 
 export const removeCommand: Verb = (io, onDone) =>
   withConnectionOptions(newVerb("remove", "remove a node, unless it leads", "tidemark cluster remove n4"))
     .argument("<name>", "the node")
     .action((node: string, options: ConnectionOptions) =>
-      done(io, options, onDone, { method: "DELETE", path: `/members/${encodeURIComponent(node)}` }),
+      done(io, options, onDone, (cluster, call) => cluster.remove(node, call)),
     );
 
 export const replaceCommand: Verb = (io, onDone) =>
@@ -55,12 +52,9 @@ export const replaceCommand: Verb = (io, onDone) =>
     .argument("<name>", "the node")
     .option("--address <host:port>", "where the new one listens for other nodes, if that is another place")
     .action((node: string, options: ReplaceOptions) => {
-      const body = options.address === undefined ? {} : addressOf(options.address);
-      return done(io, options, onDone, {
-        method: "POST",
-        path: `/members/${encodeURIComponent(node)}/replace`,
-        body,
-      });
+      const { address } = options;
+      const at = address === undefined ? {} : { address: addressOf(address) };
+      return done(io, options, onDone, (cluster, call) => cluster.replace(node, { ...call, ...at }));
     });
 
 export const transferCommand: Verb = (io, onDone) =>
@@ -69,7 +63,7 @@ export const transferCommand: Verb = (io, onDone) =>
   )
     .argument("[name]", "to whom (default: whoever has most of the log)")
     .action((to: string | undefined, options: ConnectionOptions) =>
-      done(io, options, onDone, { method: "POST", path: "/transfer", body: { ...(to !== undefined && { to }) } }),
+      done(io, options, onDone, (cluster, call) => cluster.transfer(to, call)),
     );
 
 /** The change is made, and shown what became of the cluster. */
@@ -77,16 +71,14 @@ async function done(
   io: Io,
   options: ConnectionOptions,
   onDone: (exitCode: number) => void,
-  { method, path, body }: Change,
+  change: Change,
 ): Promise<void> {
-  await changeCluster(serverFor(io, options), method, path, body);
-  await show(io, options);
+  await using client = openClient(io, options);
+  const call = { signal: io.interrupted };
+  await change(client.cluster(), call);
+  const status = await client.cluster().status(call);
+  await write(io.stdout, options.output === "json" ? jsonLine(status) : clusterText(status));
   onDone(EXIT.ok);
-}
-
-async function show(io: Io, options: ConnectionOptions): Promise<void> {
-  const view = await clusterView(serverFor(io, options));
-  await write(io.stdout, options.output === "json" ? jsonLine(view) : clusterText(view));
 }
 
 function addressOf(text: string): { readonly host: string; readonly port: number } {

@@ -1,6 +1,6 @@
 /** The cluster as the command line shows it. */
+import type { ClusterMember, ClusterStatus } from "../../cluster.ts";
 import { formatFields, formatTable, type Column } from "../output.ts";
-import type { ClusterMember, ClusterView } from "./ask-cluster.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "NODE" },
@@ -10,7 +10,7 @@ const COLUMNS: readonly Column[] = [
   { title: "HEARD", align: "right" },
 ];
 
-export function clusterText(view: ClusterView): string {
+export function clusterText(view: ClusterStatus): string {
   const { cluster, node, leader = "none known", term, committed, applied, changing, members } = view;
   const fields = formatFields({
     "cluster": cluster,

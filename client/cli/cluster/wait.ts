@@ -1,15 +1,14 @@
 /** `tidemark cluster wait`: until all members are what they are to be and keep up, for as long as there is progress. */
 import type { Command } from "commander";
+import type { ClusterStatus } from "../../cluster.ts";
 import { TidemarkError } from "../../error.ts";
-import { type ConnectionOptions, withConnectionOptions } from "../connection-options.ts";
+import { type ConnectionOptions, openClient, withConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Io, write } from "../io.ts";
 import { jsonLine } from "../output.ts";
 import { countArgument } from "../places.ts";
 import { newVerb } from "../verb.ts";
-import { type ClusterView, clusterView } from "./ask-cluster.ts";
 import { clusterText } from "./cluster-shown.ts";
-import { serverFor } from "./server-for.ts";
 
 type WaitOptions = ConnectionOptions & { readonly stalled: number };
 
@@ -35,12 +34,12 @@ export function waitCommand(io: Io, onDone: (exitCode: number) => void): Command
     });
 }
 
-async function settled(io: Io, options: WaitOptions): Promise<ClusterView> {
-  const server = serverFor(io, options);
+async function settled(io: Io, options: WaitOptions): Promise<ClusterStatus> {
+  await using client = openClient(io, options);
   let seen = "";
   let movedAt = performance.now();
   for (;;) {
-    const view = await clusterView(server);
+    const view = await client.cluster().status({ signal: io.interrupted });
     const lacking = whatLacks(view);
     if (lacking === undefined) return view;
     const shape = progressOf(view);
@@ -52,7 +51,7 @@ async function settled(io: Io, options: WaitOptions): Promise<ClusterView> {
   }
 }
 
-function whatLacks({ leader, changing, members }: ClusterView): string | undefined {
+function whatLacks({ leader, changing, members }: ClusterStatus): string | undefined {
   if (leader === undefined) return "no leader is known";
   if (changing) return "a change is under way";
   for (const { node, role, lag = 0, silentMs = 0 } of members) {
@@ -64,7 +63,7 @@ function whatLacks({ leader, changing, members }: ClusterView): string | undefin
 }
 
 /** What others write is no progress; who is behind and comes nearer is. */
-function progressOf({ leader, changing, members }: ClusterView): string {
+function progressOf({ leader, changing, members }: ClusterStatus): string {
   const states = members.map(({ node, role, lag = 0, silentMs = 0 }) => [node, role, lag, silentMs > SILENT_MS_MAX]);
   return JSON.stringify([leader, changing, states]);
 }
