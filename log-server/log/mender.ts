@@ -3,7 +3,7 @@
  * still here, and takes its old place in a corrected copy of the file. Nothing else moves, so indexes stay as they are;
  * what nobody could give stays as damaged as it was (I13).
  */
-import { type Disk, DiskError } from "../../src/ports/disk.ts";
+import { type Disk, DiskError, type DiskFile } from "../../src/ports/disk.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
 import { closingPlace, encodeClosing, EMPTY_LOG, type LogEnd } from "./closing.ts";
 import type { DamageList } from "./damage.ts";
@@ -12,17 +12,19 @@ import type { FilePool } from "./file-pool.ts";
 import { copyPatched, type PatchedCopy } from "./file-swap.ts";
 import { aligned } from "./frame.ts";
 import type { LogLimits } from "./limits.ts";
-import type { LogLayout } from "./log-layout.ts";
+import { type LogLayout, parseSegmentFileName } from "./log-layout.ts";
 import { type EntrySource, type MendedEntry, Mending, type Patch } from "./mending.ts";
 import type { Poison } from "./poison.ts";
 import { damagedRows, damageInRows } from "./rewritten-check.ts";
 import { type BatchSource, patchesOfRewritten } from "./rewritten-mending.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
-import { checkSegment, damageIn, type SegmentCheck } from "./segment-check.ts";
+import { checkOfScan, checkSegment, damageIn, type SegmentCheck } from "./segment-check.ts";
+import { scanSegment } from "./segment-scan.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { encodeSegmentHeader } from "./segment-header.ts";
 import type { Segment, SegmentList } from "./segment-list.ts";
 import { SharedFile } from "./shared-file.ts";
+import { isMissing } from "./unreadable.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
 export type MenderParts = {
@@ -79,10 +81,13 @@ export class Mender {
     exclusively: Exclusively,
   ): Promise<MendReport> {
     const segment = this.#parts.segments.bySequence(sequence);
-    if (segment === undefined) return refused("there is no such segment");
+    if (segment === undefined) {
+      await this.#forgetGone(sequence);
+      return refused("there is no such segment");
+    }
     if (segment.kind === "sealed" && segment.isRewritten) return this.#mendRewritten(segment, sources, exclusively);
     if (segment.kind === "unsealed" && !segment.closed) return refused("it is being written");
-    const check = await checkSegment(this.#parts, segment);
+    const check = (await checkSegment(this.#parts, segment)) ?? (await this.#scan(segment));
     if (check === undefined) return refused("its index is damaged");
     if (check.broken.size === 0 && check.headerIsIntact) {
       this.#parts.damage.resolve(sequence, MENDED_KINDS);
@@ -99,6 +104,33 @@ export class Mender {
     const swapped = await this.#swap(check, mending, mended, patches, exclusively);
     if (swapped !== undefined) return refused(swapped);
     return { entries: mended.length, batches: mending.batches, left: await this.#judge(segment) };
+  }
+
+  /** Dropped, or rewritten with what was damaged in it: that is found again where it is now. */
+  async #forgetGone(sequence: number): Promise<void> {
+    const { disk, layout, damage } = this.#parts;
+    const names = await disk.list(layout.segments);
+    if (names.some((name) => parseSegmentFileName(name)?.sequence === sequence)) return;
+    damage.resolve(sequence, ["entry", "batch", "index"]);
+  }
+
+  /** With the index damaged, too: as a start would find out what the file holds. */
+  async #scan(segment: SealedSegment | UnsealedSegment): Promise<SegmentCheck | undefined> {
+    const { disk, layout, logId } = this.#parts;
+    if (segment.kind === "unsealed") return undefined;
+    let file: DiskFile;
+    try {
+      file = await disk.open(layout.file(segment.sequence, "log"), "read");
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+    try {
+      const scan = await scanSegment(file, segment.sequence, logId, () => undefined);
+      return scan.ok ? checkOfScan(segment, scan.value) : undefined;
+    } finally {
+      await file.close();
+    }
   }
 
   async #mendRewritten(
@@ -126,7 +158,7 @@ export class Mender {
     const { damage, segments } = this.#parts;
     damage.resolve(segment.sequence, MENDED_KINDS);
     const now = segments.bySequence(segment.sequence);
-    const check = now && (await checkSegment(this.#parts, segment));
+    const check = now && ((await checkSegment(this.#parts, segment)) ?? (await this.#scan(segment)));
     if (check === undefined) return 0;
     for (const found of damageIn(check)) damage.add(found);
     return check.broken.size;

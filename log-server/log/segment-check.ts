@@ -12,6 +12,8 @@ import { FRAME_HEADER_LENGTH, readFrameHeader, seedOfSegment } from "./frame.ts"
 import type { LogLimits } from "./limits.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
 import type { SegmentFiles } from "./segment-files.ts";
+import { judgeSegment } from "./segment-judge.ts";
+import type { SegmentScan } from "./segment-scan.ts";
 import { readSegmentHeader, SEGMENT_HEADER_LENGTH } from "./segment-header.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
 
@@ -138,6 +140,43 @@ export async function checkSegment(
     previousHash,
     broken: inOrder(broken),
   };
+}
+
+/** The same from a scan of the whole file, for a segment whose index cannot say where the entries are. */
+export function checkOfScan(segment: SealedSegment, scan: SegmentScan): SegmentCheck | undefined {
+  const { sequence, firstIndex, lastIndex } = segment;
+  const expected = { index: firstIndex - 1, term: 0, hash: 0n, logTime: 0 };
+  const { slots, previous } = judgeSegment(scan, { expected, isLast: false, next: segment.facts.end });
+  const count = lastIndex - firstIndex + 1;
+  if (previous.index !== expected.index || slots.length !== count) return undefined;
+  const place = new Uint32Array(count);
+  const length = new Uint32Array(count);
+  const hash = new BigUint64Array(count);
+  const previousHash = new BigUint64Array(count);
+  const broken = new Map<number, BrokenEntry>();
+  for (const [slot, found] of slots.entries()) {
+    if (found.kind === "lost") {
+      place[slot] = found.place;
+      length[slot] = found.length;
+      hash[slot] = found.hash;
+      broken.set(slot, { kind: "lost" });
+      continue;
+    }
+    const { frame, head, damagedBatches } = found.piece;
+    place[slot] = found.piece.place;
+    length[slot] = frame.length;
+    hash[slot] = frame.entryHash;
+    previousHash[slot] = head.previousHash;
+    let at = found.piece.place + FRAME_HEADER_LENGTH + frame.headLength;
+    const batches: BrokenBatch[] = [];
+    for (const [ordinal, batch] of head.batches.entries()) {
+      if (damagedBatches.includes(ordinal)) batches.push({ ordinal, place: at, batch });
+      at += batch.length;
+    }
+    if (batches.length > 0) broken.set(slot, { kind: "batches", batches });
+  }
+  const headerIsIntact = scan.header !== undefined;
+  return { segment, sequence, firstIndex, count, headerIsIntact, place, length, hash, previousHash, broken };
 }
 
 /** Where the entries are, and what is known of their identities without reading them. */
