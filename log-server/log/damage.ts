@@ -52,8 +52,10 @@ export class DamageList {
 
   add(damage: Damage): Damage {
     const key = `${damage.kind}/${damage.segment}/${damage.place}/${damage.firstIndex}/${damage.streamId}/${damage.firstOffset}`;
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
     if (this.#byKey.size < this.#limits.damageMax) this.#byKey.set(key, damage);
-    else if (!this.#byKey.has(key)) this.#dropped += 1;
+    else this.#dropped += 1;
     return damage;
   }
 }

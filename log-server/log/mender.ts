@@ -11,6 +11,7 @@ import { frameLengthOf, hashOfEntry, readEntryFrame } from "./entry-frame.ts";
 import type { FilePool } from "./file-pool.ts";
 import { copyPatched, type PatchedCopy } from "./file-swap.ts";
 import { aligned } from "./frame.ts";
+import { type BatchRow, NO_STREAM } from "./index-block.ts";
 import type { LogLimits } from "./limits.ts";
 import { type LogLayout, parseSegmentFileName } from "./log-layout.ts";
 import { type EntrySource, type MendedEntry, Mending, type Patch } from "./mending.ts";
@@ -19,7 +20,7 @@ import { damagedRows, damageInRows } from "./rewritten-check.ts";
 import { type BatchSource, patchesOfRewritten } from "./rewritten-mending.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
 import { checkOfScan, checkSegment, damageIn, type SegmentCheck } from "./segment-check.ts";
-import { scanSegment } from "./segment-scan.ts";
+import { batchIsIntact, scanSegment } from "./segment-scan.ts";
 import type { SegmentFiles } from "./segment-files.ts";
 import { encodeSegmentHeader } from "./segment-header.ts";
 import type { Segment, SegmentList } from "./segment-list.ts";
@@ -98,12 +99,41 @@ export class Mender {
     const mending = new Mending(check, this.#parts.logId, before, await this.#last(segment));
     await this.#collect(mending, sources);
     const mended = mending.entries();
-    const patches = [...mending.patches(mended)];
+    const kept = segment.kind === "sealed" ? await this.#keptElsewhere(segment, mending, sources) : [];
+    const patches = [...mending.patches(mended), ...kept];
     if (!check.headerIsIntact && before !== undefined) patches.unshift(this.#header(segment, before));
     if (patches.length === 0) return { ...NOTHING_DONE, left: check.broken.size };
     const swapped = await this.#swap(check, mending, mended, patches, exclusively);
     if (swapped !== undefined) return refused(swapped);
-    return { entries: mended.length, batches: mending.batches, left: await this.#judge(segment) };
+    return { entries: mended.length, batches: mending.batches + kept.length, left: await this.#judge(segment) };
+  }
+
+  /** Others may have rewritten the entries away; the batches they kept are the same. */
+  async #keptElsewhere(
+    segment: SealedSegment,
+    mending: Mending,
+    sources: readonly BatchSource[],
+  ): Promise<readonly Patch[]> {
+    const places = new Map(mending.missing().map((one) => [`${one.index} ${one.ordinal}`, one.place]));
+    const wanted: BatchRow[] = [];
+    const { rowCount } = segment.facts;
+    if (places.size === 0 || rowCount === 0) return [];
+    await this.#parts.indexReader.walkRows(segment, 0, rowCount, (row) => {
+      if (row.streamId !== NO_STREAM && places.has(`${row.position} ${row.ordinal}`)) wanted.push(row);
+    });
+    const patches: Patch[] = [];
+    const { mendBatchesPerCall } = this.#parts.limits;
+    for (const source of sources) {
+      const asked = wanted.slice(0, mendBatchesPerCall);
+      const batches = asked.length === 0 ? undefined : await source.batches(asked);
+      for (const [at, row] of asked.entries()) {
+        const bytes = batches?.[at]?.bytes;
+        if (bytes === undefined || !batchIsIntact(bytes, row)) continue;
+        patches.push({ place: row.place, bytes });
+        wanted.splice(wanted.indexOf(row), 1);
+      }
+    }
+    return patches;
   }
 
   /** Dropped, or rewritten with what was damaged in it: that is found again where it is now. */

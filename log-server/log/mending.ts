@@ -10,7 +10,7 @@ import { aligned } from "./frame.ts";
 import type { LogEnd } from "./closing.ts";
 import { encodeEntryFrame, frameLengthOf, hashOfEntry } from "./entry-frame.ts";
 import { batchIsIntact } from "./segment-scan.ts";
-import type { CheckedEntries } from "./segment-check.ts";
+import type { BrokenBatch, CheckedEntries } from "./segment-check.ts";
 import { SEGMENT_HEADER_LENGTH } from "./segment-header.ts";
 
 /** Entries that follow one another; batches may lack their bytes. */
@@ -160,6 +160,18 @@ export class Mending {
     const given = new Map<number, ReadonlyMap<number, Uint8Array>>();
     for (const [slot, { lost, bytes }] of this.#wanted) if (!lost) given.set(slot, bytes);
     return given;
+  }
+
+  /** Batches that nobody has given with their entries. */
+  missing(): readonly (BrokenBatch & { readonly index: LogIndex })[] {
+    const { broken, firstIndex } = this.#check;
+    return [...broken].flatMap(([slot, one]) =>
+      one.kind === "lost"
+        ? []
+        : one.batches.flatMap((batch) =>
+            this.#wanted.get(slot)?.missing.has(batch.ordinal) === true ? [{ ...batch, index: firstIndex + slot }] : [],
+          ),
+    );
   }
 
   /** Batches that were damaged and are given. */

@@ -53,7 +53,8 @@ export class Reindexer {
   async placements(from: LogIndex, to: LogIndex): Promise<readonly PlacedEntry[] | undefined> {
     const { segments, limits } = this.#parts;
     const segment = segments.find(from);
-    if (segment === undefined || (segment.kind === "sealed" && segment.isRewritten)) return undefined;
+    if (segment === undefined) return undefined;
+    // Of a rewritten one what was kept is known: whoever has the entries sees whether that is all.
     const last = Math.min(to, segment.lastIndex, from + limits.placementsPerCall - 1);
     return segment.kind === "sealed" ? this.#ofSealed(segment, from, last) : ofUnsealed(segment, from, last);
   }
@@ -61,7 +62,7 @@ export class Reindexer {
   /** Why it could not be done, or nothing. What is applied of the segment is placed again, and it can be sealed. */
   async reindex(
     sequence: number,
-    applied: LogIndex,
+    applied: () => LogIndex,
     sources: readonly PlacementSource[],
     exclusively: Exclusively,
   ): Promise<Result<undefined, string>> {
@@ -69,14 +70,17 @@ export class Reindexer {
     const before = segments.bySequence(sequence);
     if (before === undefined || (before.kind === "sealed" && before.isRewritten)) return failed("it holds no entries");
     if (before.kind === "unsealed" && !before.closed) return failed("it is being written");
-    if (before.lastIndex > applied) return failed("not all of it is applied");
-    const placed = await placedBy(sources, before.firstIndex, before.lastIndex);
+    const position = applied();
+    // What is not applied yet is placed when it is; but not while that goes on.
+    if (before.kind === "unsealed" && before.lastIndex > position) return failed("not all of it is applied");
+    const placed = await placedBy(sources, before.firstIndex, Math.min(before.lastIndex, position));
     if (placed === undefined) return failed("nobody knows where its batches are");
     const segment = await this.#open(before);
     if (segment === undefined) return failed("its entries are damaged");
     if (!place(segment, placed)) return failed("what others say does not fit its entries");
     return exclusively(async () => {
-      const isSame = segments.holds(before) && before.lastIndex === segment.lastIndex;
+      const isApplied = before.lastIndex <= position || applied() === position;
+      const isSame = segments.holds(before) && before.lastIndex === segment.lastIndex && isApplied;
       if (!isSame) {
         await segment.file.retire();
         return failed("it has changed meanwhile");

@@ -600,7 +600,7 @@ export class SegmentedLog {
    */
   reindex(sequence: number, sources: readonly PlacementSource[]): Promise<Result<undefined, string>> {
     const done = this.#lastMended.then(() =>
-      this.#orPoisoned(this.#reindexer.reindex(sequence, this.#appliedIndex, sources, this.#exclusively)),
+      this.#orPoisoned(this.#reindexer.reindex(sequence, () => this.#appliedIndex, sources, this.#exclusively)),
     );
     this.#lastMended = done.then(
       () => this.#sealer.kick(),

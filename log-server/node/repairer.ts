@@ -102,19 +102,21 @@ export class Repairer {
       const report = await log.mend(sequence, this.#sources());
       this.#count(sequence, report);
       const isWhole = report.left === 0 && report.refused === undefined;
-      if (!(await this.#reindex(sequence)) || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
-      if (report.entries + report.batches === 0) continue;
+      const indexed = await this.#reindex(sequence);
+      if (indexed === "failed" || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
+      if (report.entries + report.batches === 0 && indexed !== "done") continue;
       this.#owner.mended(await pendingConfigurations(log, this.#owner.position, limits.replayBytesMax));
     }
   }
 
-  /** Where its batches are, if that is lost. False: it still is. */
-  async #reindex(sequence: number): Promise<boolean> {
+  /** Where its entries and batches are, if that is lost. */
+  async #reindex(sequence: number): Promise<"whole" | "done" | "failed"> {
     const { log, observer } = this.#parts;
-    if (!log.damage.some(({ segment, kind }) => segment === sequence && kind === "index")) return true;
+    if (!log.damage.some(({ segment, kind }) => segment === sequence && kind === "index")) return "whole";
     const done = await log.reindex(sequence, this.#sources());
-    if (done.ok) observer.event("segment-indexed", { segment: sequence });
-    return done.ok;
+    if (!done.ok) return "failed";
+    observer.event("segment-indexed", { segment: sequence });
+    return "done";
   }
 
   #count(segment: number, report: MendReport): void {

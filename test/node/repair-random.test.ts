@@ -29,7 +29,10 @@ function damage(cluster: SimCluster, name: string, prng: Prng): string[] {
   // What ends the log is another rule's business: of that only the last file has anything.
   const logs = disk.files().filter((path) => path.endsWith(".log") && disk.bytes(path).some((byte) => byte > 0));
   const files = disk.files().filter((path) => /\.(log|index|snapshot)$/.test(path) && path !== logs.at(-1));
-  const used = files.filter((path) => disk.bytes(path).some((byte) => byte > 0));
+  const isMendable = (path: string): boolean =>
+    // Of a rewritten segment's index only what its stripes make good comes back by itself.
+    !path.endsWith(".index") || !disk.exists(path.replace(".index", ".compacted"));
+  const used = files.filter(isMendable).filter((path) => disk.bytes(path).some((byte) => byte > 0));
   for (let count = 1 + prng.below(4); count > 0 && used.length > 0; count -= 1) {
     const path = used[prng.below(used.length)] as string;
     const sector = prng.below(Math.ceil(disk.bytes(path).length / SECTOR));
