@@ -10,6 +10,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { freePort } from "../../client/examples/server-child.ts";
 import { ThreeNodes } from "../http/three-nodes.ts";
 
 /** How many tests this version of the suite has: fewer means that some were not run. */
@@ -74,10 +75,12 @@ async function startServer(data: string): Promise<Subject> {
 }
 
 async function startCluster(): Promise<Subject> {
-  const nodes = await ThreeNodes.started();
-  const [{ name, url }] = nodes.followers;
-  console.log(`conformance: at ${name}, which follows ${nodes.leader.name}`);
-  return { url, stop: () => nodes.close() };
+  const port = await freePort();
+  const nodes = await ThreeNodes.behindFollower(port);
+  const at = nodes.followers.find(({ url }) => url.endsWith(`:${port}`));
+  if (at === undefined) throw new Error("the node that the suite talks to does not follow");
+  console.log(`conformance: at ${at.name}, which follows ${nodes.leader.name}`);
+  return { url: at.url, stop: () => nodes.close() };
 }
 
 function conclude(status: number, report: Report, whole: boolean): number {

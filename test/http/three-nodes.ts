@@ -32,9 +32,22 @@ export class ThreeNodes {
   readonly #up = new Map<string, ServedNode & { readonly http: FastifyInstance }>();
 
   readonly #clusterId: string;
+  /** Of all nodes, as behind a balancer; undefined: each has its own. */
+  readonly #publicUrl: string | undefined;
 
-  constructor(clusterId: string) {
+  constructor(clusterId: string, publicUrl?: string) {
     this.#clusterId = clusterId;
+    this.#publicUrl = publicUrl;
+  }
+
+  /** The last one comes when another leads already; clients, and receivers of webhooks, know only its address. */
+  static async behindFollower(port: number): Promise<ThreeNodes> {
+    const nodes = new ThreeNodes("test", `http://127.0.0.1:${port}`);
+    const [one, other, last] = NAMES;
+    await Promise.all([nodes.start(one), nodes.start(other)]);
+    await nodes.led();
+    await nodes.start(last, port);
+    return nodes;
   }
 
   static async started(limits: Partial<NodeLimits> = {}, clusterId = "test"): Promise<ThreeNodes> {
@@ -90,6 +103,7 @@ export class ThreeNodes {
       access: { kind: "loopback" },
       subscriptions: { secrets: this.#secrets, policy: { allowLoopback: true } },
       zstd: SYSTEM_ZSTD,
+      ...(this.#publicUrl !== undefined && { publicUrl: this.#publicUrl }),
       upgrade: {
         path: WS_PATH,
         plugin: (requests) => wsRoute({ node, requests, observer: NO_HTTP_OBSERVER, zstd: SYSTEM_ZSTD }),
