@@ -113,13 +113,6 @@ const STORAGE: readonly NodeMutant[] = [
     replace: "await this.#kv.write(writes.splice(-1));\n      await this.#kv.write(writes);\n      this.#meta = meta;",
   },
   {
-    name: "a reader meets a segment that is sealed meanwhile",
-    source: "P47: Redpanda #9621",
-    file: `${LOG}/batch-reader.ts`,
-    find: "if (changes !== segments.changes) continue;",
-    replace: "",
-  },
-  {
     name: "a rewritten segment's sources go before it has its name",
     source: "P47: KAFKA-6264",
     file: `${LOG}/rewriter.ts`,
