@@ -210,8 +210,8 @@ const LIST: readonly RaftMutant[] = [
     name: "a snapshot leaves uncommitted configurations",
     source: "P20: openraft #1808",
     file: `${FOLDER}/raft-log.ts`,
-    find: "    this.#configurations = [];\n    this.uncommittedBytes = 0;",
-    replace: "    this.uncommittedBytes = 0;",
+    find: "    this.#configurations = [];\n    this.#hiddenTo = 0;",
+    replace: "    this.#hiddenTo = 0;",
     quick: true,
   },
   {
