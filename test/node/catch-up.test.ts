@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import type { NodeLimits } from "../../log-server/node/limits.ts";
 import { CALM } from "../../src/sim/network.ts";
+import { asDigest, rowHash } from "../../src/record/row.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
@@ -80,6 +81,10 @@ async function expectSame({ cluster, values, notes }: Ship): Promise<void> {
   for (const { name, node } of cluster.up) {
     expect(await cluster.settle(readAll(cluster.node(name), "s")), name).toEqual(values);
     expect(node?.status().damage, name).toEqual([]);
+    const rows = [...(node?.machine.rows() ?? [])];
+    expect(asDigest(rows.reduce((sum, [key, value]) => sum + rowHash(key, value), 0n)), name).toBe(
+      node?.machine.digest(),
+    );
   }
   expect(new Set(cluster.up.map(({ node }) => node?.machine.digest())).size, "I10").toBe(1);
   expect(cluster.failures, notes.join("\n")).toEqual([]);
