@@ -25,7 +25,7 @@ export interface Surroundings {
   violated(error: unknown): void;
   /** The work is over: finish what is under way, begin nothing. */
   readonly finishing: boolean;
-  /** Some disk was damaged: who asks its node for what it lost is told so (I13). */
+  /** Some disk was damaged, or has failed: who asks its node for what it lost is told so (I13). */
   readonly damaged: boolean;
 }
 

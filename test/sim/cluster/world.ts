@@ -62,7 +62,6 @@ export class World implements Surroundings {
   readonly counter: CounterHistory = new CounterHistory(COUNTER);
   readonly counts = new Map<string, number>();
   finishing = false;
-  damaged = false;
   readonly #options: WorldOptions;
   readonly #prng: Prng;
   readonly #histories = new Map<string, StreamHistory>();
@@ -72,6 +71,7 @@ export class World implements Surroundings {
   /** By node: how long its next rest is, where a fault has said so. */
   readonly #downMs = new Map<string, number>();
   #healed = false;
+  #rotten = false;
 
   constructor(options: WorldOptions) {
     this.#options = options;
@@ -90,6 +90,11 @@ export class World implements Surroundings {
       ...(options.lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
     });
     this.sockets = new Sockets(this.cluster.clock, this.#prng.fork("sockets"));
+  }
+
+  /** A disk was damaged, or has dropped what it failed to write. */
+  get damaged(): boolean {
+    return this.#rotten || this.cluster.members.some((member) => errorsOf(member) > 0);
   }
 
   get clock(): Clock {
@@ -246,7 +251,7 @@ export class World implements Surroundings {
     const at = Math.floor(place * disk.bytes(path).length);
     const sector = Math.floor(at / SECTOR_LENGTH);
     this.note(`damage ${path} at ${at}`);
-    this.damaged = true;
+    this.#rotten = true;
     if (how === "zero") return disk.zeroSector(path, sector);
     if (how === "stale") return disk.staleSector(path, sector);
     disk.flip(path, at, at % BITS);
