@@ -391,20 +391,25 @@ export class FollowerActor extends Actor {
     const client = this.world.connect(this.name);
     let position = 0;
     let ordinal = 0;
-    try {
-      for await (const record of client.follow(this.streams, { signal: this.#ending.signal })) {
-        const due = this.#next.get(record.stream) ?? 0;
-        if (record.offset !== due)
-          throw new Violation(`I7: ${this.name} got ${record.stream}@${record.offset} where ${due} was due`);
-        if (record.position < position || (record.position === position && record.ordinal < ordinal))
-          throw new Violation(`I7: ${this.name} got ${record.stream}@${record.offset} against the log's order`);
-        ({ position, ordinal } = record);
-        this.world.history(record.stream).saw(record.offset, record.text(), this.name);
-        this.#next.set(record.stream, due + 1);
-        this.world.count("client: followed");
+    while (!this.#ending.signal.aborted) {
+      const from = Object.fromEntries(this.#next);
+      try {
+        for await (const record of client.follow(this.streams, { from, signal: this.#ending.signal })) {
+          const due = this.#next.get(record.stream) ?? 0;
+          if (record.offset !== due)
+            throw new Violation(`I7: ${this.name} got ${record.stream}@${record.offset} where ${due} was due`);
+          if (record.position < position || (record.position === position && record.ordinal < ordinal))
+            throw new Violation(`I7: ${this.name} got ${record.stream}@${record.offset} against the log's order`);
+          ({ position, ordinal } = record);
+          this.world.history(record.stream).saw(record.offset, record.text(), this.name);
+          this.#next.set(record.stream, due + 1);
+          this.world.count("client: followed");
+        }
+      } catch (thrown) {
+        // Where a disk is damaged it ends, and begins anew where it was.
+        this.excused(thrown);
       }
-    } catch (thrown) {
-      this.excused(thrown);
+      if (!this.#ending.signal.aborted) await this.think(100);
     }
     await client.close();
   }
