@@ -1,10 +1,13 @@
 /** The nodes of one cluster, as the faults see it: who runs, who leads, and all of them well again. */
+import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import type { Prng } from "../../src/lib/prng.ts";
 import { Network } from "./network.ts";
 import { NodeProcess } from "./node-process.ts";
 
+const PROGRAM = join(import.meta.dirname, "../../client/cli/bin.ts");
 const DISK_BYTES = 192 * 1024 * 1024;
 const ASK_MS = 1_000;
 const ASK_AGAIN_MS = 50;
@@ -59,6 +62,13 @@ export class Cluster {
         if (!ready) throw new Error(`${node.name} does not start: ${node.complaints.slice(-3).join("\n")}`);
       }),
     );
+  }
+
+  /** Runs a verb of `tidemark cluster`, asking any of the nodes that run. */
+  async command(...verb: readonly string[]): Promise<void> {
+    const urls = this.nodes.filter(({ state }) => state === "running").map(({ url }) => url);
+    const args = [PROGRAM, "cluster", ...verb, "--url", urls.join(",")];
+    await promisify(execFile)(process.execPath, args, { timeout: PATIENCE_MS });
   }
 
   async stop(): Promise<void> {

@@ -20,6 +20,7 @@ import type { NodeProcess } from "./node-process.ts";
 export type Fault = {
   readonly name: string;
   /** All nodes serve. False if there was nothing to do it to: it has not happened then. */
+  readonly changesMembers?: true;
   readonly run: (cluster: Cluster, prng: Prng) => Promise<boolean | void>;
 };
 
@@ -100,6 +101,30 @@ export const FAULTS: readonly Fault[] = [
       const node = cluster.any(prng);
       await node.kill();
       return damageSegment(node, prng);
+    },
+  },
+  {
+    name: "a disk is lost, and the node replaced",
+    changesMembers: true,
+    run: async (cluster, prng) => {
+      const node = cluster.any(prng);
+      await node.kill();
+      node.wipe();
+      await cluster.leader();
+      await cluster.command("replace", node.name);
+    },
+  },
+  {
+    name: "a member is removed, and added again",
+    changesMembers: true,
+    run: async (cluster, prng) => {
+      const leader = await cluster.leader();
+      const node = prng.pick(cluster.nodes.filter((each) => each !== leader));
+      await cluster.command("remove", node.name);
+      await held(prng);
+      await node.kill();
+      node.wipe();
+      await cluster.command("add", `${node.name}=${node.peerAddress}`);
     },
   },
   {

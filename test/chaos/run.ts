@@ -93,6 +93,8 @@ async function play(cluster: Cluster, faults: readonly Fault[], prng: Prng, minu
       const fault = faults[turn] ?? prng.pick(faults);
       const happened = (await fault.run(cluster, prng)) !== false;
       await cluster.recover();
+      // Until the new one votes, one more loss is more than a cluster of three can bear.
+      if (fault.changesMembers) await cluster.command("wait");
       await within(`appends to go on after ${fault.name}`, clients.progress(AbortSignal.timeout(MS_PER_MINUTE)));
       const pauseMs = clients.longestPauseMs();
       if (!happened) continue;
