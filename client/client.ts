@@ -3,6 +3,7 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Zstd } from "../src/ports/zstd.ts";
+import type { Consistency } from "../src/wire/consistency.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
 import { Cluster } from "./cluster.ts";
 import { Connection } from "./connection.ts";
@@ -35,6 +36,12 @@ export type ConnectOptions = {
   readonly token?: TokenSource;
   /** Milliseconds for each call with its retries, unless the call says otherwise. Default 30,000. */
   readonly timeout?: number;
+  /**
+   * What reads may be answered from. `session`, the default: never from before what this client has seen, whichever node it
+   * asks. `linearizable`: everything that any client was told is seen; each read then asks the leader where the log ends.
+   * `eventual`: whatever the node has.
+   */
+  readonly consistency?: Consistency;
   /** Compresses what is appended, and reads what others compressed. Browsers and Node 22.14 and older have none. */
   readonly zstd?: Zstd;
   /** Instead of the platform's own: for proxies, or tests. */
@@ -76,7 +83,7 @@ export class Client {
     const diagnostics = new Diagnostics(environment, base);
     const http = {
       addresses: new Addresses(addresses),
-      session: new Session(),
+      session: new Session(options.consistency),
       token: options.token,
       fetch: options.fetch ?? globalThis.fetch.bind(globalThis),
       clock: environment.clock,

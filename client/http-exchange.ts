@@ -107,7 +107,7 @@ async function requestHeaders({ token, session }: HttpOptions, signal: AbortSign
   const headers = {
     "content-type": FRAMES_CONTENT_TYPE,
     "accept": FRAMES_CONTENT_TYPE,
-    "tidemark-consistency": "session",
+    "tidemark-consistency": session.consistency,
     ...(session.token !== undefined && { "tidemark-session": session.token }),
   };
   if (token === undefined) return headers;

@@ -57,6 +57,7 @@ export { DIAGNOSTIC_CHANNELS, type DiagnosticMessage } from "./diagnostics.ts";
 export type { CallSignal } from "./call-signal.ts";
 export type { Transport } from "./transport.ts";
 export type { DiagnosticChannel, Environment } from "./environment.ts";
+export type { Consistency } from "../src/wire/consistency.ts";
 export type { Zstd } from "../src/ports/zstd.ts";
 export type { Compaction, Retention } from "../src/wire/command.ts";
 export type { StreamOrigin } from "../src/wire/stream-facts.ts";

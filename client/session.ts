@@ -2,9 +2,17 @@
  * What a client has seen of a cluster's log, as the token `cluster.log.position` that nodes give with each answer. It is
  * shown with each request, so that no node answers from before it (W161), whichever the client turns to.
  */
+import type { Consistency } from "../src/wire/consistency.ts";
+
 export class Session {
+  /** What reads may be answered from. */
+  readonly consistency: Consistency;
   #log: string | undefined;
   #position = 0;
+
+  constructor(consistency: Consistency = "session") {
+    this.consistency = consistency;
+  }
 
   /** Undefined before the first answer. */
   get token(): string | undefined {

@@ -202,8 +202,8 @@ export class WebSocketTransport implements Transport {
 
   /** Before all else on a new connection: which session goes on here, perhaps at another node. */
   #sessionFrame(): Uint8Array {
-    const token = this.#options.session.token ?? "";
-    return encodeSocketRequest({ kind: "session", consistency: "session", token }, LINK_REQUEST_ID);
+    const { consistency, token = "" } = this.#options.session;
+    return encodeSocketRequest({ kind: "session", consistency, token }, LINK_REQUEST_ID);
   }
 
   #newLink(): Promise<WebSocketLink> {

@@ -131,7 +131,14 @@ export class World implements Surroundings {
     const webSocket = this.sockets.constructorFor(name, () => this.#dial());
     const addresses = new Addresses([baseUrl]);
     const { clock } = this;
-    const options = { addresses, session: new Session(), token: undefined, fetch: unreachableFetch, clock, webSocket };
+    const options = {
+      addresses,
+      session: new Session("linearizable"),
+      token: undefined,
+      fetch: unreachableFetch,
+      clock,
+      webSocket,
+    };
     return connect(baseUrl, { environment, transport: new WebSocketTransport(options, environment, diagnostics) });
   }
 
