@@ -331,7 +331,7 @@ export class StreamsMachine {
 
   /** Family by family, each sorted by key. */
   *#owners(): Iterable<RowOwner> {
-    const { position, streams, cursors, subscriptions, groups } = this.#state;
+    const { position, streams, cursors, subscriptions, groups, configuration, members } = this.#state;
     const sortedStreams = sortedById(streams.values());
     yield position;
     yield* sortedStreams;
@@ -343,6 +343,9 @@ export class StreamsMachine {
     yield* sortedByKey(groups.all());
     yield* sortedByKey(groups.all().flatMap(({ members }) => [...members.values()]));
     for (const { groupLinks } of sortedStreams) yield* sortedByKey(groupLinks ?? []);
+    // Before one was applied there is no row of it.
+    if (configuration.head.length > 0) yield configuration;
+    yield* sortedByKey(members.values());
   }
 }
 
