@@ -64,9 +64,10 @@ export class Cluster {
     );
   }
 
-  /** Runs a verb of `tidemark cluster`, asking any of the nodes that run. */
+  /** Runs a verb of `tidemark cluster`, asking any of the nodes that run but the one that it is about. */
   async command(...verb: readonly string[]): Promise<void> {
-    const urls = this.nodes.filter(({ state }) => state === "running").map(({ url }) => url);
+    const asked = this.nodes.filter(({ state, name }) => state === "running" && !verb.includes(name));
+    const urls = asked.map(({ url }) => url);
     const args = [PROGRAM, "cluster", ...verb, "--url", urls.join(",")];
     await promisify(execFile)(process.execPath, args, { timeout: PATIENCE_MS });
   }
