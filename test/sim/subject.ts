@@ -16,6 +16,8 @@ export type Canary = { readonly what: string; readonly run: (seed: number) => Pr
 
 export type Subject = {
   readonly name: string;
+  /** Of simulated time, of faults, in each run; absent: as it happens. */
+  readonly seconds?: number;
   readonly run: (seed: number) => Promise<RunReport>;
   /** The same broken promise with less that happens; absent: it cannot be made less. */
   readonly shrink?: (report: RunReport) => Promise<RunReport>;

@@ -18,6 +18,7 @@ function clusterSubject(name: string, profile: Profile, seconds: number): Subjec
   const options = { profile, durationMs: seconds * 1_000 };
   return {
     name,
+    seconds,
     run: (seed) => liveOnce(seed, options),
     shrink: (report) => shrinkLife(report.seed, options, report as LifeReport),
     promised: profile.promised,
