@@ -3,25 +3,27 @@
  * clients' histories are checked against what every node holds.
  *
  *     npm run chaos [-- --minutes M] [--nodes 3|5] [--seed S] [--only NAME] [--totals FILE] [--json]
+ *     npm run chaos -- --totals FILE --table
  *
  * Needs root, `ip`, `nft` and `strace`. Fails on a violation, on a node that does not come back, and where appends do not go
- * on after a fault. `--totals` adds the run to what earlier ones came to.
+ * on after a fault. `--totals` adds the run to what earlier ones came to, after every fault; `--table` prints that.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Prng } from "../../src/lib/prng.ts";
 import { Clients } from "./clients.ts";
 import { Cluster, pause, within } from "./cluster.ts";
 import { type Fault, FAULTS } from "./faults.ts";
-import { violationsIn } from "./history.ts";
-import { add, addToFile, faultCount, NOTHING, percentile, type Totals } from "./totals.ts";
+import { type Outcome, violationsIn } from "./history.ts";
+import { summary, table } from "./table.ts";
+import { Tally } from "./tally.ts";
+import { faultCount, NOTHING, oneFault, percentile, totalsIn } from "./totals.ts";
 
 const MS_PER_MINUTE = 60_000;
 const BETWEEN_FAULTS_MS = 500;
 const INSIDE = "CHAOS_INSIDE";
+/** In the memory of the namespace: nothing of it is left, however a run ends. */
+const FOLDER = "/run/nodes";
 
 const { values } = parseArgs({
   options: {
@@ -30,13 +32,20 @@ const { values } = parseArgs({
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     only: { type: "string" },
     totals: { type: "string" },
+    table: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
 
-if (process.env[INSIDE] === undefined) {
+if (values.table) {
+  const totals = totalsIn(values.totals ?? "");
+  for (const line of [...summary(totals), "", ...table(totals)]) console.log(line);
+} else if (process.env[INSIDE] === undefined) {
   // Networks and mounts of its own, which end with it, however it ends.
   const args = [
+    "--pdeathsig",
+    "KILL",
+    "unshare",
     "--net",
     "--mount",
     "--pid",
@@ -46,7 +55,7 @@ if (process.env[INSIDE] === undefined) {
     process.execPath,
     ...process.argv.slice(1),
   ];
-  const { status, error } = spawnSync("unshare", args, { stdio: "inherit", env: { ...process.env, [INSIDE]: "1" } });
+  const { status, error } = spawnSync("setpriv", args, { stdio: "inherit", env: { ...process.env, [INSIDE]: "1" } });
   if (error !== undefined) console.error(`chaos: ${error.message}`);
   process.exitCode = status ?? 1;
 } else {
@@ -63,27 +72,31 @@ async function main(): Promise<number> {
     return 2;
   }
   say(`seed ${seed}, ${size} nodes, ${minutes} min`);
-  const folder = mkdtempSync(join(tmpdir(), "tidemark-chaos-"));
-  const cluster = new Cluster(folder, size);
+  const cluster = new Cluster(FOLDER, size);
   try {
-    const run = await play(cluster, faults, new Prng(seed), minutes);
-    const totals = values.totals === undefined ? run : addToFile(values.totals, run);
-    report(run, totals);
-    return run.violations.length === 0 ? 0 : 1;
+    const tally = new Tally(values.totals);
+    await play(cluster, faults, new Prng(seed), minutes, tally);
+    report(tally);
+    return tally.run.violations.length === 0 ? 0 : 1;
   } finally {
     await cluster.stop();
-    rmSync(folder, { recursive: true, force: true });
   }
 }
 
-async function play(cluster: Cluster, faults: readonly Fault[], prng: Prng, minutes: number): Promise<Totals> {
+async function play(
+  cluster: Cluster,
+  faults: readonly Fault[],
+  prng: Prng,
+  minutes: number,
+  tally: Tally,
+): Promise<void> {
   await cluster.start();
+  tally.add({ ...NOTHING, runs: { [cluster.nodes.length]: 1 } });
   const clients = new Clients(cluster.urls);
   await clients.createStreams();
   clients.start();
   const startedAt = performance.now();
   const violations: string[] = [];
-  let totals = NOTHING;
   try {
     await within("the first appends", clients.progress(AbortSignal.timeout(MS_PER_MINUTE)));
     clients.longestPauseMs();
@@ -99,7 +112,7 @@ async function play(cluster: Cluster, faults: readonly Fault[], prng: Prng, minu
       const pauseMs = clients.longestPauseMs();
       if (!happened) continue;
       say(`${fault.name}: ${Math.round(pauseMs)} ms without writes`);
-      totals = add(totals, { ...NOTHING, faults: { [fault.name]: 1 }, pausesMs: [pauseMs] });
+      tally.add(oneFault(fault.name, pauseMs));
       await pause(BETWEEN_FAULTS_MS);
     }
   } catch (error) {
@@ -107,19 +120,20 @@ async function play(cluster: Cluster, faults: readonly Fault[], prng: Prng, minu
     for (const node of cluster.nodes) say(`${node.name} (${node.state}): ${node.complaints.slice(-5).join("\n  ")}`);
   }
   await clients.stop();
-  const missed = faults.find(({ name }) => totals.faults[name] === undefined);
+  const missed = faults.find(({ name }) => faultCount(tally.run, name) === 0);
   if (missed !== undefined) violations.push(`promised, and never happened: ${missed.name}`);
   violations.push(...(await check(cluster, clients)));
   const { appends, readings } = clients.history;
-  return add(totals, {
+  const count = (kind: Outcome["kind"]): number => appends.filter(({ outcome }) => outcome.kind === kind).length;
+  tally.add({
     ...NOTHING,
-    runs: 1,
+    uncheckedFaults: -faultCount(tally.run),
     minutes: (performance.now() - startedAt) / MS_PER_MINUTE,
-    appends: appends.length,
-    acknowledged: clients.acknowledged,
-    unknown: appends.filter(({ outcome }) => outcome.kind === "unknown").length,
+    acknowledged: count("acknowledged"),
+    refused: count("refused"),
+    inDoubt: count("unknown"),
     readRecords: readings.reduce((sum, { seen }) => sum + seen.length, 0),
-    violations,
+    violations: violations.map((violation) => `${violation} [--seed ${values.seed} --nodes ${values.nodes}]`),
   });
 }
 
@@ -148,22 +162,16 @@ function isSame(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, at) => b[at] === value);
 }
 
-function report(run: Totals, totals: Totals): void {
+function report({ run, all }: Tally): void {
   if (values.json) {
-    const { pausesMs, ...rest } = totals;
-    const pauses = { p50: percentile(totals, 0.5), p99: percentile(totals, 0.99), max: Math.max(0, ...pausesMs) };
-    console.log(JSON.stringify({ ...rest, faultCount: faultCount(totals), pausesMs: pauses }));
+    const [p50, p99, max] = [0.5, 0.99, 1].map((part) => percentile(all, part));
+    console.log(JSON.stringify({ ...all, faultCount: faultCount(all), pausesMs: { p50, p99, max } }));
     return;
   }
+  for (const line of summary(run)) say(line);
   for (const violation of run.violations) say(`VIOLATION ${violation}`);
-  say(
-    `${faultCount(run)} faults, ${run.acknowledged} of ${run.appends} appends acknowledged, ${run.unknown} in doubt, ` +
-      `${run.readRecords} records read live, ${run.violations.length} violations`,
-  );
-  const [p50, p99] = [percentile(run, 0.5), percentile(run, 0.99)].map(Math.round);
-  say(`without writes, for each fault: p50 ${p50} ms, p99 ${p99} ms`);
-  if (totals !== run)
-    say(`in all: ${totals.runs} runs, ${faultCount(totals)} faults, ${totals.violations.length} violations`);
+  for (const line of table(run)) say(line);
+  if (all !== run) for (const line of ["in all:", ...summary(all)]) say(line);
 }
 
 function say(line: string): void {
