@@ -8,7 +8,7 @@ import type { ServerConfig } from "./config/config.ts";
 import { formatHostPort, type PeerAddress } from "./config/values.ts";
 import type { DataDirectory } from "./log/data-directory.ts";
 import { joinCluster, type Member, type NodeIdentity } from "./log/node-identity.ts";
-import { findCluster } from "./node/founding.ts";
+import { findCluster } from "./node/cluster/founding.ts";
 import { NODE_LIMITS } from "./node/limits.ts";
 import type { ClusterParts } from "./node/node-parts.ts";
 import type { NodeObserver } from "./node/observer.ts";

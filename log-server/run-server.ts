@@ -11,7 +11,7 @@ import { createHttpServer } from "./http/server.ts";
 import { loadSecrets } from "./http/subscriptions/secrets.ts";
 import { type DataDirectory, openDataDirectory } from "./log/data-directory.ts";
 import { LOG_LIMITS } from "./log/limits.ts";
-import { openLmdbKv } from "./log/lmdb-kv.ts";
+import { openLmdbKv } from "./log/disk/lmdb-kv.ts";
 import { NODE_LIMITS } from "./node/limits.ts";
 import type { LogNode } from "./node/log-node.ts";
 import { openNode } from "./node/open-node.ts";

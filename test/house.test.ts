@@ -32,7 +32,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   "commander": "client/cli/",
   "csv-parse": "client/cli/csv.ts",
   "fastify": "log-server/http/",
-  "lmdb": "log-server/log/lmdb-kv.ts",
+  "lmdb": "log-server/log/disk/lmdb-kv.ts",
   "pino": "log-server/observe/logging.ts",
   "prom-client": "log-server/observe/metrics.ts",
   "typebox": "log-server/http/",

@@ -7,7 +7,7 @@ import { dirname, resolve } from "node:path";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
-import { DirectoryLock, type DirectoryLockError, LOCK_FILES } from "./directory-lock.ts";
+import { DirectoryLock, type DirectoryLockError, LOCK_FILES } from "./disk/directory-lock.ts";
 import {
   createIdentity,
   type IdentityError,
@@ -15,7 +15,7 @@ import {
   readIdentity,
   UNFINISHED_IDENTITY_FILE,
 } from "./node-identity.ts";
-import { openRealDisk } from "./real-disk.ts";
+import { openRealDisk } from "./disk/real-disk.ts";
 
 export type DataDirectory = NodeIdentity & {
   /** Absolute. */

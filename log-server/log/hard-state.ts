@@ -23,7 +23,7 @@ import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { type Disk, DiskError, type DiskFile } from "../../src/ports/disk.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
-import { HARD_STATE_LIMITS } from "./storage-limits.ts";
+import { HARD_STATE_LIMITS } from "./disk/storage-limits.ts";
 
 export const SLOT_LENGTH = 512;
 export const SLOT_SPACING = 4_096;

@@ -15,7 +15,7 @@ import { DiskError } from "../../src/ports/disk.ts";
 import type { Kv, KvWrite } from "../../src/ports/kv.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
-import { KV_LIMITS } from "./storage-limits.ts";
+import { KV_LIMITS } from "./disk/storage-limits.ts";
 
 const VERSION = 1;
 const META_KEY = Uint8Array.of(0);

@@ -3,17 +3,17 @@
  * back at a start. When an image is discarded, the sparse index goes with it and is rebuilt from the index blocks.
  */
 import { err, type Result } from "../../src/lib/result.ts";
-import type { BatchIndex } from "./batch-index.ts";
-import type { DamageList } from "./damage.ts";
-import { ENVELOPE_LENGTH } from "./entry-codec.ts";
+import type { BatchIndex } from "./index/batch-index.ts";
+import type { DamageList } from "./repair/damage.ts";
+import { ENVELOPE_LENGTH } from "./entries/entry-codec.ts";
 import type { Image, ImageFault, LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import type { Row, RowChange } from "../../src/record/row.ts";
-import type { IndexReader } from "./sealed-segment.ts";
-import type { SegmentList } from "./segment-list.ts";
-import type { SnapshotStore } from "./snapshot-store.ts";
-import { decodeTailRow, type TailEntry, TailRows } from "./tail-rows.ts";
-import type { UnsealedSegment } from "./unsealed-segment.ts";
+import type { IndexReader } from "./segments/sealed-segment.ts";
+import type { SegmentList } from "./segments/segment-list.ts";
+import type { SnapshotStore } from "./snapshots/snapshot-store.ts";
+import { decodeTailRow, type TailEntry, TailRows } from "./index/tail-rows.ts";
+import type { UnsealedSegment } from "./segments/unsealed-segment.ts";
 
 export type LogImageParts = {
   readonly image: Image;

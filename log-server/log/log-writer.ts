@@ -8,21 +8,21 @@
 import { assert } from "../../src/lib/assert.ts";
 import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { Entry } from "../../src/wire/entry.ts";
-import { CLOSING_LENGTH, closingPlace, encodeClosing, type LogEnd } from "./closing.ts";
-import { frameLengthOf } from "./entry-frame.ts";
-import { aligned, SECTOR_BYTES } from "./frame.ts";
-import { GroupEncoder } from "./group-encoder.ts";
+import { CLOSING_LENGTH, closingPlace, encodeClosing, type LogEnd } from "./entries/closing.ts";
+import { frameLengthOf } from "./entries/entry-frame.ts";
+import { aligned, SECTOR_BYTES } from "./entries/frame.ts";
+import { GroupEncoder } from "./entries/group-encoder.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { Poison } from "./poison.ts";
-import { setAside } from "./quarantine.ts";
-import type { Sealer } from "./sealer.ts";
-import { encodeSegmentHeader, SEGMENT_HEADER_LENGTH } from "./segment-header.ts";
-import type { AmbiguousTail } from "./segment-judge.ts";
-import type { SegmentList } from "./segment-list.ts";
-import type { Spares } from "./spares.ts";
-import type { TailCache } from "./tail-cache.ts";
-import { beginSegment, type Spare, type UnsealedSegment } from "./unsealed-segment.ts";
+import { setAside } from "./repair/quarantine.ts";
+import type { Sealer } from "./segments/sealer.ts";
+import { encodeSegmentHeader, SEGMENT_HEADER_LENGTH } from "./segments/segment-header.ts";
+import type { AmbiguousTail } from "./segments/segment-judge.ts";
+import type { SegmentList } from "./segments/segment-list.ts";
+import type { Spares } from "./segments/spares.ts";
+import type { TailCache } from "./index/tail-cache.ts";
+import { beginSegment, type Spare, type UnsealedSegment } from "./segments/unsealed-segment.ts";
 
 /** Kept free in each segment for a footer, which may begin a sector later. */
 const FOOTER_RESERVE_BYTES = 2 * SECTOR_BYTES;

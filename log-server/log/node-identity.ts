@@ -10,7 +10,7 @@ import { err, ok, type Result } from "../../src/lib/result.ts";
 import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
-import { IDENTITY_LIMITS } from "./storage-limits.ts";
+import { IDENTITY_LIMITS } from "./disk/storage-limits.ts";
 
 export const IDENTITY_FILE = "node.json";
 export const UNFINISHED_IDENTITY_FILE = "node.json.new";

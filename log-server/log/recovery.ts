@@ -7,18 +7,18 @@
  */
 import { ok, type Result } from "../../src/lib/result.ts";
 import type { Disk } from "../../src/ports/disk.ts";
-import type { BatchIndex } from "./batch-index.ts";
-import { EMPTY_LOG, type LogEnd } from "./closing.ts";
-import type { DamageList } from "./damage.ts";
-import { FRAME_HEADER_LENGTH } from "./frame.ts";
+import type { BatchIndex } from "./index/batch-index.ts";
+import { EMPTY_LOG, type LogEnd } from "./entries/closing.ts";
+import type { DamageList } from "./repair/damage.ts";
+import { FRAME_HEADER_LENGTH } from "./entries/frame.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
-import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
-import { footerOf, type JudgedSegment, judgeSegment, previousOf } from "./segment-judge.ts";
-import { isUnused, type ScanFault, scanSegment, type SegmentScan } from "./segment-scan.ts";
-import { findSealed, takeInventory } from "./segment-inventory.ts";
-import { SharedFile } from "./shared-file.ts";
-import { openSpare, type Spare, UnsealedSegment } from "./unsealed-segment.ts";
+import type { IndexReader, SealedSegment } from "./segments/sealed-segment.ts";
+import { footerOf, type JudgedSegment, judgeSegment, previousOf } from "./segments/segment-judge.ts";
+import { isUnused, type ScanFault, scanSegment, type SegmentScan } from "./segments/segment-scan.ts";
+import { findSealed, takeInventory } from "./segments/segment-inventory.ts";
+import { SharedFile } from "./segments/shared-file.ts";
+import { openSpare, type Spare, UnsealedSegment } from "./segments/unsealed-segment.ts";
 
 export type Progress = { readonly phase: "scan"; readonly done: number; readonly total: number };
 

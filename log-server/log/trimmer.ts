@@ -4,13 +4,13 @@
  * interrupted drop is finished at the next start, and a file that is missing otherwise is known to be lost.
  */
 import type { Disk } from "../../src/ports/disk.ts";
-import type { BatchIndex } from "./batch-index.ts";
-import type { FilePool } from "./file-pool.ts";
-import { NO_STREAM, type StreamRecord } from "./index-block.ts";
+import type { BatchIndex } from "./index/batch-index.ts";
+import type { FilePool } from "./segments/file-pool.ts";
+import { NO_STREAM, type StreamRecord } from "./index/index-block.ts";
 import type { LogLayout } from "./log-layout.ts";
-import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
-import { removeSegmentFiles } from "./segment-removal.ts";
-import type { SegmentList } from "./segment-list.ts";
+import type { IndexReader, SealedSegment } from "./segments/sealed-segment.ts";
+import { removeSegmentFiles } from "./segments/segment-removal.ts";
+import type { SegmentList } from "./segments/segment-list.ts";
 
 /** Whether anything of a stream before `endOffset` may still be read. */
 export type Liveness = (streamId: number, endOffset: number) => boolean;

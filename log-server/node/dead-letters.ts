@@ -12,7 +12,7 @@ import type { RecordHeader, StreamRecord } from "../../src/record/record.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { DeadRecord } from "../streams/group-views.ts";
 import type { NodeParts } from "./node-parts.ts";
-import type { Reader } from "./reader.ts";
+import type { Reader } from "./reading/reader.ts";
 
 /** Headers that a dead record gets, before its own. */
 export const DEAD_LETTER_HEADERS = {

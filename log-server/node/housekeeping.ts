@@ -3,9 +3,9 @@
  * read any more. What of this is proposed to the log is the leader's to propose; what is done to the disk, each node's.
  */
 import type { Timer } from "../../src/ports/clock.ts";
-import type { Damage } from "../log/damage.ts";
+import type { Damage } from "../log/repair/damage.ts";
 import type { Checkpointer } from "./checkpointer.ts";
-import type { Compactor } from "./compactor.ts";
+import type { Compactor } from "./compaction/compactor.ts";
 import type { DiskSpace } from "./disk-space.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { Retention } from "./retention.ts";

@@ -7,7 +7,7 @@ import type { LogIndex } from "../../src/wire/entry.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { HardStateFile } from "../log/hard-state.ts";
 import type { Member } from "../log/node-identity.ts";
-import type { Incoming } from "../log/incoming.ts";
+import type { Incoming } from "../log/snapshots/incoming.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import type { PendingConfiguration } from "../raft/raft-log.ts";
 import type { NodeId } from "../raft/types.ts";

@@ -1,15 +1,15 @@
 /** How a node is: what health checks, metrics and people look at. */
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
-import type { Damage } from "../log/damage.ts";
+import type { Damage } from "../log/repair/damage.ts";
 import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-status.ts";
-import type { CompactionStatus } from "./compactor.ts";
-import type { DigestStatus } from "./digest-exchange.ts";
-import type { RepairStatus } from "./repairer.ts";
-import type { ReceivingStatus } from "./snapshot-receiver.ts";
-import type { SendingStatus } from "./snapshot-sender.ts";
-import type { ForwardStatus } from "./forwarder.ts";
-import type { ScrubStatus } from "./scrub.ts";
+import type { CompactionStatus } from "./compaction/compactor.ts";
+import type { DigestStatus } from "./repair/digest-exchange.ts";
+import type { RepairStatus } from "./repair/repairer.ts";
+import type { ReceivingStatus } from "./catch-up/snapshot-receiver.ts";
+import type { SendingStatus } from "./catch-up/snapshot-sender.ts";
+import type { ForwardStatus } from "./calls/forwarder.ts";
+import type { ScrubStatus } from "./repair/scrub.ts";
 
 export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
 

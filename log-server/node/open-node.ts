@@ -10,7 +10,7 @@ import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import { HardStateFile } from "../log/hard-state.ts";
-import { Incoming } from "../log/incoming.ts";
+import { Incoming } from "../log/snapshots/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
 import { LogLayout } from "../log/log-layout.ts";
 import { SegmentedLog } from "../log/segmented-log.ts";
@@ -20,8 +20,8 @@ import type { NodeLimits } from "./limits.ts";
 import { LogNode } from "./log-node.ts";
 import type { ClusterParts } from "./node-parts.ts";
 import type { NodeObserver } from "./observer.ts";
-import { pendingConfigurations } from "./pending-configurations.ts";
-import { doubtOf } from "./raft-options.ts";
+import { pendingConfigurations } from "./consensus/pending-configurations.ts";
+import { doubtOf } from "./consensus/raft-options.ts";
 
 export type OpenNodeOptions = {
   readonly disk: Disk;

@@ -1,5 +1,5 @@
 /**
- * The file system as the log sees it. Two implementations: `log-server/log/real-disk.ts` (node:fs) and
+ * The file system as the log sees it. Two implementations: `log-server/log/disk/real-disk.ts` (node:fs) and
  * `src/sim/disk.ts` (in memory, loses and tears unsynced writes); one contract suite holds both.
  *
  * Paths are relative to the disk's root, with `/` between parts. Nothing is durable before the matching

@@ -1,6 +1,6 @@
 /**
  * An ordered key-value store for what can be rebuilt from the log. Two implementations:
- * `log-server/log/lmdb-kv.ts` and `src/sim/kv.ts` (in memory); one contract suite holds both.
+ * `log-server/log/disk/lmdb-kv.ts` and `src/sim/kv.ts` (in memory); one contract suite holds both.
  * Keys are at most 1,000 bytes, compared as unsigned bytes.
  */
 

@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFile
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { encodeBatchFrame, encodeCompactedHeader } from "../../log-server/log/compacted-file.ts";
+import { encodeBatchFrame, encodeCompactedHeader } from "../../log-server/log/rewrite/compacted-file.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { encodeBatch } from "../../src/record/batch-codec.ts";

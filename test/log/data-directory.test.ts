@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type DataDirectory, type DataDirectoryError, openDataDirectory } from "../../log-server/log/data-directory.ts";
-import { DirectoryLock } from "../../log-server/log/directory-lock.ts";
+import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
 import { createIdentity, DATA_VERSION, IDENTITY_FILE, readIdentity } from "../../log-server/log/node-identity.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { SimDisk } from "../../src/sim/disk.ts";

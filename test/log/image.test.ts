@@ -5,7 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Image } from "../../log-server/log/image.ts";
-import { openLmdbKv } from "../../log-server/log/lmdb-kv.ts";
+import { openLmdbKv } from "../../log-server/log/disk/lmdb-kv.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { SimKv } from "../../src/sim/kv.ts";

@@ -1,12 +1,12 @@
 /** Index blocks: what is written is found again, with few pages read; a damaged page is rebuilt or refused. */
 import { describe, expect, it } from "vitest";
-import { FilePool } from "../../log-server/log/file-pool.ts";
-import { NO_STREAM } from "../../log-server/log/index-block.ts";
-import { writeIndexBlock } from "../../log-server/log/index-block-writer.ts";
-import { PAGE_BYTES } from "../../log-server/log/index-pages.ts";
+import { FilePool } from "../../log-server/log/segments/file-pool.ts";
+import { NO_STREAM } from "../../log-server/log/index/index-block.ts";
+import { writeIndexBlock } from "../../log-server/log/index/index-block-writer.ts";
+import { PAGE_BYTES } from "../../log-server/log/index/index-pages.ts";
 import { LogLayout } from "../../log-server/log/log-layout.ts";
-import { IndexReader, type SealedSegment } from "../../log-server/log/sealed-segment.ts";
-import { type BatchPlacement, SegmentIndex } from "../../log-server/log/segment-index.ts";
+import { IndexReader, type SealedSegment } from "../../log-server/log/segments/sealed-segment.ts";
+import { type BatchPlacement, SegmentIndex } from "../../log-server/log/segments/segment-index.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import { SimDisk } from "../../src/sim/disk.ts";

@@ -3,10 +3,15 @@
  * after every call that changes disk or store, and over damage on the way (I13).
  */
 import { afterAll, describe, expect, it } from "vitest";
-import { Incoming } from "../../log-server/log/incoming.ts";
+import { Incoming } from "../../log-server/log/snapshots/incoming.ts";
 import { LogLayout } from "../../log-server/log/log-layout.ts";
-import { decodeShipment, encodeShipment, fileName, type ShipmentFile } from "../../log-server/log/shipment.ts";
-import type { Held } from "../../log-server/log/holds.ts";
+import {
+  decodeShipment,
+  encodeShipment,
+  fileName,
+  type ShipmentFile,
+} from "../../log-server/log/snapshots/shipment.ts";
+import type { Held } from "../../log-server/log/snapshots/holds.ts";
 import { assert } from "../../src/lib/assert.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import type { Disk } from "../../src/ports/disk.ts";

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { openLmdbKv } from "../../log-server/log/lmdb-kv.ts";
+import { openLmdbKv } from "../../log-server/log/disk/lmdb-kv.ts";
 import { describeKv } from "./kv-contract.ts";
 
 describeKv("LMDB", async () => {

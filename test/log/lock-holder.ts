@@ -1,5 +1,5 @@
 /** A process that takes a folder's lock when told to, says whether it got it, and keeps it until it is killed. */
-import { DirectoryLock } from "../../log-server/log/directory-lock.ts";
+import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
 
 const directory = process.argv[2];
 if (directory === undefined) throw new Error("the folder to lock");

@@ -3,7 +3,7 @@
  * is gone, not damaged (I6, I13).
  */
 import { beforeAll, describe, expect, it } from "vitest";
-import { BatchIndex } from "../../log-server/log/batch-index.ts";
+import { BatchIndex } from "../../log-server/log/index/batch-index.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { DiskError } from "../../src/ports/disk.ts";
 import { SimDisk } from "../../src/sim/disk.ts";

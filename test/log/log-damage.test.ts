@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../src/lib/prng.ts";
-import { scanSegment } from "../../log-server/log/segment-scan.ts";
+import { scanSegment } from "../../log-server/log/segments/segment-scan.ts";
 import { SegmentedLog } from "../../log-server/log/segmented-log.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";

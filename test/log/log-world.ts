@@ -5,7 +5,7 @@
 import { expect } from "vitest";
 import { LOG_LIMITS, type LogLimits } from "../../log-server/log/limits.ts";
 import { asDigest, type RowChange, rowHash } from "../../src/record/row.ts";
-import type { BatchPlacement } from "../../log-server/log/segment-index.ts";
+import type { BatchPlacement } from "../../log-server/log/segments/segment-index.ts";
 import { type RecoveryReport, SegmentedLog } from "../../log-server/log/segmented-log.ts";
 import { assert } from "../../src/lib/assert.ts";
 import type { Prng } from "../../src/lib/prng.ts";

@@ -3,9 +3,9 @@
  * that does not prove itself is taken, and a crash on the way costs nothing (I13).
  */
 import { describe, expect, it } from "vitest";
-import { hashOfEntry } from "../../log-server/log/entry-frame.ts";
-import type { MendSource } from "../../log-server/log/mender.ts";
-import type { OfferedEntries } from "../../log-server/log/mending.ts";
+import { hashOfEntry } from "../../log-server/log/entries/entry-frame.ts";
+import type { MendSource } from "../../log-server/log/repair/mender.ts";
+import type { OfferedEntries } from "../../log-server/log/repair/mending.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import { SimDisk } from "../../src/sim/disk.ts";

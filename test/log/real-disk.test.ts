@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { openRealDisk } from "../../log-server/log/real-disk.ts";
+import { openRealDisk } from "../../log-server/log/disk/real-disk.ts";
 import { codeOf, describeDisk } from "./disk-contract.ts";
 
 describeDisk("real", async () => {

@@ -3,8 +3,8 @@
  * is refused and never taken for compacted (I13, P32).
  */
 import { describe, expect, it } from "vitest";
-import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../../log-server/log/compacted-file.ts";
-import type { MendSource } from "../../log-server/log/mender.ts";
+import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../../log-server/log/rewrite/compacted-file.ts";
+import type { MendSource } from "../../log-server/log/repair/mender.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";

@@ -2,7 +2,7 @@
  * What survives, decided without keys: of each stream some records are dead for good below a frontier that grows. And
  * what a log must then serve, compared with what was appended.
  */
-import type { Survivors } from "../../log-server/log/survivors.ts";
+import type { Survivors } from "../../log-server/log/rewrite/survivors.ts";
 import { assert } from "../../src/lib/assert.ts";
 import type { DecodedRecord } from "../../src/record/batch-codec.ts";
 import { decodeBatch } from "../../src/record/batch-codec.ts";

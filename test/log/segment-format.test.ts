@@ -1,17 +1,17 @@
 /** The bytes of a segment: fixed once written, and safe to read whatever they are. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Closing, closingPlace, encodeClosing, readClosing } from "../../log-server/log/closing.ts";
-import { headLengthOf, readEntryHead, writeEntryHead } from "../../log-server/log/entry-codec.ts";
+import { type Closing, closingPlace, encodeClosing, readClosing } from "../../log-server/log/entries/closing.ts";
+import { headLengthOf, readEntryHead, writeEntryHead } from "../../log-server/log/entries/entry-codec.ts";
 import {
   FRAME_HEADER_LENGTH,
   headIsIntact,
   readFrameHeader,
   seedOfSegment,
   writeFrameHeader,
-} from "../../log-server/log/frame.ts";
-import { encodeSegmentHeader, readSegmentHeader } from "../../log-server/log/segment-header.ts";
-import { scanSegment } from "../../log-server/log/segment-scan.ts";
+} from "../../log-server/log/entries/frame.ts";
+import { encodeSegmentHeader, readSegmentHeader } from "../../log-server/log/segments/segment-header.ts";
+import { scanSegment } from "../../log-server/log/segments/segment-scan.ts";
 import { hex } from "../../src/lib/bytes.ts";
 import { xxh64 } from "../../src/record/checksum.ts";
 import { SimDisk } from "../../src/sim/disk.ts";

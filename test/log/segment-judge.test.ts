@@ -1,8 +1,8 @@
 /** What is made of a segment's content: the table of damage, and what follows from it. */
 import { describe, expect, it } from "vitest";
-import { EMPTY_LOG, type LogEnd } from "../../log-server/log/closing.ts";
-import { type JudgeContext, judgeSegment } from "../../log-server/log/segment-judge.ts";
-import type { Piece, SegmentScan } from "../../log-server/log/segment-scan.ts";
+import { EMPTY_LOG, type LogEnd } from "../../log-server/log/entries/closing.ts";
+import { type JudgeContext, judgeSegment } from "../../log-server/log/segments/segment-judge.ts";
+import type { Piece, SegmentScan } from "../../log-server/log/segments/segment-scan.ts";
 
 const LENGTH = 200;
 const at = (slot: number): number => 512 + slot * LENGTH;

@@ -1,8 +1,8 @@
 /** Snapshots under crashes at every call, damage to every sector, full and failing disks (P21, P22, P23, I13). */
 import { describe, expect, it } from "vitest";
 import { asDigest, type Row, rowHash } from "../../src/record/row.ts";
-import type { SnapshotMeta } from "../../log-server/log/snapshot-file.ts";
-import { type NewestSnapshot, SnapshotStore } from "../../log-server/log/snapshot-store.ts";
+import type { SnapshotMeta } from "../../log-server/log/snapshots/snapshot-file.ts";
+import { type NewestSnapshot, SnapshotStore } from "../../log-server/log/snapshots/snapshot-store.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { SECTOR_LENGTH } from "../../src/sim/disk-state.ts";

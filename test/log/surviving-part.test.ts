@@ -1,8 +1,8 @@
 /** What is left of one batch: the same however it was come to, readable by whoever could read the batch. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type BatchInQuestion, survivingPart } from "../../log-server/log/surviving-part.ts";
-import type { Survivors } from "../../log-server/log/survivors.ts";
+import { type BatchInQuestion, survivingPart } from "../../log-server/log/rewrite/surviving-part.ts";
+import type { Survivors } from "../../log-server/log/rewrite/survivors.ts";
 import { decodeBatch, encodeBatch, isCompressed } from "../../src/record/batch-codec.ts";
 import { nodeZstd } from "../record/node-zstd.ts";
 

@@ -1,10 +1,10 @@
 /** A log that is an array, for compaction: segments of whole batches, rewritten as the contract says. */
-import type { CompactableLog, SealedSegmentFacts } from "../../log-server/node/compactable-log.ts";
-import type { StoredBatch } from "../../log-server/log/batch-reader.ts";
-import type { Damage } from "../../log-server/log/damage.ts";
-import type { RewriteReport } from "../../log-server/log/rewriter.ts";
+import type { CompactableLog, SealedSegmentFacts } from "../../log-server/node/compaction/compactable-log.ts";
+import type { StoredBatch } from "../../log-server/log/index/batch-reader.ts";
+import type { Damage } from "../../log-server/log/repair/damage.ts";
+import type { RewriteReport } from "../../log-server/log/rewrite/rewriter.ts";
 import type { StreamSegmentSummary } from "../../log-server/log/segmented-log.ts";
-import type { Survivors } from "../../log-server/log/survivors.ts";
+import type { Survivors } from "../../log-server/log/rewrite/survivors.ts";
 import type { BatchPlacement } from "../../log-server/streams/views.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { decodeBatch, encodeSparseBatch } from "../../src/record/batch-codec.ts";

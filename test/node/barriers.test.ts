@@ -1,6 +1,6 @@
 /** Reads that wait for their point are answered or refused, and not for ever (I15, P13). */
 import { describe, expect, it } from "vitest";
-import { Barriers } from "../../log-server/node/barriers.ts";
+import { Barriers } from "../../log-server/node/consensus/barriers.ts";
 import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import { ok } from "../../src/lib/result.ts";
 import { SimClock } from "../../src/sim/clock.ts";

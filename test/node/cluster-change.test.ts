@@ -6,7 +6,7 @@ import {
   encodeChange,
   encodeOutcome,
   takeOutcome,
-} from "../../log-server/node/cluster-change.ts";
+} from "../../log-server/node/cluster/cluster-change.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
 import { SimCluster } from "./sim-cluster.ts";
 

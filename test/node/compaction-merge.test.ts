@@ -5,7 +5,7 @@
 import { expect, it } from "vitest";
 import type { NodeLimits } from "../../log-server/node/limits.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
-import { Merge } from "../../log-server/node/merge.ts";
+import { Merge } from "../../log-server/node/reading/merge.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";

@@ -2,8 +2,8 @@
  * Compaction without a disk: the state machine, the compactor and a log that is an array, and beside them all records
  * that were ever appended, so that what is left can be held against what should be.
  */
-import { Compactor } from "../../log-server/node/compactor.ts";
-import { FrontierMover, ownFrom } from "../../log-server/node/frontier-mover.ts";
+import { Compactor } from "../../log-server/node/compaction/compactor.ts";
+import { FrontierMover, ownFrom } from "../../log-server/node/compaction/frontier-mover.ts";
 import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
 import { NO_OBSERVER } from "../../log-server/node/observer.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";

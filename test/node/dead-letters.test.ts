@@ -13,7 +13,7 @@ import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
 import { NO_OBSERVER } from "../../log-server/node/observer.ts";
-import type { ReadError, ReadResult } from "../../log-server/node/reader.ts";
+import type { ReadError, ReadResult } from "../../log-server/node/reading/reader.ts";
 import { Driver } from "../streams/driver.ts";
 import { partitions, queue, settleAll, take } from "../streams/group-driver.ts";
 import { append, create, readAll, type SimNode, startSimNode, streamOf } from "./sim-node.ts";

@@ -6,7 +6,7 @@ import {
   decodeForwardAnswer,
   encodeForward,
   encodeForwardAnswer,
-} from "../../log-server/node/forward-codec.ts";
+} from "../../log-server/node/calls/forward-codec.ts";
 import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
 import { concat } from "../../src/lib/bytes.ts";

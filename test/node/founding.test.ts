@@ -10,10 +10,14 @@ import {
   type NodeIdentity,
   readIdentity,
 } from "../../log-server/log/node-identity.ts";
-import { findCluster } from "../../log-server/node/founding.ts";
-import { answerOfMember, decodeClusterAnswer, encodeClusterAnswer } from "../../log-server/node/founding-codec.ts";
+import { findCluster } from "../../log-server/node/cluster/founding.ts";
+import {
+  answerOfMember,
+  decodeClusterAnswer,
+  encodeClusterAnswer,
+} from "../../log-server/node/cluster/founding-codec.ts";
 import { NODE_LIMITS } from "../../log-server/node/limits.ts";
-import { PeerCalls } from "../../log-server/node/peer-calls.ts";
+import { PeerCalls } from "../../log-server/node/calls/peer-calls.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { SimDisk } from "../../src/sim/disk.ts";

@@ -1,7 +1,7 @@
 /** When a frontier moves, and which segments are rewritten together: decisions, from numbers alone. */
 import { describe, expect, it } from "vitest";
-import { bytesFrom, decideFrontier, type SegmentPart } from "../../log-server/node/frontier.ts";
-import { chooseRuns, type SegmentState } from "../../log-server/node/segment-runs.ts";
+import { bytesFrom, decideFrontier, type SegmentPart } from "../../log-server/node/compaction/frontier.ts";
+import { chooseRuns, type SegmentState } from "../../log-server/node/compaction/segment-runs.ts";
 
 const LIMITS = { compactionDirtyBytesMin: 100, compactionDirtyShareMin: 0.5, compactionDelayMsMax: 1_000 };
 const NOW = 10_000;

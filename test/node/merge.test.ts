@@ -1,9 +1,9 @@
 /** Many streams as one: what a merge tells is the log's order, nothing twice, nothing left out, and its marks are true. */
 import { describe, expect, it } from "vitest";
 import type { LogNode } from "../../log-server/node/log-node.ts";
-import { Merge, type MergeLimits, type MergeSource } from "../../log-server/node/merge.ts";
-import { offsetAtPlace } from "../../log-server/node/offset-at-place.ts";
-import type { ReadBatch, ReadError, ReadOptions, ReadResult } from "../../log-server/node/reader.ts";
+import { Merge, type MergeLimits, type MergeSource } from "../../log-server/node/reading/merge.ts";
+import { offsetAtPlace } from "../../log-server/node/reading/offset-at-place.ts";
+import type { ReadBatch, ReadError, ReadOptions, ReadResult } from "../../log-server/node/reading/reader.ts";
 import type { StreamView } from "../../log-server/streams/views.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";

@@ -1,7 +1,7 @@
 /** What one node's Raft says to another's: on which lane it goes, and what is not believed. */
 import { describe, expect, it } from "vitest";
 import { NO_OBSERVER } from "../../log-server/node/observer.ts";
-import { PeerMessages } from "../../log-server/node/peer-messages.ts";
+import { PeerMessages } from "../../log-server/node/consensus/peer-messages.ts";
 import { configurationOf } from "../../log-server/raft/configuration.ts";
 import type { PeerMessage } from "../../log-server/raft/message.ts";
 import { encodeMessage } from "../../log-server/raft/message-codec.ts";

@@ -1,9 +1,9 @@
 /** What a node knows of the configurations it has yet to apply, and that it knows when it does not (R32). */
 import { expect, it } from "vitest";
-import { pendingConfigurations } from "../../log-server/node/pending-configurations.ts";
+import { pendingConfigurations } from "../../log-server/node/consensus/pending-configurations.ts";
 import { encodeConfiguration } from "../../log-server/raft/configuration-codec.ts";
 import { configurationOf } from "../../log-server/raft/configuration.ts";
-import type { Damage } from "../../log-server/log/damage.ts";
+import type { Damage } from "../../log-server/log/repair/damage.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
-import { type Group, Proposals } from "../../log-server/node/proposals.ts";
+import { type Group, Proposals } from "../../log-server/node/consensus/proposals.ts";
 
 type Told = { code?: string };
 

@@ -1,6 +1,6 @@
 /** What Raft asks of the disk: what is read for others is whole or not there; what is stopped writes nothing more. */
 import { describe, expect, it } from "vitest";
-import { RaftStorage, type RaftStorageParts } from "../../log-server/node/raft-storage.ts";
+import { RaftStorage, type RaftStorageParts } from "../../log-server/node/consensus/raft-storage.ts";
 import type { AppendDone, Fetched } from "../../log-server/raft/types.ts";
 import { ok } from "../../src/lib/result.ts";
 import { SimClock } from "../../src/sim/clock.ts";

@@ -1,6 +1,6 @@
 /** Reads over what compaction has left: holes before, between and behind batches, sparse batches, forks of them (I7). */
 import { describe, expect, it } from "vitest";
-import { Reader, type ReadResult } from "../../log-server/node/reader.ts";
+import { Reader, type ReadResult } from "../../log-server/node/reading/reader.ts";
 import { decodeBatch } from "../../src/record/batch-codec.ts";
 import { CompactionCluster } from "./compaction-world.ts";
 

@@ -1,7 +1,7 @@
 /** What nodes ask each other about damage, as bytes: what was said comes back, and any bytes are taken for what they are. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeLogEnd, encodeLogEnd } from "../../log-server/node/log-end-codec.ts";
+import { decodeLogEnd, encodeLogEnd } from "../../log-server/node/repair/log-end-codec.ts";
 import {
   decodeBatchesRequest,
   decodeEntriesRequest,
@@ -13,7 +13,7 @@ import {
   encodeKept,
   encodeOffered,
   encodePlacements,
-} from "../../log-server/node/repair-codec.ts";
+} from "../../log-server/node/repair/repair-codec.ts";
 import { concat } from "../../src/lib/bytes.ts";
 
 const whole = fc.nat({ max: 1_000_000 });

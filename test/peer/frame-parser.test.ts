@@ -4,7 +4,11 @@ import { describe, expect, it } from "vitest";
 import { encodeFrame, FRAME_HEADER_LENGTH, type Frame, sealFrame } from "../../log-server/peer/frame.ts";
 import { FrameParser } from "../../log-server/peer/frame-parser.ts";
 import { decodeHello, encodeHello, decodeRefusal, encodeRefusal } from "../../log-server/peer/hello.ts";
-import { decodeTransfer, encodeTransfer, type TransferMessage } from "../../log-server/node/transfer-message.ts";
+import {
+  decodeTransfer,
+  encodeTransfer,
+  type TransferMessage,
+} from "../../log-server/node/catch-up/transfer-message.ts";
 
 const PAYLOAD_MAX = 64;
 

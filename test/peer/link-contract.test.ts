@@ -1,7 +1,7 @@
 /** What every link promises, held over loopback sockets and over the simulated network. */
 import { afterEach, describe, expect, it } from "vitest";
-import { TRANSFER_LIMITS } from "../../log-server/node/transfer-limits.ts";
-import { Transfers } from "../../log-server/node/transfers.ts";
+import { TRANSFER_LIMITS } from "../../log-server/node/catch-up/transfer-limits.ts";
+import { Transfers } from "../../log-server/node/catch-up/transfers.ts";
 import { SYSTEM_CLOCK } from "../../log-server/system.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";

@@ -1,6 +1,6 @@
 /** Sources and sinks of transfers in memory. */
-import type { ByteSink } from "../../log-server/node/incoming-transfer.ts";
-import type { ByteSource } from "../../log-server/node/outgoing-transfer.ts";
+import type { ByteSink } from "../../log-server/node/catch-up/incoming-transfer.ts";
+import type { ByteSource } from "../../log-server/node/catch-up/outgoing-transfer.ts";
 
 export function memorySource(name: string, bytes: Uint8Array): ByteSource {
   return {

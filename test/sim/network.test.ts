@@ -1,7 +1,7 @@
 /** The simulated network: each fault happens when it is asked for and not otherwise, and a seed is a run. */
 import { describe, expect, it } from "vitest";
-import { TRANSFER_LIMITS } from "../../log-server/node/transfer-limits.ts";
-import { Transfers } from "../../log-server/node/transfers.ts";
+import { TRANSFER_LIMITS } from "../../log-server/node/catch-up/transfer-limits.ts";
+import { Transfers } from "../../log-server/node/catch-up/transfers.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { err, ok } from "../../src/lib/result.ts";

@@ -7,8 +7,8 @@ import {
   batchFrameBytes,
   COMPACTED_HEADER_LENGTH,
   readBatchHead,
-} from "../../../log-server/log/compacted-file.ts";
-import { batchIsIntact } from "../../../log-server/log/segment-scan.ts";
+} from "../../../log-server/log/rewrite/compacted-file.ts";
+import { batchIsIntact } from "../../../log-server/log/segments/segment-scan.ts";
 import { counted, formatBytes, formatTime, type Column } from "../output.ts";
 import { hex, type Finding, type Report, type Row } from "./report.ts";
 

@@ -1,8 +1,14 @@
 /** Inspects the index block of a sealed segment: its pages and their checksums, what it says, and its batches. */
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
-import { IndexTables, NO_STREAM, readFacts, readRow, readStream } from "../../../log-server/log/index-block.ts";
-import { PAGE_BYTES, pageCountOf, pageIsIntact, placeOfPage, readPage } from "../../../log-server/log/index-pages.ts";
+import { IndexTables, NO_STREAM, readFacts, readRow, readStream } from "../../../log-server/log/index/index-block.ts";
+import {
+  PAGE_BYTES,
+  pageCountOf,
+  pageIsIntact,
+  placeOfPage,
+  readPage,
+} from "../../../log-server/log/index/index-pages.ts";
 import { counted, formatBytes, formatTime, type Column } from "../output.ts";
 import { hex, type Finding, type Report, type Row } from "./report.ts";
 

@@ -3,7 +3,7 @@
  * called anything; the name helps where the content is damaged. Opened for reading only, so it is safe while a server runs.
  */
 import { basename, dirname, resolve } from "node:path";
-import { openRealDisk } from "../../../log-server/log/real-disk.ts";
+import { openRealDisk } from "../../../log-server/log/disk/real-disk.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { DiskError, type DiskFile } from "../../../src/ports/disk.ts";
 import { inspectCompacted } from "./compacted.ts";

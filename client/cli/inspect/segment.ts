@@ -7,10 +7,10 @@ import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
 import { decodeCommands } from "../../../src/wire/command-codec.ts";
 import type { Command } from "../../../src/wire/command.ts";
-import { DIRECTORY_ROW_LENGTH, ENVELOPE_LENGTH } from "../../../log-server/log/entry-codec.ts";
-import { FRAME_HEADER_LENGTH } from "../../../log-server/log/frame.ts";
-import { SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segment-header.ts";
-import { type Piece, scanSegment, type SegmentScan } from "../../../log-server/log/segment-scan.ts";
+import { DIRECTORY_ROW_LENGTH, ENVELOPE_LENGTH } from "../../../log-server/log/entries/entry-codec.ts";
+import { FRAME_HEADER_LENGTH } from "../../../log-server/log/entries/frame.ts";
+import { SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
+import { type Piece, scanSegment, type SegmentScan } from "../../../log-server/log/segments/segment-scan.ts";
 import { counted, formatBytes, formatTime, type Column } from "../output.ts";
 import { hex, type Finding, type Report, type Row } from "./report.ts";
 

@@ -1,7 +1,7 @@
 /** Inspects a snapshot: all of its blocks, its footer's counts, and the digest of its rows. */
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
-import { readSnapshotFile } from "../../../log-server/log/snapshot-file.ts";
+import { readSnapshotFile } from "../../../log-server/log/snapshots/snapshot-file.ts";
 import { formatBytes, formatTime } from "../output.ts";
 import { hex, type Report } from "./report.ts";
 

@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { DirectoryLock } from "../../../log-server/log/directory-lock.ts";
+import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { inspectFile } from "../inspect/inspect-file.ts";
 

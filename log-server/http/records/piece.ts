@@ -2,7 +2,7 @@
 import { decodeBatch } from "../../../src/record/batch-codec.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import { holdsJson, recordText } from "../../../src/record/record-json.ts";
-import type { ReadBatch } from "../../node/reader.ts";
+import type { ReadBatch } from "../../node/reading/reader.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";

@@ -1,13 +1,18 @@
 /** Files and rows as a node writes them, small: what disk targets mutate. */
-import { encodeBatchFrame } from "../../../log-server/log/compacted-file.ts";
-import { headLengthOf, writeEntryHead } from "../../../log-server/log/entry-codec.ts";
-import { aligned, FRAME_HEADER_LENGTH, seedOfSegment, writeFrameHeader } from "../../../log-server/log/frame.ts";
+import { encodeBatchFrame } from "../../../log-server/log/rewrite/compacted-file.ts";
+import { headLengthOf, writeEntryHead } from "../../../log-server/log/entries/entry-codec.ts";
+import {
+  aligned,
+  FRAME_HEADER_LENGTH,
+  seedOfSegment,
+  writeFrameHeader,
+} from "../../../log-server/log/entries/frame.ts";
 import { HardStateFile, SLOT_LENGTH } from "../../../log-server/log/hard-state.ts";
 import { Image } from "../../../log-server/log/image.ts";
-import { writeIndexBlock } from "../../../log-server/log/index-block-writer.ts";
-import { encodeSegmentHeader, SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segment-header.ts";
-import { SegmentIndex } from "../../../log-server/log/segment-index.ts";
-import type { SnapshotMeta } from "../../../log-server/log/snapshot-file.ts";
+import { writeIndexBlock } from "../../../log-server/log/index/index-block-writer.ts";
+import { encodeSegmentHeader, SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
+import { SegmentIndex } from "../../../log-server/log/segments/segment-index.ts";
+import type { SnapshotMeta } from "../../../log-server/log/snapshots/snapshot-file.ts";
 import { STREAMS_LIMITS } from "../../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../../log-server/streams/machine.ts";
 import { ByteReader } from "../../../src/lib/byte-reader.ts";

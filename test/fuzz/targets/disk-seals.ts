@@ -1,6 +1,6 @@
 /** Makes the checksums of what is on disk good again after a mutation, so that what lies behind them is reached. */
-import { aligned, FRAME_HEADER_LENGTH, seedOfSegment } from "../../../log-server/log/frame.ts";
-import { SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segment-header.ts";
+import { aligned, FRAME_HEADER_LENGTH, seedOfSegment } from "../../../log-server/log/entries/frame.ts";
+import { SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
 import { xxh64 } from "../../../src/record/checksum.ts";
 
 export const SEQUENCE = 3;

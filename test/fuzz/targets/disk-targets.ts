@@ -1,15 +1,15 @@
 /** What a node finds on its disk: whatever stands there, it is refused or it is what was written (I13). */
-import { readBatchHead } from "../../../log-server/log/compacted-file.ts";
-import { readEntryHead } from "../../../log-server/log/entry-codec.ts";
-import { FilePool } from "../../../log-server/log/file-pool.ts";
-import { FRAME_HEADER_LENGTH, readFrameHeader, seedOfSegment } from "../../../log-server/log/frame.ts";
+import { readBatchHead } from "../../../log-server/log/rewrite/compacted-file.ts";
+import { readEntryHead } from "../../../log-server/log/entries/entry-codec.ts";
+import { FilePool } from "../../../log-server/log/segments/file-pool.ts";
+import { FRAME_HEADER_LENGTH, readFrameHeader, seedOfSegment } from "../../../log-server/log/entries/frame.ts";
 import { readSlot, SLOT_LENGTH } from "../../../log-server/log/hard-state.ts";
-import { PAGE_BYTES } from "../../../log-server/log/index-pages.ts";
+import { PAGE_BYTES } from "../../../log-server/log/index/index-pages.ts";
 import { LogLayout } from "../../../log-server/log/log-layout.ts";
-import { IndexReader } from "../../../log-server/log/sealed-segment.ts";
-import { readSegmentHeader, SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segment-header.ts";
-import { scanSegment } from "../../../log-server/log/segment-scan.ts";
-import { readSnapshotFile, writeSnapshotFile } from "../../../log-server/log/snapshot-file.ts";
+import { IndexReader } from "../../../log-server/log/segments/sealed-segment.ts";
+import { readSegmentHeader, SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
+import { scanSegment } from "../../../log-server/log/segments/segment-scan.ts";
+import { readSnapshotFile, writeSnapshotFile } from "../../../log-server/log/snapshots/snapshot-file.ts";
 import { STREAMS_LIMITS } from "../../../log-server/streams/limits.ts";
 import { restoreState } from "../../../log-server/streams/restore.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";

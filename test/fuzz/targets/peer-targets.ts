@@ -6,7 +6,7 @@ import {
   encodeForward,
   encodeForwardAnswer,
   type ForwardAnswer,
-} from "../../../log-server/node/forward-codec.ts";
+} from "../../../log-server/node/calls/forward-codec.ts";
 import { NodeError } from "../../../log-server/node/node-error.ts";
 import {
   answerHead,
@@ -14,7 +14,7 @@ import {
   decodeCall,
   encodeRefusal,
   requestHead,
-} from "../../../log-server/node/peer-call-codec.ts";
+} from "../../../log-server/node/calls/peer-call-codec.ts";
 import { type Configuration, configurationOf } from "../../../log-server/raft/configuration.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../../log-server/raft/configuration-codec.ts";
 import type { PeerMessage } from "../../../log-server/raft/message.ts";

@@ -39,7 +39,7 @@ const LIST: readonly ClientMutant[] = [
   {
     name: "a mark runs ahead of the records before it",
     source: "P40: etcd #15220",
-    file: "log-server/node/merge.ts",
+    file: "log-server/node/reading/merge.ts",
     find: "this.#end = { position: position + 1, ordinal: 0 };",
     replace: "this.#end = { position: position + 2, ordinal: 0 };",
     quick: true,

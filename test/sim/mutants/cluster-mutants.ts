@@ -9,14 +9,14 @@ const LIST: readonly ClusterMutant[] = [
   {
     name: "a proposal gets the answer of what took its place",
     source: "P42: Jepsen Redis-Raft 1b3fbf6",
-    file: `${NODE}/proposals.ts`,
+    file: `${NODE}/consensus/proposals.ts`,
     find: "if (group.term === term) return group;",
     replace: "return group;",
   },
   {
     name: "what an old leader proposed is said not to be done",
     source: "P42: Jepsen Redis-Raft 1b3fbf6",
-    file: `${NODE}/proposer.ts`,
+    file: `${NODE}/consensus/proposer.ts`,
     find: 'new NodeError("outcome-unknown", "the leader changed, and no word came")',
     replace: 'new NodeError("unavailable", "the leader changed, and no word came")',
     quick: true,
@@ -24,7 +24,7 @@ const LIST: readonly ClusterMutant[] = [
   {
     name: "a forwarded write without an answer is sent again",
     source: "P36: jetcd 0.8.2 (Jepsen)",
-    file: `${NODE}/forwarder.ts`,
+    file: `${NODE}/calls/forwarder.ts`,
     find: "return command.producer !== undefined && command.producer.sequence > 0;",
     replace: "return true;",
     quick: true,
@@ -32,7 +32,7 @@ const LIST: readonly ClusterMutant[] = [
   {
     name: "a forwarded write without an answer is said not to be done",
     source: "P42: Jepsen Redis-Raft 1b3fbf6",
-    file: `${NODE}/forwarder.ts`,
+    file: `${NODE}/calls/forwarder.ts`,
     find: "this.#counts.unknown += 1;\n    pending.reject(answerLost());",
     replace: "this.#counts.unknown += 1;\n    pending.reject(noLeader());",
     quick: true,
@@ -40,7 +40,7 @@ const LIST: readonly ClusterMutant[] = [
   {
     name: "a call that the network repeats is handled again",
     source: "P36: MongoDB SERVER-48307",
-    file: `${NODE}/peer-calls.ts`,
+    file: `${NODE}/calls/peer-calls.ts`,
     find: "if (this.#isNew(from, message)) this.#onRequest(from, message);",
     replace: "this.#onRequest(from, message);",
   },
@@ -55,21 +55,21 @@ const LIST: readonly ClusterMutant[] = [
   {
     name: "a read does not wait for its point to be applied",
     source: "P42: Jepsen Redis-Raft 1b3fbf6",
-    file: `${NODE}/barriers.ts`,
+    file: `${NODE}/consensus/barriers.ts`,
     find: "if (index <= position) {",
     replace: "if (index > 0) {",
   },
   {
     name: "term and vote are not waited for",
     source: "P4: nodedb #161",
-    file: `${NODE}/raft-storage.ts`,
+    file: `${NODE}/consensus/raft-storage.ts`,
     find: "await hardState.write(work.hardState);",
     replace: "void hardState.write(work.hardState).catch(() => undefined);",
   },
   {
     name: "entries are not waited for",
     source: "P27: NATS #7564",
-    file: `${NODE}/raft-storage.ts`,
+    file: `${NODE}/consensus/raft-storage.ts`,
     find: "await log.append(work.entries);",
     replace: "void log.append(work.entries).catch(() => undefined);",
     quick: true,

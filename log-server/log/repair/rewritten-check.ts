@@ -1,0 +1,66 @@
+/** Reads a rewritten segment's file, batch by batch, and compares it with what the segment's index says stands there. */
+import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../rewrite/compacted-file.ts";
+import type { Damage } from "./damage.ts";
+import type { BatchRow } from "../index/index-block.ts";
+import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
+import type { CheckParts, Pace } from "./segment-check.ts";
+import type { SegmentFiles } from "../segments/segment-files.ts";
+import { batchIsIntact } from "../segments/segment-scan.ts";
+
+/** The batches that cannot be read, in the order of their places; undefined: the index cannot. */
+export async function damagedRows(
+  { indexReader, limits, files }: CheckParts,
+  segment: SealedSegment,
+  pace: Pace = () => Promise.resolve(),
+): Promise<readonly BatchRow[] | undefined> {
+  const rows = await rowsOf(indexReader, segment);
+  if (rows === undefined) return undefined;
+  const damaged: BatchRow[] = [];
+  for (let from = 0; from < rows.length;) {
+    const chunk: BatchRow[] = [];
+    let bytes = 0;
+    for (; from < rows.length && bytes < limits.readBytesMax; from += 1) {
+      const row = rows[from] as BatchRow;
+      chunk.push(row);
+      bytes += row.length;
+    }
+    damaged.push(...(await damagedOf(files, segment, chunk)));
+    await pace(bytes);
+  }
+  return damaged;
+}
+
+/** As it is reported. */
+export function damageInRows(segment: SealedSegment, rows: readonly BatchRow[]): readonly Damage[] {
+  return rows.map(({ place, streamId, firstOffset }) => ({
+    kind: "batch",
+    segment: segment.sequence,
+    place,
+    streamId,
+    firstOffset,
+    message: `the records from offset ${firstOffset} of stream ${streamId} on are damaged`,
+  }));
+}
+
+async function rowsOf(indexReader: IndexReader, segment: SealedSegment): Promise<readonly BatchRow[] | undefined> {
+  const rows: BatchRow[] = [];
+  const { rowCount } = segment.facts;
+  if (rowCount > 0 && !(await indexReader.walkRows(segment, 0, rowCount, (row) => rows.push(row)))) return undefined;
+  return rows.sort((a, b) => a.place - b.place);
+}
+
+async function damagedOf(
+  files: SegmentFiles,
+  segment: SealedSegment,
+  rows: readonly BatchRow[],
+): Promise<readonly BatchRow[]> {
+  const frames = await files.fetch(
+    segment,
+    rows.map(({ place, length }) => ({ place: place - BATCH_FRAME_OVERHEAD, length: length + BATCH_FRAME_OVERHEAD })),
+  );
+  return rows.filter((row, at) => {
+    const frame = frames[at];
+    const head = frame && readBatchHead(frame, segment.sequence, row.place - BATCH_FRAME_OVERHEAD);
+    return head === undefined || frame === undefined || !batchIsIntact(frame.subarray(BATCH_FRAME_OVERHEAD), row);
+  });
+}

@@ -1,0 +1,105 @@
+/**
+ * Reads a segment that is written no more from end to end, and says what in it is damaged: before somebody asks for it, and
+ * while others still have it. A page of an index that its stripe can make good is written anew at once.
+ */
+import type { Disk } from "../../../src/ports/disk.ts";
+import type { DamageList } from "./damage.ts";
+import type { FilePool } from "../segments/file-pool.ts";
+import { copyPatched } from "./file-swap.ts";
+import { PAGE_BYTES, pageIsIntact, placeOfPage, readPage } from "../index/index-pages.ts";
+import type { LogLimits } from "../limits.ts";
+import type { LogLayout } from "../log-layout.ts";
+import type { Exclusively } from "./mender.ts";
+import type { Patch } from "./mending.ts";
+import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
+import { damagedRows, damageInRows } from "./rewritten-check.ts";
+import { checkSegment, damageIn, type Pace } from "./segment-check.ts";
+import type { SegmentFiles } from "../segments/segment-files.ts";
+import type { SegmentList } from "../segments/segment-list.ts";
+import { isMissing } from "./unreadable.ts";
+
+export type ScrubberParts = {
+  readonly disk: Disk;
+  readonly layout: LogLayout;
+  readonly limits: LogLimits;
+  readonly logId: number;
+  readonly segments: SegmentList;
+  readonly indexReader: IndexReader;
+  readonly files: SegmentFiles;
+  readonly pool: FilePool;
+  readonly damage: DamageList;
+};
+
+export class Scrubber {
+  readonly #parts: ScrubberParts;
+
+  constructor(parts: ScrubberParts) {
+    this.#parts = parts;
+  }
+
+  /** What is found goes to the list of damage. `pace` is awaited after each piece that was read. */
+  async check(sequence: number, pace: Pace, exclusively: Exclusively): Promise<void> {
+    const { segments, damage } = this.#parts;
+    const segment = segments.bySequence(sequence);
+    if (segment === undefined || (segment.kind === "unsealed" && !segment.closed)) return;
+    const indexIsKnown = segment.kind === "unsealed" || (await this.#checkIndex(segment, pace, exclusively));
+    // What was dropped or replaced meanwhile is gone, not damaged.
+    if (!indexIsKnown) {
+      if (!segments.holds(segment)) return;
+      const { firstIndex, lastIndex } = segment;
+      const message = `the index of segment ${sequence} cannot be read`;
+      damage.add({ kind: "index", segment: sequence, firstIndex, lastIndex, message });
+      return;
+    }
+    if (segment.kind === "sealed" && segment.isRewritten) return this.#checkRewritten(segment, pace);
+    const check = await checkSegment(this.#parts, segment, pace);
+    if (check === undefined || segments.bySequence(sequence) === undefined) return;
+    for (const found of damageIn(check)) damage.add(found);
+  }
+
+  /** False where a page can neither be read nor made good. */
+  async #checkIndex(segment: SealedSegment, pace: Pace, exclusively: Exclusively): Promise<boolean> {
+    const { pool, layout } = this.#parts;
+    const path = layout.file(segment.sequence, "index");
+    const { pageCount } = segment.tables;
+    const patches: Patch[] = [];
+    try {
+      for (let page = 0; page < pageCount; page += 1) {
+        const place = placeOfPage(page);
+        const raw = new Uint8Array(PAGE_BYTES);
+        const read = await pool.use(path, (file) => file.read(place, raw).catch(() => 0));
+        if (read < PAGE_BYTES || !pageIsIntact(raw, segment.sequence, page)) {
+          const bytes = await pool.use(path, (file) => readPage(file, segment.sequence, page, pageCount));
+          if (bytes === undefined) return false;
+          patches.push({ place, bytes });
+        }
+        await pace(PAGE_BYTES);
+      }
+    } catch (error) {
+      if (isMissing(error)) return false;
+      throw error;
+    }
+    if (patches.length > 0) await this.#writeIndex(segment, patches, exclusively);
+    return true;
+  }
+
+  async #writeIndex(segment: SealedSegment, patches: readonly Patch[], exclusively: Exclusively): Promise<void> {
+    const { disk, layout, pool, segments } = this.#parts;
+    const from = layout.file(segment.sequence, "index");
+    const to = layout.file(segment.sequence, "index.new");
+    await exclusively(async () => {
+      if (!segments.holds(segment)) return;
+      await copyPatched(this.#parts, { from, to, bytes: segment.tables.fileBytes, blank: [], patches });
+      await disk.rename(to, from);
+      await disk.syncDirectory(layout.segments);
+      await pool.forget(from);
+    });
+  }
+
+  async #checkRewritten(segment: SealedSegment, pace: Pace): Promise<void> {
+    const { segments, damage } = this.#parts;
+    const rows = await damagedRows(this.#parts, segment, pace);
+    if (rows === undefined || !segments.holds(segment)) return;
+    for (const found of damageInRows(segment, rows)) damage.add(found);
+  }
+}

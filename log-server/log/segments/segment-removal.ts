@@ -1,0 +1,23 @@
+/** Removes the files of a sealed segment, once readers that are in them are done. The sparse index must know that they go. */
+import type { Disk } from "../../../src/ports/disk.ts";
+import type { FilePool } from "./file-pool.ts";
+import type { LogLayout } from "../log-layout.ts";
+import type { SealedSegment } from "./sealed-segment.ts";
+import { isMissing } from "../repair/unreadable.ts";
+
+/** Again, where that was held up behind it. The block last, durably so: without its segment it means nothing, the segment without it would be a riddle. */
+export async function removeSegmentFiles(
+  { disk, layout, pool }: { readonly disk: Disk; readonly layout: LogLayout; readonly pool: FilePool },
+  segment: SealedSegment,
+): Promise<void> {
+  for (const kind of [segment.dataKind, "index"] as const) {
+    const path = layout.file(segment.sequence, kind);
+    await pool.forget(path);
+    try {
+      await disk.remove(path);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+    }
+    await disk.syncDirectory(layout.segments);
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Changes of the cluster that an operator asks for, done by the leader, step by step: each step is in the log before the
+ * next begins, and what is done already is not done again. So a change that was cut short is simply asked for again.
+ */
+import { unreachable } from "../../../src/lib/assert.ts";
+import type { Command, CommandResult } from "../../../src/wire/command.ts";
+import type { MembershipChange } from "../../raft/config-change.ts";
+import { isJoint, membersOf } from "../../raft/configuration.ts";
+import {
+  type Address,
+  type ClusterChange,
+  decodeChange,
+  encodeChange,
+  encodeOutcome,
+  takeOutcome,
+} from "./cluster-change.ts";
+import { NodeError } from "../node-error.ts";
+import type { NodeParts } from "../node-parts.ts";
+import type { PeerCalls } from "../calls/peer-calls.ts";
+import type { RaftLoop } from "../consensus/raft-loop.ts";
+
+export type ClusterAdminParts = Pick<NodeParts, "nodeName" | "machine" | "clock" | "limits">;
+
+export class ClusterAdmin {
+  readonly #parts: ClusterAdminParts;
+  readonly #calls: PeerCalls | undefined;
+  readonly #loop: () => RaftLoop;
+  readonly #propose: (command: Command) => Promise<CommandResult>;
+  /** One at a time: their steps would be in each other's way. */
+  #busy = false;
+
+  constructor(
+    parts: ClusterAdminParts,
+    calls: PeerCalls | undefined,
+    loop: () => RaftLoop,
+    propose: (command: Command) => Promise<CommandResult>,
+  ) {
+    this.#parts = parts;
+    this.#calls = calls;
+    this.#loop = loop;
+    this.#propose = propose;
+    calls?.handle("cluster-change", async (_from, body) => [await this.#asked(body)]);
+  }
+
+  /** On any node; resolves when it is done. Throws `NodeError`. */
+  async change(change: ClusterChange): Promise<void> {
+    const loop = this.#loop();
+    if (this.#calls === undefined)
+      throw new NodeError("cluster-conflict", "this node is alone: start it with --peers to make it one of a cluster");
+    if (loop.role === "leader") return this.#lead(change);
+    const { leader } = loop;
+    if (leader === undefined) throw new NodeError("unavailable", "no leader is known, who could change the cluster");
+    const timeoutMs = this.#parts.limits.clusterChangeMsMax * 2;
+    const answer = await this.#calls.call(leader, "cluster-change", [encodeChange(change)], timeoutMs);
+    if (answer.ok) return takeOutcome(answer.value);
+    if (answer.error === "lost")
+      throw new NodeError("outcome-unknown", `the leader, ${leader}, did not answer: look at the cluster's status`);
+    throw new NodeError("unavailable", `the leader, ${leader}, could not be asked: ${answer.error}`);
+  }
+
+  async #asked(body: Uint8Array): Promise<Uint8Array> {
+    const change = decodeChange(body);
+    try {
+      if (change === undefined) throw new NodeError("malformed-command", "the change of the cluster cannot be read");
+      if (this.#loop().role !== "leader") throw new NodeError("not-leader", "this node does not lead any more");
+      await this.#lead(change);
+      return encodeOutcome(undefined);
+    } catch (error) {
+      if (!(error instanceof NodeError)) throw error;
+      return encodeOutcome(error);
+    }
+  }
+
+  async #lead(change: ClusterChange): Promise<void> {
+    if (this.#busy) throw new NodeError("cluster-conflict", "another change of the cluster is under way");
+    this.#busy = true;
+    try {
+      switch (change.kind) {
+        case "add":
+          return await this.#add(change.node, change.address, change.votes);
+        case "remove":
+          return await this.#remove(change.node, true);
+        case "replace":
+          return await this.#replace(change.node, change.address);
+        case "transfer":
+          return await this.#transfer(change.node);
+        default:
+          return unreachable(change);
+      }
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  async #add(node: string, address: Address, votes: boolean): Promise<void> {
+    const known = this.#parts.machine.members.find((member) => member.node === node);
+    await this.#command({ kind: "member-set", node, disk: known?.disk ?? "", ...address });
+    const { configuration } = this.#loop();
+    const wanted = votes ? "voter" : "learner";
+    const has = configuration.voters.includes(node)
+      ? votes
+      : configuration.learners.some((learner) => learner.id === node && learner.wanted === wanted);
+    if (has) return;
+    await this.#reconfigure([{ kind: "add", node, as: wanted }]);
+    await this.#until(() => membersOf(this.#loop().configuration).includes(node));
+  }
+
+  async #remove(node: string, forgotten: boolean): Promise<void> {
+    const { machine, nodeName } = this.#parts;
+    const isMember = (): boolean => membersOf(this.#loop().configuration).includes(node);
+    if (!isMember() && !machine.members.some((member) => member.node === node))
+      throw new NodeError("member-not-found", `${node} is no member of the cluster`);
+    if (node === nodeName)
+      throw new NodeError("cluster-conflict", `${node} leads: transfer leadership to another node first`);
+    if (isMember()) {
+      await this.#reconfigure([{ kind: "remove", node }]);
+      await this.#until(() => !isMember() && !isJoint(this.#loop().configuration));
+    }
+    if (forgotten) await this.#command({ kind: "member-remove", node });
+  }
+
+  /** Out with what was, for it may have forgotten what it voted; whoever comes under the name is new, and is caught up. */
+  async #replace(node: string, address: Address | undefined): Promise<void> {
+    const known = this.#parts.machine.members.find((member) => member.node === node);
+    if (known === undefined) throw new NodeError("member-not-found", `${node} is no member of the cluster`);
+    await this.#remove(node, false);
+    await this.#command({ kind: "member-set", node, host: known.host, port: known.port, ...address, disk: "" });
+    await this.#reconfigure([{ kind: "add", node, as: "voter" }]);
+    await this.#until(() => membersOf(this.#loop().configuration).includes(node));
+  }
+
+  async #transfer(to: string | undefined): Promise<void> {
+    const { nodeName } = this.#parts;
+    const loop = this.#loop();
+    if (to === nodeName) return;
+    if (to === undefined) loop.handOver();
+    else {
+      const begun = loop.transferTo(to);
+      if (!begun.ok && begun.error === "not-voter")
+        throw new NodeError("member-not-found", `${to} is no voter of the cluster that could lead`);
+      if (!begun.ok) throw new NodeError("cluster-conflict", `leadership cannot be handed over: ${begun.error}`);
+    }
+    await this.#wait(() => loop.role !== "leader" || !loop.transferring);
+    if (loop.role === "leader") throw new NodeError("cluster-conflict", "no other node took leadership over in time");
+  }
+
+  async #command(command: Command): Promise<void> {
+    const result = await this.#propose(command);
+    if (result.kind === "rejected") throw new NodeError(result.code, result.message);
+  }
+
+  async #reconfigure(changes: readonly MembershipChange[]): Promise<void> {
+    const loop = this.#loop();
+    let begun = loop.proposeChange(changes);
+    // The one before, or a promotion, is ended by the leader itself.
+    await this.#wait(() => {
+      if (!begun.ok && begun.error === "change-under-way") begun = loop.proposeChange(changes);
+      return begun.ok || begun.error !== "change-under-way";
+    });
+    if (begun.ok) return;
+    const code = begun.error === "not-leader" ? "not-leader" : "cluster-conflict";
+    throw new NodeError(code, `the cluster cannot be changed: ${begun.error}`);
+  }
+
+  /** What is begun goes on even if this gives up: the next leader sees to it. */
+  async #until(isSo: () => boolean): Promise<void> {
+    await this.#wait(isSo);
+    if (!isSo())
+      throw new NodeError("outcome-unknown", "the change has begun, but a majority did not confirm it in time");
+  }
+
+  /** Also ends when this node leads no more, or the time is over. */
+  async #wait(isSo: () => boolean): Promise<void> {
+    const { clock, limits } = this.#parts;
+    const until = clock.monotonic() + limits.clusterChangeMsMax;
+    while (!isSo() && this.#loop().role === "leader" && clock.monotonic() < until)
+      await new Promise<void>((resolve) => void clock.schedule(limits.tickMs, resolve));
+  }
+}

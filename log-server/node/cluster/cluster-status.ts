@@ -1,0 +1,58 @@
+/** The cluster for people, as one node sees it: who belongs to it, in which role, and, at the leader, how far they are. */
+import type { LogIndex, Term } from "../../../src/wire/entry.ts";
+import { isJoint, membersOf } from "../../raft/configuration.ts";
+import type { NodeStatus as RaftStatus } from "../../raft/node-status.ts";
+import type { NodeParts } from "../node-parts.ts";
+
+export type ClusterMemberStatus = {
+  readonly node: string;
+  /** `joining`: it is to vote, and does so once it has caught up. `leaving`: until the change ends. */
+  readonly role: "voter" | "learner" | "joining" | "leaving";
+  readonly leads: boolean;
+  /** Undefined: it is told nobody, for the node is alone. */
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  /** At the leader, of the others: entries that it is not known to have synced, and milliseconds since it was heard. */
+  readonly lag: number | undefined;
+  readonly silentMs: number | undefined;
+};
+
+export type ClusterStatus = {
+  readonly cluster: string;
+  /** Whose view this is. */
+  readonly node: string;
+  readonly leader: string | undefined;
+  readonly term: Term;
+  readonly committed: LogIndex;
+  readonly applied: LogIndex;
+  /** A change of who votes is under way. */
+  readonly changing: boolean;
+  readonly members: readonly ClusterMemberStatus[];
+};
+
+export function clusterStatus(
+  { clusterId, nodeName, machine, limits }: Pick<NodeParts, "clusterId" | "nodeName" | "machine" | "limits">,
+  { configuration, leader, term, committed, applied, lastIndex, followers }: RaftStatus,
+): ClusterStatus {
+  const role = (node: string): ClusterMemberStatus["role"] => {
+    if (configuration.voters.includes(node)) return "voter";
+    const learner = configuration.learners.find(({ id }) => id === node);
+    if (learner === undefined) return "leaving";
+    return learner.wanted === "voter" ? "joining" : "learner";
+  };
+  const members = membersOf(configuration).map((node): ClusterMemberStatus => {
+    const follower = followers.find(({ id }) => id === node);
+    const known = machine.members.find((member) => member.node === node);
+    return {
+      node,
+      role: role(node),
+      leads: node === leader,
+      host: known?.host,
+      port: known?.port,
+      lag: follower && Math.max(0, lastIndex - follower.match),
+      silentMs: follower && follower.silentTicks * limits.tickMs,
+    };
+  });
+  const changing = isJoint(configuration);
+  return { cluster: clusterId, node: nodeName, leader, term, committed, applied, changing, members };
+}

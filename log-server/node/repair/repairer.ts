@@ -1,0 +1,197 @@
+/**
+ * Makes damage good, as far as others have what was lost: looks now and then for what is known to be damaged, and asks the
+ * other members for it, one after the other. And answers when they ask.
+ */
+import type { Timer } from "../../../src/ports/clock.ts";
+import type { LogIndex } from "../../../src/wire/entry.ts";
+import type { MendReport, MendSource } from "../../log/repair/mender.ts";
+import type { OfferedEntries } from "../../log/repair/mending.ts";
+import type { PlacedEntry, PlacementSource } from "../../log/repair/reindexer.ts";
+import type { KeptBatch, WantedBatch } from "../../log/repair/rewritten-mending.ts";
+import type { Mended, NodeId } from "../../raft/types.ts";
+import type { NodeParts } from "../node-parts.ts";
+import type { PeerCalls } from "../calls/peer-calls.ts";
+import { pendingConfigurations } from "../consensus/pending-configurations.ts";
+import {
+  decodeBatchesRequest,
+  decodeEntriesRequest,
+  decodeKept,
+  decodeOffered,
+  decodePlacements,
+  encodeBatchesRequest,
+  encodeEntriesRequest,
+  encodeKept,
+  encodeOffered,
+  encodePlacements,
+} from "./repair-codec.ts";
+
+export interface RepairOwner {
+  /** Those who have the log, this node not among them. */
+  others(): readonly NodeId[];
+  /** Damage was made good: these are the configurations that wait to be applied, as far as they can be read now. */
+  mended(pending: Pick<Mended, "configurations" | "hidden">): void;
+  /** Everything up to here is applied. */
+  readonly position: LogIndex;
+  /** The disk failed. */
+  failed(error: unknown): void;
+}
+
+/** What was made good since the start. */
+export type RepairStatus = {
+  readonly segments: number;
+  readonly entries: number;
+  readonly batches: number;
+  readonly underWay: boolean;
+};
+
+type RepairParts = Pick<NodeParts, "log" | "clock" | "limits" | "observer">;
+
+export class Repairer {
+  readonly #parts: RepairParts;
+  readonly #calls: PeerCalls;
+  readonly #owner: RepairOwner;
+  #timer: Timer | undefined;
+  #stopped = false;
+  #running: Promise<void> | undefined;
+  /** Of each segment that could not be mended wholly, when to try again. */
+  readonly #nextTry = new Map<number, number>();
+  #segments = 0;
+  #entries = 0;
+  #batches = 0;
+
+  constructor(parts: RepairParts, calls: PeerCalls, owner: RepairOwner) {
+    this.#parts = parts;
+    this.#calls = calls;
+    this.#owner = owner;
+    calls.handle("repair-entries", (_from, body) => this.#give(body));
+    calls.handle("repair-placements", (_from, body) => this.#givePlacements(body));
+    calls.handle("repair-batches", (_from, body) => this.#giveBatches(body));
+  }
+
+  get status(): RepairStatus {
+    const underWay = this.#running !== undefined;
+    return { segments: this.#segments, entries: this.#entries, batches: this.#batches, underWay };
+  }
+
+  start(): void {
+    this.#timer = this.#parts.clock.schedule(this.#parts.limits.repairEveryMs, () => {
+      this.#running = this.#run()
+        .catch((error: unknown) => this.#failed(error))
+        .finally(() => {
+          this.#running = undefined;
+          if (!this.#stopped) this.start();
+        });
+    });
+  }
+
+  /** Resolves when what was begun has ended. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { clock, limits, log } = this.#parts;
+    const now = clock.monotonic();
+    const damaged = new Set(log.damage.flatMap(({ segment }) => (segment === undefined ? [] : [segment])));
+    for (const sequence of this.#nextTry.keys()) if (!damaged.has(sequence)) this.#nextTry.delete(sequence);
+    for (const sequence of damaged) {
+      if (this.#stopped) return;
+      if ((this.#nextTry.get(sequence) ?? 0) > now) continue;
+      const report = await log.mend(sequence, this.#sources());
+      this.#count(sequence, report);
+      const isWhole = report.left === 0 && report.refused === undefined;
+      const indexed = await this.#reindex(sequence);
+      if (indexed === "failed" || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
+      if (report.entries + report.batches === 0 && indexed !== "done") continue;
+      this.#owner.mended(await pendingConfigurations(log, this.#owner.position, limits.replayBytesMax));
+    }
+  }
+
+  /** Where its entries and batches are, if that is lost. */
+  async #reindex(sequence: number): Promise<"whole" | "done" | "failed"> {
+    const { log, observer } = this.#parts;
+    if (!log.damage.some(({ segment, kind }) => segment === sequence && kind === "index")) return "whole";
+    const done = await log.reindex(sequence, this.#sources());
+    if (!done.ok) return "failed";
+    observer.event("segment-indexed", { segment: sequence });
+    return "done";
+  }
+
+  #count(segment: number, report: MendReport): void {
+    if (report.entries + report.batches === 0) return;
+    this.#segments += 1;
+    this.#entries += report.entries;
+    this.#batches += report.batches;
+    this.#parts.observer.event("segment-mended", { segment, ...report });
+  }
+
+  #sources(): readonly (MendSource & PlacementSource)[] {
+    return this.#owner.others().map((node) => this.source(node));
+  }
+
+  /** What one other node has. */
+  source(node: NodeId): MendSource & PlacementSource {
+    return {
+      entries: (from, to) => this.#ask(node, { from, to }),
+      batches: (wanted) => this.#askBatches(node, wanted),
+      placements: (from, to) => this.#askPlacements(node, { from, to }),
+    };
+  }
+
+  async #askPlacements(
+    node: NodeId,
+    range: { from: LogIndex; to: LogIndex },
+  ): Promise<readonly PlacedEntry[] | undefined> {
+    const { repairTimeoutMs } = this.#parts.limits;
+    const answer = await this.#calls.call(node, "repair-placements", [encodeEntriesRequest(range)], repairTimeoutMs);
+    return answer.ok ? decodePlacements(answer.value, range.from) : undefined;
+  }
+
+  async #givePlacements(body: Uint8Array): Promise<readonly Uint8Array[]> {
+    const request = decodeEntriesRequest(body);
+    const placed = request && (await this.#parts.log.placements(request.from, request.to));
+    return [encodePlacements(placed ?? [])];
+  }
+
+  async #askBatches(
+    node: NodeId,
+    wanted: readonly WantedBatch[],
+  ): Promise<readonly (KeptBatch | undefined)[] | undefined> {
+    const { repairTimeoutMs } = this.#parts.limits;
+    const answer = await this.#calls.call(node, "repair-batches", [encodeBatchesRequest(wanted)], repairTimeoutMs);
+    return answer.ok ? decodeKept(answer.value) : undefined;
+  }
+
+  /** Those that do not fit any more are asked for again. */
+  async #giveBatches(body: Uint8Array): Promise<readonly Uint8Array[]> {
+    const { log, limits } = this.#parts;
+    const kept: (KeptBatch | undefined)[] = [];
+    let bytes = 0;
+    for (const wanted of decodeBatchesRequest(body) ?? []) {
+      const batch = bytes < limits.repairBytesMax ? await log.kept(wanted) : undefined;
+      bytes += batch?.bytes.length ?? 0;
+      kept.push(batch);
+    }
+    return encodeKept(kept);
+  }
+
+  async #ask(node: NodeId, range: { from: LogIndex; to: LogIndex }): Promise<OfferedEntries | undefined> {
+    const { repairTimeoutMs } = this.#parts.limits;
+    const answer = await this.#calls.call(node, "repair-entries", [encodeEntriesRequest(range)], repairTimeoutMs);
+    return answer.ok ? decodeOffered(answer.value) : undefined;
+  }
+
+  async #give(body: Uint8Array): Promise<readonly Uint8Array[]> {
+    const request = decodeEntriesRequest(body);
+    const { log, limits } = this.#parts;
+    const offered = request && (await log.offered(request.from, request.to, limits.repairBytesMax));
+    return encodeOffered(offered ?? { previousHash: 0n, entries: [] });
+  }
+
+  #failed(error: unknown): void {
+    if (this.#parts.log.poisoned !== undefined) this.#owner.failed(error);
+    else this.#parts.observer.event("repair-failed", { error: String(error) });
+  }
+}
