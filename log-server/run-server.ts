@@ -8,7 +8,7 @@ import type { ServerConfig } from "./config/config.ts";
 import { formatHostPort, type HostPort, isLoopback } from "./config/values.ts";
 import type { AccessConfig } from "./http/auth.ts";
 import { createHttpServer } from "./http/server.ts";
-import { loadSecrets } from "./http/subscriptions/secrets.ts";
+import { loadSecrets, type Secrets, secretsOfKeys } from "./http/subscriptions/secrets.ts";
 import { type DataDirectory, openDataDirectory } from "./log/data-directory.ts";
 import { LOG_LIMITS } from "./log/limits.ts";
 import { openLmdbKv } from "./log/disk/lmdb-kv.ts";
@@ -150,7 +150,8 @@ async function start(
   closers.push(() => node.stop());
   await node.start();
 
-  const secrets = await loadSecrets(join(folder.value.path, SECRETS_FOLDER));
+  const secrets = await secretsOf(config, folder.value.path);
+  if (secrets === undefined) watch.event("subscriptions-off", { needs: "--webhook-key-file" });
   const http = createHttpServer({
     node,
     access: accessOf(config),
@@ -179,6 +180,12 @@ async function start(
   const close = once(() => closeAll(closers));
   const startsAnew = (): boolean => node.startsAnew;
   return ok({ url, nodeName, clusterId, failed, close, listen: { host, port }, startsAnew });
+}
+
+/** Of a cluster they are told, for a callback may come to another node than the one that signed for it. */
+async function secretsOf({ webhookKey, peers }: ServerConfig, path: string): Promise<Secrets | undefined> {
+  if (webhookKey !== undefined) return secretsOfKeys(webhookKey);
+  return peers === undefined ? await loadSecrets(join(path, SECRETS_FOLDER)) : undefined;
 }
 
 async function open(

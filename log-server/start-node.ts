@@ -83,6 +83,7 @@ function configOf(options: StartOptions, data: string, temporary: boolean): Serv
     peerTlsKey: undefined,
     peerTlsCa: undefined,
     token: token?.value,
+    webhookKey: undefined,
     insecure: options.insecure ?? false,
     publicUrl: undefined,
     logLevel: OPTIONS.logLevel.fallback,

@@ -15,6 +15,7 @@ import {
   parsePeers,
   parseSegmentSize,
   parseSize,
+  parseSigningKeys,
   parseToken,
 } from "./values.ts";
 
@@ -37,6 +38,11 @@ export type ServerConfig = {
   readonly peerTlsCa: string | undefined;
   /** Clients must present it; undefined: no token is asked for. */
   readonly token: string | undefined;
+  /**
+   * Private keys that webhooks and their callbacks are signed with, PEM: the first signs, all are trusted. The same on all
+   * nodes of a cluster. Undefined: a node alone has its own, in its data folder.
+   */
+  readonly webhookKey: string | undefined;
   /** Listening beyond this machine without a token is meant. */
   readonly insecure: boolean;
   readonly logLevel: LogLevel;
@@ -104,6 +110,13 @@ export const OPTIONS: { readonly [Name in OptionName]: Option<ServerConfig[Name]
     secret: true,
     fallback: undefined,
     parse: parseToken,
+  },
+  webhookKey: {
+    placeholder: "FILE",
+    help: "a file with the Ed25519 key, PEM, that webhooks are signed with, the same on all nodes of a cluster",
+    secret: true,
+    fallback: undefined,
+    parse: parseSigningKeys,
   },
   insecure: {
     help: "listen beyond this machine without a token",

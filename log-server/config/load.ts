@@ -66,6 +66,7 @@ export function loadConfig(sources: ConfigSources): Result<LoadedConfig, readonl
     peerTlsKey: value("peerTlsKey"),
     peerTlsCa: value("peerTlsCa"),
     token: value("token"),
+    webhookKey: value("webhookKey"),
     insecure: value("insecure"),
     publicUrl: value("publicUrl"),
     logLevel: value("logLevel"),

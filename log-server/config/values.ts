@@ -1,4 +1,5 @@
 /** How the values of options are written. An error is a phrase that follows the option's name. */
+import { createPrivateKey } from "node:crypto";
 import { isIPv4, isIPv6 } from "node:net";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 
@@ -120,4 +121,25 @@ export function parseToken(text: string): Result<string, string> {
     return err(`must be ${TOKEN_LENGTH_MIN} to ${TOKEN_LENGTH_MAX} letters, digits or any of - . _ ~ + /`);
   }
   return ok(token);
+}
+
+const PEM_KEY = /-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----/g;
+const SIGNING_KEYS_MAX = 8;
+
+/** Ed25519 private keys, PEM (PKCS #8), one behind the other. */
+export function parseSigningKeys(text: string): Result<string, string> {
+  const pems = text.match(PEM_KEY) ?? [];
+  return pems.length > 0 && pems.length <= SIGNING_KEYS_MAX && pems.every(isSigningKey)
+    ? ok(pems.join("\n"))
+    : err(
+        `must hold 1 to ${SIGNING_KEYS_MAX} Ed25519 private keys, PEM, such as "openssl genpkey -algorithm ed25519" makes`,
+      );
+}
+
+function isSigningKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyType === "ed25519";
+  } catch {
+    return false;
+  }
 }

@@ -81,6 +81,7 @@ export const ERRORS = {
   "headers-too-large": refused(431, "The headers are too large"),
   "overloaded": later(429, "Too much is waiting; try again shortly"),
   "internal": { status: 500, title: "A fault in the server", retryable: false, outcome: "unknown" },
+  "not-configured": refused(501, "The server was not told what this needs"),
   "damaged": refused(500, "The data is damaged on this node's disk and is not served"),
   "unavailable": later(503, "The node is starting, stopping or has no leader"),
   "not-leader": later(503, "Another node leads the log"),

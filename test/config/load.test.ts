@@ -1,7 +1,9 @@
 /** Configuration: what wins, what is refused, and that nobody has to fix problems one by one. */
+import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { flagOf, OPTION_NAMES, variableOf } from "../../log-server/config/config.ts";
 import { type ConfigSources, loadConfig } from "../../log-server/config/load.ts";
+import { generateSigningKeyPem } from "../../log-server/http/subscriptions/signing.ts";
 import { describeOptions, effectiveConfig, formatConfig } from "../../log-server/config/show.ts";
 
 const TOKEN = "a-token-long-enough";
@@ -85,6 +87,18 @@ describe("secrets", () => {
     [{ args: ["--token-file", "short"] }, "must be 16 to 512"],
   ])("are refused otherwise: %j", (given, problem) => {
     expect(problems(given)).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it("of webhooks are Ed25519 keys, PEM, one or more", () => {
+    const pem = generateSigningKeyPem();
+    const given = (text: string): Parameters<typeof load>[0] => ({ env: { TIDEMARK_WEBHOOK_KEY: text } });
+    expect(config(given(pem)).webhookKey).toBe(pem.trim());
+    expect(config(given(`old and new:\n${pem}\n${pem}`)).webhookKey?.split(pem.trim())).toHaveLength(3);
+    const { privateKey } = generateKeyPairSync("x25519");
+    for (const bad of ["", "secret", pem.slice(1), privateKey.export({ type: "pkcs8", format: "pem" }).toString()])
+      expect(problems(given(bad)), bad).toEqual([expect.stringContaining("TIDEMARK_WEBHOOK_KEY must hold")]);
+    const loaded = load(given(pem));
+    expect(loaded.ok && formatConfig(loaded.value)).not.toContain("PRIVATE");
   });
 
   it("are never shown", () => {

@@ -2,7 +2,8 @@
 import type { FastifyInstance } from "fastify";
 import { NO_HTTP_OBSERVER } from "../../log-server/http/observer.ts";
 import { createHttpServer } from "../../log-server/http/server.ts";
-import { temporarySecrets } from "../../log-server/http/subscriptions/secrets.ts";
+import { secretsOfKeys } from "../../log-server/http/subscriptions/secrets.ts";
+import { generateSigningKeyPem } from "../../log-server/http/subscriptions/signing.ts";
 import { LOG_LIMITS } from "../../log-server/log/limits.ts";
 import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
@@ -26,8 +27,8 @@ const POLL_MS = 2;
 
 export class ThreeNodes {
   readonly network: SimNetwork = new SimNetwork({ clock: SYSTEM_CLOCK, prng: new Prng(1), silenceMs: 300 });
-  /** Every node signs for all. */
-  readonly #secrets = temporarySecrets();
+  /** Configured on every node: each makes its own of it, and signs for all. */
+  readonly #webhookKey = generateSigningKeyPem();
   readonly #disks = new Map<string, { readonly disk: SimDisk; readonly kv: SimKv }>();
   readonly #up = new Map<string, ServedNode & { readonly http: FastifyInstance }>();
 
@@ -77,8 +78,8 @@ export class ThreeNodes {
     return this.leader;
   }
 
-  /** On what it had, if it was here before. */
-  async start(name: string, port = 0, limits: Partial<NodeLimits> = {}): Promise<ServedNode> {
+  /** On what it had, if it was here before. `keyed`: it was told what webhooks are signed with. */
+  async start(name: string, port = 0, limits: Partial<NodeLimits> = {}, keyed = true): Promise<ServedNode> {
     const { disk, kv } = this.#disks.get(name) ?? { disk: new SimDisk(), kv: new SimKv() };
     this.#disks.set(name, { disk, kv });
     const opened = await openNode({
@@ -101,7 +102,10 @@ export class ThreeNodes {
     const http = createHttpServer({
       node,
       access: { kind: "loopback" },
-      subscriptions: { secrets: this.#secrets, policy: { allowLoopback: true } },
+      subscriptions: {
+        secrets: keyed ? secretsOfKeys(this.#webhookKey) : undefined,
+        policy: { allowLoopback: true },
+      },
       zstd: SYSTEM_ZSTD,
       ...(this.#publicUrl !== undefined && { publicUrl: this.#publicUrl }),
       upgrade: {

@@ -1,8 +1,8 @@
 /** Where webhooks may go (server-side request forgery), how they are signed, and the tokens of wakes. */
 import { createPublicKey, verify } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { temporarySecrets } from "../../log-server/http/subscriptions/secrets.ts";
-import { webhookSignature } from "../../log-server/http/subscriptions/signing.ts";
+import { secretsOfKeys, temporarySecrets } from "../../log-server/http/subscriptions/secrets.ts";
+import { generateSigningKeyPem, webhookSignature } from "../../log-server/http/subscriptions/signing.ts";
 import { checkToken, issueToken } from "../../log-server/http/subscriptions/tokens.ts";
 import { type Address, checkWebhookUrl, resolveWebhook } from "../../log-server/http/subscriptions/url-policy.ts";
 
@@ -87,18 +87,18 @@ describe("webhook signatures", () => {
 });
 
 describe("wake tokens", () => {
-  const { tokenSecret } = temporarySecrets();
-  const token = issueToken(tokenSecret, { subscription: "s", generation: 3 }, 1_000);
+  const { tokenSecrets } = temporarySecrets();
+  const token = issueToken(tokenSecrets[0], { subscription: "s", generation: 3 }, 1_000);
 
   it("name their subscription and generation", () => {
-    expect(checkToken(tokenSecret, token, 1_000)).toEqual({
+    expect(checkToken(tokenSecrets, token, 1_000)).toEqual({
       kind: "valid",
       token: { subscription: "s", generation: 3 },
     });
   });
 
   it("end", () => {
-    expect(checkToken(tokenSecret, token, 8 * 24 * 3_600_000)).toEqual({ kind: "expired" });
+    expect(checkToken(tokenSecrets, token, 8 * 24 * 3_600_000)).toEqual({ kind: "expired" });
   });
 
   it("cannot be made or changed without the secret", () => {
@@ -112,8 +112,19 @@ describe("wake tokens", () => {
       `${header}.${payload}.`,
       "x".repeat(10_000),
     ]) {
-      expect(checkToken(tokenSecret, forged, 1_000), forged.slice(0, 40)).toEqual({ kind: "invalid" });
+      expect(checkToken(tokenSecrets, forged, 1_000), forged.slice(0, 40)).toEqual({ kind: "invalid" });
     }
-    expect(checkToken(temporarySecrets().tokenSecret, token, 1_000)).toEqual({ kind: "invalid" });
+    expect(checkToken(temporarySecrets().tokenSecrets, token, 1_000)).toEqual({ kind: "invalid" });
+  });
+
+  it("of a configured key are known wherever it is configured, and for as long as it is", () => {
+    const [old, next] = [generateSigningKeyPem(), generateSigningKeyPem()];
+    const issued = issueToken(secretsOfKeys(old).tokenSecrets[0], { subscription: "s", generation: 3 }, 1_000);
+    const rotated = secretsOfKeys(`${next}\n${old}`);
+    expect(checkToken(rotated.tokenSecrets, issued, 1_000).kind).toBe("valid");
+    expect(rotated.signingKey.jwk).toEqual(secretsOfKeys(next).signingKey.jwk);
+    expect(rotated.retiredKeys).toEqual([secretsOfKeys(old).signingKey.jwk]);
+    expect(checkToken(secretsOfKeys(next).tokenSecrets, issued, 1_000)).toEqual({ kind: "invalid" });
+    expect(rotated.tokenSecrets[0]).toHaveLength(32);
   });
 });

@@ -18,6 +18,7 @@ import {
   streamNames,
 } from "./create-input.ts";
 import { JWKS_PATH, shownStreams, streamsJson, subscriptionJson, SUBSCRIPTIONS_PATH } from "./subscription-json.ts";
+import type { Secrets } from "./secrets.ts";
 import { asSubscriptionError, notFound, subscriptionRejection } from "./subscription-error.ts";
 import { issueToken } from "./tokens.ts";
 import { resolveWebhook } from "./url-policy.ts";
@@ -100,6 +101,7 @@ class SubscriptionRoutes {
   }
 
   async create(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const secrets = this.#secrets();
     const command = createInput(this.#id(request), this.#input(request), this.#context.limits, this.#config.policy);
     if (command.delivery.kind === "webhook") {
       const address = await resolveWebhook(new URL(command.delivery.url), this.#config.policy, this.#config.resolve);
@@ -109,12 +111,13 @@ class SubscriptionRoutes {
     }
     const result = await this.#propose(command);
     if (result.kind !== "subscription-created") throw unexpectedResult(result);
-    this.#answer(reply, result.created ? 201 : 200, this.#json(this.#view(command.id)));
+    this.#answer(reply, result.created ? 201 : 200, this.#json(secrets, command.id));
   }
 
   async show(request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const secrets = this.#secrets();
     await this.#context.node.barrier();
-    this.#answer(reply, 200, this.#json(this.#view(this.#id(request))));
+    this.#answer(reply, 200, this.#json(secrets, this.#id(request)));
   }
 
   /** Idempotent: what is not there is deleted. */
@@ -144,6 +147,7 @@ class SubscriptionRoutes {
 
   async claim(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const { node, limits } = this.#context;
+    const { tokenSecrets } = this.#secrets();
     const id = this.#id(request);
     const worker = requiredText(this.#input(request), "worker", limits.workerNameBytesMax);
     await node.barrier();
@@ -159,7 +163,7 @@ class SubscriptionRoutes {
     this.#answer(reply, 200, {
       wake_id: result.wakeId,
       generation,
-      token: issueToken(this.#config.secrets.tokenSecret, { subscription: id, generation }, node.clock.now()),
+      token: issueToken(tokenSecrets[0], { subscription: id, generation }, node.clock.now()),
       streams: streamsJson(shownStreams(this.#view(id), limits.wakeStreamsMax)),
       lease_ttl_ms: result.leaseMs,
     });
@@ -178,7 +182,7 @@ class SubscriptionRoutes {
   }
 
   keys(reply: FastifyReply): Promise<void> {
-    const { signingKey, retiredKeys } = this.#config.secrets;
+    const { signingKey, retiredKeys } = this.#secrets();
     const body = Buffer.from(JSON.stringify({ keys: [signingKey.jwk, ...retiredKeys] }));
     this.#context.answers.bytes(
       reply,
@@ -200,7 +204,15 @@ class SubscriptionRoutes {
   }
 
   #authorize(request: FastifyRequest, id: string, wake: ReturnType<typeof wakeRef>): void {
-    authorizeWake(request.raw.headers, this.#config.secrets.tokenSecret, this.#context.node.clock.now(), id, wake);
+    authorizeWake(request.raw.headers, this.#secrets().tokenSecrets, this.#context.node.clock.now(), id, wake);
+  }
+
+  /** Asked for before anything is done that needs them. */
+  #secrets(): Secrets {
+    const { secrets } = this.#config;
+    if (secrets !== undefined) return secrets;
+    const message = "subscriptions of a cluster need --webhook-key-file, the same on all of its nodes";
+    throw new HttpError("not-configured", message);
   }
 
   async #propose(command: Command): Promise<Exclude<CommandResult, { readonly kind: "rejected" }>> {
@@ -215,8 +227,8 @@ class SubscriptionRoutes {
     return view;
   }
 
-  #json(view: SubscriptionView): unknown {
-    return subscriptionJson(view, this.#config.secrets.signingKey, this.#context.publicUrl());
+  #json({ signingKey }: Secrets, id: string): unknown {
+    return subscriptionJson(this.#view(id), signingKey, this.#context.publicUrl());
   }
 
   #id(request: FastifyRequest): string {

@@ -1,28 +1,56 @@
 /**
- * The server's own secrets, in files that only its user may read: made at the first start, kept for ever after. Whoever
- * replaces the signing key leaves the old one beside it for as long as receivers may still see its signatures.
+ * What webhooks and their callbacks are signed with. From configuration, so that all nodes of a cluster know each other's
+ * signatures; or, of a node alone that was not told any, its own, in files that only its user may read: made at the
+ * first start, kept for ever after. Whoever replaces a key leaves the old one beside it for as long as others may still
+ * see its signatures.
  */
+import { hkdfSync } from "node:crypto";
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
+import { assert } from "../../../src/lib/assert.ts";
 import { generateSigningKeyPem, parseSigningKey, type PublicJwk, type SigningKey } from "./signing.ts";
-import { generateTokenSecret, parseTokenSecret } from "./tokens.ts";
+import { generateTokenSecret, parseTokenSecret, TOKEN_SECRET_BYTES } from "./tokens.ts";
 
 export type Secrets = {
   readonly signingKey: SigningKey;
   /** Keys no longer used for signing, still published. */
   readonly retiredKeys: readonly PublicJwk[];
-  readonly tokenSecret: Uint8Array;
+  /** The first is for new tokens; those of all are taken. */
+  readonly tokenSecrets: readonly [Uint8Array, ...Uint8Array[]];
 };
 
 const SIGNING_KEY_FILE = "webhook-signing-key.pem";
 const RETIRED_KEY_FILE = "webhook-signing-key.retired.pem";
 const TOKEN_SECRET_FILE = "wake-token-secret";
+const BETWEEN_KEYS = /\s+(?=-----BEGIN)/;
+/** So that a key's signatures and its tokens have nothing in common. */
+const TOKEN_PURPOSE = "tidemark wake tokens";
 const OWNER_ONLY_FILE = 0o600;
 const OWNER_ONLY_DIRECTORY = 0o700;
 
 /** Secrets that live as long as the process. */
 export function temporarySecrets(): Secrets {
-  return { signingKey: parseSigningKey(generateSigningKeyPem()), retiredKeys: [], tokenSecret: generateTokenSecret() };
+  return {
+    signingKey: parseSigningKey(generateSigningKeyPem()),
+    retiredKeys: [],
+    tokenSecrets: [generateTokenSecret()],
+  };
+}
+
+/** From private keys, PEM, one behind the other: the first signs, and what the others have signed is still known. */
+export function secretsOfKeys(pems: string): Secrets {
+  const [signingKey, ...retired] = pems.split(BETWEEN_KEYS).map(parseSigningKey);
+  assert(signingKey !== undefined, "a text has a first part");
+  return {
+    signingKey,
+    retiredKeys: retired.map(({ jwk }) => jwk),
+    tokenSecrets: [tokenSecretOf(signingKey), ...retired.map(tokenSecretOf)],
+  };
+}
+
+function tokenSecretOf({ privateKey }: SigningKey): Uint8Array {
+  const key = privateKey.export({ type: "pkcs8", format: "der" });
+  return new Uint8Array(hkdfSync("sha256", key, "", TOKEN_PURPOSE, TOKEN_SECRET_BYTES));
 }
 
 /** Those in `directory`, made where they are missing. */
@@ -37,7 +65,7 @@ export async function loadSecrets(directory: string): Promise<Secrets> {
   return {
     signingKey: parse(directory, SIGNING_KEY_FILE, pem, parseSigningKey),
     retiredKeys: retired === undefined ? [] : [parse(directory, RETIRED_KEY_FILE, retired, parseSigningKey).jwk],
-    tokenSecret: parse(directory, TOKEN_SECRET_FILE, secret.trim(), parseTokenSecret),
+    tokenSecrets: [parse(directory, TOKEN_SECRET_FILE, secret.trim(), parseTokenSecret)],
   };
 }
 

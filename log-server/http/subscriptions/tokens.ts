@@ -13,18 +13,19 @@ export type TokenCheck =
 
 /** Leases are extended for as long as work goes on; a token outlives all but absurd ones. */
 const LIFETIME_SECONDS = 7 * 24 * 60 * 60;
-const SECRET_BYTES = 32;
+export const TOKEN_SECRET_BYTES = 32;
 const TOKEN_LENGTH_MAX = 4_096;
 const HEADER = Buffer.from('{"alg":"HS256","typ":"JWT"}').toString("base64url");
 
 export function generateTokenSecret(): Uint8Array {
-  return randomBytes(SECRET_BYTES);
+  return randomBytes(TOKEN_SECRET_BYTES);
 }
 
 /** Throws if it is not one that `generateTokenSecret` made: a shorter one could be guessed. */
 export function parseTokenSecret(text: string): Uint8Array {
   const secret = Buffer.from(text, "base64url");
-  if (secret.length !== SECRET_BYTES) throw new Error(`a token secret has ${SECRET_BYTES} bytes, not ${secret.length}`);
+  if (secret.length !== TOKEN_SECRET_BYTES)
+    throw new Error(`a token secret has ${TOKEN_SECRET_BYTES} bytes, not ${secret.length}`);
   return secret;
 }
 
@@ -34,13 +35,17 @@ export function issueToken(secret: Uint8Array, token: WakeToken, nowMs: number):
   return `${HEADER}.${payload}.${mac(secret, payload).toString("base64url")}`;
 }
 
-export function checkToken(secret: Uint8Array, text: string, nowMs: number): TokenCheck {
+/** `secrets`: it may have been made with any of them. */
+export function checkToken(secrets: readonly Uint8Array[], text: string, nowMs: number): TokenCheck {
   const [header, payload, signature, ...rest] = text.length > TOKEN_LENGTH_MAX ? [] : text.split(".");
   if (header !== HEADER || payload === undefined || signature === undefined || rest.length > 0)
     return { kind: "invalid" };
-  const expected = mac(secret, payload);
   const given = Buffer.from(signature, "base64url");
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return { kind: "invalid" };
+  const known = secrets.some((secret) => {
+    const expected = mac(secret, payload);
+    return given.length === expected.length && timingSafeEqual(given, expected);
+  });
+  if (!known) return { kind: "invalid" };
   // Signed by us, so it has the form that we gave it.
   const claims = JSON.parse(Buffer.from(payload, "base64url").toString()) as {
     readonly sub: string;

@@ -9,7 +9,7 @@ import { batchOf } from "../body-batch.ts";
 import type { HttpContext } from "../context.ts";
 import type { SubscriptionConfig } from "./config.ts";
 import { newWakeId } from "./wake-id.ts";
-import { deliverWake } from "./webhook-sender.ts";
+import { type DeliveryConfig, deliverWake } from "./webhook-sender.ts";
 
 /** After a wake that could not be applied: a missing wake stream, a full disk. */
 const REST_MS = 1_000;
@@ -57,18 +57,22 @@ export class WakeLoop {
     const { node, limits } = this.#context;
     // Every node could, but one is enough; the leader hears first of what is due.
     if (this.#closing.signal.aborted || node.phase !== "serving" || !node.leads) return;
+    // One that was told of keys leads another time.
+    const { secrets } = this.#config;
+    if (secrets === undefined) return;
+    const config = { ...this.#config, secrets };
     for (const view of node.machine.wakeable()) {
       if (this.#busy.size >= limits.webhooksInFlightMax) return;
       if (this.#busy.has(view.id) || this.#resting.has(view.id)) continue;
       this.#busy.add(view.id);
-      void this.#wake(view).finally(() => {
+      void this.#wake(config, view).finally(() => {
         this.#busy.delete(view.id);
         this.#soon();
       });
     }
   }
 
-  async #wake(view: SubscriptionView): Promise<void> {
+  async #wake(config: DeliveryConfig, view: SubscriptionView): Promise<void> {
     const { node } = this.#context;
     const generation = view.generation + 1;
     const wakeId = newWakeId(node.entropy);
@@ -94,7 +98,7 @@ export class WakeLoop {
     if (woken?.delivery.kind !== "webhook" || woken.phase.kind === "idle" || woken.phase.wakeId !== wakeId) return;
     await deliverWake(
       this.#context,
-      this.#config,
+      config,
       { view: woken, url: woken.delivery.url, generation, wakeId },
       this.#closing.signal,
     );

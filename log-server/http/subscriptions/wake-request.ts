@@ -17,13 +17,13 @@ export type WakeRef = { readonly generation: number; readonly wakeId: string };
 /** Throws unless the request carries a token for this subscription, and speaks of the token's generation. */
 export function authorizeWake(
   headers: IncomingHttpHeaders,
-  secret: Uint8Array,
+  secrets: readonly Uint8Array[],
   nowMs: number,
   id: string,
   wake: WakeRef,
 ): void {
   const given = bearerToken(headers.authorization);
-  const check = given === undefined ? { kind: "invalid" as const } : checkToken(secret, given, nowMs);
+  const check = given === undefined ? { kind: "invalid" as const } : checkToken(secrets, given, nowMs);
   switch (check.kind) {
     case "invalid":
       throw unauthorized("the Authorization header must be Bearer and the token of the wake");

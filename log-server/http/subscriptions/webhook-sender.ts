@@ -9,6 +9,7 @@ import type { SubscriptionStreamView, SubscriptionView } from "../../streams/vie
 import type { HttpContext } from "../context.ts";
 import { randomFraction } from "../random.ts";
 import type { SubscriptionConfig } from "./config.ts";
+import type { Secrets } from "./secrets.ts";
 import { webhookSignature } from "./signing.ts";
 import { shownStreams, streamsJson, SUBSCRIPTIONS_PATH } from "./subscription-json.ts";
 import { issueToken } from "./tokens.ts";
@@ -22,6 +23,9 @@ export type Wake = {
   readonly wakeId: string;
 };
 
+/** Whoever delivers has something to sign with. */
+export type DeliveryConfig = SubscriptionConfig & { readonly secrets: Secrets };
+
 /** Of the backoff, in each direction. */
 const JITTER = 0.2;
 /** An attempt ends before its lease does, so that its failure is still counted. */
@@ -30,7 +34,7 @@ const LEASE_SHARE = 0.8;
 /** Resolves when the outcome is in the log, or could not be put there. Never rejects. */
 export async function deliverWake(
   context: HttpContext,
-  config: SubscriptionConfig,
+  config: DeliveryConfig,
   wake: Wake,
   closing: AbortSignal,
 ): Promise<void> {
@@ -56,7 +60,7 @@ export async function deliverWake(
 /** Whether the handler is done already. Throws where the webhook was not delivered. */
 async function attempt(
   context: HttpContext,
-  config: SubscriptionConfig,
+  config: DeliveryConfig,
   wake: Wake,
   streams: readonly SubscriptionStreamView[],
   closing: AbortSignal,
@@ -97,7 +101,7 @@ async function attempt(
 
 function notification(
   context: HttpContext,
-  { secrets }: SubscriptionConfig,
+  { secrets }: DeliveryConfig,
   { view, generation, wakeId }: Wake,
   streams: readonly SubscriptionStreamView[],
 ): unknown {
@@ -107,7 +111,11 @@ function notification(
     generation,
     streams: streamsJson(streams),
     callback_url: `${context.publicUrl()}${SUBSCRIPTIONS_PATH}/${encodeURIComponent(view.id)}/callback`,
-    callback_token: issueToken(secrets.tokenSecret, { subscription: view.id, generation }, context.node.clock.now()),
+    callback_token: issueToken(
+      secrets.tokenSecrets[0],
+      { subscription: view.id, generation },
+      context.node.clock.now(),
+    ),
   };
 }
 
