@@ -23,6 +23,7 @@ import type { SegmentList } from "./segments/segment-list.ts";
 import type { Spares } from "./segments/spares.ts";
 import type { TailCache } from "./index/tail-cache.ts";
 import { beginSegment, type Spare, type UnsealedSegment } from "./segments/unsealed-segment.ts";
+import { syncSegments } from "./segments/sync-segments.ts";
 
 /** Kept free in each segment for a footer, which may begin a sector later. */
 const FOOTER_RESERVE_BYTES = 2 * SECTOR_BYTES;
@@ -148,6 +149,7 @@ export class LogWriter {
       if (spare !== undefined) await this.#begin(spare);
       await this.#write(entries, run);
     }
+    this.#refuseIfPoisoned();
   }
 
   #check(entries: readonly Entry[]): void {
@@ -291,7 +293,7 @@ export class LogWriter {
 
   /** Takes a conflicting suffix out of the log: from the index of `first` on, another leader's entries come. */
   async #cut(first: Entry): Promise<void> {
-    const { segments, sealer, disk, layout } = this.#parts;
+    const { segments, sealer, disk } = this.#parts;
     const { index } = first;
     const segment = segments.find(index);
     assert(segment?.kind === "unsealed", "I6: what is applied is never cut");
@@ -315,7 +317,7 @@ export class LogWriter {
           await other.file.retire();
           await disk.remove(other.path);
         }
-        if (cutOff.length > 0) await disk.syncDirectory(layout.segments);
+        if (cutOff.length > 0) await syncSegments(this.#parts);
       });
     });
     sealer.kick();
@@ -363,11 +365,16 @@ export class LogWriter {
     }
   }
 
-  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    while (this.#busy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Also at the end: what failed meanwhile may have been the sync that made the name of a segment durable (P30, I5). */
+  #refuseIfPoisoned(): void {
     const { error } = this.#parts.poison;
     if (error !== undefined)
       throw new DiskError("io", this.#parts.layout.root, `the log takes no writes: ${error.message}`, { cause: error });
+  }
+
+  async #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#busy) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#refuseIfPoisoned();
     this.#busy = true;
     try {
       return await work();

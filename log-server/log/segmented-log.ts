@@ -235,7 +235,8 @@ export class SegmentedLog {
     if (!recovered.ok) return recovered;
     const { segments: found, spares: ready, nextSequence } = recovered.value;
     const segments = new SegmentList(found.map((item) => ("judged" in item ? item.segment : item)));
-    const spares = new Spares({ disk, layout, limits, ready, nextSequence });
+    const poison = new Poison();
+    const spares = new Spares({ disk, layout, limits, poison, ready, nextSequence });
     const log = new SegmentedLog({
       options,
       layout,
@@ -247,7 +248,7 @@ export class SegmentedLog {
       files: new SegmentFiles(layout, limits, pool),
       cache: new TailCache(limits),
       damage,
-      poison: new Poison(),
+      poison,
       snapshots,
       tails: new SnapshotStore({ disk, directory: layout.tails, logId }),
       recovered: recovered.value,

@@ -11,6 +11,7 @@ import type { LogLayout } from "./log-layout.ts";
 import type { IndexReader, SealedSegment } from "./segments/sealed-segment.ts";
 import { removeSegmentFiles } from "./segments/segment-removal.ts";
 import type { SegmentList } from "./segments/segment-list.ts";
+import type { Poison } from "./poison.ts";
 
 /** Whether anything of a stream before `endOffset` may still be read. */
 export type Liveness = (streamId: number, endOffset: number) => boolean;
@@ -22,6 +23,7 @@ export type TrimmerParts = {
   readonly batchIndex: BatchIndex;
   readonly indexReader: IndexReader;
   readonly pool: FilePool;
+  readonly poison: Poison;
 };
 
 /** A segment that is no part of the log any more, while something may still be left of it. */

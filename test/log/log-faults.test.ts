@@ -64,6 +64,37 @@ describe("a failed write or sync", () => {
     },
   );
 
+  it("of the folder is final, too: nothing is acknowledged in a file whose name may be gone", async () => {
+    for (let nth = 1; nth <= 60; nth += 1) {
+      const prng = new Prng(nth);
+      // What is under way at the same time ends in any order.
+      const pace = async (): Promise<void> => {
+        for (let turns = prng.below(prng.pick([2, 60])); turns > 0; turns -= 1) await Promise.resolve();
+      };
+      const disk = new SimDisk({ pace });
+      const kv = new SimKv();
+      const entries: Entry[] = [];
+      let acknowledged = 0;
+      const world = await LogWorld.open(disk, kv);
+      disk.arm({ operation: "sync-directory", effect: "io", nth });
+      try {
+        for (let group = 0; group < 20; group += 1) {
+          // Some reach over several segments, which come and go meanwhile.
+          const more = makeEntries(prng, entries.length + 1, group % 5 === 4 ? 60 : 6);
+          entries.push(...more);
+          await world.append(more);
+          acknowledged = entries.length;
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(DiskError);
+      }
+      await world.log.close().catch(() => undefined);
+      const after = await LogWorld.open(disk.crash({ kind: "none" }), kv.crash());
+      await expectLog(after, entries, acknowledged, `folder sync ${nth} failed, power cut`);
+      await after.close();
+    }
+  });
+
   it("of an index block poisons the log", async () => {
     const disk = new SimDisk();
     const world = await LogWorld.open(disk, new SimKv());

@@ -27,6 +27,7 @@ import type { Segment, SegmentList } from "../segments/segment-list.ts";
 import { SharedFile } from "../segments/shared-file.ts";
 import { isMissing } from "./unreadable.ts";
 import type { UnsealedSegment } from "../segments/unsealed-segment.ts";
+import { syncSegments } from "../segments/sync-segments.ts";
 
 export type MenderParts = {
   readonly disk: Disk;
@@ -300,7 +301,7 @@ export class Mender {
       }
       try {
         await disk.rename(to, from);
-        await disk.syncDirectory(layout.segments);
+        await syncSegments(this.#parts);
       } catch (error) {
         // Which of the two has the name cannot be known: only a start can tell.
         throw poison.with(error);

@@ -17,6 +17,8 @@ import { checkSegment, damageIn, type Pace } from "./segment-check.ts";
 import type { SegmentFiles } from "../segments/segment-files.ts";
 import type { SegmentList } from "../segments/segment-list.ts";
 import { isMissing } from "./unreadable.ts";
+import { syncSegments } from "../segments/sync-segments.ts";
+import type { Poison } from "../poison.ts";
 
 export type ScrubberParts = {
   readonly disk: Disk;
@@ -28,6 +30,7 @@ export type ScrubberParts = {
   readonly files: SegmentFiles;
   readonly pool: FilePool;
   readonly damage: DamageList;
+  readonly poison: Poison;
 };
 
 export class Scrubber {
@@ -91,7 +94,7 @@ export class Scrubber {
       if (!segments.holds(segment)) return;
       await copyPatched(this.#parts, { from, to, bytes: segment.tables.fileBytes, blank: [], patches });
       await disk.rename(to, from);
-      await disk.syncDirectory(layout.segments);
+      await syncSegments(this.#parts);
       await pool.forget(from);
     });
   }

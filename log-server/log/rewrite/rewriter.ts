@@ -29,6 +29,7 @@ import type { Spares } from "../segments/spares.ts";
 import { mayBeLeft } from "./surviving-part.ts";
 import type { Survivors } from "./survivors.ts";
 import type { TermRun } from "../segments/term-runs.ts";
+import { syncSegments } from "../segments/sync-segments.ts";
 
 export type RewriterParts = {
   readonly disk: Disk;
@@ -257,7 +258,7 @@ export class Rewriter {
     try {
       for (const kind of ["index", "compacted"] as const) {
         await disk.rename(layout.file(sequence, `${kind}.new`), layout.file(sequence, kind));
-        await disk.syncDirectory(layout.segments);
+        await syncSegments(this.#parts);
       }
     } catch (error) {
       // Whether it is decided cannot be known: only a start can tell.

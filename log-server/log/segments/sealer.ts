@@ -17,6 +17,7 @@ import type { SegmentList } from "./segment-list.ts";
 import type { Spares } from "./spares.ts";
 import type { TailCache } from "../index/tail-cache.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
+import { syncSegments } from "./sync-segments.ts";
 
 export type SealerParts = {
   readonly disk: Disk;
@@ -121,7 +122,7 @@ export class Sealer {
     }
     await file.close();
     await disk.rename(temporary, layout.file(sequence, "index"));
-    await disk.syncDirectory(layout.segments);
+    await syncSegments(this.#parts);
     const sealed = new SealedSegment(block.facts, block.terms, []);
     await batchIndex.enter(sealed, block.streams);
     segments.replace(segment, sealed);
@@ -131,10 +132,10 @@ export class Sealer {
   }
 
   async #remove(segment: UnsealedSegment): Promise<void> {
-    const { disk, layout, segments } = this.#parts;
+    const { disk, segments } = this.#parts;
     segments.remove(segment);
     await segment.file.retire();
     await disk.remove(segment.path);
-    await disk.syncDirectory(layout.segments);
+    await syncSegments(this.#parts);
   }
 }

@@ -7,11 +7,14 @@ import type { LogLimits } from "../limits.ts";
 import type { LogLayout } from "../log-layout.ts";
 import { SharedFile } from "./shared-file.ts";
 import type { Spare } from "./unsealed-segment.ts";
+import type { Poison } from "../poison.ts";
+import { syncSegments } from "./sync-segments.ts";
 
 export class Spares {
   readonly #disk: Disk;
   readonly #layout: LogLayout;
   readonly #limits: LogLimits;
+  readonly #poison: Poison;
   readonly #ready: Spare[];
   #nextSequence: number;
   #preparing: Promise<void> | undefined;
@@ -24,12 +27,14 @@ export class Spares {
     readonly disk: Disk;
     readonly layout: LogLayout;
     readonly limits: LogLimits;
+    readonly poison: Poison;
     readonly ready: readonly Spare[];
     readonly nextSequence: number;
   }) {
     this.#disk = options.disk;
     this.#layout = options.layout;
     this.#limits = options.limits;
+    this.#poison = options.poison;
     this.#ready = [...options.ready];
     this.#nextSequence = options.nextSequence;
   }
@@ -132,7 +137,7 @@ export class Spares {
         await raw.allocate(size);
         await raw.sync();
       }
-      await this.#disk.syncDirectory(this.#layout.segments);
+      await syncSegments({ disk: this.#disk, layout: this.#layout, poison: this.#poison });
     } catch (error) {
       await raw.close().catch(() => undefined);
       // Half a spare is only in the way; the next start removes it if this fails.

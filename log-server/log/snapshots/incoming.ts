@@ -26,6 +26,7 @@ import { decodeShipment, encodeShipment, fileName, type Shipment, type ShipmentF
 import { readSnapshotFile } from "./snapshot-file.ts";
 import { SHIPMENT_LIMITS } from "../disk/storage-limits.ts";
 import { isMissing } from "../repair/unreadable.ts";
+import { Poison } from "../poison.ts";
 
 export type IncomingParts = {
   readonly disk: Disk;
@@ -239,9 +240,21 @@ export class Incoming {
       }
       if (segment.dataKind !== file.kind) return "the index is of another kind of segment";
       const damage = new DamageList(limits);
+      const poison = new Poison();
       const files = new SegmentFiles(layout, limits, pool);
       const segments = new SegmentList([segment]);
-      const scrubber = new Scrubber({ disk, layout, limits, logId, segments, indexReader, files, pool, damage });
+      const scrubber = new Scrubber({
+        disk,
+        layout,
+        limits,
+        logId,
+        segments,
+        indexReader,
+        files,
+        pool,
+        damage,
+        poison,
+      });
       await scrubber.check(
         file.number,
         () => Promise.resolve(),
