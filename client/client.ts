@@ -93,7 +93,7 @@ export class Client {
     this.#zstd = options.zstd;
     const timeoutMs = options.timeout ?? CLIENT_LIMITS.callTimeoutMs;
     this.#connection = new Connection(environment, transport, diagnostics, timeoutMs);
-    this.#cluster = new Cluster({ ...http, timeoutMs });
+    this.#cluster = new Cluster({ ...http, environment, timeoutMs });
   }
 
   /** A handle for a stream, which need not exist. The name is the path below `/v1/stream/`, decoded: `orders/eu`. */

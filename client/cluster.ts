@@ -1,11 +1,13 @@
 /**
  * The cluster behind a client: which nodes there are and how far they are, and changes of that. Over HTTP, also where the rest
  * goes over a WebSocket: this is for operators, and seldom. Any node takes a change; it is done when the call resolves, and may
- * be asked for again, for what is done already is not done twice.
+ * be asked for again, for what is done already is not done twice. So it is, by itself, where leadership changed meanwhile.
  */
 import type { Addresses } from "./addresses.ts";
-import type { CallOptions } from "./deadline.ts";
-import { TidemarkError } from "./error.ts";
+import { Backoff } from "./backoff.ts";
+import { type CallOptions, sleep } from "./deadline.ts";
+import type { Environment } from "./environment.ts";
+import { after, TidemarkError, type TidemarkErrorCode } from "./error.ts";
 import { askForToken, connectionError, refusal, type TokenSource } from "./http-exchange.ts";
 
 export type ClusterMember = {
@@ -41,10 +43,13 @@ export type ClusterParts = {
   readonly addresses: Addresses;
   readonly token: TokenSource | undefined;
   readonly fetch: typeof fetch;
+  readonly environment: Environment;
   readonly timeoutMs: number;
 };
 
 const CLUSTER_PATH = "v1/cluster";
+/** For a moment nobody leads, or no more who was asked. */
+const LEADERLESS: ReadonlySet<TidemarkErrorCode> = new Set<TidemarkErrorCode>(["not-leader", "unavailable"]);
 
 export class Cluster {
   readonly #parts: ClusterParts;
@@ -88,17 +93,37 @@ export class Cluster {
   }
 
   async #ask(method: string, path: string, body: object | undefined, options: CallOptions): Promise<Response> {
-    const { addresses, timeoutMs } = this.#parts;
+    const { environment, timeoutMs } = this.#parts;
     const { timeout = timeoutMs } = options;
     const late = new AbortController();
     const timer = Number.isFinite(timeout)
-      ? setTimeout(() => late.abort(new TidemarkError("timeout", `not finished within ${timeout} ms`)), timeout)
+      ? environment.clock.schedule(timeout, () =>
+          late.abort(new TidemarkError("timeout", `not finished within ${timeout} ms`)),
+        )
       : undefined;
     const signal = options.signal === undefined ? late.signal : AbortSignal.any([late.signal, options.signal]);
     try {
-      return await addresses.tryEach((url) => this.#askAt(url, method, path, body, signal), signal);
+      return await this.#askUntilLed(method, path, body, signal);
     } finally {
-      clearTimeout(timer);
+      timer?.cancel();
+    }
+  }
+
+  async #askUntilLed(method: string, path: string, body: object | undefined, signal: AbortSignal): Promise<Response> {
+    const { addresses, environment } = this.#parts;
+    const backoff = new Backoff(environment.entropy);
+    let last: TidemarkError | undefined;
+    for (;;) {
+      try {
+        return await addresses.tryEach((url) => this.#askAt(url, method, path, body, signal), signal);
+      } catch (thrown) {
+        if (!(thrown instanceof TidemarkError)) throw thrown;
+        if (!LEADERLESS.has(thrown.code)) throw after(thrown, last);
+        last = thrown;
+      }
+      await sleep(environment.clock, backoff.next(last.retryAfterMs), signal).catch((thrown: TidemarkError) => {
+        throw after(thrown, last);
+      });
     }
   }
 

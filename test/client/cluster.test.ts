@@ -63,6 +63,25 @@ describe("a client's cluster", () => {
     expect(asked.map(({ url }) => new URL(url).host)).toEqual(["a:1", "b:2"]);
   });
 
+  it("is asked again while nobody leads, as long as the call may take", async () => {
+    const { cluster, asked } = clusterWith([
+      problem(503, "not-leader"),
+      problem(503, "unavailable"),
+      problem(503, "unavailable"),
+      done(),
+    ]);
+    await cluster.replace("n2");
+    expect(asked.map(({ method, url }) => [method, new URL(url).host])).toEqual([
+      ["POST", "a:1"],
+      ["POST", "a:1"],
+      ["POST", "b:2"],
+      ["POST", "a:1"],
+    ]);
+    const leaderless = clusterWith(Array.from({ length: 100 }, () => problem(503, "not-leader")));
+    const late = leaderless.cluster.remove("n2", { timeout: 200 });
+    await expect(late).rejects.toMatchObject({ code: "timeout", message: expect.stringContaining("why") });
+  });
+
   it("says what the cluster has against a change, and what nobody knows", async () => {
     const lost = new TypeError("fetch failed", { cause: Object.assign(new Error("reset"), { code: "ECONNRESET" }) });
     const { cluster } = clusterWith([problem(409, "cluster-conflict"), problem(404, "member-not-found"), lost]);
