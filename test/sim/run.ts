@@ -12,7 +12,7 @@
  * (`cluster/profiles.ts`), for `--seconds N` of simulated time, 60 if nothing is said. `--json` prints figures only.
  *
  * Fails on a broken promise, on a fault that was promised and never happened, on a seed that does not repeat itself,
- * and when a canary, a world that does not keep a promise, is not caught.
+ * and when a canary, a world that does not keep a promise (`canaries.ts`), is not caught.
  */
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";

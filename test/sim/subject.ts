@@ -11,8 +11,12 @@ export type RunReport = {
   readonly lines: readonly string[];
 };
 
-/** A world with a promise that it does not keep: the checkers must find it. */
-export type Canary = { readonly what: string; readonly run: (seed: number) => Promise<RunReport> };
+/** A world with a promise that it does not keep: the checkers must find it, in one of a few seeds. */
+export type Canary = {
+  readonly what: string;
+  /** From this seed on; undefined: nothing noticed it. */
+  readonly catch: (first: number) => Promise<{ readonly seed: number; readonly violation: string } | undefined>;
+};
 
 export type Subject = {
   readonly name: string;

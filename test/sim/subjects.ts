@@ -1,4 +1,5 @@
 /** The profiles of `npm run sim`: one node that is harmed in every way, and whole clusters. */
+import { BROKEN_QUORUMS, canaryOf, quorumCanary } from "./canaries.ts";
 import { liveOnce, type LifeReport, shrinkLife } from "./cluster/life.ts";
 import { type Profile, PROFILES } from "./cluster/profiles.ts";
 import { exploreSeed } from "./explore.ts";
@@ -23,10 +24,8 @@ function clusterSubject(name: string, profile: Profile, seconds: number): Subjec
     shrink: (report) => shrinkLife(report.seed, options, report as LifeReport),
     promised: profile.promised,
     canaries: [
-      {
-        what: "disks whose syncs do nothing",
-        run: (seed) => liveOnce(seed, { ...options, lyingSyncs: true }),
-      },
+      canaryOf("disks whose syncs do nothing", (seed) => liveOnce(seed, { ...options, lyingSyncs: true })),
+      ...BROKEN_QUORUMS.map((broken) => quorumCanary(broken, "clients")),
     ],
   };
 }
@@ -34,7 +33,7 @@ function clusterSubject(name: string, profile: Profile, seconds: number): Subjec
 const NODE: Subject = {
   name: "node",
   run: (seed) => exploreSeed(seed),
-  canaries: [{ what: "a disk whose syncs do nothing", run: (seed) => exploreSeed(seed, { lyingSyncs: true }) }],
+  canaries: [canaryOf("a disk whose syncs do nothing", (seed) => exploreSeed(seed, { lyingSyncs: true }))],
   promised: [
     "fault: crash",
     "fault: lost-operation",

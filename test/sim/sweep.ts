@@ -24,7 +24,6 @@ export type SweepOptions = {
 
 /** With fewer seeds than this, what did not happen may be chance. */
 const PROMISES_FROM_SEEDS = 50;
-const CANARY_SEEDS = 30;
 /** What is lost at most where the process is killed. */
 const SAVE_EVERY_MS = 10_000;
 const MS_PER_SECOND = 1_000;
@@ -33,11 +32,12 @@ const MICROSECONDS_PER_SECOND = 1_000_000;
 
 /** How many promises were broken. */
 export async function sweep(subject: Subject, options: SweepOptions): Promise<number> {
-  const { first, totals, json, stop } = options;
+  const { first, shard, totals, json, stop } = options;
   const say = json ? (): void => undefined : (line: string): void => console.log(line);
   const { all, known } = await manySeeds(subject, options, say);
   const problems = all.violations.map(({ seed, violation }) => `seed ${seed}: ${violation}`);
-  if (!stop.aborted) {
+  // One shard sees to it for all.
+  if (!stop.aborted && shard.part === 1) {
     problems.push(...(await repeats(subject, first)));
     for (const canary of subject.canaries) problems.push(...(await caught(canary, first, say)));
   }
@@ -157,15 +157,12 @@ async function repeats(subject: Subject, seed: number): Promise<readonly string[
 }
 
 async function caught(
-  { what, run }: Subject["canaries"][number],
+  canary: Subject["canaries"][number],
   first: number,
   say: (line: string) => void,
 ): Promise<readonly string[]> {
-  for (let seed = first; seed < first + CANARY_SEEDS; seed += 1) {
-    const { violation } = await run(seed);
-    if (violation === undefined) continue;
-    say(`the canary, ${what}, was caught at seed ${seed}: ${violation.split("\n")[0]}`);
-    return [];
-  }
-  return [`the canary, ${what}, was not caught in ${CANARY_SEEDS} seeds`];
+  const found = await canary.catch(first);
+  if (found === undefined) return [`the canary, ${canary.what}, was not caught`];
+  say(`the canary, ${canary.what}, was caught at seed ${found.seed}: ${found.violation.split("\n")[0]}`);
+  return [];
 }

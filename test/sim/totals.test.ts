@@ -36,7 +36,7 @@ function optionsOf(more: Partial<SweepOptions>): SweepOptions {
   };
 }
 
-/** Once more at the end, twice, to see that a seed repeats itself. */
+/** Once more at the end, twice, to see that a seed repeats itself; by the first shard. */
 const REPEATED = [1, 1];
 
 beforeEach(() => {
