@@ -1,39 +1,36 @@
 /**
  * `npm run fuzz`: many inputs for every parser, all drawn from one seed.
  *
- *     npm run fuzz [-- --inputs N] [--seed N] [--only NAME]     N in all; the default is 1,000,000
+ *     npm run fuzz [-- --inputs N] [--seed N] [--only NAME]     N in all
  *     npm run fuzz -- --only NAME --seed N --input I            the one input that a failure named
  *
  * Fails on a defect, on a target of which nothing or everything is accepted, and on an input that takes too long.
  */
-import { parseArgs } from "node:util";
+import { Option } from "commander";
+import { script, wholeFrom } from "../../bench/script.ts";
 import { hex } from "../../src/lib/bytes.ts";
 import { emptiness, exercise, Finding, inputOf, inputsOf, verdictOf } from "./exercise.ts";
 import { TARGETS } from "./table.ts";
 import type { Target } from "./target.ts";
 import { Watchdog } from "./watchdog.ts";
 
-const INPUTS_DEFAULT = 1_000_000;
-const SEED_DEFAULT = 1;
 const NAME_WIDTH = Math.max(...TARGETS.map(({ name }) => name.length));
 
-const { values } = parseArgs({
-  options: {
-    inputs: { type: "string" },
-    seed: { type: "string" },
-    only: { type: "string" },
-    input: { type: "string" },
-  },
-});
-const seed = number(values.seed, SEED_DEFAULT);
-const chosen = TARGETS.filter(({ name }) => values.only === undefined || name === values.only);
-if (chosen.length === 0)
-  throw new Error(`no target is called ${values.only}: ${TARGETS.map(({ name }) => name).join(", ")}`);
+type Options = { readonly inputs: number; readonly seed: number; readonly only?: string; readonly input?: number };
 
-process.exitCode = values.input === undefined ? await runAll() : await runOne(chosen, number(values.input, 0));
+const command = script("fuzz", "Many inputs for every parser, all drawn from one seed.")
+  .option("--inputs <n>", "how many, in all", wholeFrom(1), 1_000_000)
+  .option("--seed <n>", "what they are drawn from", wholeFrom(0), 1)
+  .addOption(new Option("--only <name>", "one parser").choices(TARGETS.map(({ name }) => name)))
+  .option("--input <i>", "with --only: the one input that a failure named", wholeFrom(0))
+  .parse();
+const { inputs: wanted, seed, only, input: single } = command.opts<Options>();
+const chosen = TARGETS.filter(({ name }) => only === undefined || name === only);
+if (single !== undefined && only === undefined) command.error("error: one input is of one parser: --only NAME");
+
+process.exitCode = single === undefined ? await runAll() : await runOne(chosen[0] as Target, single);
 
 async function runAll(): Promise<number> {
-  const wanted = number(values.inputs, INPUTS_DEFAULT);
   const shares = chosen.reduce((sum, target) => sum + (target.kind === "cheap" ? 1 : 1 / target.everyInputs), 0);
   const each = Math.ceil(wanted / shares);
   const watchdog = new Watchdog();
@@ -65,9 +62,7 @@ async function runAll(): Promise<number> {
   return failures === 0 ? 0 : 1;
 }
 
-async function runOne(targets: readonly Target[], input: number): Promise<number> {
-  const [target] = targets;
-  if (target === undefined || targets.length > 1) throw new Error("one input is of one target: --only NAME");
+async function runOne(target: Target, input: number): Promise<number> {
   const bytes = inputOf(target, seed, input);
   console.log(`${target.name}, seed ${seed}, input ${input}: ${hex(bytes)}`);
   try {
@@ -77,10 +72,4 @@ async function runOne(targets: readonly Target[], input: number): Promise<number
     console.log(error);
     return 1;
   }
-}
-
-function number(text: string | undefined, fallback: number): number {
-  const value = text === undefined ? fallback : Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new Error(`${text} is not a whole number`);
-  return value;
 }
