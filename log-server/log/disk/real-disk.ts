@@ -156,9 +156,8 @@ class RealFile implements DiskFile {
       return;
     }
     const { allocationBytesMax } = DISK_LIMITS;
-    const zeros = new Uint8Array(Math.min(allocationBytesMax, size - before));
     for (let at = before; at < size; at += allocationBytesMax) {
-      await this.write(at, [zeros.subarray(0, Math.min(allocationBytesMax, size - at))]);
+      await this.write(at, zeros(Math.min(allocationBytesMax, size - at)));
     }
   }
 
@@ -185,6 +184,15 @@ class RealFile implements DiskFile {
     if (this.#poisoned)
       throw new DiskError("io", this.path, "an earlier sync failed; nothing more is written to this file");
   }
+}
+
+/** Few enough to stay in the processor's cache, for allocating writes as much as all that is appended. Never written to. */
+const ZEROS = new Uint8Array(DISK_LIMITS.zerosBytes);
+
+function zeros(length: number): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  for (let left = length; left > 0; left -= ZEROS.length) chunks.push(ZEROS.subarray(0, left));
+  return chunks;
 }
 
 /** The chunks that are left once `written` bytes are gone from the front. */

@@ -5,6 +5,8 @@ export const DISK_LIMITS = {
   gatheredChunksMax: 1_024,
   /** Zeros written at a time when a file is allocated. */
   allocationBytesMax: 1_048_576,
+  /** Of them in memory, taken again and again. */
+  zerosBytes: 65_536,
 } as const;
 
 export const KV_LIMITS = {

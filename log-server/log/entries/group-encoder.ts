@@ -69,11 +69,11 @@ export class GroupEncoder {
       assert(bytes !== undefined && bytes.length === batch.length, "an entry to append has the bytes of its batches");
       const copiedAt = buffer.put(bytes);
       index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot);
-      const row = index.rows.count - 1;
-      if (copiedAt === undefined) this.#cache.keep(index.rows, row, bytes, 0);
-      else this.#cache.keep(index.rows, row, buffer.bytes, copiedAt);
+      if (copiedAt === undefined) index.rows.keepBytes(bytes, 0);
+      else index.rows.keepBytes(buffer.bytes, copiedAt);
       batchPlace += batch.length;
     }
+    this.#cache.keep(index.rows, firstRow, length - FRAME_HEADER_LENGTH - headLength);
     const { term, logTime } = entry;
     index.stage({ place, length, term, hash, logTime, firstRow, rowCount: entry.batches.length, intact: true });
     buffer.pad(aligned(length) - length);

@@ -6,14 +6,15 @@ import type { LogLimits } from "../limits.ts";
 import type { RowTable } from "../segments/row-table.ts";
 
 /** The queue gives its front back when that is longer than this, and longer than the rest. */
-const COMPACT_SLOTS_MIN = 4_096;
+const COMPACT_KEPT_MIN = 1_024;
+
+/** Rows `from` to before `to`: an entry's. One by one they would cost more than what is appended in small batches. */
+type Kept = { readonly table: RowTable; readonly from: number; readonly to: number; readonly bytes: number };
 
 export class TailCache {
   readonly #limits: LogLimits;
-  /** Rows that were given bytes, with how many, oldest first, from `#first` on. */
-  #tables: RowTable[] = [];
-  #rows: number[] = [];
-  #lengths: number[] = [];
+  /** Oldest first, from `#first` on. */
+  #kept: Kept[] = [];
   #first = 0;
   #bytes = 0;
 
@@ -25,32 +26,27 @@ export class TailCache {
     return this.#bytes;
   }
 
-  /** The row's bytes are in `block`, from `blockAt` on, and stay there. */
-  keep(table: RowTable, row: number, block: Uint8Array, blockAt: number): void {
-    const length = table.length[row] as number;
-    table.keepBytes(row, block, blockAt);
-    this.#tables.push(table);
-    this.#rows.push(row);
-    this.#lengths.push(length);
-    this.#bytes += length;
+  /** The rows from `from` on have been given their bytes, so many. */
+  keep(table: RowTable, from: number, bytes: number): void {
+    if (table.count === from) return;
+    this.#kept.push({ table, from, to: table.count, bytes });
+    this.#bytes += bytes;
     while (this.#bytes > this.#limits.tailCacheBytes) this.#dropOldest();
   }
 
   /** Lets go of a table whose segment is sealed; the oldest ones are sealed first. */
   forget(table: RowTable): void {
-    while (this.#tables[this.#first] === table) this.#dropOldest();
+    while (this.#kept[this.#first]?.table === table) this.#dropOldest();
   }
 
   #dropOldest(): void {
-    const table = this.#tables[this.#first] as RowTable;
-    // The row may have been cut off, or been given to another batch since: that one is then read from the disk.
-    table.forgetBytes(this.#rows[this.#first] as number);
-    this.#bytes -= this.#lengths[this.#first] as number;
+    const { table, from, to, bytes } = this.#kept[this.#first] as Kept;
+    // The rows may have been cut off, or been given to others since: those are then read from the disk.
+    table.forgetBytes(from, to);
+    this.#bytes -= bytes;
     this.#first += 1;
-    if (this.#first < COMPACT_SLOTS_MIN || this.#first * 2 < this.#rows.length) return;
-    this.#tables = this.#tables.slice(this.#first);
-    this.#rows = this.#rows.slice(this.#first);
-    this.#lengths = this.#lengths.slice(this.#first);
+    if (this.#first < COMPACT_KEPT_MIN || this.#first * 2 < this.#kept.length) return;
+    this.#kept = this.#kept.slice(this.#first);
     this.#first = 0;
   }
 }

@@ -17,6 +17,9 @@ import type { UnsealedSegment } from "../segments/unsealed-segment.ts";
 
 const KEY_LENGTH = 16;
 
+/** Reused: encoding is synchronous. */
+const writer = new ByteWriter(4_096);
+
 export type TailBatch = {
   readonly place: number;
   readonly length: number;
@@ -155,7 +158,7 @@ export class TailRows {
 function encodeRow(segment: UnsealedSegment, from: number, to: number): Uint8Array {
   const { index } = segment;
   const { entries, rows } = index;
-  const writer = new ByteWriter(4_096);
+  writer.reset();
   writer.varint(to - from + 1);
   for (let slot = index.slotOf(from); slot <= index.slotOf(to); slot += 1) {
     const rowCount = entries.rowCount[slot] as number;

@@ -19,11 +19,16 @@ export class RowTable {
   stream: Float64Array = new Float64Array(FIRST_CAPACITY);
   firstOffset: Float64Array = new Float64Array(FIRST_CAPACITY);
   /**
-   * While the tail's cache keeps the bytes: the block that they are in, shared with others, and where they begin. An
-   * object for each batch would be most of what the garbage collector has to look at under small appends.
+   * While the tail's cache keeps the bytes: the number of the block that they are in, shared with others, and where they
+   * begin. An object or a reference for each batch would be most of what the garbage collector has to look at under small
+   * appends. Without bytes the number is 0.
    */
-  readonly #block: (Uint8Array | undefined)[] = [];
+  #block: Uint32Array = new Uint32Array(FIRST_CAPACITY);
   #blockAt: Uint32Array = new Uint32Array(FIRST_CAPACITY);
+  /** By number, in the order of their rows: `#firstBlock` to before `#nextBlock`. */
+  readonly #blocks = new Map<number, Uint8Array>();
+  #firstBlock = 1;
+  #nextBlock = 1;
 
   add(place: number, length: number, span: number, hash: bigint, slot: number): void {
     const at = this.count;
@@ -35,28 +40,44 @@ export class RowTable {
     this.slot[at] = slot;
     this.stream[at] = -1;
     this.firstOffset[at] = 0;
-    this.#block[at] = undefined;
+    this.#block[at] = 0;
     this.count = at + 1;
   }
 
-  keepBytes(row: number, block: Uint8Array, blockAt: number): void {
-    this.#block[row] = block;
+  /** Of the newest row. */
+  keepBytes(block: Uint8Array, blockAt: number): void {
+    const row = this.count - 1;
+    if (this.#blocks.get(this.#nextBlock - 1) !== block) {
+      this.#blocks.set(this.#nextBlock, block);
+      this.#nextBlock += 1;
+    }
+    this.#block[row] = this.#nextBlock - 1;
     this.#blockAt[row] = blockAt;
   }
 
-  forgetBytes(row: number): void {
-    this.#block[row] = undefined;
+  /** Of the rows `from` to before `to`, and of none before them is anything kept. */
+  forgetBytes(from: number, to: number): void {
+    const end = Math.min(to, this.count);
+    let last = 0;
+    for (let row = from; row < end; row += 1) {
+      last = Math.max(last, this.#block[row] as number);
+      this.#block[row] = 0;
+    }
+    const needed = end < this.count && this.#block[end] === last ? last : last + 1;
+    for (; this.#firstBlock < needed; this.#firstBlock += 1) this.#blocks.delete(this.#firstBlock);
   }
 
   /** A view of the bytes, if they are in memory. */
   bytes(row: number): Uint8Array | undefined {
     const at = this.#blockAt[row] as number;
-    return this.#block[row]?.subarray(at, at + (this.length[row] as number));
+    return this.#blocks.get(this.#block[row] as number)?.subarray(at, at + (this.length[row] as number));
   }
 
   truncate(count: number): void {
     this.count = count;
-    this.#block.length = count;
+    const last = count === 0 ? 0 : (this.#block[count - 1] as number);
+    for (; this.#nextBlock > Math.max(last + 1, this.#firstBlock); this.#nextBlock -= 1)
+      this.#blocks.delete(this.#nextBlock - 1);
   }
 
   #grow(capacity: number): void {
@@ -67,6 +88,7 @@ export class RowTable {
     this.slot = grown(this.slot, new Uint32Array(capacity));
     this.stream = grown(this.stream, new Float64Array(capacity));
     this.firstOffset = grown(this.firstOffset, new Float64Array(capacity));
+    this.#block = grown(this.#block, new Uint32Array(capacity));
     this.#blockAt = grown(this.#blockAt, new Uint32Array(capacity));
   }
 }
