@@ -16,7 +16,8 @@ import type { LogLayout } from "./log-layout.ts";
 import type { IndexReader, SealedSegment } from "./segments/sealed-segment.ts";
 import { footerOf, type JudgedSegment, judgeSegment, previousOf } from "./segments/segment-judge.ts";
 import { isUnused, type ScanFault, scanSegment, type SegmentScan } from "./segments/segment-scan.ts";
-import { findSealed, takeInventory } from "./segments/segment-inventory.ts";
+import { findSealed, type Inventory, takeInventory } from "./segments/segment-inventory.ts";
+import { type Gap, makeMissing } from "./segments/missing-segments.ts";
 import { SharedFile } from "./segments/shared-file.ts";
 import { openSpare, type Spare, UnsealedSegment } from "./segments/unsealed-segment.ts";
 
@@ -51,7 +52,7 @@ export type Recovered = {
 export async function recover(options: RecoveryOptions): Promise<Result<Recovered, ScanFault>> {
   const { disk, layout } = options;
   const inventory = await takeInventory(options);
-  const sealed = await findSealed(options, inventory);
+  const { sealed, lost } = await findSealed(options, inventory);
   const unsealed = [...inventory.logs].filter((sequence) => !sealed.has(sequence)).sort((a, b) => a - b);
   const { used, spares } = await findSpares(options, unsealed);
 
@@ -74,8 +75,13 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   }
 
   const living = await removeCutOff(options, scans);
-  const items = [...sealed.values(), ...living].sort((a, b) => orderOf(a) - orderOf(b));
-  const judged = judgeAll(items, options);
+  let judged = judgeAll([...sealed.values(), ...living]);
+  const gaps = findGaps(options, inventory, lost, judged);
+  if (gaps.length > 0) {
+    const made = await makeMissing(options, gaps);
+    judged = judgeAll([...sealed.values(), ...living, ...made]);
+  }
+  for (const item of judged) if ("scan" in item) for (const found of item.damage) options.damage.add(found);
   const segments: (SealedSegment | RecoveredSegment)[] = [];
   for (const item of judged)
     segments.push("kind" in item ? item : await openJudged(options, item, item === judged.at(-1)));
@@ -150,39 +156,77 @@ async function removeCutOff({ disk, layout }: RecoveryOptions, scans: readonly S
   return living;
 }
 
-function judgeAll(
-  items: readonly (SealedSegment | SegmentScan)[],
-  { damage, snapshotPosition }: RecoveryOptions,
-): (SealedSegment | JudgedSegment)[] {
+function judgeAll(items: readonly (SealedSegment | SegmentScan)[]): (SealedSegment | JudgedSegment)[] {
+  const inOrder = [...items].sort((a, b) => orderOf(a) - orderOf(b));
   const judged: (SealedSegment | JudgedSegment)[] = [];
   let end = EMPTY_LOG;
-  const checkGap = (previousIndex: number, segment: number): void => {
-    if (judged.length === 0 || previousIndex <= Math.max(end.index, snapshotPosition)) return;
-    const range = { firstIndex: end.index + 1, lastIndex: previousIndex };
-    damage.add({
-      kind: "segment",
-      segment,
-      ...range,
-      message: `the entries ${range.firstIndex} to ${range.lastIndex} are missing`,
-    });
-  };
-  items.forEach((item, at) => {
+  inOrder.forEach((item, at) => {
     if ("kind" in item) {
-      checkGap(item.firstIndex - 1, item.sequence);
       judged.push(item);
       end = item.facts.end;
       return;
     }
-    const next = items[at + 1];
+    const next = inOrder[at + 1];
     const nextPrevious = next === undefined ? undefined : "kind" in next ? endBefore(next) : previousOf(next);
     const one = judgeSegment(item, { expected: end, isLast: next === undefined, next: nextPrevious });
     if (one.previous.index < end.index) cutBack(judged, one.previous.index);
-    else checkGap(one.previous.index, item.sequence);
-    for (const found of one.damage) damage.add(found);
     judged.push(one);
     end = one.end;
   });
   return judged;
+}
+
+/** Entries that no segment has and no snapshot stands for, behind some that are there. They are reported. */
+function findGaps(
+  { batchIndex, damage, snapshotPosition }: RecoveryOptions,
+  inventory: Inventory,
+  lost: readonly SealedSegment[],
+  judged: readonly (SealedSegment | JudgedSegment)[],
+): readonly Gap[] {
+  const horizon = batchIndex.horizon();
+  const snapshot = horizon?.index === snapshotPosition ? horizon : { ...EMPTY_LOG, index: snapshotPosition };
+  let previous: LogEnd = snapshot;
+  let order = 0;
+  const gaps: Gap[] = [];
+  const gapTo = (lastIndex: number, before: number, isProvable: boolean): void => {
+    if (lastIndex <= previous.index) return;
+    const isKnown = previous.term > 0 || previous.index === 0;
+    const files = isKnown && isProvable ? freeBelow(inventory, before, order) : 0;
+    gaps.push({ before, files, previous, lastIndex });
+    const range = { firstIndex: previous.index + 1, lastIndex };
+    const message = `the entries ${range.firstIndex} to ${lastIndex} are missing`;
+    damage.add({ kind: "segment", ...(files > 0 && { segment: before - 1 }), ...range, message });
+  };
+  for (const item of judged) {
+    const isSealed = "kind" in item;
+    const before = isSealed ? item.sequence : item.scan.sequence;
+    const lastIndex = isSealed ? item.firstIndex - 1 : item.previous.index;
+    // A log whose beginning is not there was trimmed, and its snapshot is lost: that is another matter.
+    if (lastIndex > previous.index && (order > 0 || snapshotPosition > 0)) {
+      for (const one of lost.filter(
+        ({ firstIndex, lastIndex: end }) => firstIndex > previous.index && end <= lastIndex,
+      )) {
+        gapTo(one.firstIndex - 1, one.sequence, !one.isRewritten);
+        order = one.sequence - 1;
+        gapTo(one.lastIndex, one.sequence + 1, !one.isRewritten);
+        order = one.sequence;
+        previous = one.facts.end;
+      }
+      // What stood there is proven by its neighbours; a rewritten segment has no entries.
+      gapTo(lastIndex, before, !(isSealed && item.isRewritten));
+    }
+    const { end } = isSealed ? item.facts : item;
+    if (end.index >= snapshot.index) previous = end;
+    order = isSealed ? item.order : before;
+  }
+  return gaps;
+}
+
+/** How many sequences directly below one are of no file. */
+function freeBelow({ logs, compacted, indexes }: Inventory, before: number, order: number): number {
+  let sequence = before - 1;
+  while (sequence > order && !logs.has(sequence) && !compacted.has(sequence) && !indexes.has(sequence)) sequence -= 1;
+  return before - 1 - sequence;
 }
 
 /** Of the entry before a sealed segment's first only the index is known without reading it. */

@@ -142,6 +142,62 @@ describe("mending", () => {
     }
   });
 
+  it("makes the file of a segment anew that is missing and was not sealed, one or several", async () => {
+    const entries = makeEntries(new Prng(9), 1, COUNT);
+    const base = await build(entries, 30);
+    const used = base.disk
+      .files()
+      .filter((name) => name.endsWith(".log") && base.disk.bytes(name).some((byte) => byte > 0));
+    const isSealed = (path: string): boolean => base.disk.exists(path.replace(".log", ".index"));
+    const firstUnsealed = used.findIndex((path) => !isSealed(path));
+    expect(firstUnsealed).toBeGreaterThan(1);
+    expect(used.length - firstUnsealed).toBeGreaterThan(3);
+    for (let from = 1; from < used.length - 1; from += 1) {
+      for (let count = 1; from + count < used.length; count += 1) {
+        const machine = restarted(base);
+        for (const path of used.slice(from, from + count)) {
+          await machine.disk.remove(path);
+          if (isSealed(path)) await machine.disk.remove(path.replace(".log", ".index"));
+        }
+        const where = `${count} from ${used[from]} on`;
+        const world = await LogWorld.open(machine.disk, machine.kv);
+        expect(world.log.lastIndex, where).toBe(COUNT);
+        expect(world.log.damage.length, where).toBeGreaterThan(0);
+        await mendAll(world, new Other(entries));
+        world.blockedAt = undefined;
+        await expectLog(world, entries, COUNT, where);
+        await world.close();
+        const again = await LogWorld.open(machine.disk, machine.kv);
+        await expectLog(again, entries, COUNT, where);
+        await again.close();
+      }
+    }
+  });
+
+  it("survives a crash at any point while a missing file is made anew", async () => {
+    const entries = makeEntries(new Prng(10), 1, COUNT);
+    const base = await build(entries, 30);
+    const used = base.disk
+      .files()
+      .filter((name) => name.endsWith(".log") && base.disk.bytes(name).some((byte) => byte > 0));
+    await base.disk.remove(used.at(-3) as string);
+    const tally = await crashEverywhere({
+      base: restarted(base),
+      begin: () => undefined,
+      work: async (machine) => (await LogWorld.open(machine.disk, machine.kv)).close(),
+      verify: async (machine, _, where) => {
+        const world = await LogWorld.open(machine.disk, machine.kv);
+        await mendAll(world, new Other(entries));
+        world.blockedAt = undefined;
+        await expectLog(world, entries, COUNT, where);
+        await world.close();
+      },
+      samples: 4,
+      seed: 11,
+    });
+    expect(tally.crashes).toBeGreaterThan(20);
+  });
+
   it("puts together what each of two others has a part of", async () => {
     const entries = makeEntries(new Prng(4), 1, COUNT);
     const base = await build(entries);

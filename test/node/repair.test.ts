@@ -182,6 +182,26 @@ describe("repair from peers", () => {
   });
 
   it.each([
+    ["applied", {}],
+    ["to be applied again", { imageEveryMs: 1e9 }],
+  ])("a segment that is gone with its index, what was in it %s", async (_, limits) => {
+    const cluster = await filled(limits);
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    cluster.kill(name, { kind: "all" });
+    const { disk } = cluster.member(name);
+    const [, second, third] = logs(cluster, name).filter((one) => disk.exists(one.replace(".log", ".index")));
+    for (const path of [second, third] as [string, string]) {
+      await disk.remove(path);
+      await disk.remove(path.replace(".log", ".index"));
+    }
+    void cluster.start(name);
+    await cluster.until(() => cluster.up.length === 3, "it is up");
+    await mended(cluster, name);
+    const { entries = 0 } = cluster.node(name).status().repair ?? {};
+    expect(entries).toBeGreaterThan(20);
+  });
+
+  it.each([
     ["before a start", true],
     ["while it runs", false],
   ])("an index that is missing, of what nobody applies again, %s", async (_, stopped) => {
@@ -208,6 +228,22 @@ describe("repair from peers", () => {
     cluster.kill(name, { kind: "all" });
     await restart(cluster, name);
     await mended(cluster, name);
+  });
+
+  it("an index whose pages are damaged beyond their parity, found by a reader", async () => {
+    const cluster = await filled({ snapshotEveryBytes: 1, scrubFirstMs: 1e9 });
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    await cluster.until(() => cluster.node(name).status().snapshotPosition > COUNT / 2, "there is a snapshot");
+    cluster.kill(name, { kind: "all" });
+    const { disk } = cluster.member(name);
+    const [path] = disk.files().filter((one) => one.endsWith(".index")) as [string];
+    const before = Buffer.from(disk.bytes(path));
+    for (let sector = 0; sector < before.length / SECTOR; sector += 1) disk.zeroSector(path, sector);
+    await restart(cluster, name);
+    await lookAtAll(cluster, name);
+    expect(cluster.node(name).status().damage).toMatchObject([{ kind: "index" }]);
+    await mended(cluster, name);
+    expect(Buffer.compare(disk.bytes(path), before), "the same bytes").toBe(0);
   });
 
   it("damage on every node, each record intact on one of them at least, loses nothing", async () => {

@@ -118,7 +118,11 @@ export class BatchReader {
       this.#inUnsealed(streamId, from, to, maxBytes) ?? (await this.#inSealed(streamId, from, to, maxBytes));
     if (found === undefined || found.next <= from) {
       const message = `where offset ${from} of stream ${streamId} is, is not known`;
-      return err({ kind: "index", streamId, firstOffset: from, message });
+      // The segment whose index should say it, so that it can be made again.
+      const near = this.#parts.batchIndex.before(streamId, from);
+      const segment =
+        found?.segment.sequence ?? (near !== undefined && from < near.endOffset ? near.sequence : undefined);
+      return err({ kind: "index", ...(segment !== undefined && { segment }), streamId, firstOffset: from, message });
     }
     const bytes = await this.#bytesOf(found.segment, found.batches);
     const batches: StoredBatch[] = [];

@@ -44,11 +44,17 @@ export async function takeInventory({ disk, layout }: InventoryParts): Promise<I
   return { logs, compacted, indexes, highest };
 }
 
+export type SealedFound = {
+  readonly sealed: ReadonlyMap<number, SealedSegment>;
+  /** Those of which the sparse index knows, and neither file is there. In order. */
+  readonly lost: readonly SealedSegment[];
+};
+
 /**
  * The sealed segments, as the sparse index knows them or else their blocks. Removes what a trim or a rewrite had meant to
  * remove.
  */
-export async function findSealed(parts: InventoryParts, inventory: Inventory): Promise<Map<number, SealedSegment>> {
+export async function findSealed(parts: InventoryParts, inventory: Inventory): Promise<SealedFound> {
   const { batchIndex, damage } = parts;
   const known = batchIndex.segments();
   await finishDrops(parts, known.dropped, inventory);
@@ -67,7 +73,8 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
     if (inventory.indexes.has(sequence) || entered.has(sequence)) continue;
     damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} is missing` });
   }
-  return sealed;
+  const lost = [...entered.values()].filter(({ sequence }) => !hasFiles(inventory, sequence));
+  return { sealed, lost: lost.sort((a, b) => a.order - b.order) };
 }
 
 function reportMissing(damage: DamageList, inventory: Inventory, segment: SealedSegment): void {
