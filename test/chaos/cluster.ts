@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import type { Prng } from "../../src/lib/prng.ts";
 import { Network } from "./network.ts";
 import { NodeProcess } from "./node-process.ts";
+import { pause } from "./pause.ts";
 
 const PROGRAM = join(import.meta.dirname, "../../client/cli/bin.ts");
 const DISK_BYTES = 192 * 1024 * 1024;
@@ -96,10 +97,4 @@ export async function within<Result>(what: string, promise: Promise<Result>): Pr
   } finally {
     clearTimeout(timer);
   }
-}
-
-export function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
 }

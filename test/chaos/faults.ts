@@ -14,8 +14,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { Prng } from "../../src/lib/prng.ts";
-import { type Cluster, pause } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import type { NodeProcess } from "./node-process.ts";
+import { pause } from "./pause.ts";
 
 export type Fault = {
   readonly name: string;

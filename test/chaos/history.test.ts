@@ -1,6 +1,6 @@
 /** The checker finds each kind of wrong, and finds nothing in what is right: a checker that cannot fail proves nothing. */
 import { describe, expect, it } from "vitest";
-import { type Append, type History, type Outcome, violationsIn } from "./history.ts";
+import { type Append, type History, type Outcome, starvedIn, tornIn, violationsIn } from "./history.ts";
 
 let sequence = 0;
 
@@ -14,7 +14,7 @@ function acknowledged(offset: number, at: number): Outcome {
 }
 
 function found(history: Partial<History>, values: readonly string[]): readonly string[] {
-  const whole: History = { appends: [], readings: [], looks: [], ...history };
+  const whole: History = { appends: [], readings: [], looks: [], sessionReads: [], ...history };
   return violationsIn(whole, new Map([["s", values]])).map((violation) => violation.slice(0, violation.indexOf(":")));
 }
 
@@ -31,8 +31,10 @@ describe("a history", () => {
   ];
 
   it("of a right log has nothing wrong, whether what is in doubt is there or not", () => {
-    const looks = [{ stream: "s", askedAt: 7, nextOffset: 3 }];
-    expect(found({ appends, readings: [{ reader: "r", stream: "s", seen }], looks }, ["a", "b", "d"])).toEqual([]);
+    const looks = [{ face: "f", stream: "s", askedAt: 7, nextOffset: 3 }];
+    const sessionReads = [{ client: "c", stream: "s", shown: 3, nextOffset: 3 }];
+    const readings = [{ reader: "r", stream: "s", seen }];
+    expect(found({ appends, readings, looks, sessionReads }, ["a", "b", "d"])).toEqual([]);
     const without = [append("a", acknowledged(0, 2), 1), append("b", { kind: "unknown" }, 3)];
     expect(found({ appends: without }, ["a"])).toEqual([]);
   });
@@ -67,9 +69,38 @@ describe("a history", () => {
 
   it("shows a look that was behind what had been acknowledged", () => {
     const looks = [
-      { stream: "s", askedAt: 5, nextOffset: 1 },
-      { stream: "s", askedAt: 7, nextOffset: 2 },
+      { face: "f", stream: "s", askedAt: 5, nextOffset: 1 },
+      { face: "f", stream: "s", askedAt: 7, nextOffset: 2 },
     ];
     expect(found({ appends, looks }, ["a", "b", "d"])).toEqual(["stale"]);
+  });
+
+  it("shows a session that was answered from before what it had been shown", () => {
+    const sessionReads = [
+      { client: "c", stream: "s", shown: 2, nextOffset: 2 },
+      { client: "c", stream: "s", shown: 3, nextOffset: 2 },
+    ];
+    expect(found({ appends, sessionReads }, ["a", "b", "d"])).toEqual(["forgetful"]);
+  });
+
+  it("shows a reader that never came to the end", () => {
+    const contents = new Map([["s", ["a", "b"]]]);
+    const partly = { reader: "r", stream: "s", seen: seen.slice(0, 1) };
+    expect(starvedIn([{ ...partly, seen }, partly], contents)).toEqual(["starved: r was given 1 of 2 of s (I7)"]);
+  });
+
+  it("shows a transaction that took effect in one stream only, or at another place", () => {
+    const torn = (...streams: readonly (readonly string[])[]): readonly string[] =>
+      tornIn(
+        ["s", "t"],
+        new Map([
+          ["s", streams[0] ?? []],
+          ["t", streams[1] ?? []],
+        ]),
+      );
+    expect(torn(["a", "b"], ["a", "b"])).toEqual([]);
+    expect(torn(["a", "b"], ["a"])).toEqual(["torn: at 1, s has b, and t undefined (I11)"]);
+    expect(torn(["a"], ["a", "b"])).toEqual(["torn: at 1, s has undefined, and t b (I11)"]);
+    expect(torn(["a", "b"], ["b", "a"])).toEqual(["torn: at 0, s has a, and t b (I11)"]);
   });
 });

@@ -26,13 +26,27 @@ export type Outcome =
 export type Reading = { readonly reader: string; readonly stream: string; readonly seen: readonly Seen[] };
 export type Seen = { readonly offset: number; readonly value: string };
 
-/** A linearizable look at where a stream ends. */
-export type Look = { readonly stream: string; readonly askedAt: number; readonly nextOffset: number };
+/** A linearizable look at where a stream ends; by which face. */
+export type Look = {
+  readonly face: string;
+  readonly stream: string;
+  readonly askedAt: number;
+  readonly nextOffset: number;
+};
+
+/** A session's read up to the end: what came of it, and how far that session had been shown the stream before. */
+export type SessionRead = {
+  readonly client: string;
+  readonly stream: string;
+  readonly shown: number;
+  readonly nextOffset: number;
+};
 
 export type History = {
   readonly appends: readonly Append[];
   readonly readings: readonly Reading[];
   readonly looks: readonly Look[];
+  readonly sessionReads: readonly SessionRead[];
 };
 
 /** What is wrong, each in a sentence; `contents` is what each stream holds in the end, from offset 0 on. */
@@ -45,6 +59,7 @@ export function violationsIn(history: History, contents: ReadonlyMap<string, rea
       ...misordered(stream, appends, values),
       ...misread(stream, history.readings, values),
       ...stale(stream, appends, history.looks),
+      ...forgetful(stream, history.sessionReads),
     );
   }
   return violations;
@@ -129,8 +144,40 @@ function stale(stream: string, appends: readonly Append[], looks: readonly Look[
       least = Math.max(least, one.offset + 1);
     if (look.nextOffset < least)
       violations.push(
-        `stale: ${stream} was said to end at ${look.nextOffset} after ${least} had been acknowledged (I5)`,
+        `stale: ${look.face} said that ${stream} ends at ${look.nextOffset} after ${least} had been acknowledged (I5)`,
       );
   }
   return violations;
+}
+
+/** Whichever node it asks, a session is not answered from before what it was told or shown. */
+function forgetful(stream: string, reads: readonly SessionRead[]): string[] {
+  return reads
+    .filter((read) => read.stream === stream && read.nextOffset < read.shown)
+    .map(
+      ({ client, shown, nextOffset }) =>
+        `forgetful: ${client} had been shown ${stream} up to ${shown}, and then up to ${nextOffset} (I6)`,
+    );
+}
+
+/** Readers that had the time to read everything, and did not: records that they will never be given are lost to them. */
+export function starvedIn(readings: readonly Reading[], contents: ReadonlyMap<string, readonly string[]>): string[] {
+  return readings.flatMap(({ reader, stream, seen }) => {
+    const length = contents.get(stream)?.length ?? 0;
+    return seen.length >= length ? [] : [`starved: ${reader} was given ${seen.length} of ${length} of ${stream} (I7)`];
+  });
+}
+
+/** Streams that only ever were appended to together hold the same, however much of it was in doubt (I11). */
+export function tornIn(streams: readonly string[], contents: ReadonlyMap<string, readonly string[]>): string[] {
+  const [first = "", ...others] = streams;
+  const [values = [], ...rest] = [first, ...others].map((stream) => contents.get(stream));
+  return rest.flatMap((other = [], at) => {
+    const place = Math.max(values.length, other.length);
+    const differs = Array.from({ length: place }, (_, offset) => offset).find(
+      (offset) => values[offset] !== other[offset],
+    );
+    if (differs === undefined) return [];
+    return [`torn: at ${differs}, ${first} has ${values[differs]}, and ${others[at]} ${other[differs]} (I11)`];
+  });
 }

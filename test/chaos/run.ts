@@ -12,9 +12,10 @@ import { spawnSync } from "node:child_process";
 import { parseArgs } from "node:util";
 import { Prng } from "../../src/lib/prng.ts";
 import { Clients } from "./clients.ts";
-import { Cluster, pause, within } from "./cluster.ts";
+import { Cluster, within } from "./cluster.ts";
 import { type Fault, FAULTS } from "./faults.ts";
-import { type Outcome, violationsIn } from "./history.ts";
+import type { Outcome } from "./history.ts";
+import { pause } from "./pause.ts";
 import { summary, table } from "./table.ts";
 import { Tally } from "./tally.ts";
 import { faultCount, NOTHING, oneFault, percentile, totalsIn } from "./totals.ts";
@@ -93,13 +94,14 @@ async function play(
   await cluster.start();
   tally.add({ ...NOTHING, runs: { [cluster.nodes.length]: 1 } });
   const clients = new Clients(cluster.urls);
-  await clients.createStreams();
-  clients.start();
+  const { journal } = clients;
+  const goOn = (): Promise<void> => journal.progress(clients.streams, AbortSignal.timeout(MS_PER_MINUTE));
+  await clients.start();
   const startedAt = performance.now();
   const violations: string[] = [];
   try {
-    await within("the first appends", clients.progress(AbortSignal.timeout(MS_PER_MINUTE)));
-    clients.longestPauseMs();
+    await within("the first appends", goOn());
+    journal.longestPauseMs();
     const isOver = (): boolean => performance.now() - startedAt >= minutes * MS_PER_MINUTE;
     // Each once, and then by chance.
     for (let turn = 0; turn < faults.length || !isOver(); turn += 1) {
@@ -108,8 +110,8 @@ async function play(
       await cluster.recover();
       // Until the new one votes, one more loss is more than a cluster of three can bear.
       if (fault.changesMembers) await cluster.command("wait");
-      await within(`appends to go on after ${fault.name}`, clients.progress(AbortSignal.timeout(MS_PER_MINUTE)));
-      const pauseMs = clients.longestPauseMs();
+      await within(`appends to go on after ${fault.name}`, goOn());
+      const pauseMs = journal.longestPauseMs();
       if (!happened) continue;
       say(`${fault.name}: ${Math.round(pauseMs)} ms without writes`);
       tally.add(oneFault(fault.name, pauseMs));
@@ -119,11 +121,10 @@ async function play(
     violations.push(error instanceof Error ? error.message : String(error));
     for (const node of cluster.nodes) say(`${node.name} (${node.state}): ${node.complaints.slice(-5).join("\n  ")}`);
   }
-  await clients.stop();
   const missed = faults.find(({ name }) => faultCount(tally.run, name) === 0);
   if (missed !== undefined) violations.push(`promised, and never happened: ${missed.name}`);
   violations.push(...(await check(cluster, clients)));
-  const { appends, readings } = clients.history;
+  const { appends, looks, sessionReads } = journal.history;
   const count = (kind: Outcome["kind"]): number => appends.filter(({ outcome }) => outcome.kind === kind).length;
   tally.add({
     ...NOTHING,
@@ -132,7 +133,8 @@ async function play(
     acknowledged: count("acknowledged"),
     refused: count("refused"),
     inDoubt: count("unknown"),
-    readRecords: readings.reduce((sum, { seen }) => sum + seen.length, 0),
+    readRecords: journal.given,
+    looks: looks.length + sessionReads.length,
     violations: violations.map((violation) => `${violation} [--seed ${values.seed} --nodes ${values.nodes}]`),
   });
 }
@@ -141,17 +143,18 @@ async function play(
 async function check(cluster: Cluster, clients: Clients): Promise<readonly string[]> {
   const violations: string[] = [];
   try {
+    await clients.stopAppending();
     await cluster.recover();
     const contents = new Map<string, readonly string[]>();
     for (const stream of clients.streams) {
       for (const node of cluster.nodes) {
-        const values = await within(`${node.name} to be read`, clients.contents(node.url, stream));
+        const values = await clients.contents(node.url, stream);
         const before = contents.get(stream);
         if (before !== undefined && !isSame(before, values)) violations.push(`${node.name} has another ${stream} (I4)`);
         contents.set(stream, before ?? values);
       }
     }
-    violations.push(...violationsIn(clients.history, contents));
+    violations.push(...(await clients.violations(contents)));
   } catch (error) {
     violations.push(error instanceof Error ? error.message : String(error));
   }

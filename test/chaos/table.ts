@@ -6,12 +6,12 @@ const SECONDS_DIGITS = 2;
 /** A sentence or two. */
 export function summary(totals: Totals): readonly string[] {
   const runs = Object.entries(totals.runs).map(([nodes, count]) => `${count} with ${nodes} nodes`);
-  const { acknowledged, refused, inDoubt, readRecords, uncheckedFaults, violations } = totals;
+  const { acknowledged, refused, inDoubt, readRecords, looks, uncheckedFaults, violations } = totals;
   return [
     `${faultCount(totals)} faults in ${Math.round(totals.minutes)} min (runs: ${runs.join(", ")}), ` +
       `${uncheckedFaults} of them in runs that were cut off before their check`,
-    `${acknowledged} appends acknowledged, ${refused} refused, ${inDoubt} in doubt; ${readRecords} records read; ` +
-      `${violations.length} violations`,
+    `${acknowledged} appends acknowledged, ${refused} refused, ${inDoubt} in doubt; ${readRecords} records read, ` +
+      `${looks} looks at where a stream ends; ${violations.length} violations`,
   ];
 }
 

@@ -16,6 +16,8 @@ export type Totals = {
   /** Asked for, and no certain answer came. */
   readonly inDoubt: number;
   readonly readRecords: number;
+  /** Linearizable looks at where a stream ends, and reads of sessions. */
+  readonly looks: number;
   readonly violations: readonly string[];
 };
 
@@ -31,6 +33,7 @@ export const NOTHING: Totals = {
   refused: 0,
   inDoubt: 0,
   readRecords: 0,
+  looks: 0,
   violations: [],
 };
 
@@ -52,6 +55,7 @@ export function add(a: Totals, b: Totals): Totals {
     refused: a.refused + b.refused,
     inDoubt: a.inDoubt + b.inDoubt,
     readRecords: a.readRecords + b.readRecords,
+    looks: a.looks + b.looks,
     violations: [...a.violations, ...b.violations],
   };
 }
