@@ -18,6 +18,7 @@ import { AppendEntry, outcomeOf, type AppendRequest, type Tag, type Verdict } fr
 import { Backoff } from "./backoff.ts";
 import { CallEnding, type CallSignal } from "./call-signal.ts";
 import { Deadline, type CallOptions } from "./deadline.ts";
+import { EqualTimers } from "./equal-timers.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { after, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
@@ -50,6 +51,7 @@ export class AppendSession {
   readonly #send: SendCommand;
   readonly #options: AppendSessionOptions;
   readonly #backoff: Backoff;
+  readonly #timeouts: EqualTimers;
   #mode: Mode = "flowing";
   #epoch: number;
   #nextSequence = 0;
@@ -75,6 +77,7 @@ export class AppendSession {
     this.#send = send;
     this.#options = options;
     this.#backoff = new Backoff(environment.entropy);
+    this.#timeouts = new EqualTimers(environment.clock, options.timeoutMs);
     this.#epoch = options.producer.epoch;
   }
 
@@ -107,7 +110,7 @@ export class AppendSession {
   #append(request: AppendRequest, call: CallOptions): Promise<AppendedResult> {
     if (this.#stopError !== undefined) return Promise.reject(withOutcome(this.#stopError, "not-applied"));
     if (!this.#hasRoom(request.batch?.length ?? 0)) return Promise.reject(new TidemarkError("buffer-full"));
-    const deadline = new Deadline(this.#environment.clock, call.signal, call.timeout ?? this.#options.timeoutMs);
+    const deadline = new Deadline(this.#timeouts, call.signal, call.timeout ?? this.#options.timeoutMs);
     if (deadline.error !== undefined) return Promise.reject(deadline.error);
     return new Promise((resolve, reject) => {
       const entry = new AppendEntry(request, deadline, resolve, reject);
@@ -234,7 +237,8 @@ export class AppendSession {
       this.#onFailed(entries, new TidemarkError("protocol-error", `an append was answered with "${result.kind}"`));
       return;
     }
-    for (const [place, entry] of entries.entries()) {
+    for (let place = 0; place < entries.length; place += 1) {
+      const entry = entries[place] as AppendEntry;
       const answer = answers[place] as AppendedResult | Rejection;
       if (answer.kind === "appended") this.#onAppended(entry, answer);
       else this.#onRejected(entry, answer);

@@ -13,7 +13,9 @@ export interface CallSignal {
 export class CallEnding implements CallSignal {
   #aborted = false;
   #reason: unknown;
-  #listeners: (() => void)[] = [];
+  /** Nearly always there is one. */
+  #listener: (() => void) | undefined;
+  #others: (() => void)[] | undefined;
 
   get aborted(): boolean {
     return this.#aborted;
@@ -24,20 +26,28 @@ export class CallEnding implements CallSignal {
   }
 
   addEventListener(_type: "abort", listener: () => void): void {
-    if (!this.#aborted) this.#listeners.push(listener);
+    if (this.#aborted) return;
+    if (this.#listener === undefined && this.#others === undefined) this.#listener = listener;
+    else (this.#others ??= []).push(listener);
   }
 
   removeEventListener(_type: "abort", listener: () => void): void {
-    const at = this.#listeners.indexOf(listener);
-    if (at >= 0) this.#listeners.splice(at, 1);
+    if (this.#listener === listener) {
+      this.#listener = undefined;
+      return;
+    }
+    const at = this.#others?.indexOf(listener) ?? -1;
+    if (at >= 0) this.#others?.splice(at, 1);
   }
 
   abort(reason: unknown): void {
     if (this.#aborted) return;
     this.#aborted = true;
     this.#reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = [];
-    for (const listener of listeners) listener();
+    const [first, others] = [this.#listener, this.#others];
+    this.#listener = undefined;
+    this.#others = undefined;
+    first?.();
+    if (others !== undefined) for (const listener of others) listener();
   }
 }

@@ -71,6 +71,8 @@ export class Connection {
   #closed = false;
   /** In order of use, the longest unused first. */
   readonly #sessions = new Map<string, AppendSession>();
+  /** The last of them: to find it where it is costs less than to put it there. */
+  #newest: { readonly stream: string; readonly session: AppendSession } | undefined;
 
   constructor(environment: Environment, transport: Transport, diagnostics: Diagnostics, timeoutMs: number) {
     this.environment = environment;
@@ -138,15 +140,19 @@ export class Connection {
   /** The session for single appends to a stream: made at the first, kept while there is room. */
   appends(stream: string): AppendSession {
     if (this.#closed) throw new TidemarkError("client-closed");
+    if (this.#newest?.stream === stream) return this.#newest.session;
     const session = this.#sessions.get(stream) ?? this.#newSession(stream);
     this.#sessions.delete(stream);
     this.#sessions.set(stream, session);
+    this.#newest = { stream, session };
     return session;
   }
 
   /** The stream was deleted: what is appended from now on is for another of its name. */
   forget(stream: string): void {
-    if (this.#sessions.get(stream)?.idle === true) this.#sessions.delete(stream);
+    if (this.#sessions.get(stream)?.idle !== true) return;
+    this.#sessions.delete(stream);
+    if (this.#newest?.stream === stream) this.#newest = undefined;
   }
 
   /** One command to its end: retried until it is answered or the call is over. Throws what the state machine refuses. */

@@ -20,7 +20,7 @@ export class Deadline {
   readonly #timer: Timer | undefined;
 
   /** With an infinite `timeoutMs` only the signal ends it. Throws `invalid-argument` for what is no number from 0. */
-  constructor(clock: Clock, outer: CallSignal | undefined, timeoutMs: number) {
+  constructor(clock: Pick<Clock, "schedule">, outer: CallSignal | undefined, timeoutMs: number) {
     if (!(timeoutMs >= 0))
       throw new TidemarkError("invalid-argument", "`timeout` is a number of milliseconds from 0, perhaps infinite");
     this.#outer = outer;
