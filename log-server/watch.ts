@@ -9,7 +9,8 @@ import type { NodeStatus } from "./node/node-status.ts";
 import type { NodeObserver } from "./node/observer.ts";
 import { Health } from "./observe/health.ts";
 import type { Detail, EventLog } from "./observe/logging.ts";
-import { Metrics, type PeerFacts } from "./observe/metrics.ts";
+import { Metrics } from "./observe/metrics.ts";
+import type { PeerFacts } from "./observe/replication-metrics.ts";
 import { type Progress, ProgressMeter } from "./observe/progress.ts";
 import { SYSTEM_CLOCK } from "./system.ts";
 

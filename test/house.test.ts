@@ -34,7 +34,7 @@ const OWNERS: Readonly<Record<string, string>> = {
   "fastify": "log-server/http/",
   "lmdb": "log-server/log/disk/lmdb-kv.ts",
   "pino": "log-server/observe/logging.ts",
-  "prom-client": "log-server/observe/metrics.ts",
+  "prom-client": "log-server/observe/metric-set.ts",
   "typebox": "log-server/http/",
   "ws": "log-server/ws/",
   "xxhash-wasm": "src/record/checksum.ts",

@@ -48,6 +48,7 @@ import { SegmentFiles } from "./segments/segment-files.ts";
 import type { BatchPlacement } from "./segments/segment-index.ts";
 import type { AmbiguousTail } from "./segments/segment-judge.ts";
 import { SegmentList } from "./segments/segment-list.ts";
+import type { Shipment } from "./snapshots/shipment.ts";
 import type { ScanFault } from "./segments/segment-scan.ts";
 import { type NewestSnapshot, type SnapshotGap, SnapshotStore } from "./snapshots/snapshot-store.ts";
 import { Spares } from "./segments/spares.ts";
@@ -91,7 +92,12 @@ export type RecoveryReport = {
   readonly damage: readonly Damage[];
 };
 
-export type OpenedLog = { readonly log: SegmentedLog; readonly report: RecoveryReport };
+export type OpenedLog = {
+  readonly log: SegmentedLog;
+  readonly report: RecoveryReport;
+  /** What another node had shipped, if it was put in the place of the log now. */
+  readonly installed: Shipment | undefined;
+};
 
 /** A stream's batches in one segment, for retention. */
 export type StreamSegmentSummary = {
@@ -253,7 +259,7 @@ export class SegmentedLog {
       tails: new SnapshotStore({ disk, directory: layout.tails, logId }),
       recovered: recovered.value,
     });
-    return ok({ log, report: await log.#finishOpening() });
+    return ok({ log, report: await log.#finishOpening(), installed: installed.value });
   }
 
   /** The first entry from which on none is missing. Below it the log exists only in a snapshot. */

@@ -3,11 +3,12 @@ import type { LogIndex } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import type { Damage } from "../log/repair/damage.ts";
 import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-status.ts";
+import type { ShippingTotals } from "./catch-up/catch-up.ts";
 import type { CompactionStatus } from "./compaction/compactor.ts";
 import type { DigestStatus } from "./repair/digest-exchange.ts";
 import type { RepairStatus } from "./repair/repairer.ts";
 import type { ReceivingStatus } from "./catch-up/snapshot-receiver.ts";
-import type { SendingStatus } from "./catch-up/snapshot-sender.ts";
+import type { SendingStatus, WaitingFollower } from "./catch-up/snapshot-sender.ts";
 import type { ForwardStatus } from "./calls/forwarder.ts";
 import type { ScrubStatus } from "./repair/scrub.ts";
 
@@ -37,8 +38,12 @@ export type NodeStatus = {
   readonly digests: DigestStatus | undefined;
   /** Snapshots on their way to followers. */
   readonly sending: readonly SendingStatus[];
+  /** Followers that need one, and since when nothing of it came to them. */
+  readonly waitingForSnapshots: readonly WaitingFollower[];
   /** A snapshot on its way to this node, or what came of one. */
   readonly receiving: ReceivingStatus | undefined;
+  /** Undefined: there are no others to ship to, or from. */
+  readonly shipping: ShippingTotals | undefined;
   readonly freeBytes: number;
   readonly diskFull: boolean;
   readonly waitingProposals: number;

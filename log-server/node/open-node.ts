@@ -14,6 +14,7 @@ import { Incoming } from "../log/snapshots/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
 import { LogLayout } from "../log/log-layout.ts";
 import { SegmentedLog } from "../log/segmented-log.ts";
+import { shipmentBytes } from "../log/snapshots/shipment.ts";
 import type { StreamsLimits } from "../streams/limits.ts";
 import { StreamsMachine } from "../streams/machine.ts";
 import type { NodeLimits } from "./limits.ts";
@@ -61,7 +62,15 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
     onProgress: (progress) => options.onProgress?.(progress.phase, progress.done, progress.total),
   });
   if (!opened.ok) return opened;
-  const { log, report } = opened.value;
+  const { log, report, installed } = opened.value;
+  if (installed !== undefined) {
+    const { position } = installed;
+    options.observer.event("snapshot-installed", {
+      position,
+      end: installed.end.index,
+      bytes: shipmentBytes(installed),
+    });
+  }
   options.observer.event("log-recovered", report);
   if (report.discarded !== undefined) options.observer.event("log-cut", report.discarded);
 

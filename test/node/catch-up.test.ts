@@ -4,6 +4,8 @@
  */
 import { describe, expect, it } from "vitest";
 import type { NodeLimits } from "../../log-server/node/limits.ts";
+import { TRANSFER_LIMITS } from "../../log-server/node/catch-up/transfer-limits.ts";
+import type { NodeStatus } from "../../log-server/node/node-status.ts";
 import { CALM } from "../../src/sim/network.ts";
 import { asDigest, rowHash } from "../../src/record/row.ts";
 import { Prng } from "../../src/lib/prng.ts";
@@ -154,6 +156,11 @@ describe("a node that is behind what the log has", () => {
     const [sending] = leader.node?.status().sending ?? [];
     expect(sending).toMatchObject({ node: behind, bytes: cluster.node(behind).status().receiving?.bytes });
     expect(sending?.sentBytes).toBeGreaterThan(0);
+    expect(leader.node?.status().shipping?.sentBytes).toBeGreaterThan(0);
+    expect(cluster.node(behind).status().shipping?.receivedBytes).toBeGreaterThan(0);
+    const [waiting] = leader.node?.status().waitingForSnapshots ?? [];
+    expect(waiting?.node).toBe(behind);
+    expect(waiting?.waitingMs).toBeGreaterThan(waiting?.idleMs ?? Number.POSITIVE_INFINITY);
     for (let at = 100; at < 130; at += 1) {
       await appendAt(cluster, leader.name, [value(at)]);
       values.push(value(at));
@@ -161,7 +168,33 @@ describe("a node that is behind what the log has", () => {
     await cluster.until(() => told(ship, "node-starts-anew") === 1, "it has received the snapshot");
     await cluster.until(() => cluster.up.length === 3, "it starts anew");
     await expectSame(ship);
-    expect(leader.node?.status().sending).toEqual([]);
+    expect(leader.node?.status()).toMatchObject({ sending: [], waitingForSnapshots: [] });
+    expect(leader.node?.status().shipping).toMatchObject({ sent: 1, failed: 0 });
+    expect(told(ship, "snapshot-installed")).toBe(1);
+  });
+
+  it("is known to be waiting for longer and longer while nothing comes through, whatever becomes of a try", async () => {
+    const ship = await laggard({ faults: SLOW });
+    const { cluster, behind } = ship;
+    const leader = await cluster.elected();
+    const status = (): NodeStatus => cluster.node(leader.name).status();
+    const idleMs = (): number => status().waitingForSnapshots[0]?.idleMs ?? 0;
+    begin(ship);
+    await halfWay(ship);
+    cluster.isolate(behind);
+    const { giveUpMs } = TRANSFER_LIMITS;
+    await cluster.until(
+      () => idleMs() > 1.5 * giveUpMs,
+      "nothing of it came for longer than a try lasts",
+      2 * giveUpMs,
+    );
+    expect(status().shipping).toMatchObject({ sent: 0, failed: 1 });
+    expect(status().waitingForSnapshots.map(({ node }) => node)).toEqual([behind]);
+    cluster.network.healAll();
+    await cluster.until(() => told(ship, "node-starts-anew") === 1, "it has received the snapshot");
+    await cluster.until(() => cluster.up.length === 3, "it starts anew");
+    expect(status().waitingForSnapshots).toEqual([]);
+    await expectSame(ship);
   });
 
   it("goes on where it was when the connection breaks, and when the leader starts anew", async () => {

@@ -139,11 +139,19 @@ describe("repair from peers", () => {
     const pass = node.verify();
     await cluster.until(() => node.status().scrub.passes >= pass, "all was read", 5_000);
     expect(node.status().damage).toHaveLength(1);
+    const oldestMs = (): number => node.status().repair?.oldestMs ?? 0;
+    await cluster.until(() => oldestMs() > 3_000, "it is damaged for some time", 10_000);
+    expect(node.status().repair).toMatchObject({ damagedSegments: 1, segments: 0, fetchedBytes: 0 });
     cluster.network.healAll();
     await mended(cluster, name);
+    await cluster.until(() => node.status().repair?.oldestMs === undefined, "nothing is damaged any more", 5_000);
+    expect(node.status().repair).toMatchObject({ damagedSegments: 0, segments: 1 });
+    expect(node.status().repair?.fetchedBytes).toBeGreaterThan(0);
     const again = node.verify();
     await cluster.until(() => node.status().scrub.passes >= again, "all was read again", 5_000);
     expect(node.status().damage).toEqual([]);
+    expect(node.status().scrub.segments).toBeGreaterThan(1);
+    expect(node.status().scrub.checked).toBe(node.status().scrub.segments);
   });
 
   it("entries that had yet to be applied: applying goes on, and the node takes part again", async () => {

@@ -68,6 +68,74 @@ describe("metrics", () => {
     expect(Object.keys(shown)).not.toContain('tidemark_peer_round_trip_seconds{peer="n3"}');
   });
 
+  it("shows a leader who waits for a snapshot, and how far it is", async () => {
+    let status: NodeStatus = {
+      ...SERVING,
+      waitingForSnapshots: [
+        { node: "n2", waitingMs: 9_000, idleMs: 250 },
+        { node: "n3", waitingMs: 70_000, idleMs: 70_000 },
+      ],
+      sending: [{ node: "n2", position: 6, bytes: 1_000, sentBytes: 400 }],
+      shipping: { sent: 2, failed: 5, sentBytes: 4_400, receivedBytes: 0 },
+    };
+    const subject = metrics({ status: () => status });
+    expect(Object.fromEntries(await scrape(subject))).toMatchObject({
+      'tidemark_snapshot_waiting_seconds{follower="n2"}': 9,
+      'tidemark_snapshot_idle_seconds{follower="n2"}': 0.25,
+      'tidemark_snapshot_idle_seconds{follower="n3"}': 70,
+      'tidemark_snapshot_sending_bytes{follower="n2"}': 1_000,
+      'tidemark_snapshot_sent_bytes{follower="n2"}': 400,
+      'tidemark_snapshot_shipments_total{outcome="sent"}': 2,
+      'tidemark_snapshot_shipments_total{outcome="failed"}': 5,
+      "tidemark_snapshot_sent_bytes_total": 4_400,
+    });
+    status = { ...SERVING, shipping: { sent: 3, failed: 5, sentBytes: 5_000, receivedBytes: 0 } };
+    const names = [...(await scrape(subject)).keys()];
+    expect(names.filter((name) => name.includes("{follower="))).toEqual([]);
+    expect(names).not.toContain("tidemark_snapshot_receiving_bytes");
+  });
+
+  it("shows who is shipped a snapshot how far it is, and the next run that it began with it", async () => {
+    const receiving = { position: 90, bytes: 5_000, receivedBytes: 1_200, idleMs: 3_500 };
+    const shipping = { sent: 0, failed: 0, sentBytes: 0, receivedBytes: 1_300 };
+    const subject = metrics({ status: () => ({ ...SERVING, receiving, shipping }) });
+    expect(Object.fromEntries(await scrape(subject))).toMatchObject({
+      tidemark_snapshot_receiving_bytes: 5_000,
+      tidemark_snapshot_received_bytes: 1_200,
+      tidemark_snapshot_receiving_idle_seconds: 3.5,
+      tidemark_snapshot_received_bytes_total: 1_300,
+      tidemark_snapshot_installed_index: 0,
+    });
+    const next = metrics();
+    next.event("snapshot-installed", { position: 90, end: 95, bytes: 5_000 });
+    expect((await scrape(next)).get("tidemark_snapshot_installed_index")).toBe(90);
+  });
+
+  it("shows what is damaged, what was made good, and how far the scrub is", async () => {
+    const repair = { segments: 2, entries: 7, batches: 3, fetchedBytes: 9_000, underWay: true, damagedSegments: 1 };
+    let status: NodeStatus = {
+      ...SERVING,
+      repair: { ...repair, oldestMs: 12_500 },
+      scrub: { passes: 4, bytes: 800, underWay: true, checked: 3, segments: 12 },
+    };
+    const subject = metrics({ status: () => status });
+    expect(Object.fromEntries(await scrape(subject))).toMatchObject({
+      tidemark_repair_damaged_segments: 1,
+      tidemark_repair_oldest_damage_seconds: 12.5,
+      tidemark_repair_under_way: 1,
+      tidemark_repaired_entries_total: 10,
+      tidemark_repaired_segments_total: 2,
+      tidemark_repair_fetched_bytes_total: 9_000,
+      tidemark_scrub_progress_ratio: 0.25,
+      tidemark_scrub_passes_total: 4,
+    });
+    status = { ...SERVING, scrub: { passes: 5, bytes: 900, underWay: false, checked: 12, segments: 12 } };
+    expect(Object.fromEntries(await scrape(subject))).toMatchObject({
+      tidemark_repair_oldest_damage_seconds: 0,
+      tidemark_scrub_progress_ratio: 0,
+    });
+  });
+
   it("counts what a node forwarded to the leader, by what came of it", async () => {
     expect(Object.fromEntries(await scrape(metrics({ status: () => SERVING })))).toMatchObject({
       "tidemark_forwarded_commands": 4,

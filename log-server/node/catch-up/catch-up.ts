@@ -6,8 +6,14 @@ import type { Entropy } from "../../../src/ports/entropy.ts";
 import type { LinkListener } from "../../../src/ports/link.ts";
 import type { NodeParts } from "../node-parts.ts";
 import { type ReceiverOwner, SnapshotReceiver } from "./snapshot-receiver.ts";
-import { type SenderOwner, SnapshotSender } from "./snapshot-sender.ts";
+import { type SenderOwner, type SendingTotals, SnapshotSender } from "./snapshot-sender.ts";
 import { Transfers } from "./transfers.ts";
+
+/** Of snapshots and what goes with them, since the start. */
+export type ShippingTotals = SendingTotals & {
+  /** Taken by this node's disk. */
+  readonly receivedBytes: number;
+};
 
 export class CatchUp implements Omit<LinkListener, "message" | "unreachable"> {
   readonly sender: SnapshotSender;
@@ -26,8 +32,13 @@ export class CatchUp implements Omit<LinkListener, "message" | "unreachable"> {
       clock,
       firstId: drawId(entropy),
       accept: (from, name, length) => this.receiver.accept(from, name, length),
+      taken: (to, bytes) => this.sender.taken(to, bytes),
     });
     this.sender = new SnapshotSender({ ...parts, transfers: this.#transfers }, owner);
+  }
+
+  get totals(): ShippingTotals {
+    return { ...this.sender.totals, receivedBytes: this.receiver.receivedBytes };
   }
 
   message(from: string, bytes: Uint8Array): void {

@@ -24,6 +24,8 @@ export type TransferParts = {
   readonly bucket: TokenBucket;
   /** False: refused, and `wake` will be called when there is room. */
   readonly send: (message: TransferMessage) => boolean;
+  /** The receiver's sink took so many bytes more; what it had from an earlier try is not among them. */
+  readonly taken: (bytes: number) => void;
 };
 
 export class OutgoingTransfer {
@@ -82,6 +84,7 @@ export class OutgoingTransfer {
       this.#taken = offset;
       this.#sent = offset;
     } else if (offset > this.#taken) {
+      this.#parts.taken(offset - this.#taken);
       this.#taken = offset;
       this.#sent = Math.max(this.#sent, offset);
     } else {

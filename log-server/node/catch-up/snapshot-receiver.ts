@@ -3,6 +3,7 @@
  * was told of, it stands still: what is here then takes the place of the log, or is of no use.
  */
 import { err, ok, type Result } from "../../../src/lib/result.ts";
+import type { Clock } from "../../../src/ports/clock.ts";
 import { type Disk, DiskError } from "../../../src/ports/disk.ts";
 import { xxh64 } from "../../../src/record/checksum.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
@@ -24,6 +25,7 @@ export function fileTransferName(list: Uint8Array, at: number): string {
 }
 
 export type ReceiverParts = {
+  readonly clock: Clock;
   readonly disk: Pick<Disk, "freeBytes">;
   readonly incoming: Incoming;
   readonly logId: number;
@@ -42,6 +44,8 @@ export type ReceivingStatus = {
   readonly position: LogIndex;
   readonly bytes: number;
   readonly receivedBytes: number;
+  /** Since something of it was taken, or this life began. */
+  readonly idleMs: number;
 };
 
 export class SnapshotReceiver {
@@ -54,15 +58,26 @@ export class SnapshotReceiver {
   #open: FileSink | undefined;
   #list: { readonly shipment: Shipment; readonly hash: string } | undefined;
   #frozen = false;
+  /** When something was taken. */
+  #progressAtMs: number;
+  #receivedBytes = 0;
 
   constructor(parts: ReceiverParts, owner: ReceiverOwner) {
     this.#parts = parts;
     this.#owner = owner;
+    this.#progressAtMs = parts.clock.monotonic();
   }
 
   get status(): ReceivingStatus | undefined {
-    const { shipment, receivedBytes } = this.#parts.incoming;
-    return shipment && { position: shipment.position, bytes: shipmentBytes(shipment), receivedBytes };
+    const { incoming, clock } = this.#parts;
+    const { shipment, receivedBytes } = incoming;
+    const idleMs = clock.monotonic() - this.#progressAtMs;
+    return shipment && { position: shipment.position, bytes: shipmentBytes(shipment), receivedBytes, idleMs };
+  }
+
+  /** Taken since the start, of whatever was shipped. */
+  get receivedBytes(): number {
+    return this.#receivedBytes;
   }
 
   /** See `Transfers`. */
@@ -133,6 +148,7 @@ export class SnapshotReceiver {
     if (!isSame) {
       this.#list = undefined;
       await incoming.begin(shipment);
+      this.#progressAtMs = this.#parts.clock.monotonic();
       const { position } = shipment;
       observer.event("snapshot-receiving", { position, bytes: shipmentBytes(shipment), here: incoming.receivedBytes });
     }
@@ -157,7 +173,12 @@ export class SnapshotReceiver {
       });
     return {
       offset: sink.offset,
-      write: (bytes) => mine(() => sink.write(bytes)),
+      write: (bytes) =>
+        mine(async () => {
+          await sink.write(bytes);
+          this.#receivedBytes += bytes.length;
+          this.#progressAtMs = this.#parts.clock.monotonic();
+        }),
       finish: () =>
         mine(async () => {
           this.#open = undefined;

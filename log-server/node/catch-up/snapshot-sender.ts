@@ -29,6 +29,8 @@ export type SenderParts = {
 export interface SenderOwner {
   /** Undefined: this node does not lead. */
   readonly leads: number | undefined;
+  /** A follower of this node that cannot take entries, as far as is known. */
+  needs(node: NodeId): boolean;
   /** The follower has all of it, verified. */
   sent(work: SnapshotWork, held: Held): void;
   /** It came to nothing; it may be asked for again. */
@@ -43,12 +45,33 @@ export type SendingStatus = {
   readonly sentBytes: number;
 };
 
-type Sending = { readonly shipment: Shipment; sentBytes: number };
+/** A follower that needs a snapshot, over all tries until it has one. */
+export type WaitingFollower = {
+  readonly node: NodeId;
+  readonly waitingMs: number;
+  /** Since it took something of one, or began to wait. */
+  readonly idleMs: number;
+};
+
+/** Since the start. */
+export type SendingTotals = {
+  /** Shipments that came to their end, and tries that came to nothing. */
+  readonly sent: number;
+  readonly failed: number;
+  /** Taken by followers. */
+  readonly sentBytes: number;
+};
+
+type Sending = { readonly shipment: Shipment; listed: boolean; sentBytes: number };
 
 export class SnapshotSender {
   readonly #parts: SenderParts;
   readonly #owner: SenderOwner;
   readonly #sending = new Map<NodeId, Sending>();
+  readonly #waiting = new Map<NodeId, { readonly sinceMs: number; progressAtMs: number }>();
+  #sent = 0;
+  #failed = 0;
+  #sentBytes = 0;
   #stopped = false;
 
   constructor(parts: SenderParts, owner: SenderOwner) {
@@ -66,6 +89,25 @@ export class SnapshotSender {
     }));
   }
 
+  get waiting(): readonly WaitingFollower[] {
+    const now = this.#parts.clock.monotonic();
+    return [...this.#waiting]
+      .filter(([node]) => this.#owner.needs(node))
+      .map(([node, { sinceMs, progressAtMs }]) => ({ node, waitingMs: now - sinceMs, idleMs: now - progressAtMs }));
+  }
+
+  get totals(): SendingTotals {
+    return { sent: this.#sent, failed: this.#failed, sentBytes: this.#sentBytes };
+  }
+
+  /** See `TransfersOptions`. The list of files counts for nothing: it goes again at each try. */
+  taken(node: NodeId, bytes: number): void {
+    if (this.#sending.get(node)?.listed !== true) return;
+    this.#sentBytes += bytes;
+    const waiting = this.#waiting.get(node);
+    if (waiting !== undefined) waiting.progressAtMs = this.#parts.clock.monotonic();
+  }
+
   stop(): void {
     this.#stopped = true;
   }
@@ -74,6 +116,7 @@ export class SnapshotSender {
   async send(work: SnapshotWork): Promise<void> {
     const { observer, limits, clock } = this.#parts;
     const startedAt = clock.monotonic();
+    if (!this.#waiting.has(work.node)) this.#waiting.set(work.node, { sinceMs: startedAt, progressAtMs: startedAt });
     let held: Held | undefined;
     let failure: string | undefined;
     try {
@@ -85,6 +128,8 @@ export class SnapshotSender {
     this.#sending.delete(work.node);
     if (this.#stopped) return held?.release();
     if (held !== undefined && failure === undefined) {
+      this.#sent += 1;
+      this.#waiting.delete(work.node);
       const { position } = held.shipment;
       const milliseconds = clock.monotonic() - startedAt;
       observer.event("snapshot-sent", { node: work.node, position, bytes: shipmentBytes(held.shipment), milliseconds });
@@ -94,9 +139,12 @@ export class SnapshotSender {
       return;
     }
     held?.release();
+    this.#failed += 1;
     observer.event("snapshot-not-sent", { node: work.node, reason: failure });
     clock.schedule(limits.shipmentRetryMs, () => {
-      if (!this.#stopped) this.#owner.failed(work);
+      if (this.#stopped) return;
+      for (const node of this.#waiting.keys()) if (!this.#owner.needs(node)) this.#waiting.delete(node);
+      this.#owner.failed(work);
     });
   }
 
@@ -119,7 +167,7 @@ export class SnapshotSender {
     const { shipment } = held;
     const term = this.#owner.leads;
     const until = clock.monotonic() + limits.shipmentMsMax;
-    const sending: Sending = { shipment, sentBytes: 0 };
+    const sending: Sending = { shipment, listed: false, sentBytes: 0 };
     this.#sending.set(node, sending);
     const list = encodeShipment(shipment);
     observer.event("snapshot-sending", { node, position: shipment.position, bytes: shipmentBytes(shipment) });
@@ -129,6 +177,7 @@ export class SnapshotSender {
       read: (offset, length) => Promise.resolve(list.subarray(offset, offset + length)),
     });
     if (!listed.ok) return listed.error;
+    sending.listed = true;
     for (const [at, file] of shipment.files.entries()) {
       if (this.#stopped || this.#owner.leads !== term) return "this node leads no more";
       if (clock.monotonic() >= until) return `it took longer than ${limits.shipmentMsMax} ms`;

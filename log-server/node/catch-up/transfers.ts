@@ -21,6 +21,8 @@ export type TransfersOptions = {
   /** Another one at each start, by chance or by counting: a transfer of an earlier life is not taken for one of this. */
   readonly firstId: number;
   readonly accept: Accept;
+  /** See `TransferParts`. */
+  readonly taken?: (to: string, bytes: number) => void;
   readonly limits?: TransferLimits;
 };
 
@@ -32,6 +34,7 @@ export class Transfers {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #accept: Accept;
+  readonly #taken: NonNullable<TransfersOptions["taken"]>;
   readonly #limits: TransferLimits;
   readonly #bucket: TokenBucket;
   readonly #outgoing = new Map<number, Outgoing>();
@@ -45,6 +48,7 @@ export class Transfers {
     this.#link = options.link;
     this.#clock = options.clock;
     this.#accept = options.accept;
+    this.#taken = options.taken ?? (() => undefined);
     this.#limits = options.limits ?? TRANSFER_LIMITS;
     this.#bucket = new TokenBucket(this.#limits.bytesPerSecond, options.clock.monotonic());
     this.#nextId = options.firstId;
@@ -62,6 +66,7 @@ export class Transfers {
       limits: this.#limits,
       bucket: this.#bucket,
       send: (message) => this.#say(to, message),
+      taken: (bytes) => this.#taken(to, bytes),
     });
     this.#outgoing.set(id, { to, transfer });
     const result = await transfer.settled;

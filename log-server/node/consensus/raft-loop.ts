@@ -31,14 +31,14 @@ import type {
   Snapshot,
   SnapshotWork,
 } from "../../raft/types.ts";
-import { CatchUp } from "../catch-up/catch-up.ts";
+import { CatchUp, type ShippingTotals } from "../catch-up/catch-up.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
 import { PeerMessages } from "./peer-messages.ts";
 import { configurationsIn } from "./pending-configurations.ts";
 import { raftOptions, termsOf } from "./raft-options.ts";
 import type { ReceivingStatus } from "../catch-up/snapshot-receiver.ts";
-import type { SendingStatus } from "../catch-up/snapshot-sender.ts";
+import type { SendingStatus, WaitingFollower } from "../catch-up/snapshot-sender.ts";
 import { RaftStorage, type StorageOwner } from "./raft-storage.ts";
 
 export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
@@ -160,6 +160,14 @@ export class RaftLoop {
 
   get sending(): readonly SendingStatus[] {
     return this.#catchUp?.sender.status ?? [];
+  }
+
+  get waitingForSnapshots(): readonly WaitingFollower[] {
+    return this.#catchUp?.sender.waiting ?? [];
+  }
+
+  get shipping(): ShippingTotals | undefined {
+    return this.#catchUp?.totals;
   }
 
   get receiving(): ReceivingStatus | undefined {
@@ -385,6 +393,7 @@ export class RaftLoop {
       get leads() {
         return raft.role === "leader" ? raft.term : undefined;
       },
+      needs: (node) => raft.status().followers.some(({ id, flow }) => id === node && flow !== "replicate"),
       sent: (work, held) => this.#snapshotSent(work, held),
       failed: ({ id, node }) => this.#step({ kind: "snapshot-status", id, node, outcome: { kind: "failed" } }),
       diskFailed: (error) => this.#fail("outcome-unknown", error),

@@ -10,6 +10,7 @@ import type { PlacedEntry, PlacementSource } from "../../log/repair/reindexer.ts
 import type { KeptBatch, WantedBatch } from "../../log/repair/rewritten-mending.ts";
 import type { Mended, NodeId } from "../../raft/types.ts";
 import type { NodeParts } from "../node-parts.ts";
+import type { CallKind } from "../calls/peer-call-codec.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
 import { pendingConfigurations } from "../consensus/pending-configurations.ts";
 import {
@@ -41,7 +42,12 @@ export type RepairStatus = {
   readonly segments: number;
   readonly entries: number;
   readonly batches: number;
+  /** Given by others, used or not. */
+  readonly fetchedBytes: number;
   readonly underWay: boolean;
+  /** Segments that are damaged now, and since when the one is that is damaged longest; undefined: none is. */
+  readonly damagedSegments: number;
+  readonly oldestMs: number | undefined;
 };
 
 type RepairParts = Pick<NodeParts, "log" | "clock" | "limits" | "observer">;
@@ -55,9 +61,12 @@ export class Repairer {
   #running: Promise<void> | undefined;
   /** Of each segment that could not be mended wholly, when to try again. */
   readonly #nextTry = new Map<number, number>();
+  /** When each damaged segment was first seen to be. */
+  readonly #damagedAt = new Map<number, number>();
   #segments = 0;
   #entries = 0;
   #batches = 0;
+  #fetchedBytes = 0;
 
   constructor(parts: RepairParts, calls: PeerCalls, owner: RepairOwner) {
     this.#parts = parts;
@@ -69,8 +78,16 @@ export class Repairer {
   }
 
   get status(): RepairStatus {
-    const underWay = this.#running !== undefined;
-    return { segments: this.#segments, entries: this.#entries, batches: this.#batches, underWay };
+    const first = this.#damagedAt.values().next().value;
+    return {
+      segments: this.#segments,
+      entries: this.#entries,
+      batches: this.#batches,
+      fetchedBytes: this.#fetchedBytes,
+      underWay: this.#running !== undefined,
+      damagedSegments: this.#damagedAt.size,
+      oldestMs: first === undefined ? undefined : this.#parts.clock.monotonic() - first,
+    };
   }
 
   start(): void {
@@ -94,7 +111,7 @@ export class Repairer {
   async #run(): Promise<void> {
     const { clock, limits, log } = this.#parts;
     const now = clock.monotonic();
-    const damaged = new Set(log.damage.flatMap(({ segment }) => (segment === undefined ? [] : [segment])));
+    const damaged = this.#lookForDamage();
     for (const sequence of this.#nextTry.keys()) if (!damaged.has(sequence)) this.#nextTry.delete(sequence);
     for (const sequence of damaged) {
       if (this.#stopped) return;
@@ -107,6 +124,25 @@ export class Repairer {
       if (report.entries + report.batches === 0 && indexed !== "done") continue;
       this.#owner.mended(await pendingConfigurations(log, this.#owner.position, limits.replayBytesMax));
     }
+    if (damaged.size > 0) this.#lookForDamage();
+  }
+
+  /** Segments that are damaged now. */
+  #lookForDamage(): ReadonlySet<number> {
+    const { damage } = this.#parts.log;
+    const now = this.#parts.clock.monotonic();
+    const damaged = new Set(damage.flatMap(({ segment }) => (segment === undefined ? [] : [segment])));
+    for (const sequence of this.#damagedAt.keys()) if (!damaged.has(sequence)) this.#damagedAt.delete(sequence);
+    for (const sequence of damaged) if (!this.#damagedAt.has(sequence)) this.#damagedAt.set(sequence, now);
+    return damaged;
+  }
+
+  /** Undefined: it does not answer. */
+  async #fetch(node: NodeId, kind: CallKind, request: Uint8Array): Promise<Uint8Array | undefined> {
+    const answer = await this.#calls.call(node, kind, [request], this.#parts.limits.repairTimeoutMs);
+    if (!answer.ok) return undefined;
+    this.#fetchedBytes += answer.value.length;
+    return answer.value;
   }
 
   /** Where its entries and batches are, if that is lost. */
@@ -144,9 +180,8 @@ export class Repairer {
     node: NodeId,
     range: { from: LogIndex; to: LogIndex },
   ): Promise<readonly PlacedEntry[] | undefined> {
-    const { repairTimeoutMs } = this.#parts.limits;
-    const answer = await this.#calls.call(node, "repair-placements", [encodeEntriesRequest(range)], repairTimeoutMs);
-    return answer.ok ? decodePlacements(answer.value, range.from) : undefined;
+    const answer = await this.#fetch(node, "repair-placements", encodeEntriesRequest(range));
+    return answer && decodePlacements(answer, range.from);
   }
 
   async #givePlacements(body: Uint8Array): Promise<readonly Uint8Array[]> {
@@ -159,9 +194,8 @@ export class Repairer {
     node: NodeId,
     wanted: readonly WantedBatch[],
   ): Promise<readonly (KeptBatch | undefined)[] | undefined> {
-    const { repairTimeoutMs } = this.#parts.limits;
-    const answer = await this.#calls.call(node, "repair-batches", [encodeBatchesRequest(wanted)], repairTimeoutMs);
-    return answer.ok ? decodeKept(answer.value) : undefined;
+    const answer = await this.#fetch(node, "repair-batches", encodeBatchesRequest(wanted));
+    return answer && decodeKept(answer);
   }
 
   /** Those that do not fit any more are asked for again. */
@@ -178,9 +212,8 @@ export class Repairer {
   }
 
   async #ask(node: NodeId, range: { from: LogIndex; to: LogIndex }): Promise<OfferedEntries | undefined> {
-    const { repairTimeoutMs } = this.#parts.limits;
-    const answer = await this.#calls.call(node, "repair-entries", [encodeEntriesRequest(range)], repairTimeoutMs);
-    return answer.ok ? decodeOffered(answer.value) : undefined;
+    const answer = await this.#fetch(node, "repair-entries", encodeEntriesRequest(range));
+    return answer && decodeOffered(answer);
   }
 
   async #give(body: Uint8Array): Promise<readonly Uint8Array[]> {

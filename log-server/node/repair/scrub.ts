@@ -13,6 +13,9 @@ export type ScrubStatus = {
   readonly passes: number;
   readonly bytes: number;
   readonly underWay: boolean;
+  /** Segments that the pass under way has read, of how many. */
+  readonly checked: number;
+  readonly segments: number;
 };
 
 export class Scrub {
@@ -25,6 +28,8 @@ export class Scrub {
   #running: Promise<void> | undefined;
   #passes = 0;
   #bytes = 0;
+  #checked = 0;
+  #segments = 0;
   /** Up to this pass somebody waits. */
   #hurried = 0;
 
@@ -34,7 +39,8 @@ export class Scrub {
   }
 
   get status(): ScrubStatus {
-    return { passes: this.#passes, bytes: this.#bytes, underWay: this.#running !== undefined };
+    const underWay = this.#running !== undefined;
+    return { passes: this.#passes, bytes: this.#bytes, underWay, checked: this.#checked, segments: this.#segments };
   }
 
   start(): void {
@@ -72,9 +78,13 @@ export class Scrub {
   async #run(): Promise<void> {
     const { log, observer } = this.#parts;
     const before = { bytes: this.#bytes, damage: log.damage.length };
-    for (const sequence of log.sequences()) {
+    const sequences = log.sequences();
+    this.#segments = sequences.length;
+    this.#checked = 0;
+    for (const sequence of sequences) {
       if (this.#stopped) return;
       await log.scrub(sequence, (bytes) => this.#pace(bytes));
+      this.#checked += 1;
     }
     this.#passes += 1;
     observer.event("scrubbed", { bytes: this.#bytes - before.bytes, found: log.damage.length - before.damage });
