@@ -3,6 +3,7 @@ import type { Target } from "./target.ts";
 import { DISK_TARGETS } from "./targets/disk-targets.ts";
 import { FACE_TARGETS } from "./targets/face-targets.ts";
 import { LOG_TARGETS } from "./targets/log-targets.ts";
+import { OPERATOR_TARGETS } from "./targets/operator-targets.ts";
 import { PEER_TARGETS } from "./targets/peer-targets.ts";
 import { RECORD_TARGETS } from "./targets/record-targets.ts";
 import { SERVER_TARGETS } from "./targets/server-targets.ts";
@@ -17,5 +18,6 @@ export const TARGETS: readonly Target[] = [
   ...PEER_TARGETS,
   ...DISK_TARGETS,
   ...LOG_TARGETS,
+  ...OPERATOR_TARGETS,
   ...SERVER_TARGETS,
 ];

@@ -1,0 +1,113 @@
+/**
+ * A task's rows as its operators change them: with the digest of all of them, kept up with every write, and with a way back.
+ * What a record did can be undone (`mark`, `rollback`), and what was done since the last commit can be had as a list of
+ * changes, for the store's own commit and for a snapshot that writes only what changed.
+ *
+ * It is a journal of what stood there before: reading costs nothing more, and a commit forgets the journal.
+ */
+import { assert } from "../../lib/assert.ts";
+import { compareBytes, equalBytes } from "../../lib/bytes.ts";
+import { asDigest, type Row, type RowChange, rowHash } from "../../record/row.ts";
+import type { StateStore } from "./state-store.ts";
+
+const LOWEST: Uint8Array = new Uint8Array(0);
+/** Behind all rows' keys, whose first byte is a region's. */
+const HIGHEST: Uint8Array = Uint8Array.of(0xff);
+
+type Undo = { readonly key: Uint8Array; readonly before: Uint8Array | undefined };
+
+export class Rows {
+  readonly #store: StateStore;
+  #digest = 0n;
+  #journal: Undo[] = [];
+
+  /** Whoever knows the digest of what is in the store saves reading all of it. */
+  constructor(store: StateStore, digest?: bigint) {
+    this.#store = store;
+    if (digest === undefined)
+      for (const [key, value] of store.range(LOWEST, HIGHEST)) this.#digest += rowHash(key, value);
+    this.#digest = asDigest(digest ?? this.#digest);
+  }
+
+  /** Sum of all rows' hashes, mod 2^64. */
+  get digest(): bigint {
+    return this.#digest;
+  }
+
+  /** How many writes a commit would take along; one row may be written more than once. */
+  get writes(): number {
+    return this.#journal.length;
+  }
+
+  get(key: Uint8Array): Uint8Array | undefined {
+    return this.#store.get(key);
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    const before = this.#store.get(key);
+    if (before !== undefined && equalBytes(before, value)) return;
+    this.#journal.push({ key, before });
+    this.#set(key, before, value);
+  }
+
+  delete(key: Uint8Array): void {
+    const before = this.#store.get(key);
+    if (before === undefined) return;
+    this.#journal.push({ key, before });
+    this.#set(key, before, undefined);
+  }
+
+  range(from: Uint8Array, to: Uint8Array): Iterable<Row> {
+    return this.#store.range(from, to);
+  }
+
+  all(): Iterable<Row> {
+    return this.#store.range(LOWEST, HIGHEST);
+  }
+
+  /** The place to which `rollback` goes back; it holds until the next commit. */
+  mark(): number {
+    return this.#journal.length;
+  }
+
+  /** Undoes every write since the mark. */
+  rollback(mark: number): void {
+    assert(mark <= this.#journal.length, "a mark is of this commit's time");
+    while (this.#journal.length > mark) {
+      const { key, before } = this.#journal.pop() as Undo;
+      this.#set(key, this.#store.get(key), before);
+    }
+  }
+
+  /** What differs from the last commit, in key order; a row that is again as it was is not there. */
+  changes(): RowChange[] {
+    const firsts = this.#journal.map((undo, place) => ({ ...undo, place }));
+    firsts.sort((a, b) => compareBytes(a.key, b.key) || a.place - b.place);
+    const changes: RowChange[] = [];
+    let last: Uint8Array | undefined;
+    for (const { key, before } of firsts) {
+      if (last !== undefined && equalBytes(last, key)) continue;
+      last = key;
+      const value = this.#store.get(key);
+      if (!sameValue(before, value)) changes.push({ key, value });
+    }
+    return changes;
+  }
+
+  /** There is no way back behind this. */
+  commit(): void {
+    this.#journal = [];
+  }
+
+  #set(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
+    const hashBefore = before === undefined ? 0n : rowHash(key, before);
+    const hashAfter = after === undefined ? 0n : rowHash(key, after);
+    this.#digest = asDigest(this.#digest - hashBefore + hashAfter);
+    if (after === undefined) this.#store.delete(key);
+    else this.#store.put(key, after);
+  }
+}
+
+function sameValue(a: Uint8Array | undefined, b: Uint8Array | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : equalBytes(a, b);
+}
