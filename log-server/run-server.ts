@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { err, ok, type Result } from "../src/lib/result.ts";
 import type { ServerConfig } from "./config/config.ts";
 import { formatHostPort, type HostPort, isLoopback } from "./config/values.ts";
+import { IMAGE_FOLDER, LOG_ID, SECRETS_FOLDER } from "./folder-layout.ts";
 import type { AccessConfig } from "./http/auth.ts";
 import { createHttpServer } from "./http/server.ts";
 import { loadSecrets, type Secrets, secretsOfKeys } from "./http/subscriptions/secrets.ts";
@@ -18,6 +19,7 @@ import { openNode } from "./node/open-node.ts";
 import type { Health } from "./observe/health.ts";
 import type { EventLog } from "./observe/logging.ts";
 import { type Belonging, openPeers } from "./open-peers.ts";
+import { finishInFolder } from "./recover.ts";
 import { StartupServer } from "./startup-server.ts";
 import { STREAMS_LIMITS } from "./streams/limits.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD } from "./system.ts";
@@ -42,11 +44,6 @@ export type RunningServer = {
 
 /** Why it did not start, for people in one line. */
 export type StartError = { readonly code: string; readonly message: string };
-
-const SECRETS_FOLDER = "secrets";
-const IMAGE_FOLDER = "image";
-/** The only log of a node today. */
-const LOG_ID = 0;
 
 /** Of a server that was sent another state: it closes, and starts anew on the same address. */
 export async function runServer(config: ServerConfig, options: RunOptions): Promise<Result<RunningServer, StartError>> {
@@ -129,9 +126,11 @@ async function start(
   const leave = once(() => startup.value.close());
   closers.push(leave);
 
+  const whole = await recovered(folder.value, watch);
+  if (!whole.ok) return whole;
   const belonging = await openPeers({
     config,
-    folder: folder.value,
+    folder: whole.value,
     logId: LOG_ID,
     observer: watch.nodeObserver,
     whyNot: whyNotListening,
@@ -141,7 +140,7 @@ async function start(
     onClose: (close) => closers.push(close),
   });
   if (!belonging.ok) return belonging;
-  const opened = await open(config, folder.value, belonging.value, watch, closers);
+  const opened = await open(config, whole.value, belonging.value, watch, closers);
   if (!opened.ok) return opened;
   const node = opened.value;
   watch.node = node;
@@ -182,6 +181,13 @@ async function start(
   return ok({ url, nodeName, clusterId, failed, close, listen: { host, port }, startsAnew });
 }
 
+/** A recovery that a crash has cut short is finished first. */
+async function recovered(folder: DataDirectory, watch: Watch): Promise<Result<DataDirectory, StartError>> {
+  if (folder.since?.kind !== "recovering") return ok(folder);
+  const finished = await finishInFolder(folder, watch.nodeObserver);
+  return finished.ok ? ok({ ...folder, ...finished.value }) : finished;
+}
+
 /** Of a cluster they are told, for a callback may come to another node than the one that signed for it. */
 async function secretsOf({ webhookKey, peers }: ServerConfig, path: string): Promise<Secrets | undefined> {
   if (webhookKey !== undefined) return secretsOfKeys(webhookKey);
@@ -214,6 +220,7 @@ async function open(
     },
     observer: watch.nodeObserver,
     ...(cluster && { cluster }),
+    ...(identity.since !== undefined && { since: identity.since }),
     onProgress: (phase, done, total) => watch.progressed(phase, done, total),
   });
   return opened.ok ? opened : err({ code: opened.error.kind, message: `${folder.path}: ${opened.error.message}` });

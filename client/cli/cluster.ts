@@ -1,11 +1,20 @@
 /** `tidemark cluster`: the noun; its verbs are in `cluster/`. */
 import type { Command } from "commander";
 import { addCommand, removeCommand, replaceCommand, statusCommand, transferCommand } from "./cluster/change.ts";
+import { recoverCommand } from "./cluster/recover.ts";
 import { waitCommand } from "./cluster/wait.ts";
 import type { Io } from "./io.ts";
 import { newVerb, type Verb } from "./verb.ts";
 
-const VERBS: readonly Verb[] = [statusCommand, addCommand, removeCommand, replaceCommand, transferCommand, waitCommand];
+const VERBS: readonly Verb[] = [
+  statusCommand,
+  addCommand,
+  removeCommand,
+  replaceCommand,
+  transferCommand,
+  waitCommand,
+  recoverCommand,
+];
 
 export function clusterCommand(io: Io, onDone: (exitCode: number) => void): Command {
   const command = newVerb(

@@ -130,6 +130,11 @@ export class HardStateFile {
     return this.#change(({ doubt: _before, ...state }) => (doubt === undefined ? state : { ...state, doubt }));
   }
 
+  /** Likewise: what was voted in the cluster before is of no more account, but the term goes on. */
+  writeCluster(clusterId: string): Promise<void> {
+    return this.#change((state) => ({ ...state, clusterId }));
+  }
+
   /** One after the other. */
   #change(change: (state: HardStateRecord) => HardStateRecord): Promise<void> {
     const done = this.#last.then(async () => {

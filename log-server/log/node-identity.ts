@@ -1,7 +1,7 @@
 /**
  * Whose a data folder is, in `node.json`: the disk format's version, the node's name, the random id of this disk, and
  * the cluster's. A node is its name plus its disk's id, so a folder that was lost and made anew under an old name is
- * another node. Written when the folder is made, and once more when it comes to belong to a cluster: each time whole or
+ * another node. Written when the folder is made, when it comes to belong to a cluster, and when that is recovered: each time whole or
  * not at all; readable by people, checksummed against slips of theirs.
  */
 import { assert } from "../../src/lib/assert.ts";
@@ -24,11 +24,22 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** A member of a cluster, its disk, and where it listens for the others. */
 export type Member = { readonly node: string; readonly disk: string; readonly host: string; readonly port: number };
 
+/** From where on the configurations in the log are about this node; up to there those count that founded the cluster. */
+export type Since =
+  /** It joined later: what stood under its name up to this position was another disk's. */
+  | { readonly kind: "joined"; readonly position: number }
+  /** Its cluster lost a majority and was recovered from what this node had, with it as the only voter. */
+  | { readonly kind: "recovered"; readonly position: number }
+  /** That is under way: nothing in the log says who votes. */
+  | { readonly kind: "recovering" };
+
 /** What a node is told when it comes to belong to a cluster. */
 export type ClusterOrigin = {
   readonly clusterId: string;
   /** The first voters, this node perhaps among them. Empty: it joined later, and who votes it learns from the log. */
   readonly founders: readonly Member[];
+  /** Absent of a founder. */
+  readonly since?: Since;
 };
 
 export type NodeIdentity = {
@@ -38,6 +49,8 @@ export type NodeIdentity = {
   readonly clusterId: string;
   /** Undefined: it began alone, as the only voter. */
   readonly founders: readonly Member[] | undefined;
+  /** Absent: from the first on. */
+  readonly since?: Since;
 };
 
 export type IdentityError = {
@@ -106,6 +119,28 @@ export async function joinCluster(disk: Disk, identity: NodeIdentity, origin: Cl
   return joined;
 }
 
+/**
+ * The folder belongs to another cluster from now on, durably, with its node as the only founder: the old one has lost a
+ * majority. Nothing else was changed yet, so that before this the old one is whole, and after it the new one.
+ */
+export async function beginRecovery(disk: Disk, identity: NodeIdentity, origin: ClusterOrigin): Promise<NodeIdentity> {
+  assert(
+    identity.clusterId !== "" && identity.clusterId !== origin.clusterId,
+    "a recovered cluster has an id of its own",
+  );
+  const recovering: NodeIdentity = { ...identity, ...origin, since: { kind: "recovering" } };
+  await write(disk, recovering);
+  return recovering;
+}
+
+/** The log says who votes, from this position on. */
+export async function endRecovery(disk: Disk, identity: NodeIdentity, position: number): Promise<NodeIdentity> {
+  assert(identity.since?.kind === "recovering", "what ends has begun");
+  const recovered: NodeIdentity = { ...identity, since: { kind: "recovered", position } };
+  await write(disk, recovered);
+  return recovered;
+}
+
 export function newClusterId(entropy: Entropy): string {
   return hex(entropy.bytes(ID_BYTES));
 }
@@ -123,13 +158,14 @@ async function write(disk: Disk, identity: NodeIdentity): Promise<void> {
 }
 
 function checksumOf(identity: NodeIdentity): string {
-  const { nodeName, diskId, clusterId, founders } = identity;
-  const fields = JSON.stringify([nodeName, diskId, clusterId, ...(founders === undefined ? [] : [founders])]);
+  const { nodeName, diskId, clusterId, founders, since } = identity;
+  const later = [founders, since].filter((field) => field !== undefined);
+  const fields = JSON.stringify([nodeName, diskId, clusterId, ...later]);
   return xxh64(utf8(fields)).toString(16).padStart(16, "0");
 }
 
 function encode(identity: NodeIdentity): Uint8Array {
-  const { nodeName, diskId, clusterId, founders } = identity;
+  const { nodeName, diskId, clusterId, founders, since } = identity;
   const fields = {
     format: FORMAT,
     version: DATA_VERSION,
@@ -137,6 +173,7 @@ function encode(identity: NodeIdentity): Uint8Array {
     disk: diskId,
     cluster: clusterId,
     founders,
+    since,
     checksum: checksumOf(identity),
   };
   return utf8(`${JSON.stringify(fields, undefined, 2)}\n`);
@@ -159,7 +196,8 @@ function decode(content: Uint8Array): Result<NodeIdentity, IdentityError> {
   const { node: nodeName, disk: diskId, cluster: clusterId, checksum } = fields;
   if (typeof nodeName !== "string" || typeof diskId !== "string" || typeof clusterId !== "string") return damaged;
   const founders = fields["founders"] as NodeIdentity["founders"];
-  const identity = { nodeName, diskId, clusterId, founders };
+  const since = fields["since"] as NodeIdentity["since"];
+  const identity = { nodeName, diskId, clusterId, founders, ...(since !== undefined && { since }) };
   // It is what was written: its form needs no look of its own.
   return checksum === checksumOf(identity) ? ok(identity) : damaged;
 }

@@ -17,6 +17,7 @@ import type { Offset } from "../../src/record/offset.ts";
 import { checkCommand } from "../../src/wire/check-command.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
+import type { Member } from "../log/node-identity.ts";
 import type { Damage } from "../log/repair/damage.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import { entryBytes } from "../raft/raft-log.ts";
@@ -344,6 +345,12 @@ export class LogNode {
   /** Done by the leader, at whichever node it is asked for. Throws `NodeError`, of which `cluster-conflict` is one. */
   changeCluster(change: ClusterChange): Promise<void> {
     return this.#admin.change(change);
+  }
+
+  /** Of a cluster that was lost, all that is left: see `recovery.ts`. Resolves with a position from which the log says so. */
+  async recover(member: Member): Promise<LogIndex> {
+    await this.#parts.hardState.writeCluster(this.clusterId);
+    return this.#admin.recover(member);
   }
 
   /** The cluster as this node sees it; how far the others are is the leader's to say. */

@@ -6,7 +6,7 @@ import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { HardStateFile } from "../log/hard-state.ts";
-import type { Member } from "../log/node-identity.ts";
+import type { Member, Since } from "../log/node-identity.ts";
 import type { Incoming } from "../log/snapshots/incoming.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import type { PendingConfiguration } from "../raft/raft-log.ts";
@@ -52,6 +52,8 @@ export type NodeParts = {
   readonly snapshotPosition: LogIndex;
   /** Undefined: this node is the only one. */
   readonly cluster: ClusterParts | undefined;
+  /** From where on the log says who votes. */
+  readonly since: Since | undefined;
   /** In the entries that the machine has yet to apply. */
   readonly configurations: readonly PendingConfiguration[];
   /** Damage hides some of these entries. */

@@ -9,6 +9,7 @@ import type { Disk } from "../../src/ports/disk.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
+import type { Since } from "../log/node-identity.ts";
 import { HardStateFile } from "../log/hard-state.ts";
 import { Incoming } from "../log/snapshots/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
@@ -19,7 +20,7 @@ import type { StreamsLimits } from "../streams/limits.ts";
 import { StreamsMachine } from "../streams/machine.ts";
 import type { NodeLimits } from "./limits.ts";
 import { LogNode } from "./log-node.ts";
-import type { ClusterParts } from "./node-parts.ts";
+import type { ClusterParts, NodeParts } from "./node-parts.ts";
 import type { NodeObserver } from "./observer.ts";
 import { pendingConfigurations } from "./consensus/pending-configurations.ts";
 import { doubtOf } from "./consensus/raft-options.ts";
@@ -39,6 +40,8 @@ export type OpenNodeOptions = {
   readonly observer: NodeObserver;
   /** Without it the node is the only voter. */
   readonly cluster?: ClusterParts;
+  /** See `NodeIdentity`. */
+  readonly since?: Since;
   readonly onProgress?: (phase: string, done: number, total: number) => void;
 };
 
@@ -47,6 +50,12 @@ export type OpenNodeError = { readonly kind: string; readonly message: string };
 
 /** The node, not started yet. */
 export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode, OpenNodeError>> {
+  const parts = await openParts(options);
+  return parts.ok ? ok(new LogNode(parts.value)) : parts;
+}
+
+/** What a node is made of. Whoever makes none of it closes log and hard state. */
+export async function openParts(options: OpenNodeOptions): Promise<Result<NodeParts, OpenNodeError>> {
   const directory = `logs/${options.logId}`;
   await options.disk.createDirectory(directory);
   await options.disk.syncDirectory("logs");
@@ -97,29 +106,28 @@ export async function openNode(options: OpenNodeOptions): Promise<Result<LogNode
   const incoming = await Incoming.open({ disk, layout: new LogLayout(directory), logId, limits: options.limits.log });
   // Entries came after all.
   if (incoming.shipment !== undefined && incoming.shipment.end.index <= log.lastIndex) await incoming.discard();
-  return ok(
-    new LogNode({
-      clusterId,
-      nodeName,
-      logId,
-      diskId,
-      disk,
-      log,
-      incoming,
-      hardState: hardState.value,
-      machine,
-      clock,
-      entropy,
-      zstd,
-      limits: options.limits.node,
-      observer,
-      imagePosition,
-      snapshotPosition,
-      cluster,
-      configurations,
-      hidden,
-    }),
-  );
+  return ok({
+    clusterId,
+    nodeName,
+    logId,
+    diskId,
+    disk,
+    log,
+    incoming,
+    hardState: hardState.value,
+    machine,
+    clock,
+    entropy,
+    zstd,
+    limits: options.limits.node,
+    observer,
+    imagePosition,
+    snapshotPosition,
+    cluster,
+    since: options.since,
+    configurations,
+    hidden,
+  });
 }
 
 async function openHardState(

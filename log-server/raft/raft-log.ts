@@ -27,6 +27,9 @@ export type RaftLogStart = {
   readonly configurations: readonly PendingConfiguration[];
   /** Damage hides some of these entries, and perhaps configurations. */
   readonly hidden: boolean;
+  /** See `RaftOptions`. */
+  readonly since: LogIndex;
+  readonly committed: LogIndex;
 };
 
 export class RaftLog {
@@ -45,11 +48,12 @@ export class RaftLog {
   #stable: LogIndex;
   #window: Entry[] = [];
   #windowStart: LogIndex;
+  readonly #since: LogIndex;
   #configurations: PendingConfiguration[];
   /** There may be others up to here, which damage hides. */
   #hiddenTo: LogIndex;
 
-  constructor({ firstIndex, last, terms, applied, configurations, hidden }: RaftLogStart) {
+  constructor({ firstIndex, last, terms, applied, configurations, hidden, since, committed }: RaftLogStart) {
     assert(applied <= last.index, "I10: the applied position is within the log");
     this.firstIndex = firstIndex;
     this.#terms = new TermRuns(terms, last.index);
@@ -57,9 +61,10 @@ export class RaftLog {
     this.#disk = this.#terms.copy();
     this.#windowStart = last.index;
     this.#stable = last.index;
+    this.#since = since;
     this.#configurations = [...configurations];
     this.#hiddenTo = hidden ? last.index : 0;
-    this.committed = Math.max(applied, this.#surelyCommitted);
+    this.committed = Math.max(applied, this.#surelyCommitted, Math.min(committed, last.index));
     this.applying = applied;
     this.applied = applied;
   }
@@ -152,6 +157,7 @@ export class RaftLog {
   appliedTo(index: LogIndex): Configuration | undefined {
     assert(index >= this.applied && index <= this.applying, "I4: entries are applied once, in order");
     this.applied = index;
+    if (index < this.#since) return undefined;
     let effective: Configuration | undefined;
     for (
       let next = this.#configurations[0];

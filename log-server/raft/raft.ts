@@ -41,6 +41,13 @@ export type RaftOptions = {
   /** Damage hides some of these entries, and perhaps configurations. */
   readonly hidden: boolean;
   /**
+   * Configurations of entries up to here take no effect before all of that is applied (R100): they are of a time before
+   * this disk was a member, or before the cluster was this one. 0 for those that were there from the beginning.
+   */
+  readonly since: LogIndex;
+  /** Known to be committed by other means than by being applied (R101); 0 where there are none. */
+  readonly committed: LogIndex;
+  /**
    * The end of what was perhaps acknowledged, where damage lies behind the proven end (I13). An end that cannot be
    * read is `unreadableEnd`.
    */

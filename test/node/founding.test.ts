@@ -93,7 +93,7 @@ class World {
       node.identity = identity;
       const calls = new PeerCalls(parts);
       const { clusterId, founders } = identity;
-      calls.handle("cluster-of", async () => [answerOfMember(clusterId, founders ?? [], false)]);
+      calls.handle("cluster-of", async () => [answerOfMember(clusterId, founders ?? [], false, 0)]);
       link.listen({
         message: (from, _lane, bytes) => calls.message(from, bytes),
         reachable: () => undefined,
@@ -255,7 +255,7 @@ describe("the answers", () => {
     const member: Member = { node: "n1", disk: "d", host: "h", port: 4438 };
     for (const answer of [
       { kind: "empty", disk: "d", names: THREE },
-      { kind: "founded", cluster: "c", member: true, founders: [member] },
+      { kind: "founded", cluster: "c", member: true, position: 7, founders: [member] },
     ] as const) {
       const bytes = encodeClusterAnswer(answer);
       expect(decodeClusterAnswer(bytes)).toEqual(answer);

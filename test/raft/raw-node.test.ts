@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { configurationOf } from "../../log-server/raft/configuration.ts";
 import { RAFT_LIMITS } from "../../log-server/raft/limits.ts";
 import type { PeerMessage } from "../../log-server/raft/message.ts";
+import type { PendingConfiguration } from "../../log-server/raft/raft-log.ts";
 import { RawNode } from "../../log-server/raft/raw-node.ts";
 import type { LogPoint, Proposal, Ready } from "../../log-server/raft/types.ts";
 import type { Entry } from "../../src/wire/entry.ts";
@@ -23,6 +24,9 @@ function fresh(
     uncommittedBytesMax?: number;
     ambiguousEnd?: LogPoint;
     hidden?: boolean;
+    since?: number;
+    configurations?: readonly PendingConfiguration[];
+    committed?: number;
   } = {},
 ): RawNode {
   const last = { index: options.lastIndex ?? 0, term: options.lastTerm ?? 0 };
@@ -34,8 +38,10 @@ function fresh(
     last,
     terms: last.index === 0 ? [] : [{ firstIndex: 1, term: last.term }],
     applied: options.applied ?? 0,
-    configurations: [],
+    configurations: options.configurations ?? [],
     hidden: options.hidden ?? false,
+    since: options.since ?? 0,
+    committed: options.committed ?? 0,
     ambiguousEnd: options.ambiguousEnd,
     electionTicks: 3,
     heartbeatTicks: 1,
@@ -347,6 +353,43 @@ describe("with peers", () => {
     expect(node.configuration.voters).toContain("m2");
     node.campaign();
     expect(node.role).toBe("pre-candidate");
+  });
+
+  it("is nobody's voter by what stood under its name before its disk was a member, until it has applied all of that (R100)", () => {
+    const [before, between, now] = [["n1", "n2", "n3"], ["n2"], ["n1", "n2"]].map((voters) => configurationOf(voters));
+    const configurations = [before, between, now].map((configuration, place) => ({
+      index: place + 2,
+      configuration: configuration!,
+    }));
+    const founders = { voters: ["n2"], lastIndex: 6, lastTerm: 1, since: 5 };
+    const node = fresh({ ...founders, configurations });
+    const heard = { kind: "heartbeat", from: "n2", to: "n1", term: 1, round: 0 } as const;
+    for (const [committed, voters] of [
+      [3, ["n2"]],
+      [4, ["n2"]],
+      [5, ["n1", "n2"]],
+    ] as const) {
+      node.step({ ...heard, committed });
+      node.step({ kind: "apply-done", index: take(node).apply!.to });
+      expect(node.configuration.voters, `applied ${committed}`).toEqual(voters);
+      node.campaign();
+      expect(node.role, `applied ${committed}`).toBe(committed < 5 ? "follower" : "pre-candidate");
+    }
+  });
+
+  it("knows to be committed what a recovery has decided, though nobody else can say so (R101)", () => {
+    const configurations = [
+      { index: 2, configuration: configurationOf(["n1", "n2", "n3"]) },
+      { index: 4, configuration: configurationOf(["n1"]) },
+    ];
+    const node = fresh({ lastIndex: 6, lastTerm: 1, since: 4, committed: 4, configurations });
+    expect(node.committed).toBe(4);
+    node.campaign();
+    expect(node.role).toBe("follower");
+    node.step({ kind: "apply-done", index: take(node).apply!.to });
+    expect(node.configuration.voters).toEqual(["n1"]);
+    node.campaign();
+    expect(node.role).not.toBe("follower");
   });
 
   it("takes part again once it has applied all that was hidden, with what it learnt on the way (R91)", () => {

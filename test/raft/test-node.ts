@@ -294,6 +294,8 @@ export class TestNode {
       applied: Math.min(disk.image.applied, this.lastOnDisk.index),
       configurations,
       hidden: false,
+      since: 0,
+      committed: 0,
       ambiguousEnd,
       seed: this.#settings.seed + this.#lives * 1_000_003,
     });

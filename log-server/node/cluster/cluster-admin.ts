@@ -4,6 +4,8 @@
  */
 import { unreachable } from "../../../src/lib/assert.ts";
 import type { Command, CommandResult } from "../../../src/wire/command.ts";
+import type { LogIndex } from "../../../src/wire/entry.ts";
+import type { Member } from "../../log/node-identity.ts";
 import type { MembershipChange } from "../../raft/config-change.ts";
 import { isJoint, membersOf } from "../../raft/configuration.ts";
 import {
@@ -56,6 +58,20 @@ export class ClusterAdmin {
     if (answer.error === "lost")
       throw new NodeError("outcome-unknown", `the leader, ${leader}, did not answer: look at the cluster's status`);
     throw new NodeError("unavailable", `the leader, ${leader}, could not be asked: ${answer.error}`);
+  }
+
+  /**
+   * The only voter of a cluster that is recovered: the log says from now on that it is, and that nobody else belongs to it.
+   * Resolves when all that was in the log before, and this, is committed.
+   */
+  async recover(member: Member): Promise<LogIndex> {
+    const { machine } = this.#parts;
+    const restated = await this.#reconfigure([]);
+    await this.#until(() => machine.position >= restated);
+    for (const { node } of machine.members)
+      if (node !== member.node) await this.#command({ kind: "member-remove", node });
+    await this.#command({ kind: "member-set", ...member });
+    return restated;
   }
 
   async #asked(body: Uint8Array): Promise<Uint8Array> {
@@ -149,7 +165,7 @@ export class ClusterAdmin {
     if (result.kind === "rejected") throw new NodeError(result.code, result.message);
   }
 
-  async #reconfigure(changes: readonly MembershipChange[]): Promise<void> {
+  async #reconfigure(changes: readonly MembershipChange[]): Promise<LogIndex> {
     const loop = this.#loop();
     let begun = loop.proposeChange(changes);
     // The one before, or a promotion, is ended by the leader itself.
@@ -157,7 +173,7 @@ export class ClusterAdmin {
       if (!begun.ok && begun.error === "change-under-way") begun = loop.proposeChange(changes);
       return begun.ok || begun.error !== "change-under-way";
     });
-    if (begun.ok) return;
+    if (begun.ok) return begun.value;
     const code = begun.error === "not-leader" ? "not-leader" : "cluster-conflict";
     throw new NodeError(code, `the cluster cannot be changed: ${begun.error}`);
   }

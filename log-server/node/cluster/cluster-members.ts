@@ -69,6 +69,6 @@ export class ClusterMembers {
       if (kept.kind === "done") known = { ...known, disk };
     }
     const member = disk !== "" && known?.disk === disk;
-    return answerOfMember(clusterId, cluster?.founders ?? [], member);
+    return answerOfMember(clusterId, cluster?.founders ?? [], member, machine.position);
   }
 }

@@ -4,11 +4,13 @@
  *
  * `cluster-of`: text disk of who asks. Answered with text cluster; if that is empty, by a node that has none either: text
  * disk, varint count, ×text name of those it is to found with, sorted; else u8 whether who asks is a member, with that
- * disk, and the founders: varint count, ×(text node, text disk, text host, varint port).
+ * disk, u64 the position up to which this is known, and the founders: varint count, ×(text node, text disk, text host,
+ * varint port).
  */
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../../src/lib/byte-writer.ts";
 import type { Member } from "../../log/node-identity.ts";
+import type { LogIndex } from "../../../src/wire/entry.ts";
 import { MEMBERS_MAX } from "../../raft/limits.ts";
 
 /** Of a name, an id, or a host. */
@@ -20,6 +22,8 @@ export type ClusterAnswer =
       readonly kind: "founded";
       readonly cluster: string;
       readonly member: boolean;
+      /** All that its name was in the configurations up to here, another disk was. */
+      readonly position: LogIndex;
       readonly founders: readonly Member[];
     };
 
@@ -35,8 +39,13 @@ export function decodeClusterQuestion(bytes: Uint8Array): string | undefined {
 }
 
 /** What a node that belongs to a cluster answers. */
-export function answerOfMember(cluster: string, founders: readonly Member[], member: boolean): Uint8Array {
-  return encodeClusterAnswer({ kind: "founded", cluster, member, founders });
+export function answerOfMember(
+  cluster: string,
+  founders: readonly Member[],
+  member: boolean,
+  position: LogIndex,
+): Uint8Array {
+  return encodeClusterAnswer({ kind: "founded", cluster, member, position, founders });
 }
 
 export function encodeClusterAnswer(answer: ClusterAnswer): Uint8Array {
@@ -49,6 +58,7 @@ export function encodeClusterAnswer(answer: ClusterAnswer): Uint8Array {
   writer
     .string(answer.cluster)
     .u8(answer.member ? 1 : 0)
+    .int(answer.position)
     .varint(answer.founders.length);
   for (const { node, disk, host, port } of answer.founders) writer.string(node).string(disk).string(host).varint(port);
   return writer.finish();
@@ -66,8 +76,9 @@ export function decodeClusterAnswer(bytes: Uint8Array): ClusterAnswer | undefine
     return reader.complete ? { kind: "empty", disk, names } : undefined;
   }
   const member = reader.u8() === 1;
+  const position = reader.int();
   const founders: Member[] = [];
   for (let left = reader.count(MEMBERS_MAX); left > 0; left -= 1)
     founders.push({ node: text(), disk: text(), host: text(), port: reader.varint() });
-  return reader.complete ? { kind: "founded", cluster, member, founders } : undefined;
+  return reader.complete ? { kind: "founded", cluster, member, position, founders } : undefined;
 }

@@ -79,10 +79,10 @@ function judge(parts: FoundingParts, names: readonly string[], answers: Answers)
   const strange: string[] = [];
   for (const [name, answer] of answers) {
     if (answer?.kind !== "founded") continue;
-    const { cluster: clusterId, founders } = answer;
+    const { cluster: clusterId, founders, position } = answer;
     if (founders.some(({ node, disk }) => node === nodeName && disk === diskId))
       return { origin: { clusterId, founders } };
-    if (answer.member) return { origin: { clusterId, founders: [] } };
+    if (answer.member) return { origin: { clusterId, founders: [], since: { kind: "joined", position } } };
     strange.push(name);
   }
   if (strange.length > 0) return { waits: "they have a cluster, of which this node is no member", nodes: strange };

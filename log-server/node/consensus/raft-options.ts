@@ -1,7 +1,7 @@
 /** What the Raft core is started with, from what the disk holds. */
 import { assert } from "../../../src/lib/assert.ts";
 import type { Entropy } from "../../../src/ports/entropy.ts";
-import type { Term } from "../../../src/wire/entry.ts";
+import type { LogIndex, Term } from "../../../src/wire/entry.ts";
 import type { HardStateRecord } from "../../log/hard-state.ts";
 import type { AmbiguousTail } from "../../log/segments/segment-judge.ts";
 import type { SegmentedLog } from "../../log/segmented-log.ts";
@@ -17,11 +17,15 @@ const SEED_BYTES = 4;
 
 export function raftOptions(parts: NodeParts): RaftOptions {
   const { nodeName, log, machine, entropy, limits, cluster, configurations, hidden } = parts;
+  const since = sinceOf(parts.since);
   const { term, vote } = parts.hardState.state;
   const hardState = { term, vote };
   return {
     id: nodeName,
-    configuration: configurationAsApplied(machine.configuration, cluster?.voters ?? [nodeName]),
+    configuration: configurationAsApplied(
+      machine.position < since ? NOTHING : machine.configuration,
+      cluster?.voters ?? [nodeName],
+    ),
     hardState,
     firstIndex: log.firstIndex,
     last: { index: log.lastIndex, term: log.lastTerm },
@@ -29,6 +33,8 @@ export function raftOptions(parts: NodeParts): RaftOptions {
     applied: machine.position,
     configurations,
     hidden,
+    since,
+    committed: parts.since?.kind === "recovered" ? since : 0,
     ambiguousEnd: parts.hardState.state.doubt,
     electionTicks: limits.electionTicks,
     heartbeatTicks: limits.heartbeatTicks,
@@ -46,6 +52,12 @@ function configurationAsApplied(head: Uint8Array, founders: readonly NodeId[]): 
   return decoded.value;
 }
 
+function sinceOf(since: NodeParts["since"]): LogIndex {
+  if (since === undefined) return 0;
+  return since.kind === "recovering" ? Number.MAX_SAFE_INTEGER : since.position;
+}
+
+const NOTHING: Uint8Array = new Uint8Array(0);
 const NO_MEMBERS: Configuration = { voters: [], outgoing: [], learners: [], demoted: [] };
 
 /** As far back as the log can be sent, and the term before that; what damage hides, and all before it, is not known. */
