@@ -58,6 +58,8 @@ export type NodeLimits = {
   readonly tickMs: number;
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
+  /** What is committed, and has no entries behind it to carry the word, is told to followers after this. */
+  readonly announceMs: number;
   /** What a leader had proposed when it lost that office is given up after this, if it is not seen committed. */
   readonly unsettledMsMax: number;
   /** A read at a follower waits so long for the leader's clock to reach what is due by its own. */
@@ -194,6 +196,7 @@ export const NODE_LIMITS: NodeLimits = {
   tickMs: 50,
   electionTicks: 20,
   heartbeatTicks: 2,
+  announceMs: 2,
   unsettledMsMax: 10_000,
   dueElsewhereMsMax: 1_000,
   foundingCallMs: 2_000,

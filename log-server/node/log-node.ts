@@ -620,7 +620,11 @@ export class LogNode {
       const applied = this.machine.apply(entry, commands);
       this.#log.applied(entry.index, applied.placements);
       this.#digests?.applied(entry.index);
-      if (group !== undefined) this.#proposer.answer(group, applied.results);
+      if (group !== undefined) {
+        this.#proposer.answer(group, applied.results);
+        // They tell their clients once they have applied it themselves.
+        if (group.members.some(({ origin }) => origin === "peer")) this.#loop.announce();
+      }
       for (const streamId of applied.changed) {
         this.#waiters.wake(streamId);
         this.#followers.changed(streamId);

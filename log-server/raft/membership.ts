@@ -43,7 +43,7 @@ export function takeEffect(raft: Raft, configuration: Configuration): void {
     return;
   }
   // Who leaves is told that this is committed while it is still a follower.
-  replicate(raft, leader);
+  replicate(raft, leader, true);
   raft.configuration = configuration;
   const members = membersOf(configuration);
   for (const id of leader.followers.keys()) if (!members.includes(id)) leader.followers.delete(id);

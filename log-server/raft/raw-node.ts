@@ -19,7 +19,7 @@ import { type NodeStatus, statusOf } from "./node-status.ts";
 import { Raft, type RaftOptions } from "./raft.ts";
 import { reaches } from "./raft-log.ts";
 import { requestRead } from "./reads.ts";
-import { replicate } from "./replication.ts";
+import { replicate, unannounced } from "./replication.ts";
 import type { Role } from "./role.ts";
 import { dispatch } from "./step-table.ts";
 import { stableMoved } from "./storage.ts";
@@ -188,13 +188,21 @@ export class RawNode {
     dispatch(this.#raft, message);
   }
 
-  /** The work there is now, or undefined. Call `advance` with it before anything else. */
-  ready(): Ready | undefined {
+  /** What is committed is not known to all followers, and no entries are there to carry it. */
+  get unannounced(): boolean {
+    return this.#raft.role.kind === "leader" && unannounced(this.#raft, this.#raft.role);
+  }
+
+  /**
+   * The work there is now, or undefined. Call `advance` with it before anything else. Without `announce`, followers learn
+   * what is committed with their next entries or heartbeat only, see `unannounced`.
+   */
+  ready(announce = true): Ready | undefined {
     const raft = this.#raft;
     if (raft.appending === undefined && raft.installing === undefined && raft.log.recheck()) stableMoved(raft);
     if (raft.role.kind === "leader") {
       advanceTransfer(raft, raft.role);
-      replicate(raft, raft.role);
+      replicate(raft, raft.role, announce);
     }
     const { outbox: messages, fetches, snapshots, reads, refusedReads } = raft;
     const append = this.#appendWork();

@@ -16,10 +16,17 @@ import type { Fetched, SnapshotStatus, Unreachable } from "./types.ts";
 
 type Feeding = Exclude<Flow, { kind: "snapshot" }>;
 
-/** Sends what may be sent now. */
-export function replicate(raft: Raft, leader: Leader): void {
+/** Sends what may be sent now. `announce`: also to whom there is nothing to tell but what is committed. */
+export function replicate(raft: Raft, leader: Leader, announce: boolean): void {
   if (beginReads(raft, leader)) sendHeartbeats(raft, leader);
-  for (const progress of leader.followers.values()) feed(raft, progress);
+  for (const progress of leader.followers.values()) feed(raft, progress, announce);
+}
+
+/** Something is committed, and not everybody was told who has nothing else to be sent. */
+export function unannounced(raft: Raft, leader: Leader): boolean {
+  for (const { flow } of leader.followers.values())
+    if (flow.kind === "replicate" && flow.told < raft.log.committed && flow.next > raft.log.lastIndex) return true;
+  return false;
 }
 
 export function sendHeartbeats(raft: Raft, leader: Leader): void {
@@ -152,14 +159,14 @@ function askSnapshot(raft: Raft, progress: Progress): void {
   raft.snapshots.push({ id, node: progress.id });
 }
 
-function feed(raft: Raft, progress: Progress): void {
+function feed(raft: Raft, progress: Progress, announce: boolean): void {
   for (;;) {
     const { flow } = progress;
     if (flow.kind === "snapshot" || flow.fetch !== undefined) return;
     if (flow.kind === "probe" ? flow.paused : flow.inflights.full) return;
     if (!reachable(raft, flow.next)) return askSnapshot(raft, progress);
     const idle = flow.next > raft.log.lastIndex;
-    if (idle && flow.kind === "replicate" && flow.told >= raft.log.committed) return;
+    if (idle && flow.kind === "replicate" && (!announce || flow.told >= raft.log.committed)) return;
     if (!idle && flow.next <= raft.log.windowStart) return askFetch(raft, progress, flow);
     sendEntries(raft, progress, flow, idle ? [] : raft.log.sliceBytes(flow.next, raft.limits.messageBytesMax));
   }

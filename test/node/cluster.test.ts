@@ -111,6 +111,18 @@ describe("founding and appending", () => {
 });
 
 describe("losing a leader", () => {
+  it("is shown by followers soon, though the log is idle behind it (R110)", async () => {
+    const cluster = await SimCluster.started();
+    const leader = await cluster.elected();
+    await cluster.settle(cluster.propose(leader.name, create("a")));
+    // More often than there are heartbeats, which tell it, too.
+    for (let count = 1; count <= 4; count += 1) {
+      await cluster.settle(cluster.propose(leader.name, append("a", ["x"])));
+      await cluster.pass(20);
+      for (const name of followers(cluster)) expect(streamOf(cluster.node(name), "a").nextOffset).toBe(count);
+    }
+  });
+
   it("goes on with what was acknowledged, and cuts what the old leader alone had (I3, I4)", async () => {
     const cluster = await SimCluster.started();
     const old = await cluster.elected();

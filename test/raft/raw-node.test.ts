@@ -62,8 +62,8 @@ const NO_WORK = {
 };
 
 /** Takes the work there is and marks it taken; fails when there is none. */
-function take(node: RawNode): Ready {
-  const ready = node.ready();
+function take(node: RawNode, announce?: boolean): Ready {
+  const ready = node.ready(announce);
   if (ready === undefined) throw new Error("no work");
   node.advance(ready);
   return ready;
@@ -267,6 +267,24 @@ describe("with peers", () => {
     node.step({ kind: "apply-done", index: 1 });
     node.step(append!.done);
     expect(take(node)).toEqual({ ...NO_WORK, apply: { from: 2, to: 2 } });
+  });
+
+  it("tells what is committed with the next entries, and without any only when it is to be announced (R110)", () => {
+    const node = leaderOfThree();
+    const { append } = take(node);
+    for (const from of ["n2", "n3"]) node.step({ kind: "append-accepted", from, to: "n1", term: 2, index: 2 });
+    node.step(append!.done);
+    expect(take(node, false)).toEqual({ ...NO_WORK, apply: { from: 1, to: 2 } });
+    expect(node.unannounced).toBe(true);
+    node.propose(proposal("a"));
+    expect(node.unannounced).toBe(false);
+    const { messages } = take(node, false);
+    expect(messages).toMatchObject(["n2", "n3"].map((to) => ({ to, committed: 2, entries: [{ index: 3 }] })));
+    for (const from of ["n2", "n3"]) node.step({ kind: "append-accepted", from, to: "n1", term: 2, index: 3 });
+    expect(node.ready(false)).toBeUndefined();
+    const announced = { ...fromLeader, kind: "append", prev: { index: 3, term: 2 }, committed: 3, entries: [] };
+    expect(take(node).messages).toEqual(["n2", "n3"].map((to) => ({ ...announced, to })));
+    expect(node.unannounced).toBe(false);
   });
 
   it("asks for entries that it no longer has in memory, and passes over a read that comes too late (P7)", () => {
