@@ -111,7 +111,7 @@ export type NodeLimits = {
   readonly forwardMsMax: number;
   /** A leader that could not be reached, or did not lead, is tried again after this. */
   readonly forwardRetryMs: number;
-  /** When another leads, the old leader's answers are waited for so long before what may be repeated is. */
+  /** When another leads, and the old leader has not answered for so long, what may be repeated is. */
   readonly forwardCutMs: number;
   /** Not after this, counted from when it came. */
   readonly repeatMsMax: number;

@@ -30,9 +30,15 @@ export class Cluster {
     return this.nodes.map(({ url }) => url);
   }
 
-  /** Founds it. */
+  /** Founds it, and starts it once more, from what the first start has compiled. */
   async start(): Promise<void> {
-    const ready = await within("the cluster to be founded", Promise.all(this.nodes.map((node) => node.start())));
+    await this.#startAll();
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    await this.#startAll();
+  }
+
+  async #startAll(): Promise<void> {
+    const ready = await within("the cluster to start", Promise.all(this.nodes.map((node) => node.start())));
     const down = this.nodes.find((_, at) => ready[at] === false);
     if (down !== undefined) throw new Error(`${down.name} did not start: ${down.complaints.join("\n")}`);
   }

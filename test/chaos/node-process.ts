@@ -11,6 +11,8 @@ const CLIENT_PORT = 4_437;
 const PEER_PORT = 4_438;
 const READY = "ready ";
 const COMPLAINTS_MAX = 50;
+/** What Node has compiled, kept by whoever ends in peace for the many starts to come: a release has no types to strip. */
+const COMPILE_CACHE = "/run/compiled";
 /** Small, so that segments are sealed and there is something to damage. */
 const SEGMENT_BYTES = "1MiB";
 
@@ -76,6 +78,7 @@ export class NodeProcess {
     const command = [process.execPath, PROGRAM, ...serve, ...listen, "--low-water-bytes", "4MiB"];
     const child = spawn("ip", ["netns", "exec", this.name, ...command], {
       stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
     });
     this.#child = child;
     this.#state = "running";

@@ -191,6 +191,23 @@ describe("when the leader changes", () => {
     expect(cluster.clock.monotonic() - before).toBeLessThan(NODE_LIMITS.forwardMsMax / 2);
     expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["first", "a", "b"]);
   });
+
+  it("because the old one stands still, what may be repeated is as soon as the new one leads", async () => {
+    const { cluster, leader, one } = await world();
+    await cluster.settle(cluster.propose(one, byProducer("first", 0)));
+    cluster.pause(leader);
+    let answered: CommandResult | undefined;
+    void cluster.propose(one, byProducer("a", 1)).then((result) => {
+      answered = result;
+    });
+    await cluster.elected(leader);
+    // It was silent for an election timeout: that was patience enough.
+    await cluster.pass(NODE_LIMITS.forwardCutMs / 4);
+    expect(answered).toMatchObject({ kind: "appended", firstOffset: 1 });
+    cluster.resume(leader);
+    await cluster.agreed();
+    expect(await cluster.settle(readAll(cluster.node(one), "a"))).toEqual(["first", "a"]);
+  });
 });
 
 describe("when the answer is lost", () => {

@@ -85,7 +85,8 @@ export class Forwarder {
   #count = 0;
   #bytes = 0;
   #nextOrder = 0;
-  #run: { readonly id: number; readonly to: string; sequence: number } | undefined;
+  /** `heardAt`: when it answered last, or was sent something while it owed no answer. */
+  #run: { readonly id: number; readonly to: string; sequence: number; heardAt: number } | undefined;
   /** Come back undone: they go first in the next run, which begins when this one has nothing under way. */
   #returned: Forwarding[] = [];
   /** Did not take what it was sent: it is left alone for a moment. */
@@ -191,16 +192,19 @@ export class Forwarder {
 
   /**
    * Over once everything has come back. Where another node leads, and an answer of the old leader's is not to be had for
-   * a while, no longer than that: what may be repeated is; the rest waits for its answer by itself.
+   * a while, no longer than that: what may be repeated is; the rest waits for its answer by itself. One that hands over
+   * answers soon; one that was silent for an election timeout already is not waited for again.
    */
   #endRun(): void {
-    if (this.#sent.size === 0) {
+    if (this.#run === undefined || this.#sent.size === 0) {
       this.#run = undefined;
       this.#cutting?.cancel();
       this.#cutting = undefined;
       return;
     }
-    this.#cutting ??= this.#parts.clock.schedule(this.#parts.limits.forwardCutMs, () => {
+    const { clock, limits } = this.#parts;
+    const leftMs = Math.max(0, this.#run.heardAt + limits.forwardCutMs - clock.monotonic());
+    this.#cutting ??= clock.schedule(leftMs, () => {
       this.#cutting = undefined;
       for (const sent of this.#sent) this.#cut(sent);
       this.#sent.clear();
@@ -220,14 +224,16 @@ export class Forwarder {
   }
 
   #send(to: string): void {
-    const { limits, calls, entropy } = this.#parts;
+    const { limits, calls, clock, entropy } = this.#parts;
     if (to === this.#avoided || (this.#run !== undefined && (this.#run.to !== to || this.#returned.length > 0))) return;
     while (
       this.#waiting.length > 0 &&
       this.#sent.size < limits.forwardsMax &&
       this.#sentBytes < limits.forwardedBytesMax
     ) {
-      this.#run ??= { id: new ByteReader(entropy.bytes(RUN_BYTES)).u32(), to, sequence: 0 };
+      const now = clock.monotonic();
+      this.#run ??= { id: new ByteReader(entropy.bytes(RUN_BYTES)).u32(), to, sequence: 0, heardAt: now };
+      if (this.#sent.size === 0) this.#run.heardAt = now;
       const { members, bytes } = this.#take();
       const body = encodeForward(
         { run: this.#run.id, sequence: this.#run.sequence },
@@ -256,7 +262,10 @@ export class Forwarder {
 
   #onReturned(sent: Sent, result: Result<Uint8Array, CallError>): void {
     if (this.#stopped) return;
-    if (this.#sent.delete(sent)) this.#sentBytes -= sent.bytes;
+    if (this.#sent.delete(sent)) {
+      this.#sentBytes -= sent.bytes;
+      if (this.#run !== undefined) this.#run.heardAt = this.#parts.clock.monotonic();
+    }
     const members = sent.members.filter((member) => member !== undefined);
     if (result.ok) {
       const answer = decodeForwardAnswer(result.value);
