@@ -28,8 +28,12 @@ export class Desk {
   readonly #subscriptions = new Map<number | string, Running>();
   /** What was asked for as the connection's last word on it (W164). */
   #level: Consistency = "linearizable";
+  /** What the connection's client has seen. */
+  #token = "";
   /** Everything waits until the session's position is reached; it rejects where that cannot be had here. */
   #reached: Promise<void> | undefined;
+  /** It could not be had. */
+  #behind = false;
   #follows = 0;
   #held = 0;
   #heldBytes = 0;
@@ -71,13 +75,9 @@ export class Desk {
   session({ consistency, token }: SessionRequest, write: (response: SessionResponse | ErrorResponse) => void): void {
     const { node, requests } = this.context;
     this.#level = consistency;
-    const reached = token === "" ? Promise.resolve() : requests.reachSession(token);
-    this.#reached = reached;
-    reached.then(
-      () => {
-        if (this.#reached === reached) this.#reached = undefined;
-        write({ kind: "session", position: node.position, token: requests.session });
-      },
+    this.#token = token;
+    this.#reach().then(
+      () => write({ kind: "session", position: node.position, token: requests.session }),
       (error: unknown) => write(requests.failure(error)),
     );
   }
@@ -85,7 +85,7 @@ export class Desk {
   /** Commands are proposed in the order of the calls, and `write` is called in that order. */
   command(command: Command, bytes: number, write: (response: Response) => void): void {
     this.hold(bytes);
-    const answer = this.#reached?.then(
+    const answer = this.#session()?.then(
       () => this.#lane.submit(command),
       (error: unknown) => this.context.requests.failure(error),
     );
@@ -108,7 +108,8 @@ export class Desk {
           };
     this.#queries += 1;
     try {
-      if (this.#reached !== undefined) await this.#reached;
+      const reached = this.#session();
+      if (reached !== undefined) await reached;
       write(await requests.query(bounded, (milliseconds) => this.#wait(milliseconds), this.#level));
     } catch (error) {
       write(requests.failure(error));
@@ -141,6 +142,26 @@ export class Desk {
     return this.#start(key, follow, send);
   }
 
+  /** What to wait for; undefined: nothing. A node that was behind may have come up since. */
+  #session(): Promise<void> | undefined {
+    return this.#behind ? this.#reach() : this.#reached;
+  }
+
+  #reach(): Promise<void> {
+    const reached = this.#token === "" ? Promise.resolve() : this.context.requests.reachSession(this.#token);
+    this.#reached = reached;
+    this.#behind = false;
+    reached.then(
+      () => {
+        if (this.#reached === reached) this.#reached = undefined;
+      },
+      () => {
+        if (this.#reached === reached) this.#behind = true;
+      },
+    );
+    return reached;
+  }
+
   #start(key: number | string, subscription: Running, send: (event: ErrorResponse) => void): boolean {
     if (this.#subscriptions.has(key)) return false;
     const { node, limits, observer } = this.context;
@@ -155,11 +176,12 @@ export class Desk {
     this.#subscriptions.set(key, subscription);
     if (subscription instanceof MergedSubscription) this.#follows += 1;
     observer.liveReaders(1);
-    if (this.#reached === undefined) {
+    const reached = this.#session();
+    if (reached === undefined) {
       void subscription.run();
       return true;
     }
-    this.#reached.then(
+    reached.then(
       () => subscription.run(),
       (error: unknown) => {
         if (this.#subscriptions.get(key) !== subscription) return;

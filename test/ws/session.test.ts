@@ -1,5 +1,6 @@
 /** The frame that says how fresh a connection's answers must be, and what its client has seen (W164). */
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { HTTP_LIMITS } from "../../log-server/http/limits.ts";
 import { append, batchOf } from "../node/sim-node.ts";
 import { FrameClient } from "./frame-client.ts";
 import { startWsServer, type WsServer } from "./ws-server.ts";
@@ -49,4 +50,23 @@ it("of another cluster refuses all that comes behind it, until there is another"
     kind: "session",
   });
   expect(await client.ask(6, { kind: "describe", stream: "s" })).toMatchObject({ kind: "description", tail: 0 });
+});
+
+it("that this node is behind refuses what comes behind it, until the node has come up", async () => {
+  const slow = await startWsServer({}, undefined, { ...HTTP_LIMITS, sessionWaitMs: 20 });
+  const other = await FrameClient.open(slow.url);
+  await slow.node.propose({ kind: "create", stream: "s", closed: false });
+  const next = slow.node.position + 1;
+  const refused = { kind: "error", code: "unavailable" };
+  expect(await other.ask(1, { kind: "session", consistency: "session", token: `test.0.${next}` })).toMatchObject(
+    refused,
+  );
+  expect(await other.ask(2, { kind: "describe", stream: "s" })).toMatchObject(refused);
+  await slow.node.propose(append("s", ["first"]));
+  expect(await other.ask(3, { kind: "describe", stream: "s" })).toMatchObject({ kind: "description", tail: 1 });
+  expect(await other.ask(4, { kind: "command", command: append("s", ["second"]) })).toMatchObject({ kind: "result" });
+  const subscribe = { kind: "subscribe", stream: "s", from: "start", offset: 0, credit: 100 } as const;
+  expect(await other.ask(5, subscribe)).toMatchObject({ kind: "subscribed" });
+  other.close();
+  await slow.close();
 });

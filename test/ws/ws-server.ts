@@ -1,5 +1,6 @@
 /** The WebSocket face with bounds of one's own, on a node on simulated disks behind a real server on loopback. */
 import type { AccessConfig } from "../../log-server/http/auth.ts";
+import type { HttpLimits } from "../../log-server/http/limits.ts";
 import { SYSTEM_ZSTD } from "../../log-server/system.ts";
 import { WS_LIMITS, type WsLimits } from "../../log-server/ws/limits.ts";
 import type { WsObserver } from "../../log-server/ws/ports.ts";
@@ -13,7 +14,11 @@ export type WsServer = TestServer & {
   readonly events: readonly string[];
 };
 
-export async function startWsServer(limits: Partial<WsLimits> = {}, access?: AccessConfig): Promise<WsServer> {
+export async function startWsServer(
+  limits: Partial<WsLimits> = {},
+  access?: AccessConfig,
+  http?: HttpLimits,
+): Promise<WsServer> {
   let readers = 0;
   let dropped = 0;
   const events: string[] = [];
@@ -29,6 +34,7 @@ export async function startWsServer(limits: Partial<WsLimits> = {}, access?: Acc
   };
   const server = await startTestServer({
     ...(access !== undefined && { access }),
+    ...(http !== undefined && { http }),
     observer: { event: (code) => events.push(code) },
     upgrade: (node) => ({
       path: WS_PATH,
