@@ -19,8 +19,10 @@ export const CLIENT_LIMITS = {
   postFramesMax: 1_024,
   /** Frames gathered into one WebSocket message; not more, so that the server begins with the first ones meanwhile. */
   messageFramesMax: 64,
-  /** Larger frames travel alone: putting them together would copy them. */
+  /** Of such a message; a larger frame travels alone. */
   messageBytesMax: 64 * 1024,
+  /** Kept by each connection for its messages; a larger one has memory of its own. */
+  messageBufferBytes: 256 * 1024,
   /** Commands that wait for their POST; beyond these a call fails with `overloaded`. */
   queuedCommandsMax: 16_384,
   queuedBytesMax: 64 * 1024 * 1024,

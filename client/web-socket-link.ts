@@ -3,7 +3,7 @@
  * It neither opens again nor knows what the frames are for: that is `web-socket-transport.ts`'s.
  */
 import type { Clock, Timer } from "../src/ports/clock.ts";
-import { concat } from "../src/lib/bytes.ts";
+import type { FrameParts } from "./bounded-frame.ts";
 import { type Frame, splitFrames } from "../src/wire/frame.ts";
 import { encodeSocketRequest } from "../src/wire/socket-frames.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
@@ -30,10 +30,14 @@ export class WebSocketLink {
   readonly #socket: WebSocket;
   readonly #clock: Clock;
   readonly #events: LinkEvents;
+  /** Parts of whole frames. */
   #gathered: Uint8Array[] = [];
+  #gatheredFrames = 0;
   #gatheredBytes = 0;
   readonly #gathering = new Gathering();
   readonly #onGathered = (): void => this.#flush();
+  /** For messages, again and again: memory of its own for each would make the collector run. */
+  readonly #buffer = new Uint8Array(CLIENT_LIMITS.messageBufferBytes);
   #heardAtMs: number;
   #check: Timer | undefined;
   #ended = false;
@@ -54,15 +58,17 @@ export class WebSocketLink {
     return this.#clock.monotonic() - this.#heardAtMs;
   }
 
-  send(frame: Uint8Array): void {
+  /** The parts stay as they are until it is answered. */
+  send(frame: FrameParts): void {
     if (this.#ended) return;
     if (
-      this.#gathered.length >= CLIENT_LIMITS.messageFramesMax ||
-      (this.#gathered.length > 0 && this.#gatheredBytes + frame.length > CLIENT_LIMITS.messageBytesMax)
+      this.#gatheredFrames >= CLIENT_LIMITS.messageFramesMax ||
+      (this.#gatheredFrames > 0 && this.#gatheredBytes + frame.length > CLIENT_LIMITS.messageBytesMax)
     ) {
       this.#flush();
     }
-    this.#gathered.push(frame);
+    for (const part of frame.parts) this.#gathered.push(part);
+    this.#gatheredFrames += 1;
     this.#gatheredBytes += frame.length;
     this.#gathering.join(this.#onGathered);
   }
@@ -75,12 +81,24 @@ export class WebSocketLink {
   }
 
   #flush(): void {
-    const frames = this.#gathered;
-    if (frames.length === 0 || this.#ended) return;
+    const parts = this.#gathered;
+    if (parts.length === 0 || this.#ended) return;
+    const message = this.#memory(this.#gatheredBytes);
+    let place = 0;
+    for (const part of parts) {
+      message.set(part, place);
+      place += part.length;
+    }
     this.#gathered = [];
+    this.#gatheredFrames = 0;
     this.#gatheredBytes = 0;
-    const message = frames.length === 1 ? (frames[0] as Uint8Array) : concat(frames);
-    this.#socket.send(message as Uint8Array<ArrayBuffer>);
+    this.#socket.send(message);
+  }
+
+  /** For one message. What was sent before may still be in the buffer, unless the socket says that all of it is gone. */
+  #memory(length: number): Uint8Array<ArrayBuffer> {
+    const fits = length <= this.#buffer.length && this.#socket.bufferedAmount === 0;
+    return fits ? this.#buffer.subarray(0, length) : new Uint8Array(length);
   }
 
   #onMessage(data: unknown): void {
@@ -105,9 +123,14 @@ export class WebSocketLink {
         );
         return;
       }
-      if (silentMs >= CLIENT_LIMITS.pingAfterMs) this.send(encodeSocketRequest({ kind: "ping" }, PING_ID));
+      if (silentMs >= CLIENT_LIMITS.pingAfterMs) this.#ping();
       this.#planCheck();
     });
+  }
+
+  #ping(): void {
+    const ping = encodeSocketRequest({ kind: "ping" }, PING_ID);
+    this.send({ parts: [ping], length: ping.length });
   }
 
   #end(error: TidemarkError): void {

@@ -17,7 +17,7 @@ import {
   type SubscribeRequest,
 } from "../src/wire/socket-frames.ts";
 import { Backoff } from "./backoff.ts";
-import { boundedFrame } from "./bounded-frame.ts";
+import { boundedParts, type FrameParts } from "./bounded-frame.ts";
 import type { CallSignal } from "./call-signal.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
@@ -29,7 +29,7 @@ import { openLink, type WebSocketLink, type WebSocketOptions } from "./web-socke
 /** One request under way: it is answered, or it fails. */
 type Pending = {
   readonly requestId: number;
-  readonly frame: Uint8Array;
+  readonly frame: FrameParts;
   readonly isQuery: boolean;
   readonly dueAtMs: number;
   sent: boolean;
@@ -41,7 +41,7 @@ type Pending = {
 
 /** One subscription, or one follow of many streams. */
 type Following = {
-  readonly frame: Uint8Array;
+  readonly frame: FrameParts;
   sent: boolean;
   /** False if it is no event of this. */
   readonly deliver: (event: Answer) => boolean;
@@ -82,7 +82,7 @@ export class WebSocketTransport implements Transport {
     if (this.#closing.signal.aborted) return Promise.reject(new TidemarkError("client-closed"));
     if (signal.aborted) return Promise.reject(asTidemarkError(signal.reason));
     const requestId = this.#takeId();
-    const frame = boundedFrame(request, requestId);
+    const frame = boundedParts(request, requestId);
     const isQuery = request.kind !== "command";
     if (!this.#hasRoom(frame.length, isQuery))
       return Promise.reject(new TidemarkError("overloaded", "too much waits for the connection"));
@@ -125,7 +125,8 @@ export class WebSocketTransport implements Transport {
     onError: Following["onError"],
   ): SubscriptionHandle {
     const requestId = this.#takeId();
-    const following: Following = { frame: encodeSocketRequest(request, requestId), sent: false, deliver, onError };
+    const frame = asParts(encodeSocketRequest(request, requestId));
+    const following: Following = { frame, sent: false, deliver, onError };
     if (this.#closing.signal.aborted) {
       onError(new TidemarkError("client-closed"));
     } else {
@@ -136,12 +137,12 @@ export class WebSocketTransport implements Transport {
     return {
       grant: (bytes) => {
         if (this.#following.get(requestId) === following && following.sent)
-          this.#link?.send(encodeSocketRequest({ kind: "credit", bytes }, requestId));
+          this.#link?.send(asParts(encodeSocketRequest({ kind: "credit", bytes }, requestId)));
       },
       close: () => {
         if (this.#following.get(requestId) !== following) return;
         this.#following.delete(requestId);
-        if (following.sent) this.#link?.send(encodeSocketRequest({ kind: "unsubscribe" }, requestId));
+        if (following.sent) this.#link?.send(asParts(encodeSocketRequest({ kind: "unsubscribe" }, requestId)));
       },
     };
   }
@@ -187,7 +188,7 @@ export class WebSocketTransport implements Transport {
           : await this.#newLink();
       this.#backoff.reset();
       this.#link = link;
-      link.send(this.#sessionFrame());
+      link.send(asParts(this.#sessionFrame()));
       for (const outgoing of [...this.#following.values(), ...this.#pending.values()]) this.#send(link, outgoing);
     } catch (thrown) {
       const error = asTidemarkError(thrown);
@@ -336,4 +337,8 @@ function isSubscriptionEvent(event: Answer): event is SubscriptionEvent {
 
 function isFollowEvent(event: Answer): event is FollowEvent {
   return FOLLOW_EVENTS.has(event.kind);
+}
+
+function asParts(frame: Uint8Array): FrameParts {
+  return { parts: [frame], length: frame.length };
 }

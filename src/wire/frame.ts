@@ -27,17 +27,38 @@ export type Frame = { readonly kind: number; readonly requestId: number; readonl
 
 /** The bytes of a frame whose body is these chunks. Short ones may share memory (`shared-bytes.ts`). */
 export function encodeFrame(kind: number, requestId: number, chunks: readonly Uint8Array[]): Uint8Array {
+  return begunFrame(kind, requestId, chunks, []);
+}
+
+/** The bytes of a frame whose body goes on with these chunks behind `start`, up to them: they are sent from where they are. */
+export function beginFrame(
+  kind: number,
+  requestId: number,
+  start: Uint8Array,
+  chunks: readonly Uint8Array[],
+): Uint8Array {
+  return begunFrame(kind, requestId, [start], chunks);
+}
+
+function begunFrame(
+  kind: number,
+  requestId: number,
+  here: readonly Uint8Array[],
+  behind: readonly Uint8Array[],
+): Uint8Array {
   let end = FRAME_HEADER_LENGTH;
-  for (const chunk of chunks) end += chunk.length;
+  for (const chunk of here) end += chunk.length;
+  let whole = end;
+  for (const chunk of behind) whole += chunk.length;
   assert(requestId >>> 0 === requestId, "a request's number is a u32");
-  assert(end - LENGTH_FIELD <= U32_MAX, "a frame's length is a u32");
+  assert(whole - LENGTH_FIELD <= U32_MAX, "a frame's length is a u32");
   const frame = sharedBytes(end);
-  writeU32(frame, 0, end - LENGTH_FIELD);
+  writeU32(frame, 0, whole - LENGTH_FIELD);
   frame[4] = FRAME_VERSION;
   frame[5] = kind;
   writeU32(frame, 8, requestId);
   let place = FRAME_HEADER_LENGTH;
-  for (const chunk of chunks) {
+  for (const chunk of here) {
     frame.set(chunk, place);
     place += chunk.length;
   }

@@ -6,6 +6,7 @@
 import { assert, unreachable } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
+import { concat } from "../lib/bytes.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import { type BatchError, checkBatch } from "../record/batch-codec.ts";
 import type { BatchRef } from "../record/batch.ts";
@@ -13,7 +14,7 @@ import type { Incarnation, Offset } from "../record/offset.ts";
 import { COMMAND_LIMITS } from "./check-command.ts";
 import { type CommandError, decodeCommands, encodeCommand } from "./command-codec.ts";
 import type { Command, StreamName } from "./command.ts";
-import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
+import { beginFrame, encodeFrame, type Frame, type FrameError } from "./frame.ts";
 import { type GroupLookUpRequest, readGroup, readGroups, writeGroup, writeGroups } from "./group-look-up.ts";
 import { WIRE_LIMITS } from "./limits.ts";
 import { type LookUpRequest, readList, readLocate, writeList, writeLocate } from "./look-up.ts";
@@ -61,20 +62,28 @@ const READ_FROM = ["offset", "start", "now"] as const;
 /** Reused: encoding is synchronous, and a frame is a copy. */
 const writer = new ByteWriter();
 
+/** A request's frame in parts, one behind the other. A command's batches are not copied: each is a part as it is. */
+export function encodeRequestParts(request: Request, requestId: number): readonly Uint8Array[] {
+  if (request.kind !== "command") return [encodeQuery(request, requestId)];
+  const { head, batches } = encodeCommand(request.command);
+  writer.reset();
+  writer.blob(head).varint(batches.length);
+  const chunks: Uint8Array[] = [];
+  for (const batch of batches) {
+    writer.varint(batch.length);
+    assert(batch.bytes?.length === batch.length, "a batch that is sent has its bytes");
+    chunks.push(batch.bytes);
+  }
+  return [beginFrame(KINDS.command, requestId, writer.view(), chunks), ...chunks];
+}
+
 export function encodeRequest(request: Request, requestId: number): Uint8Array {
+  return concat(encodeRequestParts(request, requestId));
+}
+
+function encodeQuery(request: QueryRequest, requestId: number): Uint8Array {
   writer.reset();
   switch (request.kind) {
-    case "command": {
-      const { head, batches } = encodeCommand(request.command);
-      writer.blob(head).varint(batches.length);
-      const chunks: Uint8Array[] = [];
-      for (const batch of batches) {
-        writer.varint(batch.length);
-        assert(batch.bytes?.length === batch.length, "a batch that is sent has its bytes");
-        chunks.push(batch.bytes);
-      }
-      return encodeFrame(KINDS.command, requestId, [writer.view(), ...chunks]);
-    }
     case "read":
       writer.string(request.stream).u8(READ_FROM.indexOf(request.from)).varint(request.offset);
       writer

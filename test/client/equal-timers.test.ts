@@ -1,3 +1,4 @@
+/** Timers of one delay, beside the clock that has one for each. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { EqualTimers } from "../../client/equal-timers.ts";
