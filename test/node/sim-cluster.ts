@@ -48,6 +48,8 @@ export type SimClusterOptions = {
   readonly note?: (line: string) => void;
   /** What a node said of itself, each time. */
   readonly onEvent?: (name: string, code: string) => void;
+  /** A new life, from its first moment; one that starts anew has another. */
+  readonly onLife?: (member: Member) => void;
   /** A new life, before it has begun to serve. */
   readonly onOpened?: (member: Member, node: LogNode) => void;
   /** A node sends another a message, whatever becomes of it. */
@@ -133,6 +135,7 @@ export class SimCluster {
   async start(name: string): Promise<LogNode> {
     const member = this.member(name);
     Object.assign(member, newLife());
+    this.#options.onLife?.(member);
     const { life } = member;
     const prng = this.#prng.fork(name);
     const link = this.network.join(name);

@@ -8,6 +8,7 @@ import { asTidemarkError, type TidemarkError } from "../../../client/error.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import { text } from "../../../src/lib/bytes.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import { Violation } from "../history.ts";
 import type { CounterHistory } from "./counter-history.ts";
 import type { StreamHistory } from "./stream-history.ts";
@@ -15,8 +16,8 @@ import type { StreamHistory } from "./stream-history.ts";
 /** What clients need of the world they live in. */
 export interface Surroundings {
   readonly clock: Clock;
-  /** A client of its own, with a connection of its own. */
-  connect(name: string): Client;
+  /** A client of its own, with a connection of its own. Default: its reads are linearizable. */
+  connect(name: string, consistency?: Consistency): Client;
   history(stream: string): StreamHistory;
   readonly counter: CounterHistory;
   /** What happened, for the trace and the totals. */
@@ -150,20 +151,26 @@ export class ProducerActor extends Actor {
   }
 }
 
+export type AppenderOptions = {
+  readonly stream: string;
+  readonly meanMs: number;
+  /** Of the longest records, about. */
+  readonly bytesMax: number;
+};
+
 /** Single appends, several at a time, with less patience than the SDK would have. */
 export class AppenderActor extends Actor {
-  readonly #stream: string;
-  readonly #meanMs: number;
+  readonly #options: AppenderOptions;
 
-  constructor(world: Surroundings, name: string, prng: Prng, stream: string, meanMs: number) {
+  constructor(world: Surroundings, name: string, prng: Prng, options: AppenderOptions) {
     super(world, name, prng);
-    this.#stream = stream;
-    this.#meanMs = meanMs;
+    this.#options = options;
   }
 
   protected async live(): Promise<void> {
     const client = this.world.connect(this.name);
-    const history = this.world.history(this.#stream);
+    const { stream, meanMs } = this.#options;
+    const history = this.world.history(stream);
     history.session(this.name, false);
     const under = new Set<Promise<void>>();
     while (!this.world.finishing) {
@@ -172,17 +179,19 @@ export class AppenderActor extends Actor {
         under.add(done);
         done.catch((error: unknown) => this.world.violated(error));
       }
-      await this.think(this.#meanMs);
+      await this.think(meanMs);
     }
     await Promise.all(under);
     await client.close();
   }
 
   async #append(client: Client, history: StreamHistory): Promise<void> {
-    const sent = history.sent(this.name, `${this.name}/${history.sentCount} ${"y".repeat(this.prng.below(60))}`);
+    const { stream, bytesMax } = this.#options;
+    const filler = "y".repeat(this.prng.below(bytesMax));
+    const sent = history.sent(this.name, `${this.name}/${history.sentCount} ${filler}`);
     try {
       const { offset } = await client
-        .stream(this.#stream)
+        .stream(stream)
         .append(sent.text, { timeout: this.prng.pick([500, 2_000, 10_000]) });
       history.acknowledged(sent, offset);
       this.world.count("client: acknowledged");
@@ -317,7 +326,7 @@ export class LookerActor extends Actor {
   }
 }
 
-/** Follows one stream by subscription, in order, each record once, for as long as the world lasts (I7). */
+/** Follows one stream by subscription, in order, each record or gap once, for as long as the world lasts (I7). */
 export class SubscriberActor extends Actor {
   readonly stream: string;
   next = 0;
@@ -348,6 +357,13 @@ export class SubscriberActor extends Actor {
           from: this.next,
           signal: this.#ending.signal,
           prefetchBytes: this.prng.pick([8_192, 65_536]),
+          onGap: ({ from, to }) => {
+            if (from !== this.next)
+              throw new Violation(`I7: ${this.name} was told of a gap at ${from} where ${this.next} was due`);
+            history.trimmed(to, this.name);
+            this.next = to;
+            this.world.count("client: gap");
+          },
         });
         for await (const record of records) {
           if (record.offset !== this.next)

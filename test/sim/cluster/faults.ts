@@ -11,6 +11,9 @@ export type Target = "leader" | "follower" | number;
 export type Damage = "flip" | "zero" | "stale";
 export type Keep = "none" | "all" | "random";
 
+/** Of a snapshot's way: the leader begins to ship it, a follower to receive it; it is all there, and takes the log's place. */
+export type Stage = "sending" | "receiving" | "received";
+
 export type Fault =
   | { readonly kind: "kill"; readonly node: Target; readonly keep: Keep; readonly downMs: number }
   | { readonly kind: "kill-all"; readonly keep: Keep; readonly downMs: number }
@@ -33,6 +36,10 @@ export type Fault =
       readonly file: number;
       readonly place: number;
     }
+  /** A follower is gone for long: what it lacks then, the others may not have as entries any more. */
+  | { readonly kind: "leave-behind"; readonly node: Target; readonly downMs: number }
+  /** Whoever is next at this stage of a snapshot's way loses its power, so many mutating calls of its disk later. */
+  | { readonly kind: "ambush"; readonly stage: Stage; readonly calls: number }
   | { readonly kind: "skew"; readonly node: Target; readonly aheadMs: number }
   | { readonly kind: "break-clients"; readonly node: Target }
   | { readonly kind: "silence-clients"; readonly node: Target; readonly forMs: number };
@@ -93,6 +100,14 @@ function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind):
       const how = prng.pick(["flip", "zero", "stale"] as const);
       return { kind, node: damaged, how, file: prng.float(), place: prng.float() };
     }
+    case "leave-behind":
+      return { kind, node: prng.chance(0.5) ? "follower" : node, downMs: 2_000 + drawMs(prng, 15_000) };
+    case "ambush":
+      return {
+        kind,
+        stage: prng.pick(["sending", "receiving", "received"] as const),
+        calls: 1 + prng.below(prng.pick([5, 30])),
+      };
     case "skew":
       return { kind, node, aheadMs: prng.pick([-60_000, -2_000, -100, 0, 0, 100, 2_000, 60_000]) };
     case "break-clients":

@@ -19,6 +19,8 @@ import {
 } from "./clients.ts";
 import { drawFaults, type TimedFault } from "./faults.ts";
 import type { Profile } from "./profiles.ts";
+import { SessionActor } from "./session-client.ts";
+import { TrimmerActor } from "./trimmer.ts";
 import { World } from "./world.ts";
 
 export type LifeOptions = {
@@ -47,6 +49,12 @@ export type LifeReport = {
 const SHARED = "shared";
 const PAIR = ["left", "right"] as const;
 const STREAMS = [SHARED, "own", ...PAIR] as const;
+/** Its beginning is trimmed, where the profile says so. */
+const PASSING = "passing";
+const PASSING_BYTES_MAX = 3_000;
+const APPENDED_BYTES_MAX = 60;
+const TRIM_EVERY_MS = 1_000;
+const SEGMENT_BYTES = 16 * 1024;
 const READ_BYTES = 64 * 1024;
 const CHECK_EVERY_MS = 250;
 /** From healing until something is acknowledged again: leases, back-offs and an election or two. */
@@ -123,13 +131,13 @@ class Life {
 
   constructor(seed: number, options: LifeOptions, lines: string[]) {
     const { profile, durationMs, lyingSyncs = false } = options;
-    const { limits = {} } = profile;
+    const { limits = {}, segmentBytes = SEGMENT_BYTES } = profile;
     this.#options = options;
     this.#prng = new Prng(seed).fork("life");
     const nodes = this.#prng.pick(profile.nodes);
     const plan = this.#prng.pick(profile.plans);
     this.faults = options.faults ?? drawFaults(this.#prng.fork("faults"), nodes, durationMs, plan);
-    this.world = new World({ seed, nodes, lyingSyncs, limits, note: (line) => lines.push(line) });
+    this.world = new World({ seed, nodes, lyingSyncs, limits, segmentBytes, note: (line) => lines.push(line) });
   }
 
   counts(): ReadonlyMap<string, number> {
@@ -161,7 +169,7 @@ class Life {
   async #makeStreams(): Promise<void> {
     const { world } = this;
     const client = world.connect("founder");
-    const made = Promise.all(STREAMS.map((stream) => client.stream(stream).create()));
+    const made = Promise.all([...STREAMS, PASSING].map((stream) => client.stream(stream).create()));
     await world.cluster.settle(made, HEALED_WITHIN_MS);
     await client.close();
   }
@@ -180,13 +188,32 @@ class Life {
       new ProducerActor(world, "producer-0", draw("producer-0"), SHARED, thinkMs),
       new ProducerActor(world, "producer-1", draw("producer-1"), SHARED, thinkMs * 3),
       new ProducerActor(world, "producer-2", draw("producer-2"), "own", thinkMs),
-      new AppenderActor(world, "appender-0", draw("appender-0"), SHARED, thinkMs * 2),
+      new AppenderActor(world, "appender-0", draw("appender-0"), {
+        stream: SHARED,
+        meanMs: thinkMs * 2,
+        bytesMax: APPENDED_BYTES_MAX,
+      }),
       new CounterActor(world, "counter-0", draw("counter-0"), PAIR),
       new CounterActor(world, "counter-1", draw("counter-1"), PAIR),
       new LookerActor(world, "looker-0", draw("looker-0"), STREAMS),
       new LookerActor(world, "looker-1", draw("looker-1"), STREAMS),
+      new SessionActor(world, "session-0", draw("session-0"), [SHARED, "own"], "session"),
+      new SessionActor(world, "session-1", draw("session-1"), [SHARED, "own"], "session"),
+      new SessionActor(world, "eventual-0", draw("eventual-0"), [SHARED, "own"], "eventual"),
     );
+    if (this.#options.profile.passing) this.#letPass(thinkMs, draw);
     for (const actor of [...this.#actors, ...this.#subscribers, ...this.#followers]) void actor.run();
+  }
+
+  /** Most of the log is what nobody wants any more, so that snapshots take the place of entries. */
+  #letPass(thinkMs: number, draw: (name: string) => Prng): void {
+    const { world } = this;
+    const appender = { stream: PASSING, meanMs: thinkMs, bytesMax: PASSING_BYTES_MAX };
+    this.#subscribers.push(new SubscriberActor(world, "subscriber-2", draw("subscriber-2"), PASSING));
+    this.#actors.push(
+      new AppenderActor(world, "passer-0", draw("passer-0"), appender),
+      new TrimmerActor(world, "trimmer-0", draw("trimmer-0"), PASSING, TRIM_EVERY_MS),
+    );
   }
 
   async #suffer(): Promise<void> {
@@ -263,10 +290,11 @@ class Life {
     for (const { name } of cluster.members) {
       const node = cluster.node(name);
       const there = new Map<string, readonly string[]>();
-      for (const stream of STREAMS) {
-        const records = await this.#readAll(node, stream);
+      for (const stream of [...STREAMS, PASSING]) {
+        const first = node.machine.stream(stream)?.firstOffset ?? 0;
+        const records = await this.#readAll(node, stream, first);
         there.set(stream, records);
-        world.history(stream).judge(records, name);
+        world.history(stream).judge(records, first, name);
       }
       const [left = [], right = []] = PAIR.map((stream) => there.get(stream));
       if (left.join() !== right.join())
@@ -279,11 +307,11 @@ class Life {
   }
 
   /** What damage hides is repaired once it was found, and reading finds it (I13). */
-  async #readAll(node: LogNode, stream: string): Promise<readonly string[]> {
+  async #readAll(node: LogNode, stream: string, first: number): Promise<readonly string[]> {
     const { cluster, damaged, clock } = this.world;
     for (const endMs = clock.monotonic() + FINISHED_WITHIN_MS; ;) {
       try {
-        return await cluster.settle(readAll(node, stream, 0, READ_BYTES));
+        return await cluster.settle(readAll(node, stream, first, READ_BYTES));
       } catch (error) {
         const isDamage = error instanceof Error && error.message.startsWith("damaged:");
         if (isDamage && !damaged) throw new Violation(`I13: damage on disks that nobody damaged: ${error.message}`);

@@ -2,6 +2,8 @@
 import { NODE_LIMITS, type NodeLimits } from "../../../log-server/node/limits.ts";
 import type { FaultPlan } from "./faults.ts";
 
+const KIB = 1_024;
+
 export type Profile = {
   readonly about: string;
   /** One of these, by the seed. */
@@ -12,6 +14,9 @@ export type Profile = {
   readonly thinkMs: readonly number[];
   /** Of the nodes, instead of the world's own. */
   readonly limits?: Partial<NodeLimits>;
+  readonly segmentBytes?: number;
+  /** Clients fill a stream whose beginning they trim: followers that are behind need snapshots. */
+  readonly passing?: true;
   /** From healing until something is acknowledged again, if it must be sooner than in the others. */
   readonly recoverMs?: number;
   /** Must all have happened in many seeds, else the run was vacuous (P46). */
@@ -49,6 +54,30 @@ const CUTS = {
 
 const DISKS = { "kill": 3, "kill-all": 1, "cut-power": 5, "disk-error": 4, "hold-disk": 3, "damage": 4 } as const;
 
+const LAGGARDS = {
+  "leave-behind": 8,
+  "ambush": 5,
+  "isolate": 3,
+  "kill": 2,
+  "kill-all": 1,
+  "cut-power": 4,
+  "pause": 2,
+  "rough": 4,
+  "reset": 2,
+  "disk-error": 1,
+} as const;
+
+/** So small that a follower who was away for some seconds may need a snapshot, and has it cut short. */
+const SNAPSHOT_LIMITS = {
+  imageEveryBytes: 8 * KIB,
+  imageEveryMs: 500,
+  snapshotEveryBytes: 24 * KIB,
+  housekeepingEveryMs: 1_000,
+  shipmentKeptMs: 2_000,
+  rewriteGainBytesMin: 2 * KIB,
+  rollEveryMs: 2_000,
+} as const satisfies Partial<NodeLimits>;
+
 /** The upper end of the randomised election timeout, and how many of them pass at most until there is progress. */
 const ELECTION_MS_MAX = NODE_LIMITS.tickMs * NODE_LIMITS.electionTicks * 2;
 const ELECTION_TIMEOUTS = 10;
@@ -72,6 +101,9 @@ export const PROFILES = {
       "client: delivered",
       "client: followed",
       "client: read",
+      "client: described, session",
+      "client: described, eventual",
+      "client: read, session",
       "disk: crash",
       "disk: lost-operation",
       "disk: torn-write",
@@ -115,6 +147,32 @@ export const PROFILES = {
       "disk: sync-error",
       "disk: no-space",
       "client: acknowledged",
+    ],
+  },
+  laggards: {
+    about: "followers that are away for long while the log behind them goes; snapshots that are cut short",
+    nodes: [3, 3, 5],
+    plans: [
+      { weights: LAGGARDS, everyMs: 1_000 },
+      { weights: LAGGARDS, everyMs: 3_000 },
+    ],
+    thinkMs: [60, 120],
+    limits: SNAPSHOT_LIMITS,
+    segmentBytes: 8 * KIB,
+    passing: true,
+    promised: [
+      ...Object.keys(LAGGARDS).map((kind) => `fault: ${kind}`),
+      "ambushed: snapshot-sending",
+      "ambushed: snapshot-receiving",
+      "ambushed: snapshot-received",
+      "event: snapshot",
+      "event: segments-dropped",
+      "event: snapshot-sent",
+      "event: snapshot-received",
+      "node started anew",
+      "client: acknowledged",
+      "client: gap",
+      "client: trimmed",
     ],
   },
   overload: {

@@ -7,6 +7,7 @@
  *  - an offset shows one record to everybody, always (I4, I6, I7); offsets are dense
  *  - what was refused is nowhere; what is not known is there once or nowhere
  *  - of one session, records stand in the order in which they were sent; of a producer none is left out before another
+ *  - what is gone is what somebody asked to be trimmed, and that is gone (I6, I7)
  */
 import { Violation } from "../history.ts";
 
@@ -33,6 +34,11 @@ export class StreamHistory {
   readonly #known = new Map<number, string>();
   /** One past the greatest offset that anybody was told or shown by a linearizable answer. */
   #floor = 0;
+  /** And by any answer. */
+  #shown = 0;
+  /** Before this offset everything is gone; before the other it may be. */
+  #trimmed = 0;
+  #trimAsked = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -71,6 +77,20 @@ export class StreamHistory {
     this.#floor = Math.max(this.#floor, offset + 1);
   }
 
+  /** From now on what is before `offset` may be gone. */
+  trimAsked(offset: number): void {
+    this.#trimAsked = Math.max(this.#trimAsked, offset);
+  }
+
+  /** Somebody was told that what is before `offset` is gone. */
+  trimmed(offset: number, where: string): void {
+    if (offset > this.#trimAsked)
+      throw new Violation(
+        `I6: by ${where} ${this.name} begins at ${offset}; nobody has asked for more than ${this.#trimAsked} to go`,
+      );
+    this.#trimmed = Math.max(this.#trimmed, offset);
+  }
+
   failed(sent: Sent, outcome: "applied" | "not-applied" | "unknown"): void {
     // Applied, and too long ago for its offset to be known: it must be there, somewhere.
     sent.fate = outcome === "applied" ? "acknowledged" : outcome;
@@ -83,6 +103,13 @@ export class StreamHistory {
         `P12: ${where} shows ${tail} records of ${this.name}, where ${floor} were known before it was asked`,
       );
     this.#floor = Math.max(this.#floor, tail);
+  }
+
+  /** An answer that need not be of now, to whom was told or shown `floor` records before. */
+  tailShownTo(tail: number, floor: number, who: string): void {
+    if (tail < floor)
+      throw new Violation(`P12: ${who} is shown ${tail} records of ${this.name}, and was shown ${floor} before`);
+    this.#shown = Math.max(this.#shown, tail);
   }
 
   /** Somebody was shown this record. */
@@ -101,31 +128,44 @@ export class StreamHistory {
     sent.offset = offset;
   }
 
-  /** All of the stream, as one node has it when nothing is under way any more. */
-  judge(records: readonly string[], where: string): void {
-    if (records.length < this.#floor)
-      throw new Violation(`I5: ${where} has ${records.length} records of ${this.name}; ${this.#floor} were known`);
-    records.forEach((text, offset) => this.saw(offset, text, where));
+  /** All of the stream, as one node has it when nothing is under way any more, from its first offset on. */
+  judge(records: readonly string[], first: number, where: string): void {
+    const end = first + records.length;
+    if (end < Math.max(this.#floor, this.#shown))
+      throw new Violation(
+        `I5: ${where} has ${this.name} up to ${end}; ${Math.max(this.#floor, this.#shown)} records were known`,
+      );
+    if (first < this.#trimmed)
+      throw new Violation(`I6: ${where} has ${this.#at(first)} again, which was gone up to ${this.#trimmed}`);
+    this.trimmed(first, where);
+    records.forEach((text, place) => this.saw(first + place, text, where));
     for (const offset of this.#known.keys())
-      if (offset >= records.length) throw new Violation(`I6: ${where} has no ${this.#at(offset)}, which was read`);
+      if (offset >= end) throw new Violation(`I6: ${where} has no ${this.#at(offset)}, which was read`);
     const there = new Set(records);
     if (there.size < records.length) throw new Violation(`I8: ${where} has a record of ${this.name} twice`);
-    for (const { text, fate } of this.#sent.values()) {
-      if (fate === "acknowledged" && !there.has(text))
+    const mayBeGone = ({ offset }: Sent): boolean => (offset ?? 0) < first;
+    for (const sent of this.#sent.values()) {
+      const { text, fate } = sent;
+      if (fate === "acknowledged" && !there.has(text) && !mayBeGone(sent))
         throw new Violation(`I5: ${text} was acknowledged, and ${where} does not have it`);
       if (fate === "not-applied" && there.has(text))
         throw new Violation(`I8: ${where} has ${text}, whose sender was told that it had no effect`);
       if (fate === "open") throw new Violation(`${text} was never answered`);
     }
-    for (const session of this.#sessions.values()) this.#judgeOrder(session, there, where);
+    for (const session of this.#sessions.values()) this.#judgeOrder(session, there, mayBeGone, where);
   }
 
-  #judgeOrder({ dense, sent }: Session, there: ReadonlySet<string>, where: string): void {
+  #judgeOrder(
+    { dense, sent }: Session,
+    there: ReadonlySet<string>,
+    mayBeGone: (sent: Sent) => boolean,
+    where: string,
+  ): void {
     let before: Sent | undefined;
     let missing: Sent | undefined;
     for (const one of sent) {
       if (!there.has(one.text)) {
-        missing ??= one;
+        if (!mayBeGone(one)) missing ??= one;
         continue;
       }
       if (dense && missing !== undefined)

@@ -15,6 +15,7 @@ import { InvariantError } from "../../../src/lib/assert.ts";
 import { Prng } from "../../../src/lib/prng.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import type { Disk, DiskFile } from "../../../src/ports/disk.ts";
+import type { Consistency } from "../../../src/wire/consistency.ts";
 import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
 import type { CrashChoice } from "../../../src/sim/disk.ts";
 import { CALM, type NetworkFaults } from "../../../src/sim/network.ts";
@@ -24,7 +25,7 @@ import type { Surroundings } from "./clients.ts";
 import { CounterHistory } from "./counter-history.ts";
 import { EntryHistory } from "./entry-history.ts";
 import { faceOf } from "./face.ts";
-import type { Fault, Keep, Target } from "./faults.ts";
+import type { Fault, Keep, Stage, Target } from "./faults.ts";
 import { type Listener, Sockets } from "./sockets.ts";
 import { StreamHistory } from "./stream-history.ts";
 
@@ -46,12 +47,20 @@ const LIMITS = {
   entryBytesMax: 16 * KIB,
 };
 
+/** What a node says of itself then. */
+const STAGE_EVENTS = {
+  sending: "snapshot-sending",
+  receiving: "snapshot-receiving",
+  received: "snapshot-received",
+} as const satisfies Record<Stage, string>;
+
 export type WorldOptions = {
   readonly seed: number;
   readonly nodes: number;
   /** Disks whose syncs do nothing and say they did: a canary, whose broken promises must be found. */
   readonly lyingSyncs: boolean;
   readonly limits: Partial<NodeLimits>;
+  readonly segmentBytes: number;
   readonly note: (line: string) => void;
 };
 
@@ -70,6 +79,8 @@ export class World implements Surroundings {
   readonly #lasting = new Map<Fault, () => void>();
   /** By node: how long its next rest is, where a fault has said so. */
   readonly #downMs = new Map<string, number>();
+  /** By what a node says of itself: how many mutating calls of its disk later its power goes. */
+  readonly #ambushes = new Map<string, number>();
   #healed = false;
   #rotten = false;
 
@@ -83,9 +94,11 @@ export class World implements Surroundings {
       faults: { ...CALM, delayMsMax: 2 },
       diskMsMax: DISK_MS_MAX,
       limits: { ...LIMITS, ...options.limits },
+      segmentBytes: options.segmentBytes,
       note: options.note,
-      onEvent: (_name, code) => this.count(`event: ${code}`),
+      onEvent: (name, code) => this.#told(name, code),
       onSend: (from, lane, pieces) => this.entries.sent(from, lane, pieces),
+      onLife: (member) => this.#watch(member),
       onOpened: (member, node) => this.#opened(member, node),
       ...(options.lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
     });
@@ -123,7 +136,7 @@ export class World implements Surroundings {
     return this.#histories.values();
   }
 
-  connect(name: string): Client {
+  connect(name: string, consistency: Consistency = "linearizable"): Client {
     const prng = this.#prng.fork(name);
     const environment: Environment = { clock: this.clock, entropy: { bytes: (length) => prng.bytes(length) } };
     const baseUrl = new URL("ws://cluster");
@@ -133,7 +146,7 @@ export class World implements Surroundings {
     const { clock } = this;
     const options = {
       addresses,
-      session: new Session("linearizable"),
+      session: new Session(consistency),
       token: undefined,
       fetch: unreachableFetch,
       clock,
@@ -169,6 +182,7 @@ export class World implements Surroundings {
   heal(): void {
     this.note("healed");
     this.#healed = true;
+    this.#ambushes.clear();
     for (const end of [...this.#lasting.values()]) end();
     this.cluster.network.healAll();
     for (const { name, life } of this.cluster.members) {
@@ -225,6 +239,11 @@ export class World implements Surroundings {
         return this.#withRunning(fault.node, ({ disk }) => disk.arm(fault.fault));
       case "damage":
         return this.#damage(fault);
+      case "leave-behind":
+        return this.#kill(this.#target(fault.node), "all", fault.downMs);
+      case "ambush":
+        this.#ambushes.set(STAGE_EVENTS[fault.stage], fault.calls);
+        return true;
       case "skew":
         return this.#withRunning(fault.node, (member) => {
           member.aheadMs = fault.aheadMs;
@@ -237,6 +256,15 @@ export class World implements Surroundings {
           this.#lasts(fault, fault.forMs, () => this.sockets.unsilence(name));
         });
     }
+  }
+
+  #told(name: string, code: string): void {
+    this.count(`event: ${code}`);
+    const calls = this.#ambushes.get(code);
+    if (calls === undefined) return;
+    this.#ambushes.delete(code);
+    this.count(`ambushed: ${code}`);
+    this.cluster.killAt(name, calls);
   }
 
   #lasts(fault: Fault, forMs: number, end: () => void): void {
@@ -316,19 +344,22 @@ export class World implements Surroundings {
     return true;
   }
 
-  /** A life, and the next one when it has ended. */
-  #start(name: string): void {
-    const { cluster } = this;
-    const started = cluster.start(name);
-    const member = cluster.member(name);
-    const { life, disk } = member;
-    const harmedBefore = errorsOf(member);
+  /** When a life has ended, there is a next one. */
+  #watch({ name, life }: Member): void {
     life.ended.catch(() => {
       this.note(`${name} is down`);
       const downMs = this.#healed ? 0 : (this.#downMs.get(name) ?? this.#prng.below(RESTART_MS_MAX));
       this.#downMs.delete(name);
       this.clock.schedule(downMs, () => this.#start(name));
     });
+  }
+
+  #start(name: string): void {
+    const { cluster } = this;
+    const started = cluster.start(name);
+    const member = cluster.member(name);
+    const { life, disk } = member;
+    const harmedBefore = errorsOf(member);
     started.then(
       () => this.note(`${name} serves`),
       (error: unknown) => {

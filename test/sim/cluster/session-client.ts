@@ -1,0 +1,93 @@
+/**
+ * A client whose reads need not be of now. One in a session never sees less than what it has written or was shown (I7),
+ * whichever node answers; to any other it may be shown what was true some time ago, but never what was not.
+ */
+import type { Client } from "../../../client/client.ts";
+import type { Prng } from "../../../src/lib/prng.ts";
+import { Actor, type Surroundings } from "./clients.ts";
+import type { StreamHistory } from "./stream-history.ts";
+import { Violation } from "../history.ts";
+
+const THINK_MS = 200;
+/** It has seen enough. */
+const READ_MAX = 100;
+
+export class SessionActor extends Actor {
+  readonly #streams: readonly string[];
+  readonly #consistency: "session" | "eventual";
+  /** By stream: what it has written or was shown. */
+  readonly #floors = new Map<string, number>();
+
+  constructor(
+    world: Surroundings,
+    name: string,
+    prng: Prng,
+    streams: readonly string[],
+    consistency: "session" | "eventual",
+  ) {
+    super(world, name, prng);
+    this.#streams = streams;
+    this.#consistency = consistency;
+  }
+
+  protected async live(): Promise<void> {
+    const client = this.world.connect(this.name, this.#consistency);
+    for (const stream of this.#streams) this.world.history(stream).session(this.name, false);
+    while (!this.world.finishing) {
+      await this.think(THINK_MS);
+      const history = this.world.history(this.prng.pick(this.#streams));
+      const draw = this.prng.float();
+      try {
+        if (draw < 0.3) await this.#append(client, history);
+        else if (draw < 0.7) await this.#describe(client, history);
+        else await this.#read(client, history);
+      } catch (thrown) {
+        this.excused(thrown);
+      }
+    }
+    await client.close();
+  }
+
+  async #append(client: Client, history: StreamHistory): Promise<void> {
+    const sent = history.sent(this.name, `${this.name}/${history.sentCount}`);
+    try {
+      const { offset } = await client.stream(history.name).append(sent.text, { timeout: 5_000 });
+      history.acknowledged(sent, offset);
+      this.#reached(history, offset + 1);
+    } catch (thrown) {
+      history.failed(sent, this.excused(thrown).outcome);
+    }
+  }
+
+  async #describe(client: Client, history: StreamHistory): Promise<void> {
+    const floor = this.#floorOf(history);
+    const { nextOffset } = await client.stream(history.name).describe({ timeout: 5_000 });
+    history.tailShownTo(nextOffset, floor, this.name);
+    this.#reached(history, nextOffset);
+    this.world.count(`client: described, ${this.#consistency}`);
+  }
+
+  async #read(client: Client, history: StreamHistory): Promise<void> {
+    const floor = this.#floorOf(history);
+    const from = floor === 0 ? 0 : this.prng.below(floor);
+    let next = from;
+    for await (const record of client.stream(history.name).read({ from, timeout: 5_000 })) {
+      if (record.offset !== next)
+        throw new Violation(`I7: ${this.name} read ${history.name}@${record.offset}, not ${next}`);
+      history.saw(record.offset, record.text(), this.name);
+      next += 1;
+      this.#reached(history, next);
+      if (next - from === READ_MAX) return this.world.count(`client: read, ${this.#consistency}`);
+    }
+    history.tailShownTo(next, floor, `${this.name}, reading to the end,`);
+    this.world.count(`client: read, ${this.#consistency}`);
+  }
+
+  #floorOf({ name }: StreamHistory): number {
+    return this.#consistency === "session" ? (this.#floors.get(name) ?? 0) : 0;
+  }
+
+  #reached({ name }: StreamHistory, tail: number): void {
+    this.#floors.set(name, Math.max(this.#floors.get(name) ?? 0, tail));
+  }
+}
