@@ -1,13 +1,19 @@
 /** The nodes of one cluster, each a process of its own on this machine. */
 import { once } from "node:events";
+import { rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { type RunningServer, startServer, wait } from "./processes.ts";
 
 export type ClusterNode = {
+  readonly name: string;
   readonly url: URL;
+  /** One sample of its metrics, by name and labels; undefined: it does not show it. */
+  readonly metric: (sample: string) => Promise<number | undefined>;
   /** At once, and resolves when it has ended. */
   readonly kill: () => Promise<void>;
+  /** The same, and its disk is lost. */
+  readonly wipe: () => Promise<void>;
   /** On the same data; resolves when it is up to date. */
   readonly restart: () => Promise<void>;
 };
@@ -22,11 +28,15 @@ export type TidemarkCluster = {
 const ASK_AGAIN_MS = 50;
 
 class Node implements ClusterNode {
+  readonly name: string;
+  readonly #data: string;
   readonly #args: readonly string[];
   #server: RunningServer | undefined;
 
-  constructor(args: readonly string[]) {
-    this.#args = args;
+  constructor(name: string, data: string, args: readonly string[]) {
+    this.name = name;
+    this.#data = data;
+    this.#args = ["serve", "--id", name, "--data", data, ...args, "--log-level", "warn"];
   }
 
   get url(): URL {
@@ -42,16 +52,26 @@ class Node implements ClusterNode {
     await this.stop("SIGKILL");
   }
 
+  async wipe(): Promise<void> {
+    await this.kill();
+    await rm(this.#data, { recursive: true });
+  }
+
   async stop(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     const server = this.#server;
     this.#server = undefined;
     await server?.stop(signal);
   }
 
+  async metric(sample: string): Promise<number | undefined> {
+    if (this.#server === undefined) return undefined;
+    const scrape = await (await fetch(new URL("/metrics", this.#server.url))).text();
+    const line = scrape.split("\n").find((each) => each.startsWith(`${sample} `));
+    return line === undefined ? undefined : Number(line.slice(sample.length));
+  }
+
   async leads(): Promise<boolean> {
-    if (this.#server === undefined) return false;
-    const metrics = await (await fetch(new URL("/metrics", this.#server.url))).text();
-    return /^tidemark_raft_is_leader 1$/m.test(metrics);
+    return (await this.metric("tidemark_raft_is_leader")) === 1;
   }
 }
 
@@ -60,9 +80,9 @@ export async function startTidemarkCluster(folder: string, size: number): Promis
   const ports = await freePorts(size);
   const peers = ports.map((port, at) => `n${at + 1}=127.0.0.1:${port}`).join(",");
   const nodes = ports.map((port, at) => {
-    const id = `n${at + 1}`;
+    const name = `n${at + 1}`;
     const listen = ["--listen", "127.0.0.1:0", "--peer-listen", `127.0.0.1:${port}`, "--peers", peers];
-    return new Node(["serve", "--id", id, "--data", join(folder, id), ...listen, "--log-level", "warn"]);
+    return new Node(name, join(folder, name), listen);
   });
   await Promise.all(nodes.map((node) => node.restart()));
   return {

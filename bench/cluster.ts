@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { connect } from "../client/index.ts";
 import { NODE_LIMITS } from "../log-server/node/limits.ts";
 import { ALONE, createStream, httpAppends, webSocketAppends } from "./append-subjects.ts";
+import { benchCatchUp } from "./catch-up.ts";
 import { startTidemarkCluster, type TidemarkCluster } from "./cluster-processes.ts";
 import type { Figure } from "./figure.ts";
 import type { Scale } from "./main.ts";
@@ -25,6 +26,10 @@ const MS_PER_SECOND = 1_000;
 const ELECTION_TIMEOUT_MS = NODE_LIMITS.tickMs * NODE_LIMITS.electionTicks * 2;
 
 export async function benchCluster(scale: Scale): Promise<readonly Figure[]> {
+  return [...(await benchNodes(scale)), ...(await benchCatchUp(scale))];
+}
+
+async function benchNodes(scale: Scale): Promise<readonly Figure[]> {
   return withFolder(async (folder) => {
     const cluster = await startTidemarkCluster(folder, NODES);
     try {

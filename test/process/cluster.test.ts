@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { connect } from "../../client/client.ts";
+import type { Stream } from "../../client/stream.ts";
 import { append, create, readMessages, send } from "./http.ts";
 import { complaintsIn, eventsIn, Server } from "./server.ts";
 import {
@@ -20,6 +21,76 @@ import {
   upTo,
   type View,
 } from "./server-cluster.ts";
+
+/** Snapshots soon, and what is below them goes soon. */
+const SOON_TRIMMED = {
+  imageEveryMs: 500,
+  imageEveryBytes: 65_536,
+  snapshotEveryBytes: 262_144,
+  housekeepingEveryMs: 500,
+};
+
+/** Whoever has nothing of the log from now on is behind what it has: a stream that is deleted leaves a hole. */
+async function trimmed(cluster: Cluster, leader: string): Promise<void> {
+  const { url } = cluster.server(leader);
+  expect((await create(url, "gone")).status).toBe(201);
+  const body = JSON.stringify("x".repeat(100_000));
+  // On a busy machine one of these may not be answered in time: it is to be deleted anyway.
+  for (let times = 0; times < 100; times += 1) await append(url, "gone", { body });
+  await send(`${url}/v1/stream/gone`, { method: "DELETE" });
+  const dropped = (): boolean =>
+    eventsIn(cluster.server(leader).stderr).some(({ event }) => event === "segments-dropped");
+  expect((await create(url, "filler")).status).toBe(201);
+  for (const end = Date.now() + PATIENCE_MS; !dropped(); await sleep(LOOK_EVERY_MS)) {
+    expect(Date.now()).toBeLessThan(end);
+    expect((await append(url, "filler", { body })).status).toBeLessThan(300);
+  }
+}
+
+/** Numbers appended one after the other, each a millisecond after the one before, until it is told to end. */
+class Load {
+  #sent: number;
+  #ended = false;
+  readonly #running: Promise<void>;
+
+  constructor(stream: Stream, first: number) {
+    this.#sent = first;
+    this.#running = this.#run(stream);
+  }
+
+  get sent(): number {
+    return this.#sent;
+  }
+
+  /** What fails must end the test at once. */
+  orFails<T>(work: Promise<T>): Promise<T> {
+    return Promise.race([work, this.#running.then(() => Promise.reject(new Error("the load has ended")))]);
+  }
+
+  async hasSent(count: number): Promise<void> {
+    while (this.#sent < count) await this.orFails(sleep(LOOK_EVERY_MS));
+  }
+
+  /** Resolves to the number after the last, once not one was refused or is not known to be there. */
+  async end(): Promise<number> {
+    this.#ended = true;
+    await this.#running;
+    return this.#sent;
+  }
+
+  async #run(stream: Stream): Promise<void> {
+    const producer = stream.producer();
+    const receipts: Promise<unknown>[] = [];
+    while (!this.#ended) {
+      await producer.ready();
+      receipts.push(producer.append({ json: this.#sent }));
+      this.#sent += 1;
+      await sleep(1);
+    }
+    await producer.close();
+    await Promise.all(receipts);
+  }
+}
 
 describe("three servers", () => {
   it("go on without their leader, take it back, and refuse one without its disk", async () => {
@@ -100,12 +171,7 @@ describe("three servers", () => {
   });
 
   it("ship a snapshot to one that is behind what they have, and it starts anew with that", async () => {
-    const cluster = await Cluster.started({
-      imageEveryMs: 500,
-      imageEveryBytes: 65_536,
-      snapshotEveryBytes: 262_144,
-      housekeepingEveryMs: 500,
-    });
+    const cluster = await Cluster.started(SOON_TRIMMED);
     const leader = await cluster.leader();
     const behind = others(leader)[0] as string;
     const { url } = cluster.server(leader);
@@ -113,18 +179,7 @@ describe("three servers", () => {
     for (let sequence = 0; sequence < 10; sequence += 1) await appended(url, sequence);
     await cluster.server(behind).kill();
     for (let sequence = 10; sequence < 20; sequence += 1) await appended(url, sequence);
-    expect((await create(url, "gone")).status).toBe(201);
-    const body = JSON.stringify("x".repeat(100_000));
-    // On a busy machine one of these may not be answered in time: it is to be deleted anyway.
-    for (let times = 0; times < 100; times += 1) await append(url, "gone", { body });
-    await send(`${url}/v1/stream/gone`, { method: "DELETE" });
-    const dropped = (): boolean =>
-      eventsIn(cluster.server(leader).stderr).some(({ event }) => event === "segments-dropped");
-    expect((await create(url, "filler")).status).toBe(201);
-    for (const end = Date.now() + PATIENCE_MS; !dropped(); await sleep(LOOK_EVERY_MS)) {
-      expect(Date.now()).toBeLessThan(end);
-      expect((await append(url, "filler", { body })).status).toBeLessThan(300);
-    }
+    await trimmed(cluster, leader);
 
     const again = cluster.spawn(behind);
     await again.ready();
@@ -133,6 +188,42 @@ describe("three servers", () => {
     await appended(again.url, 20);
     expect(await readMessages(url, STREAM)).toEqual(upTo(21));
     expect(complaintsIn(again.stderr)).toEqual([]);
+  });
+
+  it("take in a fourth that is behind what they have, under load: it is shipped a snapshot, votes, and reads right", async () => {
+    const cluster = await Cluster.started(SOON_TRIMMED);
+    const leader = await cluster.leader();
+    const { url } = cluster.server(leader);
+    expect((await create(url, STREAM)).status).toBe(201);
+    for (let sequence = 0; sequence < 10; sequence += 1) await appended(url, sequence);
+    await trimmed(cluster, leader);
+
+    await using client = connect(NAMES.map((name) => `http://${cluster.listenOf(name)}`));
+    const load = new Load(client.stream(STREAM), 10);
+    await load.hasSent(20);
+    expect(await cli(["cluster", "add", `n4=${cluster.addressOf("n4")}`, "--url", url])).toContain("joining");
+    const fourth = cluster.spawn("n4");
+    await load.orFails(fourth.ready());
+    await load.orFails(cli(["cluster", "wait", "--url", url]));
+    const before = load.sent;
+    await load.hasSent(before + 20);
+    const total = await load.end();
+
+    expect(cluster.server(leader).events.filter(({ event }) => event === "snapshot-sent")).toMatchObject([
+      { node: "n4" },
+    ]);
+    expect(fourth.events.map(({ event }) => event)).toContain("snapshot-installed");
+    const { members } = await client.cluster().status();
+    expect(members.find(({ node }) => node === "n4")?.role).toBe("voter");
+    const installed = /^tidemark_snapshot_installed_index (\d+)$/m.exec(await cluster.metricsOf("n4"))?.[1];
+    expect(Number(installed)).toBeGreaterThan(0);
+    expect(await readMessages(fourth.url, STREAM)).toEqual(upTo(total));
+    // Of four, three make a majority: it counts.
+    await cluster.server(others(leader)[0] as string).kill();
+    await using there = connect([fourth.url]);
+    await there.stream(STREAM).append({ json: total });
+    expect(await readMessages(fourth.url, STREAM)).toEqual(upTo(total + 1));
+    expect(complaintsIn(fourth.stderr)).toEqual([]);
   });
 
   it("hand leadership over before they stop, one after the other", async () => {
@@ -168,33 +259,16 @@ describe("three servers", () => {
         if (read.length === total) break;
       }
     })();
-    let going = true;
-    let sent = 0;
-    const writing = (async () => {
-      const producer = stream.producer();
-      const receipts: Promise<unknown>[] = [];
-      while (going) {
-        await producer.ready();
-        receipts.push(producer.append({ json: sent }));
-        sent += 1;
-        await sleep(1);
-      }
-      await producer.close();
-      // Not one was refused, or is not known to be there.
-      await Promise.all(receipts);
-    })();
-    // What fails must end the test at once.
-    const failed = Promise.race([writing, reading]);
+    const load = new Load(stream, 0);
     const first = await cluster.leader();
     for (const name of [first, ...others(first)]) {
-      const before = sent;
-      expect(await Promise.race([failed, cluster.server(name).stop()])).toMatchObject({ code: 0 });
-      await Promise.race([failed, cluster.spawn(name).ready()]);
+      const before = load.sent;
+      expect(await load.orFails(Promise.race([reading, cluster.server(name).stop()]))).toMatchObject({ code: 0 });
+      await load.orFails(Promise.race([reading, cluster.spawn(name).ready()]));
       await cli(["cluster", "wait", "--url", `http://${cluster.listenOf(name)}`]);
-      expect(sent).toBeGreaterThan(before);
+      expect(load.sent).toBeGreaterThan(before);
     }
-    going = false;
-    await writing;
+    const sent = await load.end();
     // One more, so that the reader sees that it has all.
     total = sent + 1;
     await stream.append({ json: sent });
