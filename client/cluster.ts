@@ -21,6 +21,10 @@ export type ClusterMember = {
   /** Told by the leader of the others: entries that they are not known to have, and milliseconds since they were heard. */
   readonly lag?: number;
   readonly silentMs?: number;
+  /** It is not to lead: drained, or its clock is off. Told by the leader of all, by others of themselves. */
+  readonly standsBack?: boolean;
+  /** Its clock is ahead of that of the node that was asked by so much. */
+  readonly clockAheadMs?: number;
 };
 
 export type ClusterStatus = {
@@ -32,6 +36,8 @@ export type ClusterStatus = {
   readonly term: number;
   readonly committed: number;
   readonly applied: number;
+  /** Why the node that was asked is not to lead; empty: it may. */
+  readonly standsBack: readonly ("drained" | "clock")[];
   /** A change of who votes is under way. */
   readonly changing: boolean;
   readonly members: readonly ClusterMember[];
@@ -90,6 +96,15 @@ export class Cluster {
   /** Hands leadership to this node, or to whoever has most of the log. */
   async transfer(to?: string, options: CallOptions = {}): Promise<void> {
     await this.#ask("POST", "/transfer", { ...(to !== undefined && { to }) }, options);
+  }
+
+  /**
+   * Before maintenance: leadership moves off this node, and stays off while another node can lead, until `undo` or its restart. Its
+   * `/readyz` says that requests are better sent elsewhere; those that come it serves.
+   */
+  async drain(node: string, options: CallOptions & { readonly undo?: boolean } = {}): Promise<void> {
+    const method = options.undo === true ? "DELETE" : "POST";
+    await this.#ask(method, `/members/${encodeURIComponent(node)}/drain`, undefined, options);
   }
 
   async #ask(method: string, path: string, body: object | undefined, options: CallOptions): Promise<Response> {

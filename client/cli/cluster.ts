@@ -1,6 +1,13 @@
 /** `tidemark cluster`: the noun; its verbs are in `cluster/`. */
 import type { Command } from "commander";
-import { addCommand, removeCommand, replaceCommand, statusCommand, transferCommand } from "./cluster/change.ts";
+import {
+  addCommand,
+  drainCommand,
+  removeCommand,
+  replaceCommand,
+  statusCommand,
+  transferCommand,
+} from "./cluster/change.ts";
 import { recoverCommand } from "./cluster/recover.ts";
 import { waitCommand } from "./cluster/wait.ts";
 import type { Io } from "./io.ts";
@@ -12,6 +19,7 @@ const VERBS: readonly Verb[] = [
   removeCommand,
   replaceCommand,
   transferCommand,
+  drainCommand,
   waitCommand,
   recoverCommand,
 ];

@@ -69,6 +69,13 @@ export type NodeLimits = {
   readonly foundingRetryMs: number;
   /** A step of a change of the cluster is waited for so long. */
   readonly clusterChangeMsMax: number;
+  /** The other voters' clocks are compared with this node's so often; an answer that takes longer tells nothing … */
+  readonly clockEveryMs: number;
+  readonly clockAnswerMsMax: number;
+  /** … and what was measured counts for so long. */
+  readonly clockKeptMs: number;
+  /** A node whose clock is further than this from the voters' median does not stand for election. */
+  readonly clockOffMsMax: number;
   /** Asked of other nodes and not answered yet, and what these requests take; more are refused as `overloaded`. */
   readonly callsMax: number;
   readonly callsBytesMax: number;
@@ -202,6 +209,11 @@ export const NODE_LIMITS: NodeLimits = {
   foundingCallMs: 2_000,
   foundingRetryMs: 250,
   clusterChangeMsMax: 10_000,
+  clockEveryMs: 2_000,
+  clockAnswerMsMax: 500,
+  clockKeptMs: 6_500,
+  // What keeps clocks by NTP is within a few milliseconds; leases and expiry are counted in seconds.
+  clockOffMsMax: 1_000,
   callsMax: 1_024,
   callsBytesMax: 64 * 1024 * 1024,
   callsHandledMax: 4_096,

@@ -30,6 +30,8 @@ import { Checkpointer } from "./checkpointer.ts";
 import { ClusterAdmin } from "./cluster/cluster-admin.ts";
 import type { ClusterChange } from "./cluster/cluster-change.ts";
 import { type ClusterStatus, clusterStatus } from "./cluster/cluster-status.ts";
+import { ClockWatch } from "./cluster/clock-watch.ts";
+import { StandBack } from "./cluster/stand-back.ts";
 import { ClusterMembers } from "./cluster/cluster-members.ts";
 import { Compactor } from "./compaction/compactor.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -79,6 +81,9 @@ export class LogNode {
   readonly #forwarded: ForwardHandler;
   readonly #loop: RaftLoop;
   readonly #members: ClusterMembers;
+  readonly #standBack: StandBack;
+  /** Undefined: there are no others. */
+  readonly #clockWatch: ClockWatch | undefined;
   readonly #admin: ClusterAdmin;
   readonly #repairer: Repairer | undefined;
   readonly #tailSettler: TailSettler | undefined;
@@ -156,8 +161,10 @@ export class LogNode {
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#digests = this.#calls && this.#makeDigests(this.#calls);
     this.#scrub = new Scrub(parts, (error) => this.#fail("outcome-unknown", error));
+    this.#standBack = new StandBack((stands) => this.#loop.standBack(stands));
+    this.#clockWatch = this.#calls && this.#watchClock(this.#calls);
     this.#admin = new ClusterAdmin(
-      parts,
+      { ...parts, standBack: this.#standBack },
       this.#calls,
       () => this.#loop,
       (command) => this.propose(command),
@@ -195,6 +202,7 @@ export class LogNode {
       this.#tailSettler?.start();
       this.#scrub.start();
       this.#digests?.start();
+      this.#clockWatch?.start();
     });
   }
 
@@ -355,7 +363,8 @@ export class LogNode {
 
   /** The cluster as this node sees it; how far the others are is the leader's to say. */
   clusterStatus(): ClusterStatus {
-    return clusterStatus(this.#parts, this.#loop.status());
+    const aheadMs = (node: string): number | undefined => this.#clockWatch?.aheadMs(node);
+    return clusterStatus(this.#parts, this.#loop.status(), this.#standBack.reasons, aheadMs);
   }
 
   status(): NodeStatus {
@@ -384,6 +393,8 @@ export class LogNode {
       shipping: this.#loop.shipping,
       scrub: this.#scrub.status,
       digests: this.#digests?.status,
+      standsBack: this.#standBack.reasons,
+      clockOffMs: this.#clockWatch?.offMs ?? 0,
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
       waitingProposals: this.#proposer.waiting,
@@ -413,6 +424,7 @@ export class LogNode {
     await this.#tailSettler?.stop();
     await this.#scrub.stop();
     this.#digests?.stop();
+    this.#clockWatch?.stop();
     await this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
@@ -545,6 +557,16 @@ export class LogNode {
         return loop().voters;
       },
       contradicted: (message) => this.#fail("internal", new Error(`I10: ${message}`)),
+    });
+  }
+
+  #watchClock(calls: PeerCalls): ClockWatch {
+    const loop = (): RaftLoop => this.#loop;
+    return new ClockWatch(this.#parts, calls, {
+      get voters() {
+        return loop().voters;
+      },
+      clockIsOff: (off) => this.#standBack.set("clock", off),
     });
   }
 
@@ -708,6 +730,7 @@ export class LogNode {
     void this.#tailSettler?.stop();
     void this.#scrub.stop();
     this.#digests?.stop();
+    this.#clockWatch?.stop();
     this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();

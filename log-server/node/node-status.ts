@@ -4,6 +4,7 @@ import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import type { Damage } from "../log/repair/damage.ts";
 import type { FollowerStatus, NodeStatus as RaftStatus } from "../raft/node-status.ts";
 import type { ShippingTotals } from "./catch-up/catch-up.ts";
+import type { StandBackReason } from "./cluster/stand-back.ts";
 import type { CompactionStatus } from "./compaction/compactor.ts";
 import type { DigestStatus } from "./repair/digest-exchange.ts";
 import type { RepairStatus } from "./repair/repairer.ts";
@@ -34,6 +35,10 @@ export type NodeStatus = {
   /** Undefined: there are no others to mend from. */
   readonly repair: RepairStatus | undefined;
   readonly scrub: ScrubStatus;
+  /** Why this node is not to lead; empty: it may. */
+  readonly standsBack: readonly StandBackReason[];
+  /** How far its clock is ahead of the voters' median. */
+  readonly clockOffMs: number;
   /** Undefined: there are no others to compare with. */
   readonly digests: DigestStatus | undefined;
   /** Snapshots on their way to followers. */

@@ -2,7 +2,8 @@
  * `/livez` and `/readyz`: framework-free, because they answer before the log is open, too.
  *
  * Live means that the process should not be restarted; it never depends on a quorum, nor on the disk being read yet.
- * Ready means that requests should be sent here: recovered, a leader seen, little left to apply, not draining.
+ * Ready means that requests should be sent here: recovered, a leader seen, little left to apply, neither stopping nor
+ * drained by an operator.
  */
 import type { NodeStatus } from "../node/node-status.ts";
 import type { Progress } from "./progress.ts";
@@ -48,6 +49,7 @@ export class Health {
       check("healthy", status.phase !== "failed", status.phase),
       check("leader", status.hasLeader, status.hasLeader ? `term ${status.term}` : "none is known"),
       check("applied", lag <= APPLY_LAG_MAX, `${lag} entries behind`),
+      check("not-drained", !status.standsBack.includes("drained"), status.standsBack.join(" ") || "no"),
       this.#notDraining(),
     ];
   }

@@ -17,6 +17,7 @@ export interface EventLog {
 const LEVELS: Readonly<Record<string, Level>> = {
   "apply-blocked": "error",
   "background-rejected": "debug",
+  "clock-off": "warn",
   "damage": "error",
   "disk-full": "warn",
   "founding-waits": "warn",

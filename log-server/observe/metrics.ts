@@ -159,6 +159,16 @@ export class Metrics {
       "Of these, dead and waiting for their dead-letter stream",
       (status) => status.groups().dead,
     );
+    this.#status(
+      "stands_back",
+      "1 if this node is not to lead while another can: drained, or its clock is off",
+      (status) => (status.standsBack.length > 0 ? 1 : 0),
+    );
+    this.#status(
+      "clock_offset_seconds",
+      "How far this node's clock is ahead of the voters' median; beyond a second it does not stand for election",
+      (status) => status.clockOffMs / 1_000,
+    );
     this.#status("snapshot_index", "The position of the newest snapshot", (status) => status.snapshotPosition);
     this.#set.gauge("snapshot_age_seconds", "Since the newest snapshot of this run", () =>
       this.#snapshotAt === undefined ? undefined : (performance.now() - this.#snapshotAt) / 1_000,

@@ -78,7 +78,7 @@ export function onVoteAnswer(raft: Raft, candidate: Candidate, message: VoteAnsw
 
 /** The leader hands over: nobody has to be asked first whether it is still there. */
 export function onCampaignNow(raft: Raft, follower: Follower, message: CampaignNow): void {
-  if (follower.leader !== message.from || !raft.electable) return;
+  if (follower.leader !== message.from || !raft.electable || raft.standsBack) return;
   campaign(raft, true);
 }
 
@@ -144,6 +144,7 @@ function lead(raft: Raft): void {
     committedBefore: log.committed,
     stableBefore: log.stable,
     stuckTicks: 0,
+    untilHandOverTicks: 0,
     configurationIndex: termStart,
     transfer: undefined,
   };

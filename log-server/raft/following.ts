@@ -38,7 +38,8 @@ export function onHeartbeat(raft: Raft, role: Follower | PreCandidate | Candidat
   const { log } = raft;
   // Less than the leader believes after damage to the log's end: what is there is right all the same (P6).
   log.commitTo(Math.min(message.committed, log.lastIndex));
-  raft.send({ kind: "heartbeat-answer", to: message.from, term: raft.term, round: message.round });
+  const { standsBack, term } = raft;
+  raft.send({ kind: "heartbeat-answer", to: message.from, term, round: message.round, standsBack });
   if (raft.ambiguousEnd !== undefined) refuse(raft, message.from, 0, log.lastIndex);
 }
 

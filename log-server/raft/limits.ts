@@ -13,6 +13,8 @@ export type RaftLimits = {
   readonly keptBytesMax: number;
   /** Reads that wait to be confirmed, at a leader for all nodes together, at a follower for its own. */
   readonly readsMax: number;
+  /** Of its own time-outs, how many a node that is not to lead lets pass for others before it stands all the same. */
+  readonly timeoutsPassedMax: number;
   /** Messages that wait for the hard state to be durable; the oldest are dropped, as a network may. */
   readonly heldMessagesMax: number;
 };
@@ -24,6 +26,7 @@ export const RAFT_LIMITS: RaftLimits = {
   inflightBytesMax: 16 * 1024 * 1024,
   keptBytesMax: 32 * 1024 * 1024,
   readsMax: 65_536,
+  timeoutsPassedMax: 5,
   heldMessagesMax: 1_024,
 };
 

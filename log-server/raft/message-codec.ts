@@ -13,7 +13,7 @@
  *      6 append-accepted   varint index
  *      7 append-refused    varint index, point hint, u8 lost
  *      8 heartbeat         varint committed, varint round
- *      9 heartbeat-answer  varint round
+ *      9 heartbeat-answer  varint round, u8 1 if it stands back
  *     10 snapshot          point, bytes configuration
  *     11 campaign-now
  *     12 outdated
@@ -129,7 +129,7 @@ function writeBody(writer: ByteWriter, message: PeerMessage): void {
       return;
     case "heartbeat-answer":
       writer.varint(message.round);
-      return;
+      return writeFlag(writer, message.standsBack);
     case "snapshot":
       writePoint(writer, message.snapshot);
       writer.blob(encodeConfiguration(message.snapshot.configuration));
@@ -174,7 +174,7 @@ function readBody(reader: ByteReader, kind: PeerMessage["kind"], envelope: Envel
     case "heartbeat":
       return { ...envelope, kind, committed: reader.varint(), round: reader.varint() };
     case "heartbeat-answer":
-      return { ...envelope, kind, round: reader.varint() };
+      return { ...envelope, kind, round: reader.varint(), standsBack: readFlag(reader) };
     case "snapshot": {
       const point = readPoint(reader);
       const configuration = decodeConfiguration(reader.blob(reader.remaining));

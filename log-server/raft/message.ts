@@ -63,7 +63,12 @@ export type Heartbeat = Envelope & {
   readonly round: number;
 };
 
-export type HeartbeatAnswer = Envelope & { readonly kind: "heartbeat-answer"; readonly round: number };
+export type HeartbeatAnswer = Envelope & {
+  readonly kind: "heartbeat-answer";
+  readonly round: number;
+  /** It is not to lead (R102). */
+  readonly standsBack: boolean;
+};
 
 /** The follower was shipped this snapshot, whole and verified, before it is stepped. */
 export type SnapshotOffer = Envelope & { readonly kind: "snapshot"; readonly snapshot: Snapshot };

@@ -12,6 +12,7 @@ export type FollowerStatus = {
   readonly match: LogIndex;
   /** Ticks since it was last heard. */
   readonly silentTicks: number;
+  readonly standsBack: boolean;
 };
 
 export type NodeStatus = {
@@ -25,12 +26,13 @@ export type NodeStatus = {
   readonly committed: LogIndex;
   readonly applied: LogIndex;
   readonly transferringTo: NodeId | undefined;
+  readonly standsBack: boolean;
   /** A leader's view of the others. */
   readonly followers: readonly FollowerStatus[];
 };
 
 export function statusOf(raft: Raft): NodeStatus {
-  const { role, term, leader, configuration, log } = raft;
+  const { role, term, leader, configuration, log, standsBack } = raft;
   const { firstIndex, lastIndex, stable, committed, applied } = log;
   const followers = role.kind === "leader" ? [...role.followers.values()] : [];
   return {
@@ -43,7 +45,14 @@ export function statusOf(raft: Raft): NodeStatus {
     stable,
     committed,
     applied,
+    standsBack,
     transferringTo: role.kind === "leader" ? role.transfer?.to : undefined,
-    followers: followers.map(({ id, flow, match, silentTicks }) => ({ id, flow: flow.kind, match, silentTicks })),
+    followers: followers.map((one) => ({
+      id: one.id,
+      flow: one.flow.kind,
+      match: one.match,
+      silentTicks: one.silentTicks,
+      standsBack: one.standsBack,
+    })),
   };
 }

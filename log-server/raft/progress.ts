@@ -40,6 +40,8 @@ export class Progress {
   silentTicks = 0;
   /** Ticks for which it has had all that was committed. */
   caughtUpTicks = 0;
+  /** It is not to lead, by its own word. */
+  standsBack = false;
   flow: Flow;
 
   constructor(id: NodeId, next: LogIndex) {

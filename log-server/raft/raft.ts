@@ -88,6 +88,11 @@ export class Raft {
   /** A snapshot that takes the log's place, from when it was offered until it is installed. */
   installing: { readonly snapshot: Snapshot; handed: boolean } | undefined;
 
+  /** It is not to lead while another can (R102): whoever drives the core knows why. */
+  standsBack = false;
+  /** Of its own time-outs, how many it has let pass for that since a leader was heard. */
+  timeoutsPassed = 0;
+
   outbox: PeerMessage[] = [];
   fetches: FetchWork[] = [];
   snapshots: SnapshotWork[] = [];
@@ -168,6 +173,7 @@ export class Raft {
     assert(term >= this.term, "I1: terms never go back");
     this.#leaveRole();
     if (term > this.term) this.#enterTerm({ term, vote: undefined });
+    if (leader !== undefined) this.timeoutsPassed = 0;
     this.role = this.#follower(leader);
   }
 

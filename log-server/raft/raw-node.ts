@@ -142,6 +142,11 @@ export class RawNode {
     return handOver(this.#raft);
   }
 
+  /** It is not to lead while another can, or is again as all others. A leader hands over by itself. */
+  standBack(stands: boolean): void {
+    this.#raft.standsBack = stands;
+  }
+
   /**
    * Asks for a point from which a read is linearizable. `Ready` answers with the same context, in `reads` or in
    * `refusedReads`; a context is used once in a node's life (P14).

@@ -81,10 +81,11 @@ export function onAppendRefused(raft: Raft, leader: Leader, message: AppendRefus
   }
 }
 
-export function onHeartbeatAnswer(raft: Raft, leader: Leader, { from, round }: HeartbeatAnswer): void {
+export function onHeartbeatAnswer(raft: Raft, leader: Leader, { from, round, standsBack }: HeartbeatAnswer): void {
   const progress = heard(leader, from);
   if (progress === undefined) return;
   progress.round = Math.max(progress.round, round);
+  progress.standsBack = standsBack;
   confirmReads(raft, leader);
   const { flow } = progress;
   if (flow.kind === "probe") flow.paused = false;

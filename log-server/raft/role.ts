@@ -49,6 +49,8 @@ export type Leader = {
   /** What its own disk had then, and for how many ticks it has had no more, though others have committed more. */
   stableBefore: LogIndex;
   stuckTicks: number;
+  /** Not to lead, it hands over: ticks until it tries, or tries again. */
+  untilHandOverTicks: number;
   /** A configuration may be in the log up to here; the next one waits until this is applied. */
   configurationIndex: LogIndex;
   /** While it hands over it takes no proposals. */

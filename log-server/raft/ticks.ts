@@ -6,7 +6,7 @@ import type { Raft } from "./raft.ts";
 import { expireReads } from "./reads.ts";
 import { sendHeartbeats } from "./replication.ts";
 import type { Leader } from "./role.ts";
-import { tickTransfer, watchOwnDisk } from "./transfer.ts";
+import { standBack, tickTransfer, watchOwnDisk } from "./transfer.ts";
 
 export function tick(raft: Raft): void {
   const role = raft.role;
@@ -23,9 +23,16 @@ export function tick(raft: Raft): void {
   role.elapsedTicks += 1;
   if (role.elapsedTicks < role.timeoutTicks) return;
   role.elapsedTicks = 0;
-  if (raft.electable) preCampaign(raft);
+  if (raft.electable && !letsPass(raft)) preCampaign(raft);
   // Whoever may not stand does not go on asking for its own election either, nor believe in a leader that is gone.
   else raft.becomeFollower(raft.term, undefined);
+}
+
+/** Others go first; but where nobody comes to lead for long, a leader that is not to be one is better than none (R102). */
+function letsPass(raft: Raft): boolean {
+  if (!raft.standsBack || raft.timeoutsPassed >= raft.limits.timeoutsPassedMax) return false;
+  raft.timeoutsPassed += 1;
+  return true;
 }
 
 function tickLeader(raft: Raft, leader: Leader): void {
@@ -42,6 +49,7 @@ function tickLeader(raft: Raft, leader: Leader): void {
   }
   tickTransfer(raft, leader);
   watchOwnDisk(raft, leader);
+  standBack(raft, leader);
   promoteLearners(raft, leader);
   leader.heartbeatTicks += 1;
   if (leader.heartbeatTicks >= raft.options.heartbeatTicks) sendHeartbeats(raft, leader);

@@ -38,13 +38,24 @@ function problem(status: number, code: string): Response {
 describe("a client's cluster", () => {
   it("is asked over HTTP, also where the rest goes over a WebSocket", async () => {
     const status = { cluster: "c", node: "n1", term: 1, committed: 2, applied: 2, changing: false, members: [] };
-    const { cluster, asked } = clusterWith([Response.json(status), done(), done(), done(), done(), done()]);
+    const { cluster, asked } = clusterWith([
+      Response.json(status),
+      done(),
+      done(),
+      done(),
+      done(),
+      done(),
+      done(),
+      done(),
+    ]);
     expect(await cluster.status()).toEqual(status);
     await cluster.add("n4", { host: "h", port: 1 }, { votes: false });
     await cluster.remove("n4");
     await cluster.replace("n2");
     await cluster.replace("n2", { address: { host: "h", port: 2 } });
     await cluster.transfer("n3");
+    await cluster.drain("n3");
+    await cluster.drain("n3", { undo: true });
     expect(asked.map(({ url, method, body }) => [method, url, body])).toEqual([
       ["GET", "http://a:1/base/v1/cluster", undefined],
       ["POST", "http://a:1/base/v1/cluster/members", { node: "n4", host: "h", port: 1, votes: false }],
@@ -52,6 +63,8 @@ describe("a client's cluster", () => {
       ["POST", "http://a:1/base/v1/cluster/members/n2/replace", {}],
       ["POST", "http://a:1/base/v1/cluster/members/n2/replace", { host: "h", port: 2 }],
       ["POST", "http://a:1/base/v1/cluster/transfer", { to: "n3" }],
+      ["POST", "http://a:1/base/v1/cluster/members/n3/drain", undefined],
+      ["DELETE", "http://a:1/base/v1/cluster/members/n3/drain", undefined],
     ]);
     expect(new Set(asked.map(({ token }) => token))).toEqual(new Set(["Bearer a-token-long-enough"]));
   });

@@ -162,6 +162,7 @@ describe("answers are what it says", () => {
     ["POST", "/v1/cluster/members", "/v1/cluster/members", 400, { node: "n2" }],
     ["DELETE", "/v1/cluster/members/{node}", "/v1/cluster/members/n2", 409],
     ["POST", "/v1/cluster/members/{node}/replace", "/v1/cluster/members/n2/replace", 409, {}],
+    ["POST", "/v1/cluster/members/{node}/drain", "/v1/cluster/members/n1/drain", 409],
     ["POST", "/v1/cluster/transfer", "/v1/cluster/transfer", 409, {}],
     ["PUT", "/v1/cursors/{name}", "/v1/cursors/c", 204, "7"],
     ["GET", "/v1/cursors/{name}", "/v1/cursors/c", 200],
@@ -238,6 +239,8 @@ describe("answers are what it says", () => {
     await expectAsTold("POST", "/v1/cluster/members", "/v1/cluster/members", 204, { node: "n2", host: "h", port: 1 });
     await expectAsTold("DELETE", "/v1/cluster/members/{node}", "/v1/cluster/members/n2", 204);
     await expectAsTold("POST", "/v1/cluster/members/{node}/replace", "/v1/cluster/members/n2/replace", 204, {});
+    await expectAsTold("POST", "/v1/cluster/members/{node}/drain", "/v1/cluster/members/n2/drain", 204);
+    await expectAsTold("DELETE", "/v1/cluster/members/{node}/drain", "/v1/cluster/members/n2/drain", 204);
     await expectAsTold("POST", "/v1/cluster/transfer", "/v1/cluster/transfer", 204, { to: "n2" });
   });
 

@@ -21,6 +21,8 @@ describe("changes as bytes", () => {
     { kind: "replace", node: "n4", address: undefined },
     { kind: "transfer", node: "n4" },
     { kind: "transfer", node: undefined },
+    { kind: "drain", node: "n4", undo: false },
+    { kind: "drain", node: "n4", undo: true },
   ])("come back: %j", (change) => {
     const bytes = encodeChange(change);
     expect(decodeChange(bytes)).toEqual(change);

@@ -35,8 +35,8 @@ afterEach(() => {
 describe("metrics", () => {
   it("shows a leader its followers, and nobody else's", async () => {
     const followers = [
-      { id: "n2", flow: "replicate" as const, match: 5, silentTicks: 0 },
-      { id: "n3", flow: "probe" as const, match: 0, silentTicks: 20 },
+      { id: "n2", flow: "replicate" as const, match: 5, silentTicks: 0, standsBack: false },
+      { id: "n3", flow: "probe" as const, match: 0, silentTicks: 20, standsBack: false },
     ];
     let status: NodeStatus = { ...SERVING, followers };
     const subject = metrics({ status: () => status });

@@ -16,6 +16,8 @@ export const SERVING: NodeStatus = {
   damage: [],
   repair: undefined,
   digests: undefined,
+  standsBack: [],
+  clockOffMs: 0,
   scrub: { passes: 0, bytes: 0, underWay: false, checked: 0, segments: 0 },
   sending: [],
   waitingForSnapshots: [],

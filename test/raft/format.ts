@@ -59,7 +59,7 @@ function details(message: PeerMessage): string {
     case "heartbeat":
       return `: committed ${message.committed}, round ${message.round}`;
     case "heartbeat-answer":
-      return `: round ${message.round}`;
+      return `: round ${message.round}${message.standsBack ? ", stands back" : ""}`;
     case "snapshot":
       return `: ${formatPoint(message.snapshot)} (${formatConfiguration(message.snapshot.configuration)})`;
     case "campaign-now":

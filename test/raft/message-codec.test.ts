@@ -58,7 +58,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
   fc.record({ ...envelope, kind: fc.constant("append-accepted" as const), index: int }),
   fc.record({ ...envelope, kind: fc.constant("append-refused" as const), index: int, hint: point, lost: fc.boolean() }),
   fc.record({ ...envelope, kind: fc.constant("heartbeat" as const), committed: int, round: int }),
-  fc.record({ ...envelope, kind: fc.constant("heartbeat-answer" as const), round: int }),
+  fc.record({ ...envelope, kind: fc.constant("heartbeat-answer" as const), round: int, standsBack: fc.boolean() }),
   fc.record({ ...envelope, kind: fc.constantFrom("campaign-now" as const, "outdated" as const) }),
   fc.record({ ...envelope, kind: fc.constant("read" as const), session: int, context: int }),
   fc.record({

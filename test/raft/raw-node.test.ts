@@ -321,7 +321,7 @@ describe("with peers", () => {
     const { id } = take(node).fetches[0]!;
     node.step({ kind: "fetched", id, node: "n2", outcome: { kind: "unavailable" } });
     expect(node.ready()).toBeUndefined();
-    node.step({ ...answer, kind: "heartbeat-answer", round: 0 });
+    node.step({ ...answer, kind: "heartbeat-answer", round: 0, standsBack: false });
     expect(take(node).fetches).toMatchObject([{ node: "n2", from: 1, to: 1 }]);
   });
 

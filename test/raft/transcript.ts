@@ -8,6 +8,7 @@
  *     campaign|tick|propose|change|transfer|hand-over|read ID …         tick ID [count]; change ID add:x learn:x demote:x remove:x
  *     deliver [FROM>TO] [KIND]     all that is under way now, once; `drop` and `repeat` (delivers, and keeps a copy) alike
  *     settle                       until nothing is under way
+ *     stand-back|stand-up ID       it is not to lead, or may again
  *     slow|fast ID PART;  finish ID PART              append, apply, fetch or install
  *     crash ID; restart ID [damaged=N|unreadable=N]; save ID; trim ID INDEX; ship ID; settle-tail ID INDEX TERM
  *     cut A B; cut A>B; heal; pause (forgets what is under way)
@@ -166,6 +167,9 @@ class Runner {
         );
         return cluster.run(node());
       }
+      case "stand-back":
+      case "stand-up":
+        return node().core.standBack(command === "stand-back");
       case "settle-tail":
         node().core.settleTail({ index: Number(names[1]), term: Number(names[2]) });
         return cluster.run(node());

@@ -10,6 +10,7 @@ import { clusterText } from "./cluster-shown.ts";
 
 type AddOptions = ConnectionOptions & { readonly learner?: true };
 type ReplaceOptions = ConnectionOptions & { readonly address?: string };
+type DrainOptions = ConnectionOptions & { readonly undo?: true };
 type Change = (cluster: Cluster, call: { readonly signal: AbortSignal }) => Promise<void>;
 
 export const statusCommand: Verb = (io, onDone) =>
@@ -64,6 +65,21 @@ export const transferCommand: Verb = (io, onDone) =>
     .argument("[name]", "to whom (default: whoever has most of the log)")
     .action((to: string | undefined, options: ConnectionOptions) =>
       done(io, options, onDone, (cluster, call) => cluster.transfer(to, call)),
+    );
+
+export const drainCommand: Verb = (io, onDone) =>
+  withConnectionOptions(
+    newVerb(
+      "drain",
+      "before maintenance: move leadership off a node and keep it off, until undone or until it restarts",
+      "tidemark cluster drain n2",
+      "tidemark cluster drain n2 --undo",
+    ),
+  )
+    .argument("<name>", "the node; its /readyz answers 503 meanwhile, and it serves what comes")
+    .option("--undo", "it may lead again")
+    .action((node: string, options: DrainOptions) =>
+      done(io, options, onDone, (cluster, call) => cluster.drain(node, { ...call, undo: options.undo === true })),
     );
 
 /** The change is made, and shown what became of the cluster. */

@@ -8,22 +8,29 @@ const COLUMNS: readonly Column[] = [
   { title: "ADDRESS" },
   { title: "LAG", align: "right" },
   { title: "HEARD", align: "right" },
+  { title: "CLOCK", align: "right" },
 ];
 
+const REASONS = { drained: "drained", clock: "its clock is far from the others'" } as const;
+
 export function clusterText(view: ClusterStatus): string {
-  const { cluster, node, leader = "none known", term, committed, applied, changing, members } = view;
+  const { cluster, node, leader = "none known", term, committed, applied, standsBack, changing, members } = view;
   const fields = formatFields({
     "cluster": cluster,
     "seen by": node,
     "leader": `${leader}, term ${term}`,
     "position": applied === committed ? `${applied}` : `${applied} of ${committed}`,
+    "not to lead": standsBack.length === 0 ? undefined : standsBack.map((reason) => REASONS[reason]).join(", "),
     "change": changing ? "under way" : undefined,
   });
   return `${fields}\n${formatTable(COLUMNS, members.map(cells))}`;
 }
 
-function cells({ node, role, leads, host, port, lag, silentMs }: ClusterMember): readonly string[] {
+function cells(member: ClusterMember): readonly string[] {
+  const { node, role, leads, host, port, lag, silentMs, standsBack = false, clockAheadMs } = member;
   const address = host === undefined ? "-" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const heard = silentMs === undefined ? "-" : `${silentMs} ms ago`;
-  return [node, leads ? "leader" : role, address, lag === undefined ? "-" : `${lag}`, heard];
+  const shownRole = `${leads ? "leader" : role}${standsBack ? ", stands back" : ""}`;
+  const clock = clockAheadMs === undefined ? "-" : `${clockAheadMs < 0 ? "" : "+"}${clockAheadMs} ms`;
+  return [node, shownRole, address, lag === undefined ? "-" : `${lag}`, heard, clock];
 }

@@ -22,6 +22,7 @@ const Status = Type.Object({
   term: Count,
   committed: Count,
   applied: Count,
+  standsBack: Type.Array(Type.String({ enum: ["drained", "clock"] }), { description: "why this node is not to lead" }),
   changing: Type.Boolean({ description: "a change of who votes is under way" }),
   members: Type.Array(
     Type.Object({
@@ -34,6 +35,8 @@ const Status = Type.Object({
         Type.Integer({ minimum: 0, description: "entries; only the leader knows them of the others" }),
       ),
       silentMs: Type.Optional(Count),
+      standsBack: Type.Optional(Type.Boolean({ description: "it is not to lead; told by the leader, and of itself" })),
+      clockAheadMs: Type.Optional(Type.Integer({ description: "of the clock of the node that is asked" })),
     }),
   ),
 });
@@ -122,6 +125,28 @@ export function registerClusterRoutes(server: FastifyInstance, { node, answers }
         answers.empty(reply, 204, []);
       },
     );
+    for (const [method, undo] of [
+      ["post", false],
+      ["delete", true],
+    ] as const)
+      routes[method](
+        `${MEMBER_PATH}/drain`,
+        {
+          schema: {
+            tags: ["cluster"],
+            summary: undo ? "Let a drained member lead again" : "Move leadership off a member, and keep it off",
+            params: MemberName,
+            response: {
+              204: answeredEmpty(undo ? "it may lead" : "it does not lead, until undone or restarted"),
+              ...PROBLEMS,
+            },
+          },
+        },
+        async (request, reply) => {
+          await node.changeCluster({ kind: "drain", node: request.params.node, undo });
+          answers.empty(reply, 204, []);
+        },
+      );
     routes.post(
       `${CLUSTER_PATH}/transfer`,
       {

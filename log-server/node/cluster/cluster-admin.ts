@@ -19,9 +19,12 @@ import {
 import { NodeError } from "../node-error.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
+import type { StandBack } from "./stand-back.ts";
 import type { RaftLoop } from "../consensus/raft-loop.ts";
 
-export type ClusterAdminParts = Pick<NodeParts, "nodeName" | "machine" | "clock" | "limits">;
+export type ClusterAdminParts = Pick<NodeParts, "nodeName" | "machine" | "clock" | "limits" | "observer"> & {
+  readonly standBack: StandBack;
+};
 
 export class ClusterAdmin {
   readonly #parts: ClusterAdminParts;
@@ -49,15 +52,24 @@ export class ClusterAdmin {
     const loop = this.#loop();
     if (this.#calls === undefined)
       throw new NodeError("cluster-conflict", "this node is alone: start it with --peers to make it one of a cluster");
+    if (change.kind === "drain") {
+      if (change.node === this.#parts.nodeName) return this.#drain(change.undo);
+      if (!loop.others.includes(change.node)) throw noMember(change.node);
+      return this.#ask(this.#calls, change.node, change);
+    }
     if (loop.role === "leader") return this.#lead(change);
     const { leader } = loop;
     if (leader === undefined) throw new NodeError("unavailable", "no leader is known, who could change the cluster");
+    return this.#ask(this.#calls, leader, change);
+  }
+
+  async #ask(calls: PeerCalls, node: string, change: ClusterChange): Promise<void> {
     const timeoutMs = this.#parts.limits.clusterChangeMsMax * 2;
-    const answer = await this.#calls.call(leader, "cluster-change", [encodeChange(change)], timeoutMs);
+    const answer = await calls.call(node, "cluster-change", [encodeChange(change)], timeoutMs);
     if (answer.ok) return takeOutcome(answer.value);
     if (answer.error === "lost")
-      throw new NodeError("outcome-unknown", `the leader, ${leader}, did not answer: look at the cluster's status`);
-    throw new NodeError("unavailable", `the leader, ${leader}, could not be asked: ${answer.error}`);
+      throw new NodeError("outcome-unknown", `${node} did not answer: look at the cluster's status`);
+    throw new NodeError("unavailable", `${node} could not be asked: ${answer.error}`);
   }
 
   /**
@@ -78,8 +90,9 @@ export class ClusterAdmin {
     const change = decodeChange(body);
     try {
       if (change === undefined) throw new NodeError("malformed-command", "the change of the cluster cannot be read");
-      if (this.#loop().role !== "leader") throw new NodeError("not-leader", "this node does not lead any more");
-      await this.#lead(change);
+      if (change.kind === "drain") await this.#drain(change.undo);
+      else if (this.#loop().role === "leader") await this.#lead(change);
+      else throw new NodeError("not-leader", "this node does not lead any more");
       return encodeOutcome(undefined);
     } catch (error) {
       if (!(error instanceof NodeError)) throw error;
@@ -87,7 +100,19 @@ export class ClusterAdmin {
     }
   }
 
-  async #lead(change: ClusterChange): Promise<void> {
+  /** Done once another leads; if nobody takes over the node goes on as it was. */
+  async #drain(undo: boolean): Promise<void> {
+    const { standBack, observer } = this.#parts;
+    standBack.set("drained", !undo);
+    observer.event(undo ? "drain-undone" : "drained", {});
+    if (undo) return;
+    await this.#wait(() => this.#loop().role !== "leader");
+    if (this.#loop().role !== "leader") return;
+    standBack.set("drained", false);
+    throw new NodeError("cluster-conflict", "it leads, and no other node takes leadership over");
+  }
+
+  async #lead(change: Exclude<ClusterChange, { readonly kind: "drain" }>): Promise<void> {
     if (this.#busy) throw new NodeError("cluster-conflict", "another change of the cluster is under way");
     this.#busy = true;
     try {
@@ -124,8 +149,7 @@ export class ClusterAdmin {
   async #remove(node: string, forgotten: boolean): Promise<void> {
     const { machine, nodeName } = this.#parts;
     const isMember = (): boolean => membersOf(this.#loop().configuration).includes(node);
-    if (!isMember() && !machine.members.some((member) => member.node === node))
-      throw new NodeError("member-not-found", `${node} is no member of the cluster`);
+    if (!isMember() && !machine.members.some((member) => member.node === node)) throw noMember(node);
     if (node === nodeName)
       throw new NodeError("cluster-conflict", `${node} leads: transfer leadership to another node first`);
     if (isMember()) {
@@ -138,7 +162,7 @@ export class ClusterAdmin {
   /** Out with what was, for it may have forgotten what it voted; whoever comes under the name is new, and is caught up. */
   async #replace(node: string, address: Address | undefined): Promise<void> {
     const known = this.#parts.machine.members.find((member) => member.node === node);
-    if (known === undefined) throw new NodeError("member-not-found", `${node} is no member of the cluster`);
+    if (known === undefined) throw noMember(node);
     await this.#remove(node, false);
     await this.#command({ kind: "member-set", node, host: known.host, port: known.port, ...address, disk: "" });
     await this.#reconfigure([{ kind: "add", node, as: "voter" }]);
@@ -154,6 +178,8 @@ export class ClusterAdmin {
       const begun = loop.transferTo(to);
       if (!begun.ok && begun.error === "not-voter")
         throw new NodeError("member-not-found", `${to} is no voter of the cluster that could lead`);
+      if (!begun.ok && begun.error === "stands-back")
+        throw new NodeError("cluster-conflict", `${to} is drained, or its clock is off: it is not to lead`);
       if (!begun.ok) throw new NodeError("cluster-conflict", `leadership cannot be handed over: ${begun.error}`);
     }
     await this.#wait(() => loop.role !== "leader" || !loop.transferring);
@@ -192,4 +218,8 @@ export class ClusterAdmin {
     while (!isSo() && this.#loop().role === "leader" && clock.monotonic() < until)
       await new Promise<void>((resolve) => void clock.schedule(limits.tickMs, resolve));
   }
+}
+
+function noMember(node: string): NodeError {
+  return new NodeError("member-not-found", `${node} is no member of the cluster`);
 }

@@ -1,7 +1,7 @@
 /**
  * What an operator asks of the cluster, and its way to the leader as bytes: the bodies of the call `cluster-change`.
  *
- * Asked: text kind, text node, text host, varint port, u8 1 if it is to vote; what a kind has not is empty. Answered: text
+ * Asked: text kind, text node, text host, varint port, u8 1 if it is to vote, or to be undone; what a kind has not is empty. Answered: text
  * error code, empty if it is done, text message.
  */
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
@@ -18,20 +18,22 @@ export type ClusterChange =
   /** It lost its disk: whoever comes under its name next is a new member. */
   | { readonly kind: "replace"; readonly node: string; readonly address: Address | undefined }
   /** Another is to lead: this one, or whoever has most of the log. */
-  | { readonly kind: "transfer"; readonly node: string | undefined };
+  | { readonly kind: "transfer"; readonly node: string | undefined }
+  /** It is not to lead while another can, until that is undone or it is started anew. Asked of the node itself. */
+  | { readonly kind: "drain"; readonly node: string; readonly undo: boolean };
 
 const TEXT_BYTES_MAX = 255;
 const MESSAGE_BYTES_MAX = 4_096;
 
 export function encodeChange(change: ClusterChange): Uint8Array {
   const address = "address" in change ? change.address : undefined;
-  const votes = change.kind === "add" && change.votes;
+  const flag = (change.kind === "add" && change.votes) || (change.kind === "drain" && change.undo);
   return new ByteWriter()
     .string(change.kind)
     .string(change.node ?? "")
     .string(address?.host ?? "")
     .varint(address?.port ?? 0)
-    .u8(votes ? 1 : 0)
+    .u8(flag ? 1 : 0)
     .finish();
 }
 
@@ -41,15 +43,17 @@ export function decodeChange(bytes: Uint8Array): ClusterChange | undefined {
   const kind = reader.string(TEXT_BYTES_MAX);
   const node = reader.string(TEXT_BYTES_MAX);
   const address = { host: reader.string(TEXT_BYTES_MAX), port: reader.varint() };
-  const votes = reader.u8() === 1;
+  const flag = reader.u8() === 1;
   if (!reader.complete) return undefined;
   switch (kind) {
     case "add":
-      return { kind, node, address, votes };
+      return { kind, node, address, votes: flag };
     case "remove":
       return { kind, node };
     case "replace":
       return { kind, node, address: address.host === "" ? undefined : address };
+    case "drain":
+      return { kind, node, undo: flag };
     case "transfer":
       return { kind, node: node === "" ? undefined : node };
     default:

@@ -2,6 +2,7 @@
 import type { LogIndex, Term } from "../../../src/wire/entry.ts";
 import { isJoint, membersOf } from "../../raft/configuration.ts";
 import type { NodeStatus as RaftStatus } from "../../raft/node-status.ts";
+import type { StandBackReason } from "./stand-back.ts";
 import type { NodeParts } from "../node-parts.ts";
 
 export type ClusterMemberStatus = {
@@ -15,6 +16,10 @@ export type ClusterMemberStatus = {
   /** At the leader, of the others: entries that it is not known to have synced, and milliseconds since it was heard. */
   readonly lag: number | undefined;
   readonly silentMs: number | undefined;
+  /** It is not to lead; at the leader of all, else of the node itself. */
+  readonly standsBack: boolean | undefined;
+  /** Its clock is ahead of this node's by so much, as measured lately. */
+  readonly clockAheadMs: number | undefined;
 };
 
 export type ClusterStatus = {
@@ -25,6 +30,8 @@ export type ClusterStatus = {
   readonly term: Term;
   readonly committed: LogIndex;
   readonly applied: LogIndex;
+  /** Why this node is not to lead; empty: it may. */
+  readonly standsBack: readonly StandBackReason[];
   /** A change of who votes is under way. */
   readonly changing: boolean;
   readonly members: readonly ClusterMemberStatus[];
@@ -33,6 +40,8 @@ export type ClusterStatus = {
 export function clusterStatus(
   { clusterId, nodeName, machine, limits }: Pick<NodeParts, "clusterId" | "nodeName" | "machine" | "limits">,
   { configuration, leader, term, committed, applied, lastIndex, followers }: RaftStatus,
+  standsBack: readonly StandBackReason[],
+  clockAheadMs: (node: string) => number | undefined,
 ): ClusterStatus {
   const role = (node: string): ClusterMemberStatus["role"] => {
     if (configuration.voters.includes(node)) return "voter";
@@ -51,8 +60,14 @@ export function clusterStatus(
       port: known?.port,
       lag: follower && Math.max(0, lastIndex - follower.match),
       silentMs: follower && follower.silentTicks * limits.tickMs,
+      standsBack: node === nodeName ? standsBack.length > 0 : follower?.standsBack,
+      clockAheadMs: roundedMs(clockAheadMs(node)),
     };
   });
   const changing = isJoint(configuration);
-  return { cluster: clusterId, node: nodeName, leader, term, committed, applied, changing, members };
+  return { cluster: clusterId, node: nodeName, leader, term, committed, applied, standsBack, changing, members };
+}
+
+function roundedMs(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : Math.round(milliseconds);
 }

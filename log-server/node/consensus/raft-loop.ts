@@ -292,6 +292,12 @@ export class RaftLoop {
     return begun;
   }
 
+  /** This node is not to lead while another can, or may again: see R102. */
+  standBack(stands: boolean): void {
+    this.#raft.standBack(stands);
+    this.scheduleTurn();
+  }
+
   /** Hands leadership to the voter that is furthest, if there is one that is heard. */
   handOver(): void {
     if (this.#raft.handOver()) this.scheduleTurn();

@@ -53,7 +53,7 @@ const MESSAGES: readonly PeerMessage[] = [
   { ...from, kind: "append-accepted", index: 301 },
   { ...from, kind: "append-refused", index: 301, hint: committed, lost: true },
   { ...from, kind: "heartbeat", committed: 299, round: 4 },
-  { ...from, kind: "heartbeat-answer", round: 4 },
+  { ...from, kind: "heartbeat-answer", round: 4, standsBack: true },
   ...configurations.map((configuration): PeerMessage => ({
     ...from,
     kind: "snapshot",
