@@ -7,4 +7,25 @@ export const OPERATOR_LIMITS = {
   valueBytesMax: 8 * 1024 * 1024,
   /** Arrays, objects, maps and sets inside each other, in keys and in values. */
   depthMax: 64,
+
+  /** State is cut into so many parts by the hash of its key: what a snapshot writes anew is the parts that changed. */
+  stateBuckets: 4_096,
+  /** Of the nodes' ids, which are in every row's key. */
+  idLengthMax: 64,
+  nodesMax: 1_000,
+  partitionsMax: 1_024,
+
+  /** What one input may bring about, timers that it makes due included; beyond it is poison. */
+  outputsPerInputMax: 10_000,
+  timersPerInputMax: 100_000,
+  /** Inputs and outputs between two commits. */
+  inputsPerBatchMax: 65_536,
+  outputsPerBatchMax: 1_000_000,
+
+  /** A digest point after every so many records, and at every such boundary of log time that something happened before. */
+  digestEveryRecords: 1_024,
+  digestEveryMs: 10_000,
+
+  /** Log time without a record after which a source holds the watermark back no longer, unless it is set up otherwise. */
+  idleMsDefault: 60_000,
 } as const;

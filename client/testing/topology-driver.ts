@@ -1,0 +1,92 @@
+/**
+ * Runs a topology in a test: synchronously, in memory, in virtual time, without a server. Records go in by `write`, time passes
+ * by `advance` and not otherwise, and what came out is read by `read`. Poison throws, where it is met.
+ */
+import { text, utf8 } from "../../src/lib/bytes.ts";
+import type { RecordHeader } from "../../src/record/record.ts";
+import type { Topology } from "../../src/operators/build/topology.ts";
+import type { Counter } from "../../src/operators/engine/operator.ts";
+import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
+import { TopologyRun } from "../../src/operators/run/topology-run.ts";
+
+export type WrittenRecord = {
+  readonly key?: string | Uint8Array;
+  readonly headers?: readonly RecordHeader[];
+  /** Event time; default: the driver's time. */
+  readonly timestamp?: number;
+};
+
+export type ReadRecord = {
+  /** As text; bytes where it is none; null where there is no key. */
+  readonly key: string | Uint8Array | null;
+  /** JSON's value; bytes where it is none; null for a tombstone. */
+  readonly value: unknown;
+  readonly timestamp: number;
+  readonly headers: readonly RecordHeader[];
+};
+
+export class TopologyDriver {
+  readonly #run: TopologyRun;
+  #now: number;
+
+  /** `now`: the log time at which it begins. */
+  constructor(topology: Topology, now = 0) {
+    this.#run = new TopologyRun(topology.build());
+    this.#now = now;
+  }
+
+  /** Log time, milliseconds since the Unix epoch. */
+  get now(): number {
+    return this.#now;
+  }
+
+  /** The least of all tasks'; -Infinity before each has a record. */
+  get watermark(): number {
+    return Math.min(...this.#run.tasks.map(({ task }) => task.watermark));
+  }
+
+  /** A value as JSON, bytes as they are, null as a tombstone. A stream in partitions has its number behind the name. */
+  write(stream: string, value: unknown, record: WrittenRecord = {}): void {
+    const { key, ...rest } = record;
+    const bytes = value === null || value instanceof Uint8Array ? value : utf8(JSON.stringify(value));
+    const keyed = key === undefined ? {} : { key: typeof key === "string" ? utf8(key) : key };
+    this.#run.append(stream, { value: bytes, ...keyed, ...rest }, this.#now);
+  }
+
+  /** Log time passes, without a record: timers fire, sources become idle. */
+  advance(ms: number): void {
+    this.#now += ms;
+    this.#run.advance(this.#now);
+  }
+
+  /** What was written to the stream since it was read last. */
+  read(stream: string): ReadRecord[] {
+    const all = this.#run.outputs.splice(0);
+    this.#run.outputs.push(...all.filter((output) => output.stream !== stream));
+    return all.filter((output) => output.stream === stream).map(shown);
+  }
+
+  /** Of all tasks. */
+  counted(counter: Counter): number {
+    return this.#run.tasks.reduce((sum, { task }) => sum + task.counters[counter], 0);
+  }
+}
+
+function shown({ key, value, timestamp, headers = [] }: TaskOutput): ReadRecord {
+  return {
+    key: key === undefined ? null : (text(key) ?? key),
+    value: value === null ? null : jsonOrBytes(value),
+    timestamp,
+    headers,
+  };
+}
+
+function jsonOrBytes(bytes: Uint8Array): unknown {
+  const decoded = text(bytes);
+  if (decoded === undefined) return bytes;
+  try {
+    return JSON.parse(decoded);
+  } catch {
+    return bytes;
+  }
+}

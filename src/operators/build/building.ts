@@ -1,0 +1,87 @@
+/** A graph while it is built: nodes in order, each with an id that stays the same as long as the topology does. */
+import type { Edge, Graph, GraphNode, Silence } from "../engine/graph.ts";
+import { OPERATOR_LIMITS } from "../limits.ts";
+import type { Keying } from "./keying.ts";
+import { checkId } from "./settings.ts";
+import { stagesOf } from "./stages.ts";
+import { TopologyError } from "./topology-error.ts";
+
+/** Where a handle stands in the graph. */
+export type Port = { readonly building: Building; readonly edge: Edge; readonly keying: Keying };
+
+/** What every verb may be given. */
+export type Named = {
+  /** The node's id. Without it it is the kind and a number, and changes when nodes of the kind are added before it. */
+  readonly name?: string;
+};
+
+export type NewNode = Pick<GraphNode, "kind" | "inputs" | "operator"> &
+  Partial<Pick<GraphNode, "source" | "sink" | "detail" | "holdMs">>;
+
+export class Building {
+  readonly app: string;
+  readonly #silence: Silence;
+  readonly #nodes = new Map<string, GraphNode>();
+  readonly #counts = new Map<string, number>();
+
+  constructor(app: string, silence: Silence) {
+    this.app = checkId("the app's name", app);
+    this.#silence = silence;
+  }
+
+  add(node: NewNode, name: string | undefined): Edge {
+    const id = this.newId(node.kind, name);
+    this.put(id, node);
+    return { from: id, output: 0 };
+  }
+
+  newId(kind: string, name: string | undefined): string {
+    const count = (this.#counts.get(kind) ?? 0) + 1;
+    this.#counts.set(kind, count);
+    const id = checkId("a node's name", name ?? `${kind}-${count}`);
+    if (!this.#nodes.has(id)) return id;
+    throw new TopologyError("name-taken", `two nodes are called "${id}"; give one of them another { name }`);
+  }
+
+  put(id: string, { kind, inputs, operator, source, sink, detail = "", holdMs = 0 }: NewNode): void {
+    if (this.#nodes.size >= OPERATOR_LIMITS.nodesMax)
+      throw new TopologyError(
+        "too-large",
+        `a topology has at most ${OPERATOR_LIMITS.nodesMax} nodes; make it two apps`,
+      );
+    const twice = [...this.#nodes.values()].find((other) => source !== undefined && other.source?.name === source.name);
+    if (twice !== undefined)
+      throw new TopologyError(
+        "read-twice",
+        `"${source?.name}" is read by "${twice.id}" already; use that handle twice`,
+      );
+    const node = { id, kind, inputs, operator, detail, holdMs };
+    this.#nodes.set(id, { ...node, ...(source !== undefined && { source }), ...(sink !== undefined && { sink }) });
+  }
+
+  /** The most that any source read so far has: what streams inside of the app are given. */
+  get disorderMs(): number {
+    return Math.max(0, ...[...this.#nodes.values()].map(({ source }) => source?.outOfOrderMs ?? 0));
+  }
+
+  get idleMs(): number {
+    const given = [...this.#nodes.values()].flatMap(({ source }) => (source === undefined ? [] : [source.idleMs]));
+    return Math.max(...given);
+  }
+
+  /** A handle of another topology has no place in this one. */
+  checkOwn(other: Port): void {
+    if (other.building !== this)
+      throw new TopologyError(
+        "other-topology",
+        `a stream of "${other.building.app}" is used in "${this.app}"; write it to a stream there, and read that here`,
+      );
+  }
+
+  graph(): Graph {
+    const nodes = [...this.#nodes.values()];
+    if (nodes.length === 0)
+      throw new TopologyError("empty", "the topology reads nothing; begin with .stream() or .table()");
+    return { app: this.app, nodes, stages: stagesOf(this.app, nodes, this.#silence) };
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * How a stream lies in partitions while it goes through a topology, and what can be put beside what. A key's state is in one
+ * task only where all its records are in one partition; a join needs that of both sides, and the same partition for both.
+ */
+import type { Partitioner } from "../verbs/partitioner.ts";
+import { encodeKey } from "../encoding/key-codec.ts";
+import { hex } from "../../lib/bytes.ts";
+import { TopologyError } from "./topology-error.ts";
+
+export type Keying = {
+  readonly partitions: number;
+  readonly partitioner: Partitioner;
+  /** The key is another than the one that it was partitioned by. */
+  readonly rekeyed: boolean;
+};
+
+/** All records of a key are in one partition. */
+export function isKeyed({ partitions, partitioner, rekeyed }: Keying): boolean {
+  return partitions === 1 || (!rekeyed && (partitioner.kind === "hash" || partitioner.kind === "range"));
+}
+
+/** Throws unless records of both can meet in one task; where `byKey`, records of one key must. */
+export function checkCoPartitioned(left: Keying, right: Keying, byKey: boolean, what: string): void {
+  if (left.partitions !== right.partitions) {
+    const counts = `${left.partitions} and ${right.partitions}`;
+    throw new TopologyError(
+      "not-co-partitioned",
+      `${what}: its inputs are in ${counts} partitions; give both the same number, or one of them .repartition({ partitions: … })`,
+    );
+  }
+  if (!byKey || left.partitions === 1 || sameRule(left.partitioner) === sameRule(right.partitioner)) return;
+  const kinds = `${left.partitioner.kind} and ${right.partitioner.kind}`;
+  throw new TopologyError(
+    "not-co-partitioned",
+    `${what}: its inputs are partitioned by different rules (${kinds}); .repartition() one of them by the rule of the other`,
+  );
+}
+
+function sameRule(partitioner: Partitioner): string {
+  switch (partitioner.kind) {
+    case "range":
+      return `range ${partitioner.bounds.map((bound) => hex(encodeKey(bound))).join(" ")}`;
+    case "time":
+      return `time ${partitioner.periodMs}`;
+    case "hash":
+    case "round-robin":
+      return partitioner.kind;
+  }
+}

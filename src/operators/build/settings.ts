@@ -1,0 +1,24 @@
+/** Checks of what a topology is given, so that nothing below has to doubt it. */
+import { OPERATOR_LIMITS } from "../limits.ts";
+import { TopologyError } from "./topology-error.ts";
+
+const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
+
+/** Of apps and of nodes: part of a stream's name, and of every row's key. */
+export function checkId(what: string, id: string): string {
+  const { idLengthMax } = OPERATOR_LIMITS;
+  if (ID.test(id) && id.length <= idLengthMax) return id;
+  const rule = `letters, digits, dots, dashes and underscores, ${idLengthMax} at most, a letter or digit first`;
+  throw new TopologyError("bad-name", `${what} "${id}" is not allowed: a name is ${rule}`);
+}
+
+/** Whole milliseconds from `least` on. */
+export function checkMs(what: string, value: number, least: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw new TopologyError("bad-setting", `${what} is ${value}; give it whole milliseconds, ${least} or more`);
+}
+
+export function checkCount(what: string, value: number, most: number): number {
+  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
+  throw new TopologyError("bad-setting", `${what} is ${value}; give it a whole number from 1 to ${most}`);
+}

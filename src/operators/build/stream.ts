@@ -1,0 +1,172 @@
+/** A stream in a topology: its verbs add nodes to the graph, and nothing runs until a task does. */
+import type { Key } from "../encoding/key-codec.ts";
+import type { Operator } from "../engine/operator.ts";
+import { OPERATOR_LIMITS } from "../limits.ts";
+import type { StateSpecs } from "../state/keyed-state.ts";
+import { branch } from "../verbs/branch.ts";
+import type { AnyCallback, Callback } from "../verbs/callback.ts";
+import { dedupe } from "../verbs/dedupe.ts";
+import { filter } from "../verbs/filter.ts";
+import { flatMap } from "../verbs/flat-map.ts";
+import { keyBy } from "../verbs/key-by.ts";
+import { map } from "../verbs/map.ts";
+import { HASH, type Partitioner, partitionOf, partitionStream } from "../verbs/partitioner.ts";
+import { PASS } from "../verbs/pass.ts";
+import { type AnyProcessor, process, type Processor } from "../verbs/process.ts";
+import { readRepartitioned, repartition } from "../verbs/repartition.ts";
+import { TABLE } from "../verbs/table.ts";
+import { to } from "../verbs/to.ts";
+import type { Named, Port } from "./building.ts";
+import { checkCoPartitioned, isKeyed, type Keying } from "./keying.ts";
+import { checkCount, checkMs } from "./settings.ts";
+import { Table } from "./table.ts";
+import { TopologyError } from "./topology-error.ts";
+
+export type RepartitionOptions = Named & {
+  /** Default: as many as before. */
+  readonly partitions?: number;
+  /** Default: by a hash of the key. */
+  readonly by?: Partitioner;
+};
+
+export type DedupeOptions<K extends Key, V> = Named & {
+  /** Log time for which a record is remembered. */
+  readonly ttlMs: number;
+  /** What makes two records of a key the same; default: the key alone. */
+  readonly by?: Callback<K, V, Key>;
+};
+
+export type ToOptions = Named & {
+  /** Default 1; more are `stream/0`, `stream/1` … */
+  readonly partitions?: number;
+};
+
+export class Stream<K extends Key, V> {
+  /** Where it stands in the graph; for other handles. */
+  readonly port: Port;
+
+  constructor(port: Port) {
+    this.port = port;
+  }
+
+  filter<W extends V>(predicate: (value: V) => value is W, options?: Named): Stream<K, W>;
+  filter(predicate: Callback<K, V, boolean>, options?: Named): Stream<K, V>;
+  filter(predicate: Callback<K, V, boolean>, options: Named = {}): Stream<K, V> {
+    return this.#then("filter", filter(predicate), options);
+  }
+
+  map<R>(mapper: Callback<K, V, R>, options: Named = {}): Stream<K, R> {
+    return this.#then("map", map(mapper), options);
+  }
+
+  flatMap<R>(mapper: Callback<K, V, Iterable<R>>, options: Named = {}): Stream<K, R> {
+    return this.#then("flat-map", flatMap(mapper), options);
+  }
+
+  /** Another key. Where there are several partitions, the next verb that keeps state repartitions first. */
+  keyBy<L extends Key>(selector: Callback<K, V, L>, options: Named = {}): Stream<L, V> {
+    return this.#then("key-by", keyBy(selector), options, { ...this.port.keying, rekeyed: true });
+  }
+
+  /** One stream per predicate; a record goes to the first that accepts it, or nowhere. */
+  branch<N extends number>(
+    predicates: readonly Callback<K, V, boolean>[] & { readonly length: N },
+    options: Named = {},
+  ): Stream<K, V>[] & { readonly length: N } {
+    const { building, edge, keying } = this.port;
+    const { from } = building.add({ kind: "branch", inputs: [edge], operator: branch(predicates) }, options.name);
+    const branches = predicates.map((_, output) => new Stream<K, V>({ building, edge: { from, output }, keying }));
+    return branches as Stream<K, V>[] & { readonly length: N };
+  }
+
+  /** The records of both, in the order in which the log has them. */
+  merge<L extends Key, W>(other: Stream<L, W>, options: Named = {}): Stream<K | L, V | W> {
+    const { building, edge, keying } = this.port;
+    building.checkOwn(other.port);
+    checkCoPartitioned(keying, other.port.keying, false, "a merge");
+    const merged = building.add({ kind: "merge", inputs: [edge, other.port.edge], operator: PASS }, options.name);
+    const rekeyed = keying.rekeyed || other.port.keying.rekeyed || keying.partitioner !== other.port.keying.partitioner;
+    return new Stream({ building, edge: merged, keying: { ...keying, rekeyed } });
+  }
+
+  /** Through an internal stream of the log, so that all records of a key meet in one task. */
+  repartition(options: RepartitionOptions = {}): Stream<K, V> {
+    const { building, edge, keying } = this.port;
+    const { by = HASH, name } = options;
+    const partitions = checkCount("partitions", options.partitions ?? keying.partitions, OPERATOR_LIMITS.partitionsMax);
+    if (by.kind === "range" && by.bounds.length !== partitions - 1)
+      throw new TopologyError(
+        "bad-setting",
+        `${partitions} ranges have ${partitions - 1} bounds, not ${by.bounds.length}`,
+      );
+    if (by.kind === "time") checkMs("periodMs", by.periodMs, 1);
+    const id = building.newId("repartition", name);
+    const stream = `apps/${building.app}/${id}`;
+    const detail = `${by.kind}, ${partitions} partitions`;
+    building.put(id, {
+      kind: "repartition",
+      inputs: [edge],
+      operator: repartition(stream, by, partitions),
+      sink: stream,
+      detail,
+    });
+    const source = { name: stream, read: readRepartitioned, partitions, internal: true };
+    // Of several tasks upstream each is as far behind as it likes: what disorder the sources may have, this has, too.
+    const settings = { ...source, outOfOrderMs: building.disorderMs, idleMs: building.idleMs };
+    const from = building.newId(`${id}.in`, `${id}.in`);
+    building.put(from, { kind: "repartitioned", inputs: [], operator: PASS, source: settings, detail: stream });
+    return new Stream({ building, edge: { from, output: 0 }, keying: { partitions, partitioner: by, rekeyed: false } });
+  }
+
+  /** The first of equal records, and another only after `ttlMs` of log time without one. */
+  dedupe(options: DedupeOptions<K, V>): Stream<K, V> {
+    checkMs("ttlMs", options.ttlMs, 1);
+    const { by = () => null, ttlMs } = options;
+    return this.keyed().#then("dedupe", dedupe(by as AnyCallback<Key>, ttlMs), options, undefined, `${ttlMs} ms`);
+  }
+
+  /** The newest value of each key; null deletes. */
+  toTable(options: Named = {}): Table<K, NonNullable<V>> {
+    const { building, edge, keying } = this.keyed().port;
+    return new Table(
+      { building, edge: building.add({ kind: "table", inputs: [edge], operator: TABLE }, options.name), keying },
+      asStream,
+    );
+  }
+
+  /** A function per record and per timer, with state of its own for each key. */
+  process<Out, S extends StateSpecs>(processor: Processor<K, V, S, Out>, options: Named = {}): Stream<K, Out> {
+    return this.keyed().#then("process", process(processor as unknown as AnyProcessor), options);
+  }
+
+  /** Writes the records to a stream of the log: values as JSON, or bytes as they are; a value null as a tombstone. */
+  to(stream: string, options: ToOptions = {}): void {
+    const { building, edge } = this.port;
+    const count = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
+    const route = (key: Key, timestamp: number): string =>
+      partitionStream(stream, partitionOf(HASH, count, key, timestamp, 0), count);
+    const detail = count === 1 ? stream : `${stream}, ${count} partitions`;
+    building.add({ kind: "to", inputs: [edge], operator: to(route), sink: stream, detail }, options.name);
+  }
+
+  /** With all records of a key in one task. */
+  keyed(): Stream<K, V> {
+    return isKeyed(this.port.keying) ? this : this.repartition();
+  }
+
+  #then<L extends Key, R>(
+    kind: string,
+    operator: Operator,
+    { name }: Named,
+    keying: Keying = this.port.keying,
+    detail = "",
+  ): Stream<L, R> {
+    const { building, edge } = this.port;
+    return new Stream({ building, edge: building.add({ kind, inputs: [edge], operator, detail }, name), keying });
+  }
+}
+
+/** Given to tables, which would otherwise need this file as this file needs theirs. */
+export function asStream<K extends Key, V>(port: Port): Stream<K, V> {
+  return new Stream(port);
+}

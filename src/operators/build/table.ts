@@ -1,0 +1,49 @@
+/** A table in a topology: the newest value of each key, as something to join and to look up. */
+import type { Key } from "../encoding/key-codec.ts";
+import type { Operator } from "../engine/operator.ts";
+import type { Callback } from "../verbs/callback.ts";
+import { TABLE_TO_STREAM } from "../verbs/pass.ts";
+import { tableFilter, tableMap } from "../verbs/table-map.ts";
+import type { Named, Port } from "./building.ts";
+import type { Stream } from "./stream.ts";
+
+export class Table<K extends Key, V> {
+  /** Where it stands in the graph; for other handles. */
+  readonly port: Port;
+  readonly #asStream: <L extends Key, W>(port: Port) => Stream<L, W>;
+
+  constructor(port: Port, asStream: <L extends Key, W>(port: Port) => Stream<L, W>) {
+    this.port = port;
+    this.#asStream = asStream;
+  }
+
+  /** What is not accepted is not in the new table. It keeps no state, so the predicate is asked again at each look-up. */
+  filter(predicate: Callback<K, V, boolean>, options: Named = {}): Table<K, V> {
+    return this.#then("table-filter", tableFilter(predicate), options);
+  }
+
+  /** Keeps no state either. What is mapped to null is not in the new table. */
+  map<R>(mapper: Callback<K, V, R>, options: Named = {}): Table<K, NonNullable<R>> {
+    return this.#then("table-map", tableMap(mapper), options);
+  }
+
+  /** Its changes, as records; deletions are left out. */
+  toStream(options: Named = {}): Stream<K, V> {
+    const { building, edge, keying } = this.port;
+    const stream = building.add({ kind: "to-stream", inputs: [edge], operator: TABLE_TO_STREAM }, options.name);
+    return this.#asStream({ building, edge: stream, keying });
+  }
+
+  /** Its changes, to a stream of the log that a table can be read from again: deletions are tombstones. */
+  to(stream: string, options: Named & { readonly partitions?: number } = {}): void {
+    this.#asStream(this.port).to(stream, options);
+  }
+
+  #then<R>(kind: string, operator: Operator, { name }: Named): Table<K, R> {
+    const { building, edge, keying } = this.port;
+    return new Table(
+      { building, edge: building.add({ kind, inputs: [edge], operator }, name), keying },
+      this.#asStream,
+    );
+  }
+}

@@ -1,0 +1,25 @@
+/**
+ * Values as streams have them: JSON, or bytes as they are. What JSON would drop or change without a word is refused, as is
+ * what has no canonical form; a topology says itself how a Map or a bigint is to be written.
+ */
+import { utf8 } from "../../lib/bytes.ts";
+import { EncodingError } from "./encoding-error.ts";
+
+export function jsonBytes(value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  const text = JSON.stringify(value, refuse) as string | undefined;
+  if (text === undefined) throw new EncodingError(`an output is JSON or bytes, not ${typeof value}`);
+  return utf8(text);
+}
+
+function refuse(_name: string, value: unknown): unknown {
+  if (typeof value === "bigint")
+    throw new EncodingError("an output holds a bigint, which JSON has not; write it as a text");
+  if (typeof value === "number" && !Number.isFinite(value))
+    throw new EncodingError(`an output holds ${value}, which JSON has not; use null`);
+  if (value instanceof Map || value instanceof Set || value instanceof Uint8Array)
+    throw new EncodingError(
+      "an output holds a Map, a Set or bytes, which JSON has not; map it to arrays, objects or texts",
+    );
+  return value;
+}

@@ -1,0 +1,51 @@
+/** A topology as data: what the builder makes, the engine runs and `describe` shows. */
+import type { Operator, SourceReader } from "./operator.ts";
+
+export type NodeId = string;
+
+/** `output` tells a node's outputs apart, where it has more than one: branches. */
+export type Edge = { readonly from: NodeId; readonly output: number };
+
+export type SourceSettings = {
+  /** What `TaskInput.source` says. */
+  readonly name: string;
+  readonly read: SourceReader;
+  readonly partitions: number;
+  /** Written by a repartition of the same app: its partitions always have their number behind the name. */
+  readonly internal: boolean;
+  /** How far behind the newest event time records may come; the watermark stays back by it. */
+  readonly outOfOrderMs: number;
+  /** Log time without a record after which the source holds the watermark back no longer. */
+  readonly idleMs: number;
+};
+
+export type GraphNode = {
+  readonly id: NodeId;
+  /** The verb: "filter", "tumbling-window" … */
+  readonly kind: string;
+  readonly inputs: readonly Edge[];
+  readonly operator: Operator;
+  readonly source?: SourceSettings;
+  /** The stream it writes to, if it does. */
+  readonly sink?: string;
+  /** What tells it from others of its kind, for people: "5000 ms, grace 100 ms". */
+  readonly detail: string;
+  /** How long, in event time, it holds back what it emits: those behind it see a watermark that is so much earlier. */
+  readonly holdMs: number;
+};
+
+/** When no source has had a record for its `idleMs`: event time stands still, or passes as log time does. */
+export type Silence = "wait" | "advance";
+
+/** What one task runs: the part of a graph between repartitions. Its sources are all cut into the same partitions. */
+export type Stage = {
+  readonly app: string;
+  /** 0, 1 …, in order of building. */
+  readonly number: number;
+  /** In order of building, so that a node stands behind those that it takes from. */
+  readonly nodes: readonly GraphNode[];
+  readonly partitions: number;
+  readonly silence: Silence;
+};
+
+export type Graph = { readonly app: string; readonly nodes: readonly GraphNode[]; readonly stages: readonly Stage[] };

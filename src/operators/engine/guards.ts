@@ -1,0 +1,104 @@
+/**
+ * While operators run, whatever would differ between replicas throws: the global clock, randomness, timers and `fetch` are
+ * replaced when the engine is entered, and put back when it is left. That holds for what is global; what a module imports
+ * (`node:crypto`, `node:fs`) and the machine's locale and time zone are out of reach, and the digests' to find.
+ *
+ * The engine enters once for each input, or once around many; between two operators only a name is set.
+ */
+import { DeterminismError } from "./determinism-error.ts";
+
+type Slot = { readonly holder: object; readonly name: string; readonly what: string; readonly instead: string };
+
+const TIME = "take context.time, or context.logTime";
+const RANDOM = "take context.random()";
+const TIMER = "set a timer with context.timers";
+const OUTSIDE = "write to a stream, and let a sink outside of the topology do it";
+
+const scope = globalThis as unknown as Record<string, object | undefined>;
+
+let depth = 0;
+let running = "";
+let restore: (() => void)[] = [];
+
+/** Runs with the guards up. */
+export function guarded<T>(run: () => T): T {
+  if (depth === 0) raise();
+  depth += 1;
+  try {
+    return run();
+  } finally {
+    depth -= 1;
+    if (depth === 0) lower();
+  }
+}
+
+/** Names the operator that runs from now on; answers the one before, to be named again afterwards. */
+export function nameRunning(operator: string): string {
+  const before = running;
+  running = operator;
+  return before;
+}
+
+/** What a callback returned, if it is no promise. */
+export function notPromise<T>(value: T): T {
+  if (typeof (value as { readonly then?: unknown } | null | undefined)?.then !== "function") return value;
+  throw new DeterminismError(running, "a promise", `callbacks are synchronous: join a table, or ${OUTSIDE}`);
+}
+
+function slots(): Slot[] {
+  const found: Slot[] = [];
+  const add = (holder: object | undefined, names: readonly string[], label: string, instead: string): void => {
+    for (const name of names)
+      if (holder !== undefined && name in holder) found.push({ holder, name, what: `${label}${name}`, instead });
+  };
+  add(Math, ["random"], "Math.", RANDOM);
+  add(scope["performance"], ["now"], "performance.", TIME);
+  add(scope["crypto"], ["randomUUID", "getRandomValues"], "crypto.", RANDOM);
+  add(scope, ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "requestAnimationFrame"], "", TIMER);
+  add(scope, ["fetch"], "", OUTSIDE);
+  return found;
+}
+
+function raise(): void {
+  for (const { holder, name, what, instead } of slots()) {
+    replace(holder, name, () => {
+      throw new DeterminismError(running, what, instead);
+    });
+  }
+  replace(scope, "Date", dateWithoutNow(Date));
+}
+
+function lower(): void {
+  for (const undo of restore.reverse()) undo();
+  restore = [];
+}
+
+/** What is inherited is covered, and uncovered again. */
+function replace(holder: object, name: string, value: unknown): void {
+  const before = Object.getOwnPropertyDescriptor(holder, name);
+  if (before?.configurable === false) return;
+  Object.defineProperty(holder, name, {
+    value,
+    configurable: true,
+    writable: true,
+    enumerable: before?.enumerable ?? false,
+  });
+  restore.push(() => {
+    if (before === undefined) Reflect.deleteProperty(holder, name);
+    else Object.defineProperty(holder, name, before);
+  });
+}
+
+/** A date that is made from something is a value like any other. */
+function dateWithoutNow(date: DateConstructor): DateConstructor {
+  const refuse = (what: string): never => {
+    throw new DeterminismError(running, what, TIME);
+  };
+  return new Proxy(date, {
+    apply: () => refuse("Date()"),
+    construct: (target, arguments_, newTarget) =>
+      arguments_.length === 0 ? refuse("new Date()") : (Reflect.construct(target, arguments_, newTarget) as object),
+    get: (target, name, receiver): unknown =>
+      name === "now" ? () => refuse("Date.now") : Reflect.get(target, name, receiver),
+  });
+}

@@ -1,0 +1,58 @@
+/**
+ * What an operator is: an object without state of its own, which one task's engine drives by the same rules as any other.
+ * All it remembers are rows, so that they can be undone, saved, compared and moved; all it knows of time comes with what it
+ * is given. One file in `verbs`, `windows`, `aggregates` or `joins` has one operator.
+ */
+import type { Key } from "../encoding/key-codec.ts";
+import type { NodeRows } from "../state/node-rows.ts";
+import type { Item } from "./item.ts";
+import type { TaskInput, TaskOutput } from "./task-input.ts";
+
+export interface Operator {
+  /** `input` is the place, among the node's inputs, of the one that this comes from. */
+  process(item: Item, context: OperatorContext, input: number): void;
+  onTimer?(timer: Timer, context: OperatorContext): void;
+  /** Of a table: what the key has now; null if nothing. Asked by joins, which keep no copy of what they join. */
+  lookup?(key: Key, context: OperatorContext): unknown;
+}
+
+/** Where a record comes in. Undefined: there is nothing in it for the operators. */
+export type SourceReader = (input: TaskInput) => Item | undefined;
+
+export type TimeKind = "event" | "log";
+
+export type Timer = {
+  readonly kind: TimeKind;
+  /** Event timers fire when the watermark reaches it; log timers before the first record that is later. */
+  readonly due: number;
+  readonly key: Key;
+  /** Tells a key's timers apart. Setting one again that is there changes nothing. */
+  readonly name: Key;
+};
+
+export interface OperatorContext {
+  /** The node's id. */
+  readonly id: string;
+  /** Event time of the record at hand; while a timer fires, the time that it was due. */
+  readonly time: number;
+  /** The leader's stamp on the record at hand; while a log timer fires, the time that it was due. */
+  readonly logTime: number;
+  /** No record before this is expected any more, as seen from this node; -Infinity at first. */
+  readonly watermark: number;
+  /** From 0 up to, not including, 1: the same on every replica, for it is drawn from node, key and place. */
+  random(): number;
+  /** To whoever takes from this node; `output` tells branches apart. */
+  emit(item: Item, output?: number): void;
+  /** Out of the task, to a stream. */
+  send(output: TaskOutput): void;
+  readonly rows: NodeRows;
+  setTimer(timer: Timer): void;
+  clearTimer(timer: Timer): void;
+  /** In the table that is the node's input of this number. */
+  lookup(input: number, key: Key): unknown;
+  /** Adds one to a counter that the task shows. */
+  count(counter: Counter): void;
+}
+
+/** `late`: no window took it any more. `skipped`: a tombstone in a stream, or a record that lacks what a join needs. */
+export type Counter = "late" | "skipped";

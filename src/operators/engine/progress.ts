@@ -1,0 +1,126 @@
+/**
+ * How far a task has come: its cursor, its log time, its watermark, and the chain over its outputs. It is a row like its
+ * state, so that all of them move together (I12); the row is written where somebody looks: at digest points and commits.
+ */
+import { assert } from "../../lib/assert.ts";
+import { comparePlaces, LOG_START, type LogPlace } from "../../record/log-place.ts";
+import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
+import { PROGRESS_ROW } from "../state/row-keys.ts";
+import type { Rows } from "../state/rows.ts";
+import type { Counter } from "./operator.ts";
+import type { SavedWatermarks, Watermarks } from "./watermarks.ts";
+
+export type Counters = Readonly<Record<Counter, number>>;
+
+type Saved = {
+  readonly cursor: LogPlace;
+  readonly records: number;
+  readonly logTime: number;
+  readonly undigested: boolean;
+  readonly chain: bigint;
+  readonly counters: Counters;
+  readonly watermarks: SavedWatermarks;
+};
+
+const NOTHING: Omit<Saved, "watermarks"> = {
+  cursor: LOG_START,
+  records: 0,
+  logTime: -Infinity,
+  undigested: false,
+  chain: 0n,
+  counters: { late: 0, skipped: 0 },
+};
+
+export class Progress {
+  readonly watermarks: Watermarks;
+  readonly #nothing: Saved;
+  #now: Saved;
+
+  constructor(watermarks: Watermarks) {
+    this.watermarks = watermarks;
+    this.#nothing = { ...NOTHING, watermarks: watermarks.save() };
+    this.#now = this.#nothing;
+  }
+
+  get cursor(): LogPlace {
+    return this.#now.cursor;
+  }
+
+  /** Taken in so far; those that were passed over count. */
+  get records(): number {
+    return this.#now.records;
+  }
+
+  /** Of the last thing that happened, record or timer; -Infinity before the first. */
+  get logTime(): number {
+    return this.#now.logTime;
+  }
+
+  /** Something happened since the last digest point. */
+  get undigested(): boolean {
+    return this.#now.undigested;
+  }
+
+  get chain(): bigint {
+    return this.#now.chain;
+  }
+
+  get counters(): Counters {
+    return this.#now.counters;
+  }
+
+  /** A record is taken in; answers how many that makes. */
+  record(place: LogPlace, logTime: number): number {
+    const now = this.#now;
+    assert(comparePlaces(place, now.cursor) > 0, "I12: a record is taken in once, in the log's order");
+    assert(logTime >= now.logTime, "log time never goes back");
+    const records = now.records + 1;
+    this.#now = {
+      ...now,
+      cursor: { position: place.position, ordinal: place.ordinal },
+      records,
+      logTime,
+      undigested: true,
+    };
+    return records;
+  }
+
+  /** Something fell due without a record. */
+  elapse(logTime: number): void {
+    this.#now = { ...this.#now, logTime: Math.max(this.#now.logTime, logTime), undigested: true };
+  }
+
+  extendChain(chain: bigint): void {
+    this.#now = { ...this.#now, chain };
+  }
+
+  count(counter: Counter): void {
+    const { counters } = this.#now;
+    this.#now = { ...this.#now, counters: { ...counters, [counter]: counters[counter] + 1 } };
+  }
+
+  digested(logTime: number): void {
+    this.#now = { ...this.#now, logTime, undigested: false };
+  }
+
+  save(): Saved {
+    return { ...this.#now, watermarks: this.watermarks.save() };
+  }
+
+  restore(saved: Saved): void {
+    this.#now = saved;
+    this.watermarks.load(saved.watermarks, saved.logTime);
+  }
+
+  write(rows: Rows): void {
+    rows.put(PROGRESS_ROW, encodeValue(this.save()));
+  }
+
+  /** As it was when it was last written. */
+  read(rows: Rows): void {
+    const stored = rows.get(PROGRESS_ROW);
+    const decoded = stored === undefined ? undefined : decodeValue(stored);
+    assert(decoded?.ok !== false, "the row of progress is one that was written");
+    this.restore(decoded === undefined ? this.#nothing : (decoded.value as Saved));
+  }
+}

@@ -1,0 +1,49 @@
+/** What goes into a task and what comes out of it. */
+import type { LogPlace } from "../../record/log-place.ts";
+import type { RecordHeader } from "../../record/record.ts";
+
+export type TaskInput = {
+  /** The source's name in the topology; which partition of it is the task's own matter. */
+  readonly source: string;
+  readonly offset: number;
+  /** Of the record in the log's one order; it only ever grows. */
+  readonly place: LogPlace;
+  readonly key?: Uint8Array;
+  readonly value: Uint8Array | null;
+  readonly headers?: readonly RecordHeader[];
+  /** Event time; absent, log time. */
+  readonly timestamp?: number;
+  /** The leader's stamp, which never goes back. */
+  readonly logTime: number;
+};
+
+export type TaskOutput = {
+  readonly stream: string;
+  readonly key?: Uint8Array;
+  readonly value: Uint8Array | null;
+  readonly timestamp: number;
+  readonly headers?: readonly RecordHeader[];
+};
+
+/**
+ * What a task cannot get past: a callback, or a decoder, threw. Nothing that the input did is left; whoever drives the task
+ * passes over the record or the timer (`pass`), or stops.
+ */
+export type Poison = {
+  readonly operator: string;
+  readonly error: unknown;
+  readonly at:
+    | { readonly kind: "record"; readonly source: string; readonly offset: number }
+    | { readonly kind: "timer"; readonly row: Uint8Array };
+};
+
+/** A place fixed by the input alone, and what a replica must have there. */
+export type DigestPoint = {
+  /** Records taken in until there. */
+  readonly records: number;
+  readonly logTime: number;
+  /** Of all rows, those of progress (cursor, watermark) included. */
+  readonly state: bigint;
+  /** Of all outputs until there, in their order. */
+  readonly outputs: bigint;
+};

@@ -1,0 +1,391 @@
+/**
+ * One task: a stage of a topology on one partition of its inputs. It is pushed, synchronously: a record (`process`), or the
+ * news that log time has passed without one (`advance`). What comes of it gathers until it is taken (`take`), and moves the
+ * rows, the cursor and the outputs together (I12). Where batches, advances and takes fall is invisible in all of these.
+ *
+ * What one record brings about, in this order:
+ *   1. what fell due before it in log time, by time: log timers, sources becoming idle (and event timers thereby), digests;
+ *   2. the record, through the graph depth first, in order of building;
+ *   3. the watermark, and then the event timers that are due by it, by (time, node, key, name), those included that timers set.
+ * All of it or, if anything throws, nothing.
+ */
+import { assert, InvariantError } from "../../lib/assert.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import type { LogPlace } from "../../record/log-place.ts";
+import type { RowChange } from "../../record/row.ts";
+import type { Key } from "../encoding/key-codec.ts";
+import { OPERATOR_LIMITS } from "../limits.ts";
+import { NodeRows } from "../state/node-rows.ts";
+import type { TimerKind } from "../state/row-keys.ts";
+import { Rows } from "../state/rows.ts";
+import type { StateStore } from "../state/state-store.ts";
+import { type DueTimer, Timers } from "../state/timers.ts";
+import type { GraphNode, Stage } from "./graph.ts";
+import { guarded, nameRunning } from "./guards.ts";
+import type { Item } from "./item.ts";
+import { type Host, NodeContext, type Origin } from "./node-context.ts";
+import type { Counter } from "./operator.ts";
+import { chained } from "./output-chain.ts";
+import { type Counters, Progress } from "./progress.ts";
+import type { DigestPoint, Poison, TaskInput, TaskOutput } from "./task-input.ts";
+import { Watermarks } from "./watermarks.ts";
+
+/** What was done since the last take. */
+export type TaskBatch = {
+  readonly from: LogPlace;
+  readonly to: LogPlace;
+  readonly outputs: readonly TaskOutput[];
+  readonly digests: readonly DigestPoint[];
+  /** Log time at which something falls due even if no record comes; undefined: nothing does. */
+  readonly nextDue: number | undefined;
+};
+
+type Reader = { readonly node: RunningNode; readonly input: number };
+type RunningNode = {
+  readonly node: GraphNode;
+  readonly context: NodeContext;
+  /** By output. */
+  readonly readers: Reader[][];
+};
+
+const NO_ORIGIN: Origin = { parts: [], logTime: -Infinity };
+
+/** What one input, or one advance, brought about beyond all bounds. */
+class TooMuch extends Error {}
+
+export class Task {
+  readonly stage: Stage;
+  readonly #rows: Rows;
+  readonly #timers: Timers;
+  readonly #progress: Progress;
+  readonly #nodes: ReadonlyMap<string, RunningNode>;
+  readonly #sources: ReadonlyMap<string, RunningNode>;
+  readonly #host: Host;
+  #origin: Origin = NO_ORIGIN;
+  #clock: number;
+  #from: LogPlace;
+  #inputs = 0;
+  #outputs: TaskOutput[] = [];
+  #digests: DigestPoint[] = [];
+  /** Of the input at hand. */
+  #timersFired = 0;
+  #outputsBefore = 0;
+  /** Where an error would come from. */
+  #running = "";
+  #firing: DueTimer | undefined;
+
+  /** Goes on where the rows in the store are. `digest`: of those rows, if it is known. */
+  constructor(stage: Stage, store: StateStore, digest?: bigint) {
+    this.stage = stage;
+    this.#rows = new Rows(store, digest);
+    this.#timers = new Timers(this.#rows);
+    const sources = stage.nodes.flatMap(({ source }) => (source === undefined ? [] : [source]));
+    this.#progress = new Progress(new Watermarks(sources, stage.silence));
+    this.#progress.read(this.#rows);
+    this.#host = this.#makeHost();
+    this.#nodes = this.#wire(stage.nodes);
+    this.#sources = new Map(
+      [...this.#nodes.values()].flatMap((running) =>
+        running.node.source === undefined ? [] : [[running.node.source.name, running] as const],
+      ),
+    );
+    this.#clock = this.#progress.watermarks.reached;
+    this.#from = this.#progress.cursor;
+  }
+
+  /** The last record taken in. */
+  get cursor(): LogPlace {
+    return this.#progress.cursor;
+  }
+
+  /** Of the last thing that happened, record or timer; -Infinity before the first. */
+  get logTime(): number {
+    return this.#progress.logTime;
+  }
+
+  get watermark(): number {
+    return this.#progress.watermarks.reached;
+  }
+
+  /** As of now, which is no digest point: for whoever compares two tasks that were given the same. */
+  digest(): DigestPoint {
+    this.#progress.write(this.#rows);
+    const { records, logTime, chain } = this.#progress;
+    return { records, logTime, state: this.#rows.digest, outputs: chain };
+  }
+
+  get counters(): Counters {
+    return this.#progress.counters;
+  }
+
+  process(input: TaskInput): Result<void, Poison> {
+    return this.#attempt(() => this.#take(input, true), input);
+  }
+
+  /** Takes a record in, without its going anywhere: it was poison, and has been dealt with elsewhere. */
+  passOver(input: TaskInput): Result<void, Poison> {
+    return this.#attempt(() => this.#take(input, false), input);
+  }
+
+  /** A timer was poison: it will not fire. */
+  dropTimer(row: Uint8Array): void {
+    this.#rows.delete(row);
+    this.#timers.forget();
+  }
+
+  /** There is no record before this log time, which may be one that a record still has. */
+  advance(logTime: number): Result<void, Poison> {
+    return this.#attempt(() => this.#runUntil(logTime), undefined);
+  }
+
+  /** What `take` would have stored, in key order: rows that differ from the last take. */
+  changes(): RowChange[] {
+    this.#progress.write(this.#rows);
+    return this.#rows.changes();
+  }
+
+  /** Hands over what was done. There is no way back behind it. */
+  take(): TaskBatch {
+    this.#progress.write(this.#rows);
+    this.#rows.commit();
+    const batch = {
+      from: this.#from,
+      to: this.#progress.cursor,
+      outputs: this.#outputs,
+      digests: this.#digests,
+      nextDue: finite(this.#nextDue()),
+    };
+    this.#from = batch.to;
+    this.#inputs = 0;
+    this.#outputs = [];
+    this.#digests = [];
+    return batch;
+  }
+
+  /** Forgets all that was done since the last take. */
+  rollback(): void {
+    this.#undo(0);
+    this.#progress.read(this.#rows);
+    this.#clock = this.#progress.watermarks.reached;
+    this.#inputs = 0;
+    this.#outputs = [];
+    this.#digests = [];
+  }
+
+  #attempt(run: () => void, input: TaskInput | undefined): Result<void, Poison> {
+    const mark = this.#rows.mark();
+    const saved = this.#progress.save();
+    const outputs = this.#outputs.length;
+    const digests = this.#digests.length;
+    this.#timersFired = 0;
+    this.#outputsBefore = outputs;
+    const named = nameRunning("");
+    try {
+      guarded(run);
+      return ok(undefined);
+    } catch (error) {
+      // Whoever drives a task whose own rules are broken must not go on with it.
+      if (error instanceof InvariantError) throw error;
+      this.#undo(mark);
+      this.#progress.restore(saved);
+      this.#clock = this.#progress.watermarks.reached;
+      this.#outputs.length = outputs;
+      this.#digests.length = digests;
+      return err({ operator: this.#running, error, at: this.#poisoned(input) });
+    } finally {
+      this.#firing = undefined;
+      nameRunning(named);
+    }
+  }
+
+  #poisoned(input: TaskInput | undefined): Poison["at"] {
+    if (this.#firing !== undefined) return { kind: "timer", row: this.#firing.row };
+    assert(input !== undefined, "without a record only a timer runs a callback");
+    return { kind: "record", source: input.source, offset: input.offset };
+  }
+
+  #undo(mark: number): void {
+    this.#rows.rollback(mark);
+    this.#timers.forget();
+  }
+
+  #take(input: TaskInput, goesOn: boolean): void {
+    const { place, logTime, source } = input;
+    const watermarks = this.#progress.watermarks;
+    const running = this.#sources.get(source);
+    assert(running !== undefined, `a record comes from one of the task's sources, not "${source}"`);
+    assert(this.#inputs < OPERATOR_LIMITS.inputsPerBatchMax, "I15: what was done is taken before it is too much");
+    this.#runUntil(logTime);
+    if (this.#progress.records === 0) watermarks.begin(logTime);
+    // What silence carried it to, before this log time.
+    else watermarks.pass(logTime - 1);
+    const records = this.#progress.record(place, logTime);
+    this.#inputs += 1;
+    this.#origin = { parts: [place.position, place.ordinal], logTime };
+    this.#clock = watermarks.reached;
+    const item = goesOn ? this.#read(running, input) : undefined;
+    if (item !== undefined) this.#run({ node: running, input: 0 }, item);
+    watermarks.observe(source, logTime, item?.timestamp);
+    this.#fireEventTimers();
+    if (records % OPERATOR_LIMITS.digestEveryRecords === 0) this.#digest(logTime);
+  }
+
+  #read(running: RunningNode, input: TaskInput): Item | undefined {
+    this.#name(running.node.id);
+    const item = running.node.source?.read(input);
+    if (item === undefined) this.#progress.count("skipped");
+    return item;
+  }
+
+  /** All that falls due before `logTime`; a digest point there is before what falls due at the same time. */
+  #runUntil(logTime: number): void {
+    for (;;) {
+      const due = this.#nextDue();
+      const boundary = this.#nextBoundary();
+      if (boundary <= Math.min(logTime, due)) this.#digest(boundary);
+      else if (due < logTime) this.#fallDue(due);
+      else return;
+    }
+  }
+
+  #fallDue(due: number): void {
+    const watermarks = this.#progress.watermarks;
+    this.#progress.elapse(due);
+    if (this.#timers.earliest("log") <= this.#progress.logTime) {
+      this.#fire("log", this.#timers.first("log") as DueTimer);
+    } else {
+      watermarks.pass(due);
+      this.#fireEventTimers();
+    }
+  }
+
+  /** In log time, never before what happened already. */
+  #nextDue(): number {
+    if (this.#progress.records === 0) return Infinity;
+    const change = this.#progress.watermarks.nextChange(this.#timers.earliest("event"));
+    return Math.max(this.#progress.logTime, Math.min(this.#timers.earliest("log"), change));
+  }
+
+  #nextBoundary(): number {
+    const { undigested, logTime } = this.#progress;
+    const every = OPERATOR_LIMITS.digestEveryMs;
+    return undigested ? (Math.floor(logTime / every) + 1) * every : Infinity;
+  }
+
+  #digest(logTime: number): void {
+    this.#progress.digested(logTime);
+    this.#digests.push(this.digest());
+  }
+
+  #fireEventTimers(): void {
+    const watermark = this.#progress.watermarks.reached;
+    while (this.#timers.earliest("event") <= watermark) {
+      const timer = this.#timers.first("event") as DueTimer;
+      // What a timer sees is no later than itself: the others are yet to come.
+      this.#clock = Math.max(this.#clock, timer.due);
+      this.#fire("event", timer);
+    }
+    this.#clock = watermark;
+  }
+
+  #fire(kind: TimerKind, timer: DueTimer): void {
+    this.#timersFired += 1;
+    const { timersPerInputMax } = OPERATOR_LIMITS;
+    this.#firing = timer;
+    this.#timers.remove(kind, timer.row);
+    const running = this.#nodes.get(timer.node);
+    // A topology that lost a node leaves its timers behind.
+    if (running?.node.operator.onTimer !== undefined) {
+      const { node, context } = running;
+      this.#name(node.id);
+      if (this.#timersFired > timersPerInputMax) throw new TooMuch(`more than ${timersPerInputMax} timers at once`);
+      const { key, name } = timer;
+      const due = context.ownTime(kind, timer.due);
+      this.#origin = { parts: [kind, timer.due, node.id, key, name], logTime: this.#progress.logTime };
+      context.enter(due, key);
+      node.operator.onTimer?.({ kind, due, key, name }, context);
+    }
+    this.#firing = undefined;
+  }
+
+  #run({ node: { node, context }, input }: Reader, item: Item): void {
+    const before = this.#name(node.id);
+    context.enter(item.timestamp, item.key);
+    node.operator.process(item, context, input);
+    this.#name(before);
+  }
+
+  #name(operator: string): string {
+    const before = this.#running;
+    this.#running = operator;
+    nameRunning(operator);
+    return before;
+  }
+
+  #send(output: TaskOutput): void {
+    const { outputsPerInputMax, outputsPerBatchMax } = OPERATOR_LIMITS;
+    if (this.#outputs.length - this.#outputsBefore >= outputsPerInputMax)
+      throw new TooMuch(`more than ${outputsPerInputMax} outputs of one record`);
+    assert(this.#outputs.length < outputsPerBatchMax, "I15: what was done is taken before it is too much");
+    this.#outputs.push(output);
+    this.#progress.extendChain(chained(this.#progress.chain, output));
+  }
+
+  #makeHost(): Host {
+    const origin = (): Origin => this.#origin;
+    const clock = (): number => this.#clock;
+    return {
+      get origin() {
+        return origin();
+      },
+      get clock() {
+        return clock();
+      },
+      timers: this.#timers,
+      emit: (node, item, output) => {
+        for (const reader of this.#nodes.get(node)?.readers[output] ?? []) this.#run(reader, item);
+      },
+      send: (output) => this.#send(output),
+      lookup: (node, input, key) => this.#lookup(node, input, key),
+      count: (counter: Counter) => this.#progress.count(counter),
+    };
+  }
+
+  #lookup(node: string, input: number, key: Key): unknown {
+    const edge = this.#nodes.get(node)?.node.inputs[input];
+    const table = edge === undefined ? undefined : this.#nodes.get(edge.from);
+    assert(table?.node.operator.lookup !== undefined, "only tables are looked up");
+    return table.node.operator.lookup(key, table.context) ?? null;
+  }
+
+  #wire(nodes: readonly GraphNode[]): ReadonlyMap<string, RunningNode> {
+    const running = new Map<string, RunningNode>();
+    const lags = lagsOf(nodes);
+    for (const node of nodes) {
+      const context = new NodeContext(node.id, new NodeRows(this.#rows, node.id), lags.get(node.id) ?? 0, this.#host);
+      const own: RunningNode = { node, context, readers: [] };
+      running.set(node.id, own);
+      node.inputs.forEach(({ from, output }, input) => {
+        const readers = running.get(from)?.readers;
+        assert(readers !== undefined, "a node stands behind those that it takes from");
+        (readers[output] ??= []).push({ node: own, input });
+      });
+    }
+    return running;
+  }
+}
+
+/** By node: how long, in event time, what comes to it may have been held back on its way. */
+function lagsOf(nodes: readonly GraphNode[]): ReadonlyMap<string, number> {
+  const lags = new Map<string, number>();
+  const holds = new Map<string, number>();
+  for (const { id, inputs, holdMs } of nodes) {
+    lags.set(id, Math.max(0, ...inputs.map(({ from }) => (lags.get(from) ?? 0) + (holds.get(from) ?? 0))));
+    holds.set(id, holdMs);
+  }
+  return lags;
+}
+
+function finite(time: number): number | undefined {
+  return Number.isFinite(time) ? time : undefined;
+}

@@ -1,0 +1,127 @@
+/**
+ * Runs a whole topology in memory, all tasks of all stages, with a log that is a counter: for tests of topologies and for the
+ * check of determinism. It commits after every record, and stops at poison; it is no runtime.
+ */
+import { assert } from "../../lib/assert.ts";
+import type { LogPlace } from "../../record/log-place.ts";
+import type { StreamRecord } from "../../record/record.ts";
+import type { Graph, Stage } from "../engine/graph.ts";
+import { Task } from "../engine/task.ts";
+import type { DigestPoint, Poison, TaskInput, TaskOutput } from "../engine/task-input.ts";
+import { MemoryStore } from "../state/memory-store.ts";
+import { partitionStream } from "../verbs/partitioner.ts";
+import type { Result } from "../../lib/result.ts";
+
+/** A topology that could not go on: what was poison, and where. */
+export class PoisonError extends Error {
+  override readonly name = "PoisonError";
+  readonly poison: Poison;
+
+  constructor(poison: Poison) {
+    const { at, operator, error } = poison;
+    const where = at.kind === "record" ? `at ${at.source}, offset ${at.offset}` : "in a timer";
+    super(`operator "${operator}" failed ${where}: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+    this.poison = poison;
+  }
+}
+
+export type TaskRun = {
+  readonly stage: Stage;
+  readonly partition: number;
+  readonly task: Task;
+  readonly inputs: TaskInput[];
+  readonly outputs: TaskOutput[];
+  readonly digests: DigestPoint[];
+};
+
+type Target = { readonly run: TaskRun; readonly source: string };
+
+/** A topology may read what it writes: one record is the cause of so many at most. */
+const RECORDS_PER_APPEND_MAX = 100_000;
+
+export class TopologyRun {
+  readonly tasks: readonly TaskRun[];
+  /** What left the topology: outputs that no task of it reads. */
+  readonly outputs: TaskOutput[] = [];
+  readonly #targets: ReadonlyMap<string, Target>;
+  readonly #offsets = new Map<string, number>();
+  #position = 0;
+
+  constructor(graph: Graph) {
+    this.tasks = graph.stages.flatMap((stage) =>
+      Array.from({ length: stage.partitions }, (_, partition) => {
+        const task = new Task(stage, new MemoryStore());
+        return { stage, partition, task, inputs: [], outputs: [], digests: [] };
+      }),
+    );
+    this.#targets = new Map(this.tasks.flatMap(targetsOf));
+  }
+
+  /** A record of a stream, whose name has the partition behind it where there is more than one. */
+  append(stream: string, record: StreamRecord, logTime: number): void {
+    assert(this.#targets.has(stream), `the topology reads no stream "${stream}"`);
+    this.#follow([{ ...record, stream, timestamp: record.timestamp ?? logTime }], logTime);
+    this.advance(logTime);
+  }
+
+  /** Log time has come so far. */
+  advance(logTime: number): void {
+    for (const run of this.tasks) {
+      check(run.task.advance(logTime));
+      this.#follow(taken(run), logTime);
+    }
+  }
+
+  /** Through all tasks that read it, and what comes of that, until it has left the topology. */
+  #follow(outputs: readonly TaskOutput[], logTime: number): void {
+    const waiting = [...outputs];
+    for (let delivered = 0; delivered < waiting.length; delivered += 1) {
+      assert(delivered < RECORDS_PER_APPEND_MAX, "a topology that reads what it writes comes to an end");
+      waiting.push(...this.#deliver(waiting[delivered] as TaskOutput, logTime));
+    }
+  }
+
+  /** Answers what came of it. */
+  #deliver(output: TaskOutput, logTime: number): readonly TaskOutput[] {
+    const { stream, ...record } = output;
+    const target = this.#targets.get(stream);
+    if (target === undefined) {
+      this.outputs.push(output);
+      return [];
+    }
+    const { run, source } = target;
+    const offset = this.#offsets.get(stream) ?? 0;
+    this.#offsets.set(stream, offset + 1);
+    const input: TaskInput = { ...record, source, offset, place: this.#nextPlace(), logTime };
+    run.inputs.push(input);
+    check(run.task.process(input));
+    return taken(run);
+  }
+
+  #nextPlace(): LogPlace {
+    this.#position += 1;
+    return { position: this.#position, ordinal: 0 };
+  }
+}
+
+function targetsOf(run: TaskRun): [string, Target][] {
+  return run.stage.nodes.flatMap(({ source }) => {
+    if (source === undefined) return [];
+    const { name, internal, partitions } = source;
+    const stream = internal ? `${name}/${run.partition}` : partitionStream(name, run.partition, partitions);
+    return [[stream, { run, source: name }]];
+  });
+}
+
+function taken({ task, outputs, digests }: TaskRun): readonly TaskOutput[] {
+  const batch = task.take();
+  outputs.push(...batch.outputs);
+  digests.push(...batch.digests);
+  return batch.outputs;
+}
+
+function check(result: Result<void, Poison>): void {
+  if (!result.ok) throw new PoisonError(result.error);
+}

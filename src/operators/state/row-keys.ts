@@ -1,0 +1,86 @@
+/**
+ * How a task's rows are named. Their order is of use: a bucket of state, all timers that are due, are one range each.
+ *
+ *   00 + name                                            the task's own: its progress
+ *   01 + bucket (u16) + node + key + what the node adds    state
+ *   02 + kind + due + node + key + name                  timers, in the order in which they fire
+ *
+ * Numbers are big-endian; node, key, and what follows are in the key codec, so that each ends by itself.
+ */
+import { ByteWriter } from "../../lib/byte-writer.ts";
+import { utf8 } from "../../lib/bytes.ts";
+import { assert } from "../../lib/assert.ts";
+import { xxh64 } from "../../record/checksum.ts";
+import { decodeKeys, encodeKey, type Key, writeKey } from "../encoding/key-codec.ts";
+import { OPERATOR_LIMITS } from "../limits.ts";
+
+const TASK = 0x00;
+const STATE = 0x01;
+const TIMER = 0x02;
+
+const LOG_TIMER = 0x00;
+const EVENT_TIMER = 0x01;
+const TIMER_HEAD_LENGTH = 2;
+
+/** Behind everything that begins with a prefix: no encoded key begins so. */
+const BEHIND = 0xff;
+
+const BUCKETS = BigInt(OPERATOR_LIMITS.stateBuckets);
+
+/** Reused. */
+const WRITER = new ByteWriter(128);
+
+export const PROGRESS_ROW: Uint8Array = Uint8Array.of(TASK, ...utf8("progress"));
+
+/** Of all rows that a node has of one key; what the node adds follows. */
+export function statePrefix(node: string, key: Key): Uint8Array {
+  const encoded = encodeKey(key);
+  const bucket = Number(xxh64(encoded) % BUCKETS);
+  WRITER.reset();
+  WRITER.u8(STATE)
+    .u8(bucket >> 8)
+    .u8(bucket & 0xff);
+  writeKey(WRITER, node);
+  return WRITER.bytes(encoded).finish();
+}
+
+export function withParts(prefix: Uint8Array, parts: readonly Key[]): Uint8Array {
+  if (parts.length === 0) return prefix;
+  WRITER.reset();
+  WRITER.bytes(prefix);
+  for (const part of parts) writeKey(WRITER, part);
+  return WRITER.finish();
+}
+
+/** Before the first key that does not begin so. */
+export function behind(prefix: Uint8Array): Uint8Array {
+  const end = new Uint8Array(prefix.length + 1);
+  end.set(prefix);
+  end[prefix.length] = BEHIND;
+  return end;
+}
+
+/** What a node added behind the prefix. */
+export function partsBehind(prefix: Uint8Array, row: Uint8Array): readonly Key[] {
+  const parts = decodeKeys(row.subarray(prefix.length));
+  assert(parts.ok, "a row's key is made of keys");
+  return parts.value;
+}
+
+export type TimerKind = "log" | "event";
+export type TimerParts = { readonly due: number; readonly node: string; readonly key: Key; readonly name: Key };
+
+export function timerPrefix(kind: TimerKind): Uint8Array {
+  return Uint8Array.of(TIMER, kind === "log" ? LOG_TIMER : EVENT_TIMER);
+}
+
+export function timerRow(kind: TimerKind, { due, node, key, name }: TimerParts): Uint8Array {
+  return withParts(timerPrefix(kind), [due, node, key, name]);
+}
+
+export function timerOfRow(row: Uint8Array): TimerParts {
+  const parts = decodeKeys(row.subarray(TIMER_HEAD_LENGTH));
+  assert(parts.ok, "a timer's row is made of keys");
+  const [due, node, key, name] = parts.value as [number, string, Key, Key];
+  return { due, node, key, name };
+}

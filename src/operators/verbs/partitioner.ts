@@ -1,0 +1,53 @@
+/**
+ * Which of a stream's partitions a record belongs to: by a hash of its key, by ranges of keys, by event time, or in turn. Two
+ * inputs can be joined only where the same key is in the same partition of both (`build/keying.ts`).
+ */
+import { compareBytes } from "../../lib/bytes.ts";
+import { xxh64 } from "../../record/checksum.ts";
+import { encodeKey, type Key } from "../encoding/key-codec.ts";
+import { recordKey } from "./to.ts";
+
+export type Partitioner =
+  | { readonly kind: "hash" }
+  /** Partition 0 has what is before the first bound, and so on: one bound less than partitions. */
+  | { readonly kind: "range"; readonly bounds: readonly Key[] }
+  /** Consecutive periods go to consecutive partitions. */
+  | { readonly kind: "time"; readonly periodMs: number }
+  | { readonly kind: "round-robin" };
+
+export const HASH: Partitioner = { kind: "hash" };
+
+const NO_KEY: Uint8Array = new Uint8Array(0);
+
+/** `turn`: how many records went before, for those that go in turn. */
+export function partitionOf(
+  partitioner: Partitioner,
+  count: number,
+  key: Key,
+  timestamp: number,
+  turn: number,
+): number {
+  switch (partitioner.kind) {
+    case "hash":
+      // Of the key as records have it, so that producers that know no operators can partition alike.
+      return Number(xxh64(recordKey(key) ?? NO_KEY) % BigInt(count));
+    case "range": {
+      const encoded = encodeKey(key);
+      const place = partitioner.bounds.findIndex((bound) => compareBytes(encoded, encodeKey(bound)) < 0);
+      return place < 0 ? count - 1 : place;
+    }
+    case "time":
+      return modulo(Math.floor(timestamp / partitioner.periodMs), count);
+    case "round-robin":
+      return turn % count;
+  }
+}
+
+/** A partition's stream: one that is alone has the name itself. */
+export function partitionStream(name: string, partition: number, count: number): string {
+  return count === 1 ? name : `${name}/${partition}`;
+}
+
+function modulo(value: number, count: number): number {
+  return ((value % count) + count) % count;
+}

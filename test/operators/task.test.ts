@@ -1,0 +1,452 @@
+/** A task: what one record brings about and in which order, what does not matter to it, and what poison leaves (I10, I12, I14). */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { TopologyDriver } from "../../client/testing/topology-driver.ts";
+import { text, utf8 } from "../../src/lib/bytes.ts";
+import { topology, type Topology } from "../../src/operators/build/topology.ts";
+import type { Stage } from "../../src/operators/engine/graph.ts";
+import { Task } from "../../src/operators/engine/task.ts";
+import type { TaskInput } from "../../src/operators/engine/task-input.ts";
+import { OPERATOR_LIMITS } from "../../src/operators/limits.ts";
+import { checkDeterminism } from "../../src/operators/run/check-determinism.ts";
+import { listState, mapState, timeState, valueState } from "../../src/operators/state/keyed-state.ts";
+import { MemoryStore } from "../../src/operators/state/memory-store.ts";
+
+type Event = { readonly n: number; readonly at?: number };
+
+function onlyStage(app: Topology): Stage {
+  const [stage, ...others] = app.build().stages;
+  expect(others).toEqual([]);
+  return stage as Stage;
+}
+
+function input(n: number, logTime: number, value: unknown, key = "k", source = "in"): TaskInput {
+  return {
+    source,
+    offset: n - 1,
+    place: { position: n, ordinal: 0 },
+    key: utf8(key),
+    value: utf8(JSON.stringify(value)),
+    logTime,
+  };
+}
+
+/** Tells what happens to it, and sets whatever timers its input asks for. */
+function teller(app: Topology): void {
+  app
+    .stream("in", {
+      timestamp: (value, { logTime }) => (value as Event).at ?? logTime,
+      outOfOrderMs: 10,
+    })
+    .process({
+      *onRecord(value, { timers, key, watermark }) {
+        const { event, log, n } = value as { readonly event?: number[]; readonly log?: number[]; readonly n?: number };
+        yield `record ${n} of ${key}, watermark ${watermark}`;
+        for (const due of event ?? []) timers.event(due, due);
+        for (const due of log ?? []) timers.log(due, due);
+      },
+      *onTimer({ kind, due, name }, { timers, key, logTime, watermark }) {
+        yield `${kind} ${due} of ${key} at log time ${logTime}, watermark ${watermark}`;
+        if (kind === "event" && name === 100) timers.event(105, "child");
+        if (kind === "log" && name === 50) timers.log(20, "past");
+      },
+    })
+    .to("out");
+}
+
+const tellings = (driver: TopologyDriver) => driver.read("out").map(({ value }) => value);
+
+describe("a task's order", () => {
+  it("is log timers, the record, the watermark, event timers", () => {
+    const app = topology("order");
+    teller(app);
+    const driver = new TopologyDriver(app);
+    driver.write("in", { n: 1, at: 0, log: [50, 30], event: [100, 90, 110, 111] }, { key: "a" });
+    driver.write("in", { n: 2, at: 0, event: [100] }, { key: "b" });
+    driver.advance(60);
+    expect(tellings(driver)).toEqual([
+      "record 1 of a, watermark -Infinity",
+      "record 2 of b, watermark -10",
+      "log 30 of a at log time 30, watermark -10",
+      "log 50 of a at log time 50, watermark -10",
+      // Set for a time that had passed: at once, but time does not go back.
+      "log 20 of a at log time 50, watermark -10",
+    ]);
+    driver.write("in", { n: 3, at: 120 }, { key: "c" });
+    expect(tellings(driver)).toEqual([
+      "record 3 of c, watermark -10",
+      "event 90 of a at log time 60, watermark 90",
+      "event 100 of a at log time 60, watermark 100",
+      "event 100 of b at log time 60, watermark 100",
+      // Set by timers, and in their turn.
+      "event 105 of a at log time 60, watermark 105",
+      "event 105 of b at log time 60, watermark 105",
+      "event 110 of a at log time 60, watermark 110",
+    ]);
+  });
+
+  it("is depth first, in order of building", () => {
+    const app = topology("depth");
+    const source = app.stream("in", { format: "text" });
+    const left = source.map((value) => `${value} left`);
+    const right = source.map((value) => `${value} right`);
+    left.flatMap((value) => [`${value} 1`, `${value} 2`]).to("out");
+    right.merge(left).to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("in", utf8("x"));
+    expect(tellings(driver)).toEqual(["x left 1", "x left 2", "x left", "x right"]);
+  });
+
+  it("fires a log timer before the first record that is later, not with one of its time", () => {
+    const app = topology("strict");
+    teller(app);
+    const driver = new TopologyDriver(app);
+    driver.write("in", { n: 1, log: [30] });
+    driver.advance(30);
+    driver.write("in", { n: 2 });
+    driver.advance(1);
+    expect(tellings(driver).map((line) => String(line).split(",")[0])).toEqual([
+      "record 1 of null",
+      "record 2 of null",
+      "log 30 of null at log time 30",
+    ]);
+  });
+});
+
+describe("watermarks", () => {
+  function two(silence: "wait" | "advance"): Topology {
+    const app = topology("two", { silence });
+    const options = { timestamp: (value: unknown) => (value as Required<Event>).at, idleMs: 1_000 };
+    const left = app.stream("left", options);
+    const right = app.stream("right", { ...options, idleMs: 500 });
+    left
+      .merge(right)
+      .process({
+        onRecord(value, { timers }) {
+          timers.event((value as Required<Event>).n);
+        },
+        onTimer: ({ due }) => [due],
+      })
+      .to("out");
+    return app;
+  }
+
+  it("are the least of the sources', which an idle one does not hold", () => {
+    const driver = new TopologyDriver(two("wait"));
+    driver.write("left", { n: 100, at: 100 });
+    expect(driver.watermark).toBe(-Infinity);
+    driver.write("right", { n: 50, at: 60 });
+    expect([driver.watermark, tellings(driver)]).toEqual([60, [50]]);
+    driver.advance(500);
+    expect(driver.watermark).toBe(60);
+    driver.advance(1);
+    expect([driver.watermark, tellings(driver)]).toEqual([100, [100]]);
+    driver.write("right", { n: 0, at: 70 });
+    expect([driver.watermark, tellings(driver)]).toEqual([100, [0]]);
+    driver.write("left", { n: 120, at: 130 });
+    expect(driver.watermark).toBe(100);
+    driver.advance(1_000_000);
+    expect([driver.watermark, tellings(driver)]).toEqual([130, [120]]);
+  });
+
+  it("go on with log time in silence, where the topology says so", () => {
+    const driver = new TopologyDriver(two("advance"));
+    driver.write("left", { n: 100, at: 100 });
+    driver.write("right", { n: 350, at: 60 });
+    driver.advance(1_250);
+    expect(tellings(driver)).toEqual([100]);
+    driver.advance(1);
+    expect([driver.watermark, tellings(driver)]).toEqual([350, [350]]);
+  });
+});
+
+describe("poison", () => {
+  const app = (): Topology => {
+    const poisoned = topology("poison");
+    const source = poisoned.stream("in", { format: "json" });
+    source
+      .process({
+        state: { sum: valueState<number>() },
+        *onRecord(value, { state, timers }) {
+          state.sum.set((state.sum.get() ?? 0) + (value as number));
+          yield state.sum.get();
+          if (value === 13) throw new Error("unlucky");
+          if (value === 7) timers.log(0);
+        },
+        onTimer() {
+          throw new Error("no timers here");
+        },
+      })
+      .to("out");
+    return poisoned;
+  };
+
+  it("leaves nothing behind, and is passed over by whoever drives the task", () => {
+    const task = new Task(onlyStage(app()), new MemoryStore());
+    expect(task.process(input(1, 5, 1)).ok).toBe(true);
+    const before = task.digest();
+    const poison = task.process(input(2, 6, 13));
+    expect(poison).toMatchObject({
+      ok: false,
+      error: { operator: "process-1", error: { message: "unlucky" }, at: { kind: "record", source: "in", offset: 1 } },
+    });
+    expect(task.digest()).toEqual(before);
+    expect(task.passOver(input(2, 6, 13)).ok).toBe(true);
+    expect(task.cursor).toEqual({ position: 2, ordinal: 0 });
+    expect(task.process(input(3, 7, 2)).ok).toBe(true);
+    expect(task.take().outputs.map(({ value }) => text(value as Uint8Array))).toEqual(["1", "3"]);
+  });
+
+  it("may be a timer, which is then dropped", () => {
+    const task = new Task(onlyStage(app()), new MemoryStore());
+    expect(task.process(input(1, 5, 7)).ok).toBe(true);
+    const poison = task.process(input(2, 6, 1));
+    expect(poison).toMatchObject({ ok: false, error: { operator: "process-1", at: { kind: "timer" } } });
+    expect(task.cursor.position).toBe(1);
+    if (!poison.ok && poison.error.at.kind === "timer") task.dropTimer(poison.error.at.row);
+    expect(task.process(input(2, 6, 1)).ok).toBe(true);
+    expect(task.take().outputs.length).toBe(2);
+  });
+
+  it("is a value that is not what the source says", () => {
+    const task = new Task(onlyStage(app()), new MemoryStore());
+    const poison = task.process({ ...input(1, 5, 1), value: utf8("{") });
+    expect(poison).toMatchObject({ ok: false, error: { operator: "stream-1", error: { name: "SourceError" } } });
+  });
+
+  it("is more than one record may bring about", () => {
+    const many = topology("many");
+    many
+      .stream("in")
+      .flatMap((n) => Array.from({ length: n as number }, () => 1))
+      .to("out");
+    const task = new Task(onlyStage(many), new MemoryStore());
+    expect(task.process(input(1, 5, OPERATOR_LIMITS.outputsPerInputMax)).ok).toBe(true);
+    expect(task.process(input(2, 5, OPERATOR_LIMITS.outputsPerInputMax + 1))).toMatchObject({ ok: false });
+  });
+});
+
+describe("a task's batches", () => {
+  it("can be undone until they are taken", () => {
+    const app = topology("undo");
+    teller(app);
+    const task = new Task(onlyStage(app), new MemoryStore());
+    expect(task.process(input(1, 5, { n: 1, log: [9] })).ok).toBe(true);
+    const first = task.take();
+    const before = task.digest();
+    expect(task.process(input(2, 20, { n: 2 })).ok).toBe(true);
+    expect(task.digest()).not.toEqual(before);
+    task.rollback();
+    expect(task.digest()).toEqual(before);
+    expect([task.take().outputs, first.nextDue]).toEqual([[], 9]);
+    expect(task.process(input(2, 20, { n: 2 })).ok).toBe(true);
+    expect(task.take()).toMatchObject({ from: { position: 1 }, to: { position: 2 }, outputs: { length: 2 } });
+  });
+
+  it("are listed as changes: on a copy of the rows they make another task the same", () => {
+    const app = topology("copy");
+    teller(app);
+    const [store, copy] = [new MemoryStore(), new MemoryStore()];
+    const task = new Task(onlyStage(app), store);
+    for (let n = 1; n <= 20; n += 1) {
+      expect(task.process(input(n, 7 * n, { n, log: [7 * n + 30], event: [7 * n + 50] }, `k${n % 3}`)).ok).toBe(true);
+      if (n % 3 === 0) {
+        for (const { key, value } of task.changes()) {
+          if (value === undefined) copy.delete(key);
+          else copy.put(key, value);
+        }
+        task.take();
+        expect(new Task(onlyStage(app), copy).digest()).toEqual(task.digest());
+      }
+    }
+  });
+
+  it("hold digest points that the input alone decides", () => {
+    const app = topology("digests");
+    app.stream("in").to("out");
+    const task = new Task(onlyStage(app), new MemoryStore());
+    for (let n = 1; n <= 1_025; n += 1) expect(task.process(input(n, 100, n)).ok).toBe(true);
+    expect(task.process(input(1_026, 20_000, 1)).ok).toBe(true);
+    expect(task.advance(1_000_000).ok).toBe(true);
+    expect(task.take().digests.map(({ records, logTime }) => [records, logTime])).toEqual([
+      [1_024, 100],
+      [1_025, 10_000],
+      [1_026, 30_000],
+      // The source became idle.
+      [1_026, 90_000],
+    ]);
+  });
+});
+
+describe("determinism", () => {
+  const events = fc.array(
+    fc.record({
+      key: fc.constantFrom("a", "b", "c"),
+      ms: fc.integer({ min: 0, max: 4_000 }),
+      at: fc.integer({ min: 0, max: 300 }),
+      event: fc.array(fc.integer({ min: 0, max: 400 }), { maxLength: 2 }),
+      log: fc.array(fc.integer({ min: 0, max: 40_000 }), { maxLength: 2 }),
+    }),
+    { maxLength: 40 },
+  );
+  const appended = (events: readonly { key: string; ms: number; at: number; event: number[]; log: number[] }[]) => {
+    let logTime = 0;
+    return events.map(({ key, ms, ...value }, n) => {
+      logTime += ms;
+      return { stream: "in", logTime, key: utf8(key), value: utf8(JSON.stringify({ n, ...value })) };
+    });
+  };
+
+  it("I10: batches, advances and moves are invisible", () => {
+    fc.assert(
+      fc.property(events, fc.constantFrom("wait" as const, "advance" as const), (events, silence) => {
+        const app = topology("sameness", { silence });
+        teller(app);
+        const records = appended(events);
+        expect(checkDeterminism(app.build(), records, 200_000)).toEqual({ ok: true, value: undefined });
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("is checked: a callback that counts is caught", () => {
+    let calls = 0;
+    const app = topology("counting");
+    app
+      .stream("in")
+      .map(() => (calls += 1))
+      .to("out");
+    const records = appended(Array.from({ length: 10 }, () => ({ key: "a", ms: 1, at: 0, event: [], log: [] })));
+    expect(checkDeterminism(app.build(), records, 100)).toMatchObject({
+      ok: false,
+      error: { what: "output", place: 0 },
+    });
+  });
+
+  it("gives every replica the same random numbers, and others to other records", () => {
+    const app = topology("random");
+    app
+      .stream("in")
+      .flatMap(() => [1, 2])
+      .map((_, { random }) => random())
+      .to("out");
+    const draw = () => {
+      const driver = new TopologyDriver(app);
+      for (let n = 0; n < 50; n += 1) driver.write("in", n);
+      return driver.read("out").map(({ value }) => value as number);
+    };
+    expect(draw()).toEqual(draw());
+    expect(new Set(draw()).size).toBe(100);
+  });
+});
+
+describe("guards", () => {
+  const outcome = (callback: () => unknown) => {
+    const app = topology("guards");
+    app.stream("in").map(callback, { name: "mine" }).to("out");
+    return new Task(onlyStage(app), new MemoryStore()).process(input(1, 1, 1));
+  };
+
+  it.each([
+    ["Date.now", () => Date.now()],
+    ["new Date()", () => new Date()],
+    ["Date()", () => Date()],
+    ["Math.random", () => Math.random()],
+    ["performance.now", () => performance.now()],
+    ["crypto.randomUUID", () => crypto.randomUUID()],
+    ["crypto.getRandomValues", () => crypto.getRandomValues(new Uint8Array(1))],
+    ["setTimeout", () => setTimeout(() => undefined, 1)],
+    ["queueMicrotask", () => queueMicrotask(() => undefined)],
+    ["fetch", () => fetch("http://localhost")],
+    ["a promise", async () => await Promise.resolve(1)],
+  ])("refuse %s, naming the operator", (what, callback) => {
+    const refused = outcome(callback);
+    expect(refused).toMatchObject({ ok: false, error: { operator: "mine", error: { name: "DeterminismError" } } });
+    const message = String(!refused.ok && (refused.error.error as Error).message);
+    expect(message).toContain(`operator "mine" used ${what}`);
+  });
+
+  it("let dates be made from numbers, and go when the task is done", () => {
+    expect(outcome(() => new Date(5).toISOString()).ok).toBe(true);
+    expect(outcome(() => (new Date(5) instanceof Date ? 1 : Math.random())).ok).toBe(true);
+    expect(Date.now()).toBeGreaterThan(0);
+    expect(Math.random()).toBeLessThan(1);
+    expect(crypto.randomUUID()).toHaveLength(36);
+    expect(Object.hasOwn(crypto, "randomUUID")).toBe(false);
+  });
+});
+
+describe("keyed state", () => {
+  const app = (ttlMs?: number): Topology => {
+    const kept = topology("state");
+    const options = ttlMs === undefined ? {} : { ttlMs };
+    kept
+      .stream("in")
+      .process({
+        state: specs(options),
+        *onRecord(value, { state, time }) {
+          const [verb, name, amount] = value as [string, string?, number?];
+          if (verb === "put") {
+            state.last.set(value);
+            state.all.push(name);
+            state.byName.set(name as string, amount as number);
+            state.byTime.set(time, name);
+          } else if (verb === "drop") {
+            state.last.clear();
+            state.all.clear();
+            state.byName.delete(name as string);
+            state.byTime.delete(amount as number);
+          }
+          const times = [...state.byTime.range(0, 1_000)];
+          yield [state.last.get() ?? null, [...state.all.values()], [...state.byName.entries()], times];
+        },
+      })
+      .to("out");
+    return kept;
+  };
+  const specs = (options: { readonly ttlMs?: number }) => ({
+    last: valueState<unknown>(options),
+    all: listState<unknown>(options),
+    byName: mapState<string, number>(options),
+    byTime: timeState<unknown>(options),
+  });
+
+  it("is of its key, in order", () => {
+    const driver = new TopologyDriver(app());
+    driver.write("in", ["put", "y", 1], { key: "a", timestamp: 20 });
+    driver.write("in", ["put", "x", 2], { key: "a", timestamp: 10 });
+    driver.write("in", ["show"], { key: "b" });
+    driver.write("in", ["drop", "y", 20], { key: "a" });
+    expect(tellings(driver).slice(1)).toEqual([
+      [
+        ["put", "x", 2],
+        ["y", "x"],
+        [
+          ["x", 2],
+          ["y", 1],
+        ],
+        [
+          [10, "x"],
+          [20, "y"],
+        ],
+      ],
+      [null, [], [], []],
+      [null, [], [["x", 2]], [[10, "x"]]],
+    ]);
+  });
+
+  it("goes when log time has passed its time to live, counted from the last write", () => {
+    const driver = new TopologyDriver(app(100));
+    driver.write("in", ["put", "x", 1], { key: "a", timestamp: 1 });
+    driver.advance(60);
+    driver.write("in", ["put", "y", 2], { key: "a", timestamp: 2 });
+    driver.advance(50);
+    driver.write("in", ["show"], { key: "a" });
+    driver.advance(100);
+    driver.write("in", ["show"], { key: "a" });
+    expect(tellings(driver).slice(2)).toEqual([
+      [["put", "y", 2], ["y"], [["y", 2]], [[2, "y"]]],
+      [null, [], [], []],
+    ]);
+  });
+});
