@@ -277,7 +277,7 @@ export class Connection {
       if (this.#full) break;
       const next = this.queue.next();
       if (next === undefined) break;
-      this.#put(next.frame);
+      for (const chunk of next.chunks) this.#put(chunk);
       if (next.last) this.traffic.messagesOut += 1;
       this.#owner.sent(this, next.lane);
     }
@@ -288,10 +288,10 @@ export class Connection {
     this.#put(encodeFrame(kind, payload));
   }
 
-  #put(frame: Buffer): void {
+  #put(bytes: Uint8Array): void {
     if (!this.socket.writable) return;
-    this.traffic.bytesOut += frame.length;
-    if (!this.socket.write(frame)) this.#full = true;
+    this.traffic.bytesOut += bytes.length;
+    if (!this.socket.write(bytes)) this.#full = true;
   }
 
   #refuse(refusal: Refusal): void {

@@ -12,7 +12,7 @@
  */
 import { assert } from "../../src/lib/assert.ts";
 import type { Lane } from "../../src/ports/link.ts";
-import { xxh64 } from "../../src/record/checksum.ts";
+import { xxh64, xxh64OfParts } from "../../src/record/checksum.ts";
 
 export const FRAME_HEADER_LENGTH = 16;
 const HASH_LENGTH = 8;
@@ -50,9 +50,9 @@ export type FrameHeader = {
   readonly more: boolean;
 };
 
-/** A frame with room for its payload, to be filled by the caller and then sealed. */
-export function beginFrame(kind: FrameKind, length: number, more: boolean): Buffer {
-  const frame = Buffer.allocUnsafe(FRAME_HEADER_LENGTH + length);
+/** A frame's beginning: its header, with room for so much of its payload, to be filled by the caller and then sealed. */
+export function beginFrame(kind: FrameKind, length: number, more: boolean, room: number): Buffer {
+  const frame = Buffer.allocUnsafe(FRAME_HEADER_LENGTH + room);
   frame.writeUInt32LE(length, 8);
   frame[12] = KIND_CODES[kind];
   frame[13] = more ? 1 : 0;
@@ -60,15 +60,17 @@ export function beginFrame(kind: FrameKind, length: number, more: boolean): Buff
   return frame;
 }
 
-export function sealFrame(frame: Buffer): Buffer {
-  frame.writeBigUInt64LE(xxh64(frame.subarray(HASH_LENGTH)), 0);
-  return frame;
+/** The first chunk begins with the header; the others are what is left of the payload. */
+export function sealFrame(first: Buffer, others: readonly Uint8Array[]): void {
+  const hashed = first.subarray(HASH_LENGTH);
+  first.writeBigUInt64LE(others.length === 0 ? xxh64(hashed) : xxh64OfParts([hashed, ...others]), 0);
 }
 
 export function encodeFrame(kind: FrameKind, payload: Uint8Array): Buffer {
-  const frame = beginFrame(kind, payload.length, false);
+  const frame = beginFrame(kind, payload.length, false, payload.length);
   frame.set(payload, FRAME_HEADER_LENGTH);
-  return sealFrame(frame);
+  sealFrame(frame, []);
+  return frame;
 }
 
 /** Reads a header; undefined if no version of the protocol writes such a one. */

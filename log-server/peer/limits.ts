@@ -9,6 +9,8 @@ export type PeerLimits = {
    * what the kernel has taken already is in front of it, too, and `transferWindowBytes` bounds that for bulk.
    */
   readonly framePayloadBytesMax: number;
+  /** Pieces of a message that are shorter are copied into its frames; longer ones go out as they are. */
+  readonly copiedBytesMax: number;
   /** Of a frame before both sides have agreed who they are. */
   readonly handshakePayloadBytesMax: number;
   /** What waits to be sent to one peer. One message always fits an empty queue. */
@@ -33,6 +35,7 @@ export type PeerLimits = {
 
 export const PEER_LIMITS: PeerLimits = {
   framePayloadBytesMax: 64 * 1024,
+  copiedBytesMax: 4 * 1024,
   handshakePayloadBytesMax: 4 * 1024,
   queues: {
     control: { messagesMax: 1_024, bytesMax: 1024 * 1024 },

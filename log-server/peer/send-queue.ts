@@ -68,17 +68,16 @@ export class SendQueue {
     return { accepted: true, dropped };
   }
 
-  /** The next frame to be sent, or undefined. */
-  next(): { readonly lane: Lane; readonly frame: Buffer; readonly last: boolean } | undefined {
+  /** The next frame to be sent, in chunks one behind the other, or undefined. */
+  next(): { readonly lane: Lane; readonly chunks: readonly Uint8Array[]; readonly last: boolean } | undefined {
     const queue = this.#choose();
     if (queue === undefined) return undefined;
     const message = queue.messages[0] as Waiting;
     const length = Math.min(message.bytes - queue.sent, this.#limits.framePayloadBytesMax);
     const last = queue.sent + length === message.bytes;
-    const frame = beginFrame(queue.lane, length, !last);
-    this.#copy(queue, message, frame);
+    const chunks = this.#frameOf(queue.lane, take(queue, message, length), length, !last);
     if (last) this.#removeFirst(queue);
-    return { lane: queue.lane, frame: sealFrame(frame), last };
+    return { lane: queue.lane, chunks, last };
   }
 
   #choose(): LaneQueue | undefined {
@@ -95,21 +94,29 @@ export class SendQueue {
     return bulk ? this.#bulk : undefined;
   }
 
-  /** Fills the frame with the message's next bytes. */
-  #copy(queue: LaneQueue, message: Waiting, frame: Buffer): void {
-    let place = FRAME_HEADER_LENGTH;
-    while (place < frame.length) {
-      const piece = message.pieces[queue.piece] as Uint8Array;
-      const count = Math.min(piece.length - queue.within, frame.length - place);
-      frame.set(piece.subarray(queue.within, queue.within + count), place);
-      place += count;
-      queue.sent += count;
-      queue.within += count;
-      if (queue.within === piece.length) {
-        queue.piece += 1;
-        queue.within = 0;
+  /** Short parts are copied behind the header, and between each other; a chunk costs more than they do. */
+  #frameOf(lane: Lane, parts: readonly Uint8Array[], length: number, more: boolean): readonly Uint8Array[] {
+    const isCopied = (part: Uint8Array): boolean => part.length < this.#limits.copiedBytesMax;
+    let room = 0;
+    for (const part of parts) if (isCopied(part)) room += part.length;
+    const copied = beginFrame(lane, length, more, room);
+    const chunks: Uint8Array[] = [];
+    let from = 0;
+    let to = FRAME_HEADER_LENGTH;
+    for (const part of parts) {
+      if (isCopied(part)) {
+        copied.set(part, to);
+        to += part.length;
+        continue;
       }
+      if (to > from) chunks.push(copied.subarray(from, to));
+      from = to;
+      chunks.push(part);
     }
+    if (to > from) chunks.push(copied.subarray(from, to));
+    const [first, ...others] = chunks;
+    sealFrame(first as Buffer, others);
+    return chunks;
   }
 
   #fits(queue: LaneQueue, bytes: number): boolean {
@@ -149,6 +156,24 @@ export class SendQueue {
         return unreachable(lane);
     }
   }
+}
+
+/** The message's next bytes, so many. */
+function take(queue: LaneQueue, message: Waiting, length: number): readonly Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  const end = queue.sent + length;
+  while (queue.sent < end) {
+    const piece = message.pieces[queue.piece] as Uint8Array;
+    const count = Math.min(piece.length - queue.within, end - queue.sent);
+    parts.push(count === piece.length ? piece : piece.subarray(queue.within, queue.within + count));
+    queue.sent += count;
+    queue.within += count;
+    if (queue.within === piece.length) {
+      queue.piece += 1;
+      queue.within = 0;
+    }
+  }
+  return parts;
 }
 
 function newQueue(lane: Lane): LaneQueue {

@@ -1,10 +1,11 @@
 /** The entries of an append message, see `message-codec.ts`. Raft looks into none but configurations. */
+import { assert } from "../../src/lib/assert.ts";
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
-import type { ByteWriter } from "../../src/lib/byte-writer.ts";
+import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
 import type { Entry, EntryKind, Term } from "../../src/wire/entry.ts";
 import { decodeConfiguration } from "./configuration-codec.ts";
-import { MESSAGE_LIMITS } from "./limits.ts";
+import { GATHERED_BATCH_BYTES_MAX, MESSAGE_LIMITS } from "./limits.ts";
 import type { LogPoint } from "./types.ts";
 
 /** Never renumber: other versions of nodes read these. */
@@ -13,12 +14,37 @@ const KINDS: readonly (EntryKind | undefined)[] = [undefined, "noop", "commands"
 
 type Head = Omit<Entry, "batches"> & { readonly batches: readonly Omit<BatchRef, "bytes">[] };
 
-export function writeEntries(writer: ByteWriter, entries: readonly Entry[]): void {
-  writer.varint(entries.length);
+/** In pieces, one behind the other: large batches as they are, small ones gathered, for each piece has its price. */
+export function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] {
+  const heads = new ByteWriter().varint(entries.length);
+  let gathered = 0;
   for (const { kind, term, logTime, head, batches } of entries) {
-    writer.u8(KIND_CODES[kind]).varint(term).varint(logTime).blob(head).varint(batches.length);
-    for (const { hash, length, span } of batches) writer.u64(hash).u32(length).u32(span);
+    heads.u8(KIND_CODES[kind]).varint(term).varint(logTime).blob(head).varint(batches.length);
+    for (const { hash, length, span } of batches) {
+      heads.u64(hash).u32(length).u32(span);
+      if (length <= GATHERED_BATCH_BYTES_MAX) gathered += length;
+    }
   }
+  const block = new Uint8Array(heads.length + gathered);
+  block.set(heads.view());
+  const pieces: Uint8Array[] = [];
+  let from = 0;
+  let to = heads.length;
+  for (const { batches } of entries) {
+    for (const { bytes, length } of batches) {
+      assert(bytes?.length === length, "I13: an entry is sent whole or not at all");
+      if (length <= GATHERED_BATCH_BYTES_MAX) {
+        block.set(bytes, to);
+        to += length;
+        continue;
+      }
+      if (to > from) pieces.push(block.subarray(from, to));
+      from = to;
+      pieces.push(bytes);
+    }
+  }
+  if (to > from) pieces.push(block.subarray(from, to));
+  return pieces;
 }
 
 /** Heads and batches are views of what is read. Undefined where they could not stand behind `prev` in a log of `term`. */

@@ -30,6 +30,9 @@ export const RAFT_LIMITS: RaftLimits = {
   heldMessagesMax: 1_024,
 };
 
+/** A batch up to this size is copied beside others when it is sent; a larger one goes as it is. */
+export const GATHERED_BATCH_BYTES_MAX = 4 * 1024;
+
 /** What a decoder believes of a peer's message at most. */
 export const MESSAGE_LIMITS = {
   nodeIdBytesMax: 255,

@@ -1,6 +1,6 @@
 /**
  * Messages between cores as bytes. An append's entries travel as they stand: heads first, then the bytes of all their
- * batches one behind the other, which are neither copied nor read here. A frame around it has the length and a checksum;
+ * batches one behind the other, which are not read here. A frame around it has the length and a checksum;
  * batches carry their own hashes besides.
  *
  *     u8 version (1), u8 kind, varint log, text from, text to, varint term, then by kind:
@@ -27,12 +27,12 @@
  * A kind that is not known is told apart from damage, so that a newer node's message is passed over (N-version clusters);
  * an unknown version is refused.
  */
-import { assert, unreachable } from "../../src/lib/assert.ts";
+import { unreachable } from "../../src/lib/assert.ts";
 import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { decodeConfiguration, encodeConfiguration } from "./configuration-codec.ts";
-import { readEntries, writeEntries } from "./entries-codec.ts";
+import { encodeEntries, readEntries } from "./entries-codec.ts";
 import { MESSAGE_LIMITS } from "./limits.ts";
 import type { PeerMessage } from "./message.ts";
 import type { LogPoint } from "./types.ts";
@@ -68,21 +68,21 @@ export type DecodedMessage =
 
 export type MessageError = "unsupported-version" | "malformed";
 
-/** The message in pieces, to be sent one behind the other; all but the first are the entries' own batches. */
-export function encodeMessage(log: number, message: PeerMessage): readonly Uint8Array[] {
+/**
+ * The message in pieces, to be sent one behind the other. `entries`, if given, are an append's, encoded before: they are the
+ * same for whomever it goes to.
+ */
+export function encodeMessage(
+  log: number,
+  message: PeerMessage,
+  entries?: readonly Uint8Array[],
+): readonly Uint8Array[] {
   const writer = new ByteWriter();
   writer.u8(VERSION).u8(KIND_CODES[message.kind]).varint(log);
   writer.string(message.from).string(message.to).varint(message.term);
   writeBody(writer, message);
-  const pieces = [writer.finish()];
-  if (message.kind !== "append") return pieces;
-  for (const entry of message.entries) {
-    for (const batch of entry.batches) {
-      assert(batch.bytes?.length === batch.length, "I13: an entry is sent whole or not at all");
-      pieces.push(batch.bytes);
-    }
-  }
-  return pieces;
+  const head = writer.finish();
+  return message.kind === "append" ? [head, ...(entries ?? encodeEntries(message.entries))] : [head];
 }
 
 export function decodeMessage(bytes: Uint8Array): Result<DecodedMessage, MessageError> {
@@ -115,8 +115,9 @@ function writeBody(writer: ByteWriter, message: PeerMessage): void {
       return writePoint(writer, message.committed);
     case "append":
       writePoint(writer, message.prev);
+      // The entries follow, see above.
       writer.varint(message.committed);
-      return writeEntries(writer, message.entries);
+      return;
     case "append-accepted":
       writer.varint(message.index);
       return;

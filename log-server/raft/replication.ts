@@ -15,11 +15,16 @@ import type { Leader } from "./role.ts";
 import type { Fetched, SnapshotStatus, Unreachable } from "./types.ts";
 
 type Feeding = Exclude<Flow, { kind: "snapshot" }>;
+/** By their first: what goes to several followers in one pass is the same array, so that it can be encoded once. */
+type Slices = Map<LogIndex, readonly Entry[]>;
+
+const NOTHING: readonly Entry[] = [];
 
 /** Sends what may be sent now. `announce`: also to whom there is nothing to tell but what is committed. */
 export function replicate(raft: Raft, leader: Leader, announce: boolean): void {
   if (beginReads(raft, leader)) sendHeartbeats(raft, leader);
-  for (const progress of leader.followers.values()) feed(raft, progress, announce);
+  const slices: Slices = new Map();
+  for (const progress of leader.followers.values()) feed(raft, progress, announce, slices);
 }
 
 /** Something is committed, and not everybody was told who has nothing else to be sent. */
@@ -91,7 +96,7 @@ export function onHeartbeatAnswer(raft: Raft, leader: Leader, { from, round, sta
   if (flow.kind === "probe") flow.paused = false;
   // What was sent may be lost: an empty message behind it shows whether it is.
   if (flow.kind !== "replicate" || flow.fetch !== undefined || progress.match >= raft.log.lastIndex) return;
-  if (reachable(raft, flow.next)) sendEntries(raft, progress, flow, []);
+  if (reachable(raft, flow.next)) sendEntries(raft, progress, flow, NOTHING);
   // The log was trimmed behind a full window whose answers do not come.
   else progress.probe(progress.match + 1);
 }
@@ -160,7 +165,7 @@ function askSnapshot(raft: Raft, progress: Progress): void {
   raft.snapshots.push({ id, node: progress.id });
 }
 
-function feed(raft: Raft, progress: Progress, announce: boolean): void {
+function feed(raft: Raft, progress: Progress, announce: boolean, slices: Slices): void {
   for (;;) {
     const { flow } = progress;
     if (flow.kind === "snapshot" || flow.fetch !== undefined) return;
@@ -169,8 +174,16 @@ function feed(raft: Raft, progress: Progress, announce: boolean): void {
     const idle = flow.next > raft.log.lastIndex;
     if (idle && flow.kind === "replicate" && (!announce || flow.told >= raft.log.committed)) return;
     if (!idle && flow.next <= raft.log.windowStart) return askFetch(raft, progress, flow);
-    sendEntries(raft, progress, flow, idle ? [] : raft.log.sliceBytes(flow.next, raft.limits.messageBytesMax));
+    sendEntries(raft, progress, flow, idle ? NOTHING : sliceFrom(raft, slices, flow.next));
   }
+}
+
+function sliceFrom(raft: Raft, slices: Slices, from: LogIndex): readonly Entry[] {
+  const known = slices.get(from);
+  if (known !== undefined) return known;
+  const slice = raft.log.sliceBytes(from, raft.limits.messageBytesMax);
+  slices.set(from, slice);
+  return slice;
 }
 
 function askFetch(raft: Raft, progress: Progress, flow: Feeding): void {

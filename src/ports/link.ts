@@ -28,8 +28,8 @@ export interface Link {
   /** One listener at a time: a later one takes the earlier one's place. It must be set before anything can be heard. */
   listen(listener: LinkListener): void;
   /**
-   * Sends the pieces as one message, which must not change until they are sent: never an error, and false if it was
-   * dropped at once. The bound of a message is its lane's: `LINK_LIMITS`.
+   * Sends the pieces as one message. They are not copied, so they must never change again. Never an error, and false if it
+   * was dropped at once. The bound of a message is its lane's: `LINK_LIMITS`.
    */
   send(to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean;
   close(): Promise<void>;

@@ -14,3 +14,10 @@ const hasher = await xxhash();
 export function xxh64(bytes: Uint8Array, seed?: bigint): bigint {
   return hasher.h64Raw(bytes, seed);
 }
+
+/** Of the parts as if they stood one behind the other. Dearer for each call, so not for what is in one piece anyway. */
+export function xxh64OfParts(parts: readonly Uint8Array[]): bigint {
+  const state = hasher.create64();
+  for (const part of parts) state.update(part);
+  return state.digest();
+}

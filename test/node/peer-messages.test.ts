@@ -46,10 +46,8 @@ describe("sending", () => {
   it("keeps appends in order, empty ones too, and lets all else overtake them", () => {
     const link = new Recorder();
     const messages = messagesOf("n1", link);
-    messages.send(APPEND);
-    messages.send({ ...APPEND, entries: [] });
-    messages.send(HEARTBEAT);
-    messages.send({ ...ENVELOPE, kind: "append-accepted", index: 4 });
+    const accepted: PeerMessage = { ...ENVELOPE, kind: "append-accepted", index: 4 };
+    expect(messages.send([APPEND, { ...APPEND, entries: [] }, HEARTBEAT, accepted])).toEqual([]);
     expect(link.lanes).toEqual(["entries", "entries", "control", "control"]);
   });
 });

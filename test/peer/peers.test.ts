@@ -228,7 +228,7 @@ describe("hostile bytes (I15)", () => {
     const part = encodeFrame("control", new Uint8Array(16 * 1024));
     // "more", with its hash made anew.
     part[13] = 1;
-    sealFrame(part);
+    sealFrame(part, []);
     for (let count = 0; count < 5; count += 1) socket.write(part);
     await closed;
     expect(one.disconnects[0]).toContain("too long");

@@ -20,7 +20,7 @@ const LIMITS = {
 function drain(queue: SendQueue): string[] {
   const seen: string[] = [];
   for (let next = queue.next(); next !== undefined; next = queue.next()) {
-    const violation = new FrameParser(LIMITS.framePayloadBytesMax).push(next.frame, ({ kind, more, payload }) => {
+    const violation = new FrameParser(LIMITS.framePayloadBytesMax).push(Buffer.concat(next.chunks), ({ kind, more, payload }) => {
       seen.push(`${kind?.[0]}:${text(payload)}${more ? "+" : ""}`);
       return true;
     });
@@ -45,6 +45,21 @@ describe("the send queue", () => {
     expect(first?.last).toBe(false);
     for (const each of ["1", "2", "3", "4"]) queue.push("control", [utf8(each)]);
     expect(drain(queue)).toEqual(["c:ef", "c:3", "c:4"]);
+  });
+
+  it("puts the same frames on the wire, whatever of them is copied (N1)", () => {
+    const pieces = ["a", "bcdefg", "", "hi", "j", "klmnopqrstuvw", "x"].map((each) => utf8(each));
+    const frames = [0, 1, 2, 4, 100].map((copiedBytesMax) => {
+      const queue = new SendQueue({ ...LIMITS, framePayloadBytesMax: 10, copiedBytesMax });
+      queue.push("entries", pieces);
+      const all: Uint8Array[] = [];
+      for (let next = queue.next(); next !== undefined; next = queue.next()) all.push(...next.chunks);
+      return Buffer.concat(all).toString("hex");
+    });
+    expect(new Set(frames).size).toBe(1);
+    const queue = new SendQueue({ ...LIMITS, copiedBytesMax: 1 });
+    queue.push("entries", [utf8("a"), utf8("bcd")]);
+    expect(drain(queue)).toEqual(["e:abcd"]);
   });
 
   it("refuses entries beyond messages and beyond bytes, but for one that is alone", () => {

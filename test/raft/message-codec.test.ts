@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { configurationOf } from "../../log-server/raft/configuration.ts";
 import { encodeConfiguration } from "../../log-server/raft/configuration-codec.ts";
+import { GATHERED_BATCH_BYTES_MAX } from "../../log-server/raft/limits.ts";
 import { decodeMessage, encodeMessage } from "../../log-server/raft/message-codec.ts";
 import type { PeerMessage } from "../../log-server/raft/message.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
@@ -91,31 +92,25 @@ describe("a message", () => {
     );
   });
 
-  it("carries its batches as they are, not copied", () => {
-    const content = new Uint8Array([1, 2, 3]);
+  it("carries large batches as they are, not copied, and small ones between them in order", () => {
+    const large = new Uint8Array(GATHERED_BATCH_BYTES_MAX + 1).fill(1);
+    const contents = [Uint8Array.of(2, 2), large, Uint8Array.of(3), Uint8Array.of(4), large, large, Uint8Array.of(5)];
+    const batches = contents.map((bytes) => ({ hash: 1n, length: bytes.length, span: 1, bytes }));
     const entry: Entry = {
       index: 2,
       term: 1,
       kind: "commands",
       logTime: 5,
       head: new Uint8Array([9]),
-      batches: [{ hash: 1n, length: 3, span: 1, bytes: content }],
+      batches,
     };
     const prev = { index: 1, term: 1 };
-    const pieces = encodeMessage(0, {
-      kind: "append",
-      from: "a",
-      to: "b",
-      term: 1,
-      prev,
-      committed: 1,
-      entries: [entry],
-    });
-    expect(pieces[1]).toBe(content);
+    const append = { kind: "append", from: "a", to: "b", term: 1, prev, committed: 1, entries: [entry] } as const;
+    const pieces = encodeMessage(0, append);
+    expect(pieces.filter((piece) => piece === large)).toHaveLength(3);
+    expect(decodeMessage(joined(pieces))).toEqual({ ok: true, value: { kind: "message", log: 0, message: append } });
     const damaged = { ...entry, batches: [{ hash: 1n, length: 3, span: 1 }] };
-    expect(() =>
-      encodeMessage(0, { kind: "append", from: "a", to: "b", term: 1, prev, committed: 1, entries: [damaged] }),
-    ).toThrow("I13");
+    expect(() => encodeMessage(0, { ...append, entries: [damaged] })).toThrow("I13");
   });
 
   it("has these bytes", () => {

@@ -3,8 +3,10 @@
  * is damaged, or was meant for another log or node, is refused and counted, and never reaches the core.
  */
 import type { Lane, Link } from "../../../src/ports/link.ts";
+import type { Entry } from "../../../src/wire/entry.ts";
 import { batchIsIntact } from "../../log/segments/segment-scan.ts";
 import type { PeerMessage } from "../../raft/message.ts";
+import { encodeEntries } from "../../raft/entries-codec.ts";
 import { decodeMessage, encodeMessage } from "../../raft/message-codec.ts";
 import type { Snapshot } from "../../raft/types.ts";
 import type { NodeObserver } from "../observer.ts";
@@ -33,9 +35,18 @@ export class PeerMessages {
     return this.#refused;
   }
 
-  /** False if it was dropped at once. */
-  send(message: PeerMessage): boolean {
-    return this.#parts.link.send(message.to, laneOf(message), encodeMessage(this.#parts.logId, message));
+  /** Returns those that were dropped at once. Entries that go to several nodes are encoded once. */
+  send(messages: readonly PeerMessage[]): readonly PeerMessage[] {
+    const { link, logId } = this.#parts;
+    const encoded = new Map<readonly Entry[], readonly Uint8Array[]>();
+    return messages.filter((message) => {
+      let entries: readonly Uint8Array[] | undefined;
+      if (message.kind === "append" && message.entries.length > 0) {
+        entries = encoded.get(message.entries) ?? encodeEntries(message.entries);
+        encoded.set(message.entries, entries);
+      }
+      return !link.send(message.to, laneOf(message), encodeMessage(logId, message, entries));
+    });
   }
 
   /** Undefined: there is nothing in it for the core. */

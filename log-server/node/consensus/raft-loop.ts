@@ -383,10 +383,9 @@ export class RaftLoop {
   }
 
   #work(ready: Ready): void {
-    for (const message of ready.messages)
-      // Lost for certain; the core would find out only by the next one.
-      if (this.#peers?.send(message) === false && message.kind === "append")
-        this.#raft.step({ kind: "unreachable", node: message.to });
+    // Lost for certain; the core would find out only by the next one.
+    for (const { kind, to } of this.#peers?.send(ready.messages) ?? [])
+      if (kind === "append") this.#raft.step({ kind: "unreachable", node: to });
     for (const work of ready.fetches) void this.#storage.fetch(work);
     for (const work of ready.snapshots) void this.#catchUp?.sender.send(work);
     for (const { context, index } of ready.reads) this.#owner.read(context, index);
@@ -432,7 +431,7 @@ export class RaftLoop {
     // The one that counts is in the state that was shipped: the receiver begins a new life with it.
     const snapshot = { index: position, term, configuration: this.#raft.configuration };
     const offer = this.#raft.snapshotOffer(node, snapshot);
-    if (offer !== undefined) this.#peers?.send(offer);
+    if (offer !== undefined) this.#peers?.send([offer]);
     this.#step({ kind: "snapshot-status", id, node, outcome: { kind: "sent", index: end.index } });
   }
 
