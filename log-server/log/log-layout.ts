@@ -8,6 +8,7 @@
  *     quarantine/<sequence>-<place>   a damaged tail, set aside before it was cut off
  *     snapshots/                      see `snapshot-store.ts`
  *     tails/                          the index of what was not sealed, for each snapshot
+ *     distrusted                      says that the state made of this log is not to be believed: see `distrust.ts`
  *     incoming/                       what another node ships to take the place of all of this: see `incoming.ts`
  *
  * Sequences have 16 digits and are never used twice.
@@ -26,6 +27,7 @@ export class LogLayout {
   readonly quarantine: string;
   readonly snapshots: string;
   readonly tails: string;
+  readonly distrusted: string;
 
   constructor(root: string) {
     this.root = root;
@@ -33,6 +35,7 @@ export class LogLayout {
     this.quarantine = `${root}/quarantine`;
     this.snapshots = `${root}/snapshots`;
     this.tails = `${root}/tails`;
+    this.distrusted = `${root}/distrusted`;
   }
 
   file(sequence: number, kind: SegmentFileKind): string {

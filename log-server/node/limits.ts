@@ -89,6 +89,9 @@ export type NodeLimits = {
   readonly repairEveryMs: number;
   /** What nobody could give is asked for again after this. */
   readonly repairRetryMs: number;
+  /** How often it is looked whether this node can go on; and how long it waits for others to make good what is in its way. */
+  readonly rebuildEveryMs: number;
+  readonly rebuildAfterMs: number;
   /** What is sealed is read from end to end, to see that it is whole: first so long after a start, … */
   readonly scrubFirstMs: number;
   /** … then so long after each time … */
@@ -222,6 +225,8 @@ export const NODE_LIMITS: NodeLimits = {
   callIdsKept: 16_384,
   repairEveryMs: 1_000,
   repairRetryMs: 15_000,
+  rebuildEveryMs: 1_000,
+  rebuildAfterMs: 5 * 60_000,
   scrubFirstMs: 10 * 60_000,
   scrubEveryMs: 6 * 60 * 60_000,
   scrubBytesPerSecond: 8 * 1024 * 1024,

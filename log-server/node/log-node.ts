@@ -19,6 +19,8 @@ import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import type { Member } from "../log/node-identity.ts";
 import type { Damage } from "../log/repair/damage.ts";
+import { distrust } from "../log/distrust.ts";
+import { LogLayout } from "../log/log-layout.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import { entryBytes } from "../raft/raft-log.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
@@ -53,6 +55,7 @@ import type { NodePhase, NodeStatus } from "./node-status.ts";
 import type { Pending } from "./consensus/proposals.ts";
 import { notLeader, Proposer } from "./consensus/proposer.ts";
 import { RaftLoop } from "./consensus/raft-loop.ts";
+import { Rebuilder } from "./repair/rebuilder.ts";
 import { Repairer } from "./repair/repairer.ts";
 import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reading/reader.ts";
 import { Retention } from "./retention.ts";
@@ -86,6 +89,7 @@ export class LogNode {
   readonly #clockWatch: ClockWatch | undefined;
   readonly #admin: ClusterAdmin;
   readonly #repairer: Repairer | undefined;
+  readonly #rebuilder: Rebuilder | undefined;
   readonly #tailSettler: TailSettler | undefined;
   readonly #scrub: Scrub;
   readonly #digests: DigestExchange | undefined;
@@ -171,6 +175,7 @@ export class LogNode {
     );
     this.#members = new ClusterMembers(parts, this.#calls, (command) => this.propose(command));
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
+    this.#rebuilder = this.#calls && this.#makeRebuilder(this.#calls);
     this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
     this.#forwarder = this.#calls && this.#forwarding(this.#calls);
     this.#loop = new RaftLoop(parts, this.#calls, {
@@ -199,6 +204,7 @@ export class LogNode {
       this.#members.start();
       this.#loop.start();
       this.#repairer?.start();
+      this.#rebuilder?.start();
       this.#tailSettler?.start();
       this.#scrub.start();
       this.#digests?.start();
@@ -421,6 +427,7 @@ export class LogNode {
     this.#forwarder?.stop(stopping);
     this.#calls?.stop();
     await this.#repairer?.stop();
+    this.#rebuilder?.stop();
     await this.#tailSettler?.stop();
     await this.#scrub.stop();
     this.#digests?.stop();
@@ -556,7 +563,39 @@ export class LogNode {
       get voters() {
         return loop().voters;
       },
-      contradicted: (message) => this.#fail("internal", new Error(`I10: ${message}`)),
+      contradicted: (message) => void this.#contradicted(message),
+    });
+  }
+
+  /** Served no more, also by a later life, until it is rebuilt. */
+  async #contradicted(message: string): Promise<void> {
+    const { disk, logId, observer } = this.#parts;
+    try {
+      await distrust(disk, new LogLayout(`logs/${logId}`), message);
+    } catch (error) {
+      observer.event("distrust-failed", { error: String(error) });
+    }
+    this.#fail("internal", new Error(`I10: ${message}`));
+  }
+
+  #makeRebuilder(calls: PeerCalls): Rebuilder {
+    const loop = (): RaftLoop => this.#loop;
+    const isBlocked = (): boolean => this.#blocked !== undefined;
+    return new Rebuilder(this.#parts, calls, {
+      get leader() {
+        return loop().role === "leader" ? undefined : loop().leader;
+      },
+      get blocked() {
+        return isBlocked();
+      },
+      get receivedBytes() {
+        return loop().receiving?.receivedBytes ?? 0;
+      },
+      ship: async (node) => {
+        if (loop().role !== "leader" || isBlocked()) return false;
+        if (this.#checkpointer.snapshotPosition === 0) await this.#checkpointer.snapshot();
+        return loop().ship(node);
+      },
     });
   }
 
@@ -664,7 +703,7 @@ export class LogNode {
   }
 
   #serve(): void {
-    if (this.#phase !== "recovering") return;
+    if (this.#phase !== "recovering" || this.#parts.bereft !== undefined) return;
     this.#phase = "serving";
     if (this.#leading !== undefined) this.#startLeading();
     this.#housekeeping.start();
@@ -727,6 +766,7 @@ export class LogNode {
     this.#forwarder?.stop(this.#failure);
     this.#calls?.stop();
     void this.#repairer?.stop();
+    this.#rebuilder?.stop();
     void this.#tailSettler?.stop();
     void this.#scrub.stop();
     this.#digests?.stop();

@@ -7,6 +7,7 @@ import type { LogIndex } from "../../src/wire/entry.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { HardStateFile } from "../log/hard-state.ts";
 import type { Member, Since } from "../log/node-identity.ts";
+import type { Damage } from "../log/repair/damage.ts";
 import type { Incoming } from "../log/snapshots/incoming.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import type { PendingConfiguration } from "../raft/raft-log.ts";
@@ -58,4 +59,6 @@ export type NodeParts = {
   readonly configurations: readonly PendingConfiguration[];
   /** Damage hides some of these entries. */
   readonly hidden: boolean;
+  /** Why the state cannot be known from this disk: it has to come from the leader. Undefined: it can. */
+  readonly bereft: Damage | undefined;
 };

@@ -10,6 +10,7 @@ import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import type { Since } from "../log/node-identity.ts";
+import { isDistrusted } from "../log/distrust.ts";
 import { HardStateFile } from "../log/hard-state.ts";
 import { Incoming } from "../log/snapshots/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
@@ -96,16 +97,17 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
 
   const restored = await restoreMachine(options, log);
   if (!restored.ok) return restored;
-  const { machine, imagePosition, snapshotPosition } = restored.value;
+  const { machine, imagePosition, snapshotPosition, bereft } = restored.value;
   // Alone, a node has none.
   const { configurations, hidden } =
-    options.cluster === undefined
-      ? { configurations: [], hidden: false }
+    options.cluster === undefined || bereft !== undefined
+      ? { configurations: [], hidden: bereft !== undefined }
       : await pendingConfigurations(log, machine.position, options.limits.node.replayBytesMax);
   const { disk, diskId, clusterId, nodeName, logId, clock, entropy, zstd, observer, cluster } = options;
   const incoming = await Incoming.open({ disk, layout: new LogLayout(directory), logId, limits: options.limits.log });
   // Entries came after all.
-  if (incoming.shipment !== undefined && incoming.shipment.end.index <= log.lastIndex) await incoming.discard();
+  const reached = incoming.shipment !== undefined && incoming.shipment.end.index <= log.lastIndex;
+  if (reached && bereft === undefined) await incoming.discard();
   return ok({
     clusterId,
     nodeName,
@@ -127,6 +129,7 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
     since: options.since,
     configurations,
     hidden,
+    bereft,
   });
 }
 
@@ -161,11 +164,16 @@ async function openHardState(
   }
 }
 
-type Restored = { readonly machine: StreamsMachine; readonly imagePosition: number; readonly snapshotPosition: number };
+type Restored = Pick<NodeParts, "machine" | "imagePosition" | "snapshotPosition" | "bereft">;
 
 async function restoreMachine(options: OpenNodeOptions, log: SegmentedLog): Promise<Result<Restored, OpenNodeError>> {
   const limits = options.limits.streams;
   options.onProgress?.("restore", 0, 1);
+  if (await isDistrusted(options.disk, new LogLayout(`logs/${options.logId}`)))
+    return bereave(options, log, {
+      kind: "state-distrusted",
+      message: "a majority has contradicted the state of this node: it has to come from the others",
+    });
   const snapshot = await log.newestSnapshot();
   const { damaged } = snapshot.ok ? snapshot.value : snapshot.error;
   for (const one of damaged) options.observer.event("snapshot-damaged", one);
@@ -177,17 +185,33 @@ async function restoreMachine(options: OpenNodeOptions, log: SegmentedLog): Prom
   if (image.ok) {
     const machine = StreamsMachine.restore(image.value.stateRows, limits);
     if (machine.ok && machine.value.digest() === image.value.digest) {
-      return ok({ machine: machine.value, imagePosition: image.value.position, snapshotPosition });
+      return ok({ machine: machine.value, imagePosition: image.value.position, snapshotPosition, bereft: undefined });
     }
     options.observer.event("image-discarded", { reason: machine.ok ? "digest-mismatch" : machine.error });
   } else if (image.error.kind !== "missing") {
     options.observer.event("image-discarded", { reason: image.error.kind, detail: image.error.message });
   }
   // The image alone reached over what no intact snapshot does: what was trimmed cannot be applied again.
-  if (!snapshot.ok) return err({ kind: "snapshot-gap", message: snapshot.error.message });
+  if (!snapshot.ok) return bereave(options, log, { kind: "snapshot-gap", message: snapshot.error.message });
   await log.discardImage();
   const machine = StreamsMachine.restore(found?.rows ?? [], limits);
   if (!machine.ok) return err({ kind: "snapshot-damaged", message: machine.error });
   options.onProgress?.("restore", 1, 1);
-  return ok({ machine: machine.value, imagePosition: 0, snapshotPosition });
+  return ok({ machine: machine.value, imagePosition: 0, snapshotPosition, bereft: undefined });
+}
+
+/** Nothing is known here of what was applied. The others know; a node that is alone stays down. */
+async function bereave(
+  options: OpenNodeOptions,
+  log: SegmentedLog,
+  why: OpenNodeError,
+): Promise<Result<Restored, OpenNodeError>> {
+  const { cluster, nodeName, observer, limits } = options;
+  const hasOthers =
+    cluster !== undefined && (cluster.voters.length === 0 || cluster.voters.some((one) => one !== nodeName));
+  if (!hasOthers) return err(why);
+  observer.event("state-lost", why);
+  await log.discardImage();
+  const machine = new StreamsMachine(limits.streams);
+  return ok({ machine, imagePosition: 0, snapshotPosition: 0, bereft: { kind: "entry", message: why.message } });
 }

@@ -29,12 +29,14 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "node-starts-anew": "warn",
   "peer-message-refused": "warn",
   "peer-refused": "warn",
+  "rebuilding": "warn",
   "recovery-progress": "debug",
   "repair-failed": "error",
   "scrub-failed": "error",
   "snapshot-damaged": "warn",
   "snapshot-gap": "error",
   "state-differs": "error",
+  "state-lost": "error",
   "snapshot-not-sent": "warn",
 };
 

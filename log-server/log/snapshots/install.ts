@@ -10,6 +10,7 @@ import type { Disk } from "../../../src/ports/disk.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
 import { pathOf } from "./holds.ts";
 import { listOf, readSmall } from "./incoming.ts";
+import { trustAgain } from "../distrust.ts";
 import type { LogLayout } from "../log-layout.ts";
 import { decodeShipment, type Shipment } from "./shipment.ts";
 
@@ -55,6 +56,7 @@ export async function finishInstall(
   }
   // The image is of the old log.
   await kv.clear();
+  await trustAgain(disk, layout);
   await disk.remove(decision);
   await disk.syncDirectory(incoming.root);
   return ok(shipment);

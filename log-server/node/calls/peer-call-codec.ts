@@ -34,6 +34,8 @@ const KIND_CODES = {
   "log-end": 51,
   "repair-batches": 53,
   "repair-placements": 54,
+  /** All that the leader has, for a node that cannot go on: answered with u8 whether it comes (`rebuilder.ts`). */
+  "ship-log": 55,
   /** Varint index; answered with u8 whether the digest after that entry is known, and if so u64: `digest-exchange.ts`. */
   "digest": 52,
 } as const satisfies Record<string, number>;

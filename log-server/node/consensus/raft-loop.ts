@@ -16,6 +16,7 @@ import type { NodeStatus as RaftStatus } from "../../raft/node-status.ts";
 import type { MembershipChange } from "../../raft/config-change.ts";
 import { type Configuration, membersOf, votersOf } from "../../raft/configuration.ts";
 import type { ConfigurationError } from "../../raft/membership.ts";
+import { reaches } from "../../raft/raft-log.ts";
 import { RawNode } from "../../raft/raw-node.ts";
 import type { TransferError } from "../../raft/transfer.ts";
 import type {
@@ -58,6 +59,9 @@ export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
   /** The node cannot go on. `internal`: its own fault; else what was proposed may be durable, or not. */
   failed(code: "internal" | "outcome-unknown", error: unknown): void;
 }
+
+/** What the core asks for has higher ones: it does not hear of this one. */
+const SHIP_ASKED_FOR = 0;
 
 export class RaftLoop {
   readonly #parts: NodeParts;
@@ -145,6 +149,19 @@ export class RaftLoop {
   /** Since a leader was heard last; undefined: never. */
   get leaderSilentMs(): number | undefined {
     return this.#leaderHeardAt === undefined ? undefined : this.#parts.clock.monotonic() - this.#leaderHeardAt;
+  }
+
+  /**
+   * Ships all that is here to a member that asks for it, though its log be as this one. False where this node does not lead,
+   * cannot go on itself, or is at it already.
+   */
+  ship(node: NodeId): boolean {
+    const sender = this.#catchUp?.sender;
+    if (sender === undefined || this.#raft.role !== "leader" || this.#standsStill || !this.others.includes(node))
+      return false;
+    if (sender.status.some((sending) => sending.node === node)) return false;
+    void sender.send({ id: SHIP_ASKED_FOR, node });
+    return true;
   }
 
   /** Leadership is being handed over. */
@@ -243,6 +260,7 @@ export class RaftLoop {
 
   /** What damage took is there again: the core learns of it, and what it was in the way of goes on. */
   mended(pending: Pick<Mended, "configurations" | "hidden">): void {
+    if (this.#parts.bereft !== undefined) return;
     this.#step({ kind: "mended", terms: termsOf(this.#parts.log), ...pending });
     const blocked = this.#blocked;
     this.#blocked = undefined;
@@ -309,7 +327,9 @@ export class RaftLoop {
     if (message === undefined) return;
     this.#step(message);
     if (from === this.#raft.leader) this.#leaderHeardAt = this.#parts.clock.monotonic();
-    if (message.kind === "snapshot" && !this.#raft.installing) this.#catchUp?.receiver.discard();
+    if (message.kind !== "snapshot") return;
+    if (this.#standsStill) void this.#install(true);
+    else if (!this.#raft.installing) this.#catchUp?.receiver.discard();
   }
 
   #answered(message: Message): void {
@@ -390,7 +410,7 @@ export class RaftLoop {
     for (const work of ready.snapshots) void this.#catchUp?.sender.send(work);
     for (const { context, index } of ready.reads) this.#owner.read(context, index);
     for (const context of ready.refusedReads) this.#owner.readRefused(context);
-    if (ready.install !== undefined) void this.#install();
+    if (ready.install !== undefined) void this.#install(false);
     if (ready.append !== undefined) void this.#storage.append(ready.append);
     if (ready.apply !== undefined) this.#apply(ready.apply);
   }
@@ -437,11 +457,19 @@ export class RaftLoop {
 
   /**
    * Nothing else is under way. All that holds the old state, down to the faces, would have to change it under its users:
-   * the node is opened anew instead, which puts the new state in place, as it would after a crash from here on.
+   * the node is opened anew instead, which puts the new state in place, as it would after a crash from here on. One that
+   * `standsStill` may give up entries that it has acknowledged: that is in the hard state first, until it has them again.
    */
-  async #install(): Promise<void> {
+  async #install(standsStill: boolean): Promise<void> {
+    if (this.#stopped) return;
     this.#stopped = true;
+    const { hardState, log } = this.#parts;
     try {
+      if (standsStill) {
+        const end = { index: log.lastIndex, term: log.lastTerm };
+        const { doubt } = hardState.state;
+        await hardState.writeDoubt(doubt !== undefined && reaches(doubt, end) ? doubt : end);
+      }
       await this.#catchUp?.receiver.decide();
     } catch (error) {
       this.#stopped = false;
@@ -452,7 +480,17 @@ export class RaftLoop {
     this.#owner.replaced();
   }
 
+  /** Nothing is applied here any more, unless damage is made good. */
+  get #standsStill(): boolean {
+    return this.#parts.bereft !== undefined || this.#blocked !== undefined;
+  }
+
   #apply(work: ApplyWork): void {
+    const { bereft } = this.#parts;
+    if (bereft !== undefined) {
+      this.#owner.blocked(bereft);
+      return;
+    }
     const entries = this.#raft.entriesInMemory(work.from, work.to);
     if (entries.length === work.to - work.from + 1) {
       this.#owner.apply(entries);

@@ -1,0 +1,75 @@
+/**
+ * A node that cannot go on from what its own disk holds (image and snapshots gone, a state that a majority contradicts,
+ * entries to be applied that nobody can give back) asks the leader for all that it has, and takes that in the log's place.
+ * Until then it applies nothing, serves nothing, and stands for no election; what its log holds it still acknowledges, votes
+ * by and gives to others.
+ */
+import type { Timer } from "../../../src/ports/clock.ts";
+import type { PeerCalls } from "../calls/peer-calls.ts";
+import type { NodeParts } from "../node-parts.ts";
+import type { NodeId } from "../../raft/types.ts";
+
+export interface RebuildOwner {
+  /** Undefined: none is known, or it is this node. */
+  readonly leader: NodeId | undefined;
+  /** What is in the way of applying anything more. */
+  readonly blocked: boolean;
+  /** Bytes that have come so far. */
+  readonly receivedBytes: number;
+  /** Begins to ship all that is here. False: not now, or not from here. */
+  ship(node: NodeId): Promise<boolean>;
+}
+
+const YES = 1;
+
+export class Rebuilder {
+  readonly #parts: Pick<NodeParts, "clock" | "limits" | "observer" | "bereft">;
+  readonly #calls: PeerCalls;
+  readonly #owner: RebuildOwner;
+  #timer: Timer | undefined;
+  #stopped = false;
+  #blockedAt: number | undefined;
+  /** When a leader last said that it would ship, or something came. */
+  #promisedAt: number | undefined;
+  #receivedBytes = 0;
+
+  constructor(
+    parts: Pick<NodeParts, "clock" | "limits" | "observer" | "bereft">,
+    calls: PeerCalls,
+    owner: RebuildOwner,
+  ) {
+    this.#parts = parts;
+    this.#calls = calls;
+    this.#owner = owner;
+    calls.handle("ship-log", async (from) => [Uint8Array.of((await owner.ship(from)) ? YES : 0)]);
+  }
+
+  start(): void {
+    this.#timer = this.#parts.clock.schedule(this.#parts.limits.rebuildEveryMs, () => {
+      void this.#look().finally(() => {
+        if (!this.#stopped) this.start();
+      });
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #look(): Promise<void> {
+    const { clock, limits, observer, bereft } = this.#parts;
+    const { blocked, leader, receivedBytes } = this.#owner;
+    const now = clock.monotonic();
+    this.#blockedAt = blocked ? (this.#blockedAt ?? now) : undefined;
+    const isHopeless = this.#blockedAt !== undefined && now - this.#blockedAt >= limits.rebuildAfterMs;
+    if ((bereft === undefined && !isHopeless) || leader === undefined) return;
+    if (receivedBytes !== this.#receivedBytes) this.#promisedAt = now;
+    this.#receivedBytes = receivedBytes;
+    if (this.#promisedAt !== undefined && now - this.#promisedAt < limits.repairRetryMs) return;
+    const answer = await this.#calls.call(leader, "ship-log", [], limits.repairTimeoutMs);
+    if (!answer.ok || answer.value[0] !== YES) return;
+    this.#promisedAt = clock.monotonic();
+    observer.event("rebuilding", { from: leader });
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * Nodes that cannot go on from what their own disks hold: they come up, serve nothing, and are rebuilt from what the leader
+ * ships, without anybody's doing (I13). What they had acknowledged they answer for until they have it again.
+ */
+import { expect, it } from "vitest";
+import type { NodeLimits } from "../../log-server/node/limits.ts";
+import { SimKv } from "../../src/sim/kv.ts";
+import { append, asAppended, create, readAll } from "./sim-node.ts";
+import { SimCluster } from "./sim-cluster.ts";
+
+const LIMITS: Partial<NodeLimits> = {
+  imageEveryMs: 200,
+  imageEveryBytes: 8 * 1024,
+  snapshotEveryBytes: 16 * 1024,
+  housekeepingEveryMs: 300,
+  shipmentKeptMs: 2_000,
+  digestEveryEntries: 8,
+  digestCompareMs: 200,
+};
+const VALUES = Array.from({ length: 40 }, (_, at) => `value ${at} ${"x".repeat(300)}`);
+
+type Scene = { readonly cluster: SimCluster; readonly name: string; readonly notes: string[] };
+
+async function appendAll(cluster: SimCluster, stream: string, values: readonly string[]): Promise<void> {
+  for (const value of values) {
+    await cluster.until(() => cluster.leader?.node?.phase === "serving", "there is a leader");
+    const { name } = cluster.leader as { name: string };
+    asAppended(await cluster.settle(cluster.propose(name, append(stream, [value]))));
+  }
+}
+
+/** Until the node's log begins behind its first entry. */
+async function trimmed(cluster: SimCluster, name: string): Promise<void> {
+  for (let at = 0; begins(cluster, name); at += 1) {
+    expect(at, "the log is trimmed").toBeLessThan(100);
+    await appendAll(cluster, "filler", VALUES.slice(0, 4));
+    await cluster.pass(400);
+  }
+}
+
+function begins(cluster: SimCluster, name: string): boolean {
+  return cluster
+    .member(name)
+    .disk.files()
+    .some((path) => path.endsWith("/0000000000000001.log"));
+}
+
+/** Three nodes whose logs were trimmed, and one that follows. */
+async function scene(limits: Partial<NodeLimits> = {}): Promise<Scene> {
+  const notes: string[] = [];
+  const cluster = await SimCluster.started({ limits: { ...LIMITS, ...limits }, note: (line) => notes.push(line) });
+  const leader = (await cluster.elected()).name;
+  for (const name of ["gone", "s", "filler"]) await cluster.settle(cluster.propose(leader, create(name)));
+  await appendAll(cluster, "gone", VALUES);
+  await cluster.settle(cluster.propose(leader, { kind: "delete", stream: "gone" }));
+  await appendAll(cluster, "s", VALUES);
+  for (const { name } of cluster.members) await trimmed(cluster, name);
+  await cluster.agreed();
+  const name = cluster.members.find((one) => one.name !== cluster.leader?.name)?.name as string;
+  return { cluster, name, notes };
+}
+
+function told({ notes }: Scene, code: string): number {
+  return notes.filter((line) => line.includes(` ${code} `)).length;
+}
+
+async function expectRebuilt({ cluster, name, notes }: Scene): Promise<void> {
+  await cluster.until(() => cluster.member(name).node?.phase === "serving", "it serves", 120_000);
+  await appendAll(cluster, "s", ["one more"]);
+  await cluster.agreed();
+  for (const member of cluster.up)
+    expect(await cluster.settle(readAll(cluster.node(member.name), "s")), member.name).toEqual([...VALUES, "one more"]);
+  expect(new Set(cluster.up.map(({ node }) => node?.machine.digest())).size, "I10").toBe(1);
+  expect(cluster.failures, notes.join("\n")).toEqual([]);
+  // For good.
+  cluster.kill(name, { kind: "all" });
+  await cluster.settle(cluster.start(name));
+  expect(told({ cluster, name, notes }, "snapshot-installed")).toBe(1);
+}
+
+it("comes back without image and snapshot, over a log that was trimmed", async () => {
+  const one = await scene();
+  const { cluster, name } = one;
+  cluster.kill(name, { kind: "all" });
+  const member = cluster.member(name);
+  Object.assign(member, { kv: new SimKv() });
+  for (const path of member.disk.files()) if (path.endsWith(".snapshot")) await member.disk.remove(path);
+  cluster.isolate(name);
+  cluster.start(name).catch(() => undefined);
+  await cluster.pass(5_000);
+  expect(member.node?.phase, "alone it serves nothing").toBe("recovering");
+  expect(member.node?.position).toBe(0);
+  await expect(member.node?.propose(append("s", ["x"]))).rejects.toMatchObject({ code: "unavailable" });
+  cluster.network.healAll();
+  await expectRebuilt(one);
+  expect(told(one, "state-lost")).toBe(1);
+});
+
+it("keeps its word for what it acknowledged, also where the leader's segments end before it", async () => {
+  const one = await scene();
+  const { cluster, name } = one;
+  cluster.kill(name, { kind: "all" });
+  const member = cluster.member(name);
+  Object.assign(member, { kv: new SimKv() });
+  for (const path of member.disk.files()) if (path.endsWith(".snapshot")) member.disk.zeroSector(path, 0);
+  cluster.start(name).catch(() => undefined);
+  await cluster.until(() => told(one, "snapshot-received") > 0, "all was shipped");
+  await expectRebuilt(one);
+  expect(told(one, "log-end-ambiguous"), "until it had them again").toBeGreaterThan(0);
+});
+
+it("stays down where there is nobody to ask", async () => {
+  const one = await scene();
+  const { cluster, name } = one;
+  cluster.kill(name, { kind: "all" });
+  const member = cluster.member(name);
+  Object.assign(member, { kv: new SimKv() });
+  for (const path of member.disk.files()) if (path.endsWith(".snapshot")) await member.disk.remove(path);
+  const alone = new SimCluster({ nodes: 1, limits: LIMITS });
+  const [only] = alone.members as [(typeof alone.members)[number]];
+  Object.assign(only, { disk: member.disk, kv: member.kv });
+  await expect(alone.settle(alone.start(only.name))).rejects.toThrow(/snapshot-gap: the log begins at/);
+});
+
+it("serves no state that a majority contradicted, also after a restart, until it has another", async () => {
+  const one = await scene();
+  const { cluster, name } = one;
+  const { machine } = cluster.node(name);
+  const digest = machine.digest.bind(machine);
+  Object.assign(machine, { digest: () => digest() + 1n });
+  const failed = cluster.node(name);
+  await appendAll(cluster, "filler", VALUES.slice(0, 12));
+  await cluster.until(() => failed.phase === "failed", "it stops serving");
+  expect(cluster.failures.splice(0)).toHaveLength(1);
+  cluster.kill(name, { kind: "all" });
+  cluster.isolate(name);
+  cluster.start(name).catch(() => undefined);
+  await cluster.pass(5_000);
+  expect(cluster.member(name).node?.phase).toBe("recovering");
+  cluster.network.healAll();
+  await expectRebuilt(one);
+});
+
+it("takes what the leader ships where an entry in its way is damaged that nobody has any more", async () => {
+  const one = await scene({ rebuildAfterMs: 20_000, snapshotEveryBytes: 64 * 1024 });
+  const { cluster, name } = one;
+  const before = new Set(segments(cluster, name));
+  const leader = cluster.leader?.name as string;
+  const others = cluster.members.filter((one) => one.name !== name);
+  const atOthers = others.map((one) => new Set(segments(cluster, one.name)));
+  await cluster.settle(cluster.propose(leader, create("late")));
+  await appendAll(cluster, "late", [...VALUES, ...VALUES, ...VALUES]);
+  await cluster.agreed();
+  cluster.kill(name, { kind: "all" });
+  const member = cluster.member(name);
+  // Its image is gone, too: all behind its snapshot is to be applied again.
+  Object.assign(member, { kv: new SimKv() });
+  for (const path of segments(cluster, name).slice(0, -1))
+    if (!before.has(path)) for (let sector = 2; sector < 8; sector += 1) member.disk.zeroSector(path, sector);
+  const late = others.map((one, at) => segments(cluster, one.name).filter((path) => atOthers[at]?.has(path) === false));
+  await cluster.settle(cluster.propose(leader, { kind: "delete", stream: "late" }));
+  const isThere = (): boolean =>
+    others.some(({ disk }, at) => late[at]?.slice(0, -1).some((path) => disk.exists(path)));
+  for (let at = 0; isThere(); at += 1) {
+    expect(at, "the others have dropped it").toBeLessThan(100);
+    await appendAll(cluster, "filler", VALUES.slice(0, 4));
+    await cluster.pass(400);
+  }
+  cluster.start(name).catch(() => undefined);
+  await expectRebuilt(one);
+  expect(told(one, "apply-blocked")).toBeGreaterThan(0);
+});
+
+function segments(cluster: SimCluster, name: string): string[] {
+  const { disk } = cluster.member(name);
+  return disk.files().filter((path) => path.endsWith(".log") && disk.bytes(path).some((byte) => byte > 0));
+}
