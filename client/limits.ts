@@ -40,7 +40,7 @@ export const CLIENT_LIMITS = {
   /** One command's answer is kept for a producer's newest 1,024 sequences (I8); stay well below. */
   commandsInFlightMax: 512,
   /** Single appends that travel as one command: as many, of so many bytes. Not more, so that the server begins meanwhile. */
-  runAppendsMax: 64,
+  runAppendsMax: 256,
   runBytesMax: 64 * 1024,
   /** Sessions of single appends kept open, one a stream; the idle one used longest ago makes room. */
   appendSessionsMax: 1_024,

@@ -151,13 +151,21 @@ export function appended(
   placed: { readonly firstOffset: Offset; readonly span: number } | undefined,
   producer: { readonly epoch: number; readonly sequence: number } | undefined,
 ): AppendedResult {
-  return {
-    kind: "appended",
-    incarnation: stream.incarnation,
-    ...(placed !== undefined && { firstOffset: placed.firstOffset, nextOffset: placed.firstOffset + placed.span }),
-    tail: stream.nextOffset,
-    closed: stream.closed,
-    duplicate: false,
-    ...(producer !== undefined && { producer: { epoch: producer.epoch, sequence: producer.sequence } }),
-  };
+  const { incarnation, nextOffset: tail, closed } = stream;
+  const tag = producer === undefined ? undefined : { epoch: producer.epoch, sequence: producer.sequence };
+  // The common shapes, written out: spreading conditional parts takes several times as long.
+  if (placed === undefined)
+    return {
+      kind: "appended",
+      incarnation,
+      tail,
+      closed,
+      duplicate: false,
+      ...(tag !== undefined && { producer: tag }),
+    };
+  const { firstOffset, span } = placed;
+  const nextOffset = firstOffset + span;
+  return tag === undefined
+    ? { kind: "appended", incarnation, firstOffset, nextOffset, tail, closed, duplicate: false }
+    : { kind: "appended", incarnation, firstOffset, nextOffset, tail, closed, duplicate: false, producer: tag };
 }

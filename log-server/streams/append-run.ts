@@ -27,8 +27,13 @@ type Alike = {
 export function appendRun(state: State, step: Step, run: AppendRunCommand): AppendedRunResult {
   const parts: Alike[] = [];
   let part: Alike | undefined;
-  for (const [place, batch] of run.batches.entries()) {
-    const answer = appendRecords(state, step, appendOf(run, place, batch));
+  // One for all of them: nobody keeps it, and one for each would be a good part of what a small append costs.
+  const command: Appending = { ...firstOf(run), producer: { ...run.producer } };
+  for (let place = 0; place < run.batches.length; place += 1) {
+    const batch = run.batches[place] as BatchRef;
+    command.batch = batch;
+    command.producer.sequence = run.producer.sequence + place;
+    const answer = appendRecords(state, step, command);
     step.settle(batch);
     const asSent = hasOffsetsOf(batch, answer);
     if (part !== undefined && part.asSent && asSent && isAlike(part.last, answer)) {
@@ -45,14 +50,17 @@ export function appendRun(state: State, step: Step, run: AppendRunCommand): Appe
   };
 }
 
-function appendOf(run: AppendRunCommand, place: number, batch: BatchRef): AppendCommand {
-  const { stream, incarnation, contentType, producer } = run;
+/** The command that the run's append at hand would have come as alone. */
+type Appending = Omit<AppendCommand, "batch" | "producer"> & {
+  batch?: BatchRef;
+  readonly producer: { readonly id: string; readonly epoch: number; sequence: number };
+};
+
+function firstOf({ stream, incarnation, contentType }: AppendRunCommand): Omit<AppendCommand, "batch" | "producer"> {
   return {
     kind: "append",
     stream,
-    batch,
     close: false,
-    producer: { id: producer.id, epoch: producer.epoch, sequence: producer.sequence + place },
     ...(incarnation !== undefined && { incarnation }),
     ...(contentType !== undefined && { contentType }),
   };

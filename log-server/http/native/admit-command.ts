@@ -135,19 +135,16 @@ function admitRun(context: HttpContext, command: AppendRunCommand): AppendRunCom
   return { ...command, contentType };
 }
 
-function checkRecords({ limits, zstd }: HttpContext, batch: BatchRef, contentType: string): void {
+function checkRecords(context: HttpContext, batch: BatchRef, contentType: string): void {
   assert(batch.bytes !== undefined, "a request carries its batches");
+  const { limits } = context;
   if (batch.span > limits.recordsPerBatchMax) {
     throw new HttpError(
       "too-many",
       `a batch has ${batch.span} records; at most ${limits.recordsPerBatchMax} are allowed`,
     );
   }
-  const options = {
-    ...(zstd !== undefined && { zstd }),
-    rawBytesMax: limits.rawBatchBytesMax,
-    recordBytesMax: limits.recordBytesMax,
-  };
+  const options = verifyOptions(context);
   const verified = verifyRecords(batch.bytes, options);
   if (!verified.ok) throw new HttpError(verified.error.code, verified.error.message);
   if (!isJson(contentType)) return;
@@ -158,6 +155,24 @@ function checkRecords({ limits, zstd }: HttpContext, batch: BatchRef, contentTyp
       throw new HttpError("malformed-json", `record ${offsetDelta} is not valid JSON in UTF-8`);
     }
   }
+}
+
+type VerifyOptions = Parameters<typeof verifyRecords>[1];
+
+/** Made once for each server: every batch is looked at with them. */
+const verifyOptionsOf = new WeakMap<HttpContext, VerifyOptions>();
+
+function verifyOptions(context: HttpContext): VerifyOptions {
+  const known = verifyOptionsOf.get(context);
+  if (known !== undefined) return known;
+  const { limits, zstd } = context;
+  const options = {
+    ...(zstd !== undefined && { zstd }),
+    rawBytesMax: limits.rawBatchBytesMax,
+    recordBytesMax: limits.recordBytesMax,
+  };
+  verifyOptionsOf.set(context, options);
+  return options;
 }
 
 const checkName: (name: string) => StreamName = memoized((name) => {

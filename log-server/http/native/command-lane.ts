@@ -123,9 +123,12 @@ export function countAppends(context: HttpContext, admitted: Command, result: Co
 function countRun(context: HttpContext, run: AppendRunCommand, { parts }: AppendedRunResult): void {
   let at = 0;
   for (const { count, result } of parts) {
-    const batches = run.batches.slice(at, at + count);
-    at += count;
-    if (result.kind !== "appended" || result.duplicate) continue;
-    for (const batch of batches) context.observer.appended(batch.span, batch.length);
+    const end = at + count;
+    if (result.kind === "appended" && !result.duplicate)
+      for (let place = at; place < end; place += 1) {
+        const batch = run.batches[place];
+        if (batch !== undefined) context.observer.appended(batch.span, batch.length);
+      }
+    at = end;
   }
 }
