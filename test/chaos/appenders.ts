@@ -1,9 +1,10 @@
 /** Clients that append, each in its own manner, and note what became of each append. */
 import type { Outcome } from "./history.ts";
-import { CALL_MS, type Load, outcomeOf, PADDING, PAIR, PAUSE_MS } from "./load.ts";
+import { CALL_MS, type Load, outcomeOf, PADDING, PAIR, PAUSE_MS, SHORT } from "./load.ts";
 import { pause } from "./pause.ts";
 
 const IN_FLIGHT = 8;
+const CHURN_PADDINGS = 16;
 const DS_PRODUCER_EPOCH = "0";
 
 /** The SDK's batching producer; a new one, of another name, where one has failed. */
@@ -62,6 +63,26 @@ export async function callOneByOne(load: Load, name: string, stream: string, fir
       journal.append(append, outcomeOf(error));
       await client.close().catch(() => undefined);
       client = load.connect("http", (turn += 1));
+    }
+    await pause(PAUSE_MS);
+  }
+  await client.close().catch(() => undefined);
+}
+
+/** Much, for a stream that keeps little. What of it is still there has to be right, too. */
+export async function churn(load: Load, name: string, first: number): Promise<void> {
+  const { journal, written } = load;
+  const client = load.connectToAll(first, "session");
+  for (let sequence = 1; !written.aborted; sequence += 1) {
+    const value = `${name}:${sequence}`;
+    const append = { stream: SHORT, value, producer: value, sequence, askedAt: performance.now() };
+    try {
+      const { offset } = await client
+        .stream(SHORT)
+        .append(value + PADDING.repeat(CHURN_PADDINGS), { timeout: CALL_MS });
+      journal.append(append, { kind: "acknowledged", at: performance.now(), offset });
+    } catch (error) {
+      journal.append(append, outcomeOf(error));
     }
     await pause(PAUSE_MS);
   }

@@ -1,10 +1,10 @@
 /** The load: clients on every face, from the first append to the last record read. */
 import { TidemarkError } from "../../client/index.ts";
-import { callOneByOne, produce, protocol, transact } from "./appenders.ts";
+import { callOneByOne, churn, produce, protocol, transact } from "./appenders.ts";
 import { groupViolationsIn } from "./group-history.ts";
-import { type History, starvedIn, tornIn, violationsIn } from "./history.ts";
+import { type History, misplacedIn, type Seen, starvedIn, tornIn, violationsIn } from "./history.ts";
 import { Journal } from "./journal.ts";
-import { Load, OWN, PAIR, PAUSE_MS, STREAMS, valueOf } from "./load.ts";
+import { Load, OWN, PAIR, PAUSE_MS, SHORT, SHORT_BYTES, STREAMS, valueOf } from "./load.ts";
 import { describe, FACES, head, read } from "./looks.ts";
 import { pause } from "./pause.ts";
 import { catchUp, events, follow, subscribe } from "./readers.ts";
@@ -36,6 +36,7 @@ export class Clients {
     const load = this.#load;
     const client = load.connect("http", 0);
     for (const stream of STREAMS) await client.stream(stream).create({ contentType: "text/plain" });
+    await client.stream(SHORT).create({ contentType: "text/plain", retention: { maxBytes: SHORT_BYTES } });
     await client.close();
     await createGroups(load);
     this.#appending.push(
@@ -45,6 +46,7 @@ export class Clients {
       callOneByOne(load, "http-2", "by-http", 0),
       protocol(load, "protocol-1", "by-protocol", 1),
       transact(load, "pairs", 2),
+      churn(load, "churn", 1),
     );
     for (const [first, name] of ["session-1", "session-2"].entries()) {
       const session = new SessionClient(load, name, first);
@@ -79,24 +81,30 @@ export class Clients {
   }
 
   /** What the stream holds, as this node serves it. What it has to repair before it can is waited for. */
-  async contents(url: string, stream: string): Promise<readonly string[]> {
-    const values: string[] = [];
+  async contents(url: string, stream: string): Promise<readonly Seen[]> {
+    const seen: Seen[] = [];
     const client = this.#load.connect("http", this.#load.urls.indexOf(url), "linearizable");
     try {
       for (let [length, movedAt] = [0, performance.now()]; ; await pause(PAUSE_MS * 10)) {
         try {
-          for await (const record of client.stream(stream).read({ from: values.length }))
-            values.push(valueOf(record.text()));
-          return values;
+          const from = (seen.at(-1)?.offset ?? -1) + 1;
+          for await (const record of client.stream(stream).read({ from, onGap: () => undefined }))
+            seen.push({ offset: record.offset, value: valueOf(record.text()) });
+          return seen;
         } catch (error) {
           if (!(error instanceof TidemarkError) || error.code !== "damaged") throw error;
-          if (values.length === length && performance.now() - movedAt > STALLED_MS) throw error;
-          if (values.length > length) [length, movedAt] = [values.length, performance.now()];
+          if (seen.length === length && performance.now() - movedAt > STALLED_MS) throw error;
+          if (seen.length > length) [length, movedAt] = [seen.length, performance.now()];
         }
       }
     } finally {
       await client.close();
     }
+  }
+
+  /** Of the stream that keeps little, as this node has it. */
+  shortViolations(kept: readonly Seen[], node: string): readonly string[] {
+    return misplacedIn(SHORT, this.journal.history.appends, kept).map((violation) => `${node}: ${violation}`);
   }
 
   /** Everything that is wrong, now that this is what there is; readers and workers are given the time to come to its end. */

@@ -54,6 +54,14 @@ export class Cluster {
     return within("a leader", found());
   }
 
+  /** What its nodes have told of, and how often. */
+  get events(): Readonly<Record<string, number>> {
+    const events: Record<string, number> = {};
+    for (const node of this.nodes)
+      for (const [event, count] of node.events) events[event] = (events[event] ?? 0) + count;
+    return events;
+  }
+
   any(prng: Prng): NodeProcess {
     return prng.pick(this.nodes);
   }

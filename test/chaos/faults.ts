@@ -12,22 +12,29 @@ import {
   statSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import type { Prng } from "../../src/lib/prng.ts";
+import { damageSomewhere, filesIn } from "../process/damaged-files.ts";
 import type { Cluster } from "./cluster.ts";
 import type { NodeProcess } from "./node-process.ts";
 import { pause } from "./pause.ts";
 
 export type Fault = {
   readonly name: string;
-  /** All nodes serve. False if there was nothing to do it to: it has not happened then. */
   readonly changesMembers?: true;
-  readonly run: (cluster: Cluster, prng: Prng) => Promise<boolean | void>;
+  /**
+   * All nodes serve when it begins. Resolves to what was done in particular, where that is chance, and to false if there was
+   * nothing to do it to: it has not happened then.
+   */
+  readonly run: (cluster: Cluster, prng: Prng) => Promise<string | false | void>;
 };
 
 const HELD_MS_MIN = 500;
 const HELD_MS_MORE = 4_000;
 const SECTOR_BYTES = 512;
+/** What a node's log and its image consist of, beside the hard state. */
+const LOG_FILES = /^(?:image|logs\/0\/(?:segments|snapshots|tails))\//;
+const MISSING_CHANCE = 0.25;
 const BALLAST_STEP_BYTES = 256 * 1024;
 const TRACER_READY = /attached/;
 
@@ -105,6 +112,14 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: "damage to any file of the log",
+    run: async (cluster, prng) => {
+      const node = cluster.any(prng);
+      await node.kill();
+      return damageFile(node, prng);
+    },
+  },
+  {
     name: "a disk is lost, and the node replaced",
     changesMembers: true,
     run: async (cluster, prng) => {
@@ -151,14 +166,15 @@ function held(prng: Prng): Promise<void> {
 }
 
 /** One sector of a segment that is not the newest: a bit of it, or all of it. False if there is none. */
-function damageSegment(node: NodeProcess, prng: Prng): boolean {
+function damageSegment(node: NodeProcess, prng: Prng): string | false {
   const folder = join(node.data, "logs/0/segments");
   if (!existsSync(folder)) return false;
   const segments = readdirSync(folder)
     .filter((name) => /^\d+\.log$/.test(name))
     .toSorted();
   if (segments.length < 2) return false;
-  const path = join(folder, prng.pick(segments.slice(0, -1)));
+  const name = prng.pick(segments.slice(0, -1));
+  const path = join(folder, name);
   const at = prng.below(Math.floor(statSync(path).size / SECTOR_BYTES)) * SECTOR_BYTES;
   const sector = Buffer.alloc(SECTOR_BYTES);
   const file = openSync(path, "r+");
@@ -168,7 +184,27 @@ function damageSegment(node: NodeProcess, prng: Prng): boolean {
   writeSync(file, sector, 0, SECTOR_BYTES, at);
   fsyncSync(file);
   closeSync(file);
-  return true;
+  return `${name} of ${node.name}, sector at ${at}`;
+}
+
+/**
+ * Anything in a file of any kind but the hard state's, or all of the file gone. The hard state damaged in both slots is a
+ * disk that was lost. False if there is none.
+ */
+function damageFile(node: NodeProcess, prng: Prng): string | false {
+  const folder = node.data;
+  const files = filesIn(folder, LOG_FILES).filter((name) => statSync(join(folder, name)).size > 0);
+  const kinds = Map.groupBy(files, kindOf);
+  if (kinds.size === 0) return false;
+  const name = prng.pick(kinds.get(prng.pick([...kinds.keys()])) ?? []);
+  const path = join(folder, name);
+  if (!prng.chance(MISSING_CHANCE)) return `${name} of ${node.name}: ${damageSomewhere(path, prng)}`;
+  rmSync(path);
+  return `${name} of ${node.name}: gone`;
+}
+
+function kindOf(name: string): string {
+  return `${dirname(name)} ${extname(name)}`;
 }
 
 /** The next sync of the log fails; the node ends by itself. */

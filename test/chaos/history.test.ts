@@ -1,6 +1,6 @@
 /** The checker finds each kind of wrong, and finds nothing in what is right: a checker that cannot fail proves nothing. */
 import { describe, expect, it } from "vitest";
-import { type Append, type History, type Outcome, starvedIn, tornIn, violationsIn } from "./history.ts";
+import { type Append, type History, misplacedIn, type Outcome, starvedIn, tornIn, violationsIn } from "./history.ts";
 
 let sequence = 0;
 
@@ -87,6 +87,23 @@ describe("a history", () => {
     const contents = new Map([["s", ["a", "b"]]]);
     const partly = { reader: "r", stream: "s", seen: seen.slice(0, 1) };
     expect(starvedIn([{ ...partly, seen }, partly], contents)).toEqual(["starved: r was given 1 of 2 of s (I7)"]);
+  });
+
+  it("shows what is another, or not there, behind what a stream has forgotten", () => {
+    const acks = ["a", "b", "c"].map((value, offset) => append(value, acknowledged(offset, 2)));
+    const kept = [
+      { offset: 1, value: "b" },
+      { offset: 2, value: "c" },
+    ];
+    const wrongs = (seen: typeof kept): number => misplacedIn("s", acks, seen).length;
+    expect(wrongs(kept)).toBe(0);
+    expect(wrongs(kept.slice(0, 1))).toBe(1);
+    expect(
+      wrongs([
+        { offset: 1, value: "c" },
+        { offset: 2, value: "b" },
+      ]),
+    ).toBe(2);
   });
 
   it("shows a transaction that took effect in one stream only, or at another place", () => {

@@ -160,6 +160,18 @@ function forgetful(stream: string, reads: readonly SessionRead[]): string[] {
     );
 }
 
+/** Of a stream that forgets its oldest records: what it still has is what was acknowledged there, up to the end. */
+export function misplacedIn(stream: string, appends: readonly Append[], kept: readonly Seen[]): string[] {
+  const values = new Map(kept.map(({ offset, value }) => [offset, value]));
+  const first = kept[0]?.offset ?? 0;
+  return appends.flatMap(({ stream: own, value, outcome }) => {
+    if (own !== stream || outcome.kind !== "acknowledged" || outcome.offset === undefined) return [];
+    const { offset } = outcome;
+    if (offset < first || values.get(offset) === value) return [];
+    return [`moved: ${stream} had said that ${value} is at ${offset}, where it has ${values.get(offset)} (I6)`];
+  });
+}
+
 /** Readers that had the time to read everything, and did not: records that they will never be given are lost to them. */
 export function starvedIn(readings: readonly Reading[], contents: ReadonlyMap<string, readonly string[]>): string[] {
   return readings.flatMap(({ reader, stream, seen }) => {

@@ -89,7 +89,7 @@ export class Journal {
       const done = new Set<string>();
       for (const append of this.#appends.slice(first))
         if (append.askedAt >= askedAt && append.outcome.kind === "acknowledged") done.add(append.stream);
-      if (done.size === streams.length) return;
+      if (streams.every((stream) => done.has(stream))) return;
       await pause(LOOK_AGAIN_MS);
     }
   }

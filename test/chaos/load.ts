@@ -17,6 +17,9 @@ export const PADDING = ` ${"x".repeat(1_000)}`;
 /** Two that are appended to in transactions only, and one for clients that read what they wrote, at another node. */
 export const PAIR = ["pair-a", "pair-b"] as const;
 export const OWN = "by-session";
+/** One that keeps little: there is something to rewrite, and what is behind it is had by a snapshot only. */
+export const SHORT = "kept-short";
+export const SHORT_BYTES = 256 * 1024;
 export const STREAMS = ["by-socket", "by-http", "by-protocol", OWN, ...PAIR] as const;
 
 export class Load {

@@ -4,8 +4,20 @@ import { once } from "node:events";
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
 import type { Network } from "./network.ts";
 
+/** As short tests of processes have it: small, so that images, snapshots, shipments and scrubs are among what happens. */
+const LIMITS_HOOK = pathToFileURL(join(import.meta.dirname, "../process/patched-limits.ts")).href;
+const LIMITS = {
+  imageEveryBytes: 1024 * 1024,
+  imageEveryMs: 2_000,
+  snapshotEveryBytes: 8 * 1024 * 1024,
+  housekeepingEveryMs: 500,
+  scrubFirstMs: 5_000,
+  scrubEveryMs: 10_000,
+};
+const EVENT = /"event":"([a-z-]+)"/;
 const PROGRAM = join(import.meta.dirname, "../../client/cli/bin.ts");
 const CLIENT_PORT = 4_437;
 const PEER_PORT = 4_438;
@@ -24,6 +36,7 @@ export class NodeProcess {
   readonly #network: Network;
   readonly #peers: readonly string[];
   readonly #complaints: string[] = [];
+  readonly #events = new Map<string, number>();
   #child: ChildProcess | undefined;
   #state: NodeState = "down";
   #exited: Promise<unknown> = Promise.resolve();
@@ -64,6 +77,11 @@ export class NodeProcess {
     return this.#complaints;
   }
 
+  /** How often it has told of what, over all its lives. */
+  get events(): ReadonlyMap<string, number> {
+    return this.#events;
+  }
+
   /** Resolves when its process has ended, however. */
   get ended(): Promise<unknown> {
     return this.#exited;
@@ -78,11 +96,18 @@ export class NodeProcess {
     const command = [process.execPath, PROGRAM, ...serve, ...listen, "--low-water-bytes", "4MiB"];
     const child = spawn("ip", ["netns", "exec", this.name, ...command], {
       stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        NODE_OPTIONS: `--import ${LIMITS_HOOK}`,
+        PATCHED_LIMITS: JSON.stringify(LIMITS),
+      },
     });
     this.#child = child;
     this.#state = "running";
     createInterface(child.stderr).on("line", (line) => {
+      const event = EVENT.exec(line)?.[1];
+      if (event !== undefined) this.#events.set(event, (this.#events.get(event) ?? 0) + 1);
       this.#complaints.push(line);
       if (this.#complaints.length > COMPLAINTS_MAX) this.#complaints.shift();
     });

@@ -15,6 +15,7 @@ import { Clients } from "./clients.ts";
 import { Cluster, within } from "./cluster.ts";
 import { type Fault, FAULTS } from "./faults.ts";
 import type { Outcome } from "./history.ts";
+import { SHORT } from "./load.ts";
 import { pause } from "./pause.ts";
 import { summary, table } from "./table.ts";
 import { Tally } from "./tally.ts";
@@ -22,6 +23,8 @@ import { faultCount, NOTHING, oneFault, percentile, totalsIn } from "./totals.ts
 
 const MS_PER_MINUTE = 60_000;
 const BETWEEN_FAULTS_MS = 500;
+/** What nodes find out themselves, and what no fault may lead to. */
+const NEVER = ["state-differs", "apply-blocked"];
 const INSIDE = "CHAOS_INSIDE";
 /** In the memory of the namespace: nothing of it is left, however a run ends. */
 const FOLDER = "/run/nodes";
@@ -106,13 +109,14 @@ async function play(
     // Each once, and then by chance.
     for (let turn = 0; turn < faults.length || !isOver(); turn += 1) {
       const fault = faults[turn] ?? prng.pick(faults);
-      const happened = (await fault.run(cluster, prng)) !== false;
+      const happened = await fault.run(cluster, prng);
+      if (typeof happened === "string") say(`  ${happened}`);
       await cluster.recover();
       // Until the new one votes, one more loss is more than a cluster of three can bear.
       if (fault.changesMembers) await cluster.command("wait");
       await within(`appends to go on after ${fault.name}`, goOn());
       const pauseMs = journal.longestPauseMs();
-      if (!happened) continue;
+      if (happened === false) continue;
       say(`${fault.name}: ${Math.round(pauseMs)} ms without writes`);
       tally.add(oneFault(fault.name, pauseMs));
       await pause(BETWEEN_FAULTS_MS);
@@ -135,6 +139,7 @@ async function play(
     inDoubt: count("unknown"),
     readRecords: journal.given,
     looks: looks.length + sessionReads.length,
+    events: cluster.events,
     violations: violations.map((violation) => `${violation} [--seed ${values.seed} --nodes ${values.nodes}]`),
   });
 }
@@ -148,13 +153,19 @@ async function check(cluster: Cluster, clients: Clients): Promise<readonly strin
     const contents = new Map<string, readonly string[]>();
     for (const stream of clients.streams) {
       for (const node of cluster.nodes) {
-        const values = await clients.contents(node.url, stream);
+        const seen = await clients.contents(node.url, stream);
+        if (seen.some(({ offset }, at) => offset !== at)) violations.push(`${node.name} has a gap in ${stream} (I7)`);
+        const values = seen.map(({ value }) => value);
         const before = contents.get(stream);
         if (before !== undefined && !isSame(before, values)) violations.push(`${node.name} has another ${stream} (I4)`);
         contents.set(stream, before ?? values);
       }
     }
+    for (const node of cluster.nodes)
+      violations.push(...clients.shortViolations(await clients.contents(node.url, SHORT), node.name));
     violations.push(...(await clients.violations(contents)));
+    for (const event of NEVER)
+      if (event in cluster.events) violations.push(`a node told of ${event}: its state is not the others' (I10)`);
   } catch (error) {
     violations.push(error instanceof Error ? error.message : String(error));
   }

@@ -2,16 +2,28 @@
 import { faultCount, percentile, type Totals } from "./totals.ts";
 
 const SECONDS_DIGITS = 2;
+/** Events worth a word: what the faults led to. */
+const TOLD = {
+  "segment-mended": "segments mended",
+  "log-end-settled": "doubtful ends settled",
+  "image-discarded": "images thrown away",
+  "snapshot": "snapshots",
+  "snapshot-installed": "snapshots received and put in place",
+  "segments-rewritten": "rewritings of segments",
+} as const;
 
-/** A sentence or two. */
+/** A few sentences. */
 export function summary(totals: Totals): readonly string[] {
   const runs = Object.entries(totals.runs).map(([nodes, count]) => `${count} with ${nodes} nodes`);
-  const { acknowledged, refused, inDoubt, readRecords, looks, uncheckedFaults, violations } = totals;
+  const { acknowledged, refused, inDoubt, readRecords, looks, events, uncheckedFaults, violations } = totals;
   return [
     `${faultCount(totals)} faults in ${Math.round(totals.minutes)} min (runs: ${runs.join(", ")}), ` +
       `${uncheckedFaults} of them in runs that were cut off before their check`,
     `${acknowledged} appends acknowledged, ${refused} refused, ${inDoubt} in doubt; ${readRecords} records read, ` +
       `${looks} looks at where a stream ends; ${violations.length} violations`,
+    `at the nodes: ${Object.entries(TOLD)
+      .map(([event, what]) => `${events[event] ?? 0} ${what}`)
+      .join(", ")}`,
   ];
 }
 

@@ -18,6 +18,8 @@ export type Totals = {
   readonly readRecords: number;
   /** Linearizable looks at where a stream ends, and reads of sessions. */
   readonly looks: number;
+  /** What nodes told of themselves, and how often. */
+  readonly events: Readonly<Record<string, number>>;
   readonly violations: readonly string[];
 };
 
@@ -34,6 +36,7 @@ export const NOTHING: Totals = {
   inDoubt: 0,
   readRecords: 0,
   looks: 0,
+  events: {},
   violations: [],
 };
 
@@ -56,6 +59,7 @@ export function add(a: Totals, b: Totals): Totals {
     inDoubt: a.inDoubt + b.inDoubt,
     readRecords: a.readRecords + b.readRecords,
     looks: a.looks + b.looks,
+    events: addCounts(a.events, b.events),
     violations: [...a.violations, ...b.violations],
   };
 }
