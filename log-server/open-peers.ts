@@ -102,7 +102,11 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
 }
 
 /** An empty disk is that of whoever comes first. Who is not up to date may know old disks, and not all members. */
-function knownOf(members: readonly Member[], told: readonly PeerAddress[], upToDate: boolean): readonly KnownPeer[] {
+export function knownOf(
+  members: readonly Member[],
+  told: readonly PeerAddress[],
+  upToDate: boolean,
+): readonly KnownPeer[] {
   if (upToDate) return members.map((member) => ({ ...member, disk: member.disk === "" ? undefined : member.disk }));
   const others = told.filter(({ node }) => !members.some((member) => member.node === node));
   return [...members, ...others].map(({ node, host, port }) => ({ node, host, port, disk: undefined }));

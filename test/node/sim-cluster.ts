@@ -3,9 +3,16 @@
  * network. Nodes are killed, cut off, paused, and their disks held, by name; time moves only when nothing else can happen.
  */
 import { LOG_LIMITS } from "../../log-server/log/limits.ts";
+import type { ClusterOrigin } from "../../log-server/log/node-identity.ts";
 import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
+import type { NodeObserver } from "../../log-server/node/observer.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
+import { findCluster } from "../../log-server/node/cluster/founding.ts";
+import type { ClusterParts } from "../../log-server/node/node-parts.ts";
 import { openNode } from "../../log-server/node/open-node.ts";
+import { knownOf } from "../../log-server/open-peers.ts";
+import { VERSION_NEWEST, VERSION_OLDEST, type Hello } from "../../log-server/peer/hello.ts";
+import { judgeHello, type KnownPeer } from "../../log-server/peer/judge-hello.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import type { Clock } from "../../src/ports/clock.ts";
@@ -24,6 +31,12 @@ export type Member = {
   readonly name: string;
   disk: SimDisk;
   kv: SimKv;
+  /** A disk that was lost and made anew has another. */
+  diskId: string;
+  /** Of its cluster, once it has one: on its disk. */
+  origin: ClusterOrigin | undefined;
+  /** Whom it talks to, where members change. */
+  known: readonly KnownPeer[];
   /** Undefined: it is down. */
   node: LogNode | undefined;
   link: Link | undefined;
@@ -39,6 +52,11 @@ export type Member = {
 
 export type SimClusterOptions = {
   readonly nodes?: number;
+  /**
+   * More nodes, of which none is a member at first. With it, whoever comes without a cluster asks the others for theirs, and
+   * who is no member, or has another disk than was known, is not talked to: as behind the production handshake.
+   */
+  readonly spares?: number;
   readonly seed?: number;
   readonly limits?: Partial<NodeLimits>;
   readonly segmentBytes?: number;
@@ -64,6 +82,9 @@ export class Killed extends Error {
 }
 
 const TURNS_MAX = 1_000_000;
+const CLUSTER_ID = "test-cluster";
+const LOG_ID = 0;
+const PORT = 4438;
 
 export class SimCluster {
   readonly clock: SimClock = new SimClock();
@@ -79,12 +100,18 @@ export class SimCluster {
     this.#prng = new Prng(options.seed ?? 1);
     const { faults } = options;
     this.network = new SimNetwork({ clock: this.clock, prng: this.#prng.fork("network"), ...(faults && { faults }) });
-    const names = Array.from({ length: options.nodes ?? 3 }, (_, place) => `n${place + 1}`);
-    this.members = names.map((name) => {
+    const { nodes = 3, spares = 0 } = options;
+    const names = Array.from({ length: nodes + spares }, (_, place) => `n${place + 1}`);
+    const founders = names.slice(0, nodes).map((node) => ({ ...this.addressOf(node), node, disk: firstDiskOf(node) }));
+    const origin: ClusterOrigin = { clusterId: CLUSTER_ID, founders };
+    this.members = names.map((name, place) => {
       const member: Member = {
         name,
         disk: new SimDisk(),
         kv: new SimKv(),
+        diskId: firstDiskOf(name),
+        origin: place < nodes ? origin : undefined,
+        known: [],
         node: undefined,
         link: undefined,
         held: undefined,
@@ -95,11 +122,17 @@ export class SimCluster {
       member.disk = new SimDisk(this.#diskOptions(member));
       return member;
     });
+    for (const member of this.members) member.known = this.#told(member);
+  }
+
+  addressOf(name: string): { readonly host: string; readonly port: number } {
+    return { host: name, port: PORT };
   }
 
   static async started(options: SimClusterOptions = {}): Promise<SimCluster> {
     const cluster = new SimCluster(options);
-    await cluster.settle(Promise.all(cluster.members.map(({ name }) => cluster.start(name))));
+    const founders = cluster.members.filter(({ origin }) => origin !== undefined);
+    await cluster.settle(Promise.all(founders.map(({ name }) => cluster.start(name))));
     return cluster;
   }
 
@@ -138,34 +171,28 @@ export class SimCluster {
     this.#options.onLife?.(member);
     const { life } = member;
     const prng = this.#prng.fork(name);
-    const link = this.network.join(name);
-    member.link = link;
+    const joined = this.network.join(name);
+    member.link = joined;
+    const link = this.#heard(name, pausable(joined, life));
+    const cluster =
+      this.#options.spares === undefined ? { voters: this.#names, link } : await this.#belong(member, link);
     const opened = await openNode({
       disk: this.#options.diskOf?.(member) ?? member.disk,
       kv: member.kv,
       clock: this.#clockOf(member),
       entropy: { bytes: (length) => prng.bytes(length) },
       zstd: undefined,
-      logId: 0,
-      clusterId: "test-cluster",
+      logId: LOG_ID,
+      clusterId: CLUSTER_ID,
       nodeName: name,
-      diskId: `disk-of-${name}`,
+      diskId: member.diskId,
       limits: {
         node: { ...NODE_LIMITS, lowWaterBytes: 0, ...this.#options.limits },
         log: { ...LOG_LIMITS, segmentBytes: this.#options.segmentBytes ?? 16 * 1024, allocationStepBytes: 8 * 1024 },
         streams: STREAMS_LIMITS,
       },
-      observer: {
-        proposed: () => undefined,
-        synced: () => undefined,
-        event: (code, detail) => {
-          this.#options.onEvent?.(name, code);
-          this.#note(
-            `${name} ${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value))}`,
-          );
-        },
-      },
-      cluster: { voters: this.members.map((one) => one.name), link: this.#heard(name, pausable(link, life)) },
+      observer: this.#observerOf(name),
+      cluster,
     });
     if (life.over) throw new Killed(`${name} was killed while it started`);
     if (!opened.ok) throw new Error(`${name}: ${opened.error.kind}: ${opened.error.message}`);
@@ -185,6 +212,90 @@ export class SimCluster {
       return await again;
     }
     return node;
+  }
+
+  get #names(): readonly string[] {
+    return this.members.map(({ name }) => name);
+  }
+
+  #observerOf(name: string): NodeObserver {
+    return {
+      proposed: () => undefined,
+      synced: () => undefined,
+      event: (code, detail) => {
+        this.#options.onEvent?.(name, code);
+        this.#note(
+          `${name} ${code} ${JSON.stringify(detail, (_, value: unknown) => (typeof value === "bigint" ? `${value}` : value))}`,
+        );
+      },
+    };
+  }
+
+  /** As a server does: whoever has no cluster yet asks the others for theirs. */
+  async #belong(member: Member, heard: Link): Promise<ClusterParts> {
+    const { name, life, diskId } = member;
+    const link = this.#judging(member, heard);
+    const peers = this.#names.map((node) => ({ ...this.addressOf(node), node }));
+    const prng = this.#prng.fork(`founding ${name}`);
+    const parts = {
+      nodeName: name,
+      logId: LOG_ID,
+      clock: this.#clockOf(member),
+      entropy: { bytes: (length: number) => prng.bytes(length) },
+      limits: { ...NODE_LIMITS, ...this.#options.limits },
+      observer: this.#observerOf(name),
+      diskId,
+      peers,
+      link,
+    };
+    if (member.origin === undefined) {
+      member.origin = await Promise.race([findCluster(parts), life.ended]);
+      member.known = this.#told(member);
+    }
+    const { founders } = member.origin;
+    const voters = founders.map(({ node }) => node);
+    const know: ClusterParts["know"] = (members, upToDate) => {
+      if (!life.over) member.known = knownOf(members, peers, upToDate);
+    };
+    return { voters, founders, link, know };
+  }
+
+  /** By its command line, and the founding on its disk. */
+  #told({ origin }: Member): readonly KnownPeer[] {
+    const diskOf = (name: string): string | undefined => origin?.founders.find(({ node }) => node === name)?.disk;
+    return this.#names.map((node) => ({ ...this.addressOf(node), node, disk: diskOf(node) }));
+  }
+
+  /** Nothing passes between two of whom one would have refused the other. */
+  #judging(member: Member, link: Link): Link {
+    const refuses = (one: Member, other: Member): boolean => {
+      const peer = one.known.find(({ node }) => node === other.name);
+      return judgeHello(helloOf(one, other), peer, helloOf(other, one), undefined) !== undefined;
+    };
+    return {
+      listen: (listener: LinkListener) =>
+        link.listen({
+          message: (from, lane, bytes) => {
+            const other = this.member(from);
+            if (!refuses(member, other) && !refuses(other, member)) listener.message(from, lane, bytes);
+          },
+          reachable: (peer) => listener.reachable(peer),
+          unreachable: (peer) => listener.unreachable(peer),
+          room: (peer) => listener.room(peer),
+        }),
+      send: (to, lane, pieces) => link.send(to, lane, pieces),
+      close: () => link.close(),
+    };
+  }
+
+  /** The disk is lost, and there is another: of a node that is down. */
+  wipe(name: string): void {
+    const member = this.member(name);
+    member.disk = new SimDisk(this.#diskOptions(member));
+    member.kv = new SimKv();
+    member.diskId += " anew";
+    member.origin = undefined;
+    member.known = this.#told(member);
   }
 
   /** As a server does that has received a snapshot. */
@@ -355,6 +466,24 @@ export class SimCluster {
   #note(line: string): void {
     this.#options.note?.(`${this.clock.monotonic().toFixed(2)} ${line}`);
   }
+}
+
+function firstDiskOf(name: string): string {
+  return `disk-of-${name}`;
+}
+
+function helloOf({ name, diskId, origin }: Member, to: Member): Hello {
+  return {
+    node: name,
+    disk: diskId,
+    cluster: origin?.clusterId ?? "",
+    featureLevel: 1,
+    logs: [LOG_ID],
+    versionOldest: VERSION_OLDEST,
+    versionNewest: VERSION_NEWEST,
+    to: to.name,
+    life: "",
+  };
 }
 
 function newLife(): Pick<Member, "life" | "end"> {

@@ -40,6 +40,10 @@ export type Fault =
   | { readonly kind: "leave-behind"; readonly node: Target; readonly downMs: number }
   /** Whoever is next at this stage of a snapshot's way loses its power, so many mutating calls of its disk later. */
   | { readonly kind: "ambush"; readonly stage: Stage; readonly calls: number }
+  /** Asked of the nodes by an operator, who does one thing at a time. */
+  | { readonly kind: "add"; readonly votes: boolean }
+  | { readonly kind: "promote" }
+  | { readonly kind: "remove" | "replace" | "transfer"; readonly node: Target }
   | { readonly kind: "skew"; readonly node: Target; readonly aheadMs: number }
   | { readonly kind: "break-clients"; readonly node: Target }
   | { readonly kind: "silence-clients"; readonly node: Target; readonly forMs: number };
@@ -108,6 +112,14 @@ function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind):
         stage: prng.pick(["sending", "receiving", "received"] as const),
         calls: 1 + prng.below(prng.pick([5, 30])),
       };
+    case "add":
+      return { kind, votes: prng.chance(0.7) };
+    case "promote":
+      return { kind };
+    case "remove":
+    case "replace":
+    case "transfer":
+      return { kind, node };
     case "skew":
       return { kind, node, aheadMs: prng.pick([-60_000, -2_000, -100, 0, 0, 100, 2_000, 60_000]) };
     case "break-clients":

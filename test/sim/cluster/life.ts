@@ -131,13 +131,13 @@ class Life {
 
   constructor(seed: number, options: LifeOptions, lines: string[]) {
     const { profile, durationMs, lyingSyncs = false } = options;
-    const { limits = {}, segmentBytes = SEGMENT_BYTES } = profile;
+    const { limits = {}, segmentBytes = SEGMENT_BYTES, spares } = profile;
     this.#options = options;
     this.#prng = new Prng(seed).fork("life");
     const nodes = this.#prng.pick(profile.nodes);
     const plan = this.#prng.pick(profile.plans);
     this.faults = options.faults ?? drawFaults(this.#prng.fork("faults"), nodes, durationMs, plan);
-    this.world = new World({ seed, nodes, lyingSyncs, limits, segmentBytes, note: (line) => lines.push(line) });
+    this.world = new World({ seed, nodes, spares, lyingSyncs, limits, segmentBytes, note: (line) => lines.push(line) });
   }
 
   counts(): ReadonlyMap<string, number> {
@@ -255,13 +255,15 @@ class Life {
     const { cluster } = world;
     world.finishing = true;
     await this.#until(() => this.#actors.every(({ done }) => done), "all clients are answered", FINISHED_WITHIN_MS);
+    if (this.#options.profile.spares !== undefined)
+      await this.#until(() => world.operator.settled, "the members are those that were asked for", FINISHED_WITHIN_MS);
     await this.#until(
-      () => cluster.members.every(({ node }) => node?.phase === "serving"),
+      () => world.members.every(({ node }) => node?.phase === "serving"),
       "all nodes serve",
       HEALED_WITHIN_MS,
     );
     await cluster.agreed();
-    const isWhole = (): boolean => cluster.members.every(({ node }) => node?.status().damage.length === 0);
+    const isWhole = (): boolean => world.members.every(({ node }) => node?.status().damage.length === 0);
     if (!world.damaged && !isWhole()) throw new Violation("I13: damage on disks that nobody damaged");
     await this.#until(isWhole, "I13: damage is repaired", FINISHED_WITHIN_MS);
     const tailOf = (stream: string): number => cluster.leader?.node?.machine.stream(stream)?.nextOffset ?? 0;
@@ -285,9 +287,9 @@ class Life {
   async #judge(): Promise<void> {
     const { world } = this;
     const { cluster, counter } = world;
-    const digests = new Set(cluster.members.map(({ node }) => node?.machine.digest()));
+    const digests = new Set(world.members.map(({ node }) => node?.machine.digest()));
     if (digests.size !== 1) throw new Violation("I10: the nodes have different states");
-    for (const { name } of cluster.members) {
+    for (const { name } of world.members) {
       const node = cluster.node(name);
       const there = new Map<string, readonly string[]>();
       for (const stream of [...STREAMS, PASSING]) {

@@ -15,6 +15,8 @@ export type Profile = {
   /** Of the nodes, instead of the world's own. */
   readonly limits?: Partial<NodeLimits>;
   readonly segmentBytes?: number;
+  /** Machines beyond the founders', so many: members come and go. */
+  readonly spares?: number;
   /** Clients fill a stream whose beginning they trim: followers that are behind need snapshots. */
   readonly passing?: true;
   /** From healing until something is acknowledged again, if it must be sooner than in the others. */
@@ -53,6 +55,22 @@ const CUTS = {
 } as const;
 
 const DISKS = { "kill": 3, "kill-all": 1, "cut-power": 5, "disk-error": 4, "hold-disk": 3, "damage": 4 } as const;
+
+const CHANGES = { add: 4, promote: 2, remove: 4, replace: 4, transfer: 3 } as const;
+
+const CHURN = {
+  ...CHANGES,
+  "kill": 4,
+  "kill-all": 1,
+  "cut-power": 3,
+  "pause": 2,
+  "isolate": 3,
+  "cut-one-way": 2,
+  "reset": 1,
+  "rough": 2,
+  "hold-disk": 1,
+  "disk-error": 1,
+} as const;
 
 const LAGGARDS = {
   "leave-behind": 8,
@@ -147,6 +165,27 @@ export const PROFILES = {
       "disk: sync-error",
       "disk: no-space",
       "client: acknowledged",
+    ],
+  },
+  churn: {
+    about: "members that are added, promoted, removed and replaced, leadership handed over, while all else goes on",
+    nodes: [3, 3, 5],
+    spares: 2,
+    plans: [
+      { weights: CHURN, everyMs: 700 },
+      { weights: CHURN, everyMs: 2_000 },
+    ],
+    thinkMs: [60, 200],
+    limits: SNAPSHOT_LIMITS,
+    segmentBytes: 8 * KIB,
+    passing: true,
+    promised: [
+      ...Object.keys(CHURN).map((kind) => `fault: ${kind}`),
+      ...Object.keys(CHANGES).map((kind) => `done: ${kind}`),
+      "event: snapshot-received",
+      "node started anew",
+      "client: acknowledged",
+      "term",
     ],
   },
   laggards: {

@@ -26,6 +26,7 @@ import { CounterHistory } from "./counter-history.ts";
 import { EntryHistory } from "./entry-history.ts";
 import { faceOf } from "./face.ts";
 import type { Fault, Keep, Stage, Target } from "./faults.ts";
+import { Operator, type Site } from "./operator.ts";
 import { type Listener, Sockets } from "./sockets.ts";
 import { StreamHistory } from "./stream-history.ts";
 
@@ -57,6 +58,8 @@ const STAGE_EVENTS = {
 export type WorldOptions = {
   readonly seed: number;
   readonly nodes: number;
+  /** Machines that may run more nodes; undefined: members do not change. */
+  readonly spares: number | undefined;
   /** Disks whose syncs do nothing and say they did: a canary, whose broken promises must be found. */
   readonly lyingSyncs: boolean;
   readonly limits: Partial<NodeLimits>;
@@ -64,12 +67,13 @@ export type WorldOptions = {
   readonly note: (line: string) => void;
 };
 
-export class World implements Surroundings {
+export class World implements Surroundings, Site {
   readonly cluster: SimCluster;
   readonly sockets: Sockets;
   readonly entries: EntryHistory;
   readonly counter: CounterHistory = new CounterHistory(COUNTER);
   readonly counts = new Map<string, number>();
+  readonly operator: Operator;
   finishing = false;
   readonly #options: WorldOptions;
   readonly #prng: Prng;
@@ -81,6 +85,8 @@ export class World implements Surroundings {
   readonly #downMs = new Map<string, number>();
   /** By what a node says of itself: how many mutating calls of its disk later its power goes. */
   readonly #ambushes = new Map<string, number>();
+  /** Machines that run nothing. */
+  readonly #idle = new Set<string>();
   #healed = false;
   #rotten = false;
 
@@ -91,6 +97,7 @@ export class World implements Surroundings {
     this.cluster = new SimCluster({
       seed: options.seed,
       nodes: options.nodes,
+      ...(options.spares !== undefined && { spares: options.spares }),
       faults: { ...CALM, delayMsMax: 2 },
       diskMsMax: DISK_MS_MAX,
       limits: { ...LIMITS, ...options.limits },
@@ -103,6 +110,8 @@ export class World implements Surroundings {
       ...(options.lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
     });
     this.sockets = new Sockets(this.cluster.clock, this.#prng.fork("sockets"));
+    this.operator = new Operator(this, this.#prng.fork("operator"));
+    for (const { name, origin } of this.cluster.members) if (origin === undefined) this.#idle.add(name);
   }
 
   /** A disk was damaged, or has dropped what it failed to write. */
@@ -115,7 +124,41 @@ export class World implements Surroundings {
   }
 
   get names(): readonly string[] {
-    return this.cluster.members.map(({ name }) => name);
+    return this.members.map(({ name }) => name);
+  }
+
+  /** Those that are to run. */
+  get members(): readonly Member[] {
+    return this.cluster.members.filter(({ name }) => !this.#idle.has(name));
+  }
+
+  get spare(): string | undefined {
+    return this.cluster.members.find(({ name }) => this.#idle.has(name))?.name;
+  }
+
+  employ(name: string): void {
+    this.note(`${name} is set up`);
+    this.#idle.delete(name);
+    this.#start(name);
+  }
+
+  dismiss(name: string): void {
+    this.note(`${name} is taken away`);
+    this.#idle.add(name);
+    this.cluster.kill(name);
+    this.cluster.wipe(name);
+  }
+
+  loseDisk(name: string): void {
+    this.note(`${name} loses its disk`);
+    // From here on nobody else may lose anything: what had been laid before is taken away.
+    this.#ambushes.clear();
+    for (const member of this.cluster.members) {
+      member.disk.disarm();
+      member.cutIn = Number.POSITIVE_INFINITY;
+    }
+    this.cluster.kill(name);
+    this.cluster.wipe(name);
   }
 
   async found(): Promise<void> {
@@ -195,13 +238,16 @@ export class World implements Surroundings {
   /** Answers whether it could be done. */
   #apply(fault: Fault): boolean {
     const { cluster } = this;
+    // Of three disks one is gone: what a second one loses may be nowhere else.
+    const { fragile } = this.operator;
     switch (fault.kind) {
       case "kill":
-        return this.#kill(this.#target(fault.node), fault.keep, fault.downMs);
+        return this.#kill(this.#target(fault.node), fragile ? "all" : fault.keep, fault.downMs);
       case "kill-all":
-        for (const name of this.names) this.#kill(name, fault.keep, fault.downMs);
+        for (const name of this.names) this.#kill(name, fragile ? "all" : fault.keep, fault.downMs);
         return true;
       case "cut-power":
+        if (fragile) return false;
         return this.#withRunning(fault.node, ({ name }) => cluster.killAt(name, fault.calls));
       case "pause":
         return this.#withRunning(fault.node, ({ name, life }) => {
@@ -236,12 +282,21 @@ export class World implements Surroundings {
           this.#lasts(fault, fault.forMs, () => cluster.releaseDisk(name));
         });
       case "disk-error":
+        if (fragile) return false;
         return this.#withRunning(fault.node, ({ disk }) => disk.arm(fault.fault));
       case "damage":
         return this.#damage(fault);
+      case "add":
+      case "promote":
+        return this.operator.ask(fault);
+      case "remove":
+      case "replace":
+      case "transfer":
+        return this.operator.ask({ kind: fault.kind, node: this.#target(fault.node) });
       case "leave-behind":
         return this.#kill(this.#target(fault.node), "all", fault.downMs);
       case "ambush":
+        if (fragile) return false;
         this.#ambushes.set(STAGE_EVENTS[fault.stage], fault.calls);
         return true;
       case "skew":
@@ -324,7 +379,9 @@ export class World implements Surroundings {
     const leader = this.cluster.leader?.name;
     if (target === "leader") return leader;
     if (target === "follower") return this.#prng.pick(this.names.filter((name) => name !== leader));
-    return this.names[target];
+    // By the machine, whoever else is there.
+    const name = this.cluster.members[target]?.name;
+    return name === undefined || this.#idle.has(name) ? undefined : name;
   }
 
   #withRunning(target: Target, act: (member: Member) => void): boolean {
@@ -350,7 +407,9 @@ export class World implements Surroundings {
       this.note(`${name} is down`);
       const downMs = this.#healed ? 0 : (this.#downMs.get(name) ?? this.#prng.below(RESTART_MS_MAX));
       this.#downMs.delete(name);
-      this.clock.schedule(downMs, () => this.#start(name));
+      this.clock.schedule(downMs, () => {
+        if (!this.#idle.has(name) && this.cluster.member(name).life === life) this.#start(name);
+      });
     });
   }
 
