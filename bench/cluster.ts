@@ -3,11 +3,11 @@
  * floor of a leader and two followers, and how long clients wait when the leader is killed.
  */
 import { join } from "node:path";
-import { connect } from "../client/index.ts";
 import { NODE_LIMITS } from "../log-server/node/limits.ts";
 import { ALONE, createStream, httpAppends, webSocketAppends } from "./append-subjects.ts";
 import { benchCatchUp } from "./catch-up.ts";
 import { startTidemarkCluster, type TidemarkCluster } from "./cluster-processes.ts";
+import { killLeader } from "./failover.ts";
 import type { Figure } from "./figure.ts";
 import type { Scale } from "./main.ts";
 import { startServer, withFolder } from "./processes.ts";
@@ -67,29 +67,9 @@ async function appends(cluster: TidemarkCluster, floorFiles: string, scale: Scal
   }
 }
 
-/** From the leader's end until an append that was begun after it is acknowledged, at another node, again and again. */
 async function failover(cluster: TidemarkCluster, { kills }: Scale): Promise<readonly Figure[]> {
   const pauses: number[] = [];
-  for (let kill = 0; kill < kills; kill += 1) {
-    const leader = await cluster.leader();
-    const [other] = cluster.nodes.filter((node) => node !== leader);
-    if (other === undefined) throw new Error("there is nobody to go on with");
-    const client = connect(other.url.href.replace(/^http/, "ws"));
-    const stream = client.stream("failover");
-    await stream.create();
-    await stream.append("before");
-    const killedAt = performance.now();
-    await leader.kill();
-    for (let resumed = false; !resumed;) {
-      resumed = await stream.append("after").then(
-        () => true,
-        () => false,
-      );
-    }
-    pauses.push(performance.now() - killedAt);
-    await client.close();
-    await leader.restart();
-  }
+  for (let kill = 0; kill < kills; kill += 1) pauses.push((await killLeader(cluster)).pauseMs);
   const worst = Math.max(...pauses);
   const timeout = { versus: "the election timeout", ratio: worst / ELECTION_TIMEOUT_MS };
   return [

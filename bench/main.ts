@@ -1,14 +1,15 @@
 /**
  * `npm run bench`: measures a node on this machine, and prints the figures beside their targets.
  *
- *     npm run bench -- [append] [read] [tail] [streams] [restart] [cluster] [--json FILE] [--rounds N] [--quick]
+ *     npm run bench -- [append] [read] [tail] [streams] [restart] [cluster] [cluster-costs] [--json FILE] [--rounds N] [--quick]
  *
- * Without names it measures all of them. Client and server share the machine's cores. `--quick` only shows that it works.
+ * Without names it measures all of them but `cluster-costs`, which takes long. Client and server share the machine's cores. `--quick` only shows that it works.
  */
 import { writeFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { benchAppend } from "./append.ts";
 import { benchCluster } from "./cluster.ts";
+import { benchClusterCosts } from "./cluster-costs.ts";
 import { type Figure, formatFigures, toJson } from "./figure.ts";
 import { benchRead } from "./read.ts";
 import { benchRestart } from "./restart.ts";
@@ -25,6 +26,9 @@ export type Scale = {
   readonly restartBytes: number;
   /** Of leaders. */
   readonly kills: number;
+  /** For what more of it costs: streams in one cluster, and bytes in its log, from few to many. */
+  readonly costStreams: readonly number[];
+  readonly costLogBytes: readonly number[];
 };
 
 const FULL: Scale = {
@@ -35,6 +39,8 @@ const FULL: Scale = {
   streams: 100_000,
   restartBytes: 5_000_000_000,
   kills: 50,
+  costStreams: [1, 1_000, 100_000],
+  costLogBytes: [1e9, 4e9, 10e9],
 };
 const QUICK: Scale = {
   rounds: 1,
@@ -44,23 +50,28 @@ const QUICK: Scale = {
   streams: 2_000,
   restartBytes: 100_000_000,
   kills: 3,
+  costStreams: [1, 100, 2_000],
+  costLogBytes: [50e6, 100e6, 200e6],
 };
 
 const AREAS = {
-  append: benchAppend,
-  read: benchRead,
-  tail: benchTail,
-  streams: benchStreams,
-  restart: benchRestart,
-  cluster: benchCluster,
+  "append": benchAppend,
+  "read": benchRead,
+  "tail": benchTail,
+  "streams": benchStreams,
+  "restart": benchRestart,
+  "cluster": benchCluster,
+  "cluster-costs": benchClusterCosts,
 } as const;
+/** Takes long, and some 35 GB of disk: only by name. */
+const ON_REQUEST: readonly string[] = ["cluster-costs"];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: "string" }, rounds: { type: "string" }, quick: { type: "boolean", default: false } },
 });
 
-const names = positionals.length === 0 ? Object.keys(AREAS) : positionals;
+const names = positionals.length === 0 ? Object.keys(AREAS).filter((name) => !ON_REQUEST.includes(name)) : positionals;
 const unknown = names.find((name) => !Object.hasOwn(AREAS, name));
 const rounds = Number(values.rounds ?? (values.quick ? QUICK.rounds : FULL.rounds));
 if (unknown !== undefined) {

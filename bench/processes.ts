@@ -14,7 +14,7 @@ const ROOT = join(import.meta.dirname, "..");
 const KIB = 1_024;
 const READY = "ready ";
 /** A server that is not ready, or a load that has not ended, after this long never will. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 
 const children = new Set<ChildProcess>();
 const folders = new Set<string>();
