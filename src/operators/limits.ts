@@ -22,6 +22,10 @@ export const OPERATOR_LIMITS = {
   inputsPerBatchMax: 65_536,
   outputsPerBatchMax: 1_000_000,
 
+  /** Of aggregates that every record reads and writes as a whole. */
+  topMax: 1_000,
+  distinctMax: 10_000,
+
   /** A digest point after every so many records, and at every such boundary of log time that something happened before. */
   digestEveryRecords: 1_024,
   digestEveryMs: 10_000,

@@ -28,7 +28,7 @@ describe("value codec", () => {
         expect(decoded.ok && isDeepStrictEqual(plain(decoded.value), plain(withoutMinusZero(value)))).toBe(true);
         expect(decoded.ok && bytes(decoded.value)).toBe(hex(encoded));
       }),
-      { numRuns: 1_000 },
+      { numRuns: 500 },
     );
   });
 

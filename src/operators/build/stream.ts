@@ -17,6 +17,7 @@ import { readRepartitioned, repartition } from "../verbs/repartition.ts";
 import { TABLE } from "../verbs/table.ts";
 import { to } from "../verbs/to.ts";
 import type { Named, Port } from "./building.ts";
+import { GroupedStream } from "./grouped-stream.ts";
 import { checkCoPartitioned, isKeyed, type Keying } from "./keying.ts";
 import { checkCount, checkMs } from "./settings.ts";
 import { Table } from "./table.ts";
@@ -123,6 +124,15 @@ export class Stream<K extends Key, V> {
     checkMs("ttlMs", options.ttlMs, 1);
     const { by = () => null, ttlMs } = options;
     return this.keyed().#then("dedupe", dedupe(by as AnyCallback<Key>, ttlMs), options, undefined, `${ttlMs} ms`);
+  }
+
+  /** Put together by another key. */
+  groupBy<L extends Key>(selector: Callback<K, V, L>, options: Named = {}): GroupedStream<L, V> {
+    return this.keyBy(selector, options).groupByKey();
+  }
+
+  groupByKey(): GroupedStream<K, V> {
+    return new GroupedStream(this.keyed().port, asStream);
   }
 
   /** The newest value of each key; null deletes. */

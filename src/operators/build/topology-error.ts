@@ -5,6 +5,7 @@ export type TopologyErrorCode =
   | "bad-setting"
   | "empty"
   | "name-taken"
+  | "no-merge"
   | "not-co-partitioned"
   | "other-topology"
   | "read-twice"

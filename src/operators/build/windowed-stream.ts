@@ -1,0 +1,81 @@
+/** A stream whose records are put together by key and by time. What comes of it is a stream again, of windows' results. */
+import type { Aggregate, AnyAggregate } from "../aggregates/aggregate.ts";
+import { count } from "../aggregates/count.ts";
+import { reduced } from "../aggregates/fold.ts";
+import type { Key } from "../encoding/key-codec.ts";
+import type { Operator } from "../engine/operator.ts";
+import { alignedWindow } from "../windows/aligned-window.ts";
+import { sessionWindow } from "../windows/session-window.ts";
+import { slidingWindow } from "../windows/sliding-window.ts";
+import type { WindowResult, WindowSettings, WindowSpec } from "../windows/window.ts";
+import type { Named, Port } from "./building.ts";
+import { checkMs } from "./settings.ts";
+import type { Stream } from "./stream.ts";
+import { TopologyError } from "./topology-error.ts";
+
+export class WindowedStream<K extends Key, V> {
+  readonly #port: Port;
+  readonly #settings: WindowSettings;
+  readonly #asStream: <L extends Key, W>(port: Port) => Stream<L, W>;
+
+  constructor(port: Port, spec: WindowSpec, asStream: <L extends Key, W>(port: Port) => Stream<L, W>) {
+    this.#port = port;
+    this.#settings = checked(spec);
+    this.#asStream = asStream;
+  }
+
+  aggregate<A, R>(aggregate: Aggregate<V, A, R>, options: Named = {}): Stream<K, WindowResult<R>> {
+    const { building, edge, keying } = this.#port;
+    const { window, graceMs, emit, lateTo } = this.#settings;
+    const operator = operatorOf(this.#settings, aggregate as unknown as AnyAggregate);
+    const shape = Object.entries(window).flatMap(([name, value]) => (name === "kind" ? [] : [`${name} ${value}`]));
+    const detail = [
+      aggregate.name,
+      ...shape,
+      `graceMs ${graceMs}`,
+      emit,
+      ...(lateTo === undefined ? [] : [`late to ${lateTo}`]),
+    ];
+    const node = { kind: `${window.kind}-window`, inputs: [edge], operator, detail: detail.join(", ") };
+    // A final result comes when the watermark has passed its own time by the grace.
+    const holdMs = emit === "on-close" ? graceMs + 1 : 0;
+    return this.#asStream({ building, edge: building.add({ ...node, holdMs }, options.name), keying });
+  }
+
+  reduce(reducer: (a: V, b: V) => V, options: Named = {}): Stream<K, WindowResult<V>> {
+    return this.aggregate(reduced(reducer), options);
+  }
+
+  count(options: Named = {}): Stream<K, WindowResult<number>> {
+    return this.aggregate(count(), options);
+  }
+}
+
+function checked(spec: WindowSpec): WindowSettings {
+  const { graceMs = 0, emit = "on-close", lateTo, ...window } = spec;
+  checkMs("graceMs", graceMs, 0);
+  if (window.kind === "session") checkMs("gapMs", window.gapMs, 1);
+  else checkMs("sizeMs", window.sizeMs, 1);
+  if (window.kind === "hopping") checkMs("everyMs", window.everyMs, 1);
+  if (window.kind === "tumbling" || window.kind === "hopping") checkMs("offsetMs", window.offsetMs, 0);
+  return { window, graceMs, emit, lateTo };
+}
+
+function operatorOf(settings: WindowSettings, aggregate: AnyAggregate): Operator {
+  const { window } = settings;
+  switch (window.kind) {
+    case "tumbling":
+      return alignedWindow(settings, { ...window, everyMs: window.sizeMs }, aggregate);
+    case "hopping":
+      return alignedWindow(settings, window, aggregate);
+    case "sliding":
+      return slidingWindow(settings, window.sizeMs, aggregate);
+    case "session":
+      if (aggregate.merge === undefined)
+        throw new TopologyError(
+          "no-merge",
+          `session windows join, and "${aggregate.name}" cannot; give it a function \`merge\``,
+        );
+      return sessionWindow(settings, window.gapMs, aggregate);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Windows that lie where the clock says, whatever comes: tumbling and hopping. Each that has a record is a row, (key, start),
+ * with what it has so far, and an event timer for its closing.
+ */
+import { added, type AnyAggregate, resultOf } from "../aggregates/aggregate.ts";
+import type { Operator } from "../engine/operator.ts";
+import { emitClosed, late, type WindowSettings } from "./window.ts";
+
+type Alignment = { readonly sizeMs: number; readonly everyMs: number; readonly offsetMs: number };
+
+export function alignedWindow(settings: WindowSettings, alignment: Alignment, aggregate: AnyAggregate): Operator {
+  const { graceMs, emit } = settings;
+  const { sizeMs } = alignment;
+  return {
+    process(item, context) {
+      const { key, value, timestamp } = item;
+      const { rows, watermark } = context;
+      const starts = startsOf(timestamp, alignment);
+      const open = starts.filter((start) => start + sizeMs + graceMs > watermark);
+      if (open.length === 0 && starts.length > 0) late(settings, item, context);
+      for (const start of open) {
+        const end = start + sizeMs;
+        const before = rows.get(key, start);
+        const after = added(aggregate, before ?? aggregate.start(), value);
+        rows.put(after, key, start);
+        if (before === undefined) context.setTimer({ kind: "event", due: end + graceMs, key, name: start });
+        if (emit === "on-change") context.emit({ ...item, value: { start, end, value: resultOf(aggregate, after) } });
+      }
+    },
+
+    onTimer({ key, name }, context) {
+      const start = name as number;
+      const sofar = context.rows.get(key, start);
+      context.rows.delete(key, start);
+      if (emit === "on-close")
+        emitClosed({ key }, { start, end: start + sizeMs, value: resultOf(aggregate, sofar) }, context);
+    },
+  };
+}
+
+/** Of all windows that have the time, the earliest first. */
+export function startsOf(time: number, { sizeMs, everyMs, offsetMs }: Alignment): number[] {
+  const starts: number[] = [];
+  let start = offsetMs + Math.floor((time - offsetMs) / everyMs) * everyMs;
+  for (; start + sizeMs > time; start -= everyMs) starts.push(start);
+  return starts.reverse();
+}

@@ -1,0 +1,54 @@
+/**
+ * A window for each time at which a key has a record: that record, those of the same time, and all in the size that ends with
+ * them. The records are kept, (key, "at", time), and a window is made of them when its result is wanted, in the order of
+ * time: so it does not depend on the order in which they came.
+ */
+import { added, type AnyAggregate, resultOf } from "../aggregates/aggregate.ts";
+import type { Key } from "../encoding/key-codec.ts";
+import type { Operator, OperatorContext } from "../engine/operator.ts";
+import { emitClosed, late, type WindowResult, type WindowSettings } from "./window.ts";
+
+const AT = "at";
+/** A window's closing, and the last use of its records. */
+const CLOSE = "close";
+const DROP = "drop";
+
+export function slidingWindow(settings: WindowSettings, sizeMs: number, aggregate: AnyAggregate): Operator {
+  const { graceMs, emit } = settings;
+  const resultAt = (time: number, key: Key, { rows }: OperatorContext): WindowResult<unknown> => {
+    let sofar = aggregate.start();
+    for (const { value } of rows.between(time - sizeMs + 1, time + 1, key, AT))
+      for (const one of value as readonly unknown[]) sofar = added(aggregate, sofar, one);
+    return { start: time - sizeMs + 1, end: time + 1, value: resultOf(aggregate, sofar) };
+  };
+  return {
+    process(item, context) {
+      const { key, value, timestamp } = item;
+      const { rows, watermark } = context;
+      // The last window that has it begins with it.
+      if (timestamp + sizeMs + graceMs <= watermark) {
+        late(settings, item, context);
+        return;
+      }
+      const before = (rows.get(key, AT, timestamp) ?? []) as readonly unknown[];
+      rows.put([...before, value], key, AT, timestamp);
+      if (before.length === 0) {
+        context.setTimer({ kind: "event", due: timestamp + sizeMs + graceMs, key, name: [DROP, timestamp] });
+        // Its own window may have closed while others, that have it, have not.
+        if (timestamp + 1 + graceMs > watermark)
+          context.setTimer({ kind: "event", due: timestamp + 1 + graceMs, key, name: [CLOSE, timestamp] });
+      }
+      if (emit !== "on-change") return;
+      for (const { parts } of [...rows.between(timestamp, timestamp + sizeMs, key, AT)]) {
+        const time = parts[0] as number;
+        if (time + 1 + graceMs > watermark) context.emit({ ...item, value: resultAt(time, key, context) });
+      }
+    },
+
+    onTimer({ key, name }, context) {
+      const [what, time] = name as readonly [string, number];
+      if (what === DROP) context.rows.delete(key, AT, time);
+      else if (emit === "on-close") emitClosed({ key }, resultAt(time, key, context), context);
+    },
+  };
+}
