@@ -295,4 +295,51 @@ describe("mending", () => {
     expect((await readEach(world, law, "all of it")).refused).toBe(0);
     for (const one of [world, other, less]) await one.close();
   });
+
+  it.each(["damaged beyond its parity", "missing"])(
+    "makes the index of a rewritten segment anew that is %s",
+    async (how) => {
+      const { machine, law } = await rewrittenBase();
+      const harmed = restarted(machine);
+      const paths = harmed.disk.files().filter((path) => harmed.disk.exists(path.replace(".index", ".compacted")));
+      const indexes = paths.filter((path) => path.endsWith(".index"));
+      expect(indexes.length).toBeGreaterThan(0);
+      for (const path of indexes) {
+        if (how === "missing") await harmed.disk.remove(path);
+        else
+          for (let at = 0; at < harmed.disk.bytes(path).length; at += SECTOR) harmed.disk.zeroSector(path, at / SECTOR);
+      }
+      const world = await LogWorld.open(harmed.disk, harmed.kv);
+      expect((await readEach(world, law, how)).refused).toBeGreaterThan(0);
+      const damaged = new Set(world.log.damage.flatMap(({ segment }) => (segment === undefined ? [] : [segment])));
+      expect(damaged.size).toBe(indexes.length);
+      for (const sequence of damaged) expect(await world.log.reindex(sequence, [])).toMatchObject({ ok: true });
+      expect((await readEach(world, law, how)).refused).toBe(0);
+      await world.close();
+      for (const path of indexes)
+        expect(Buffer.compare(harmed.disk.bytes(path), machine.disk.bytes(path)), "the same bytes").toBe(0);
+      const again = await LogWorld.open(harmed.disk, harmed.kv);
+      expect(again.log.damage).toEqual([]);
+      expect((await readEach(again, law, how)).refused).toBe(0);
+      await again.close();
+    },
+  );
+
+  it("makes no index of a rewritten segment from batches that are damaged, too", async () => {
+    const { machine, law } = await rewrittenBase();
+    const harmed = restarted(machine);
+    for (const path of harmed.disk.files()) {
+      if (path.endsWith(".compacted")) harmed.disk.flip(path, 2 * SECTOR, 3);
+      else if (path.endsWith(".index")) await harmed.disk.remove(path);
+    }
+    const world = await LogWorld.open(harmed.disk, harmed.kv);
+    const sequence = world.log.damage.find(({ kind }) => kind === "index")?.segment as number;
+    for (let sector = 1; sector < 6; sector += 1) {
+      const path = harmed.disk.files().find((name) => name.endsWith(".compacted")) as string;
+      harmed.disk.zeroSector(path, sector);
+    }
+    expect(await world.log.reindex(sequence, [])).toMatchObject({ ok: false });
+    expect((await readEach(world, law, "no index")).refused).toBeGreaterThan(0);
+    await world.close();
+  });
 });

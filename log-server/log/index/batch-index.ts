@@ -120,6 +120,17 @@ export class BatchIndex {
     return rows;
   }
 
+  /** What is said of each stream in a segment, by stream; all rows are looked at. */
+  streamsIn(sequence: number): readonly { readonly streamId: number; readonly part: StreamSegment }[] {
+    const found: { streamId: number; part: StreamSegment }[] = [];
+    for (const [key, value] of this.#kv.range(streamKey(0, 0), Uint8Array.of(FAMILY.stream + 1))) {
+      const part = decodeStream(key, value);
+      if (part?.sequence !== sequence) continue;
+      found.push({ streamId: new DataView(key.buffer, key.byteOffset, key.byteLength).getUint32(1), part });
+    }
+    return found;
+  }
+
   /** Forgets a segment's streams, and remembers that its files are to be removed. */
   async drop(segment: SealedSegment, streams: readonly StreamRecord[]): Promise<void> {
     await this.#writeStreams(streams, (record) => ({

@@ -17,6 +17,11 @@ import type { SegmentList } from "../segments/segment-list.ts";
 import { scanSegment, type SegmentScan } from "../segments/segment-scan.ts";
 import { SharedFile } from "../segments/shared-file.ts";
 import type { TailCache } from "../index/tail-cache.ts";
+import type { BatchIndex } from "../index/batch-index.ts";
+import type { Poison } from "../poison.ts";
+import { syncSegments } from "../segments/sync-segments.ts";
+import type { DamageList } from "./damage.ts";
+import { makeRewrittenIndex } from "./rewritten-index.ts";
 import { UnsealedSegment } from "../segments/unsealed-segment.ts";
 
 /** What became of an entry's batches, in order. */
@@ -40,6 +45,9 @@ export type ReindexerParts = {
   readonly indexReader: IndexReader;
   readonly pool: FilePool;
   readonly cache: TailCache;
+  readonly batchIndex: BatchIndex;
+  readonly damage: DamageList;
+  readonly poison: Poison;
 };
 
 export class Reindexer {
@@ -68,7 +76,8 @@ export class Reindexer {
   ): Promise<Result<undefined, string>> {
     const { segments, layout, pool, indexReader, cache } = this.#parts;
     const before = segments.bySequence(sequence);
-    if (before === undefined || (before.kind === "sealed" && before.isRewritten)) return failed("it holds no entries");
+    if (before === undefined) return failed("there is no such segment");
+    if (before.kind === "sealed" && before.isRewritten) return this.#reindexRewritten(before, exclusively);
     if (before.kind === "unsealed" && !before.closed) return failed("it is being written");
     const position = applied();
     // What is not applied yet is placed when it is; but not while that goes on.
@@ -92,6 +101,33 @@ export class Reindexer {
         cache.forget(before.index.rows);
         void before.file.retire().catch(() => undefined);
       }
+      return ok(undefined);
+    });
+  }
+
+  /** Of its own data and the sparse index: others have their segments, with indexes of their own. */
+  async #reindexRewritten(segment: SealedSegment, exclusively: Exclusively): Promise<Result<undefined, string>> {
+    const { disk, layout, segments, pool, indexReader, damage, poison } = this.#parts;
+    const { sequence } = segment;
+    const fault = await makeRewrittenIndex(this.#parts, segment);
+    if (fault !== undefined) return failed(fault);
+    const path = layout.file(sequence, "index");
+    const made = layout.file(sequence, "index.new");
+    return exclusively(async () => {
+      if (!segments.holds(segment)) {
+        await disk.remove(made);
+        return failed("it has changed meanwhile");
+      }
+      try {
+        await disk.rename(made, path);
+      } catch (error) {
+        // Which of the two has the name cannot be known: only a start can tell.
+        throw poison.with(error);
+      }
+      await syncSegments(this.#parts);
+      await pool.forget(path);
+      indexReader.forget(sequence);
+      damage.resolve(sequence, ["index"]);
       return ok(undefined);
     });
   }

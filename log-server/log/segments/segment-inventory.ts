@@ -73,6 +73,10 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
     if (inventory.indexes.has(sequence) || entered.has(sequence)) continue;
     damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} is missing` });
   }
+  // What it has stays known without its index, and that is made again.
+  for (const [sequence, segment] of entered)
+    if (segment.isRewritten && inventory.compacted.has(sequence) && !sealed.has(sequence))
+      sealed.set(sequence, segment);
   const lost = [...entered.values()].filter(({ sequence }) => !hasFiles(inventory, sequence));
   return { sealed, lost: lost.sort((a, b) => a.order - b.order) };
 }
