@@ -183,6 +183,8 @@ export class SegmentedLog {
   /** Where what is applied was restored from; undefined before that. */
   #restored: "image" | "snapshot" | undefined;
   #snapshotTail: readonly Row[] = [];
+  /** The newest snapshot, or the tail beside it, was found damaged since the start. */
+  #snapshotDamaged = false;
   /** Read once: nothing is written there before it is cut off. */
   #remains: Promise<TailRemains | undefined> | undefined;
   #closed: Promise<void> | undefined;
@@ -530,7 +532,8 @@ export class SegmentedLog {
 
   async #snapshotImage(configuration: Uint8Array): Promise<void> {
     const { position, digest } = this.#image;
-    if (position === undefined || digest === undefined || position === 0 || position === this.#horizon.index) return;
+    if (position === undefined || digest === undefined || position === 0) return;
+    if (position === this.#horizon.index && !this.#snapshotDamaged) return;
     const { snapshots, tails, batchIndex } = this.#parts;
     const { term, hash, logTime } = await this.#endAt(position);
     const rows = this.#image.tailRows;
@@ -539,6 +542,8 @@ export class SegmentedLog {
     await tails.write(position, { term, hash, logTime, configuration: NO_CONFIGURATION, digest: tailDigest }, rows);
     await snapshots.write(position, { term, hash, logTime, configuration, digest }, this.#image.stateRows());
     this.#horizon = { index: position, term, hash, logTime, configuration };
+    this.#snapshotDamaged = false;
+    this.#parts.damage.resolveSnapshots();
     await batchIndex.saveHorizon(this.#horizon);
   }
 
@@ -633,6 +638,23 @@ export class SegmentedLog {
    */
   scrub(sequence: number, pace: Pace): Promise<void> {
     return this.#orPoisoned(this.#scrubber.check(sequence, pace, this.#exclusively));
+  }
+
+  /**
+   * Reads the snapshots and what is beside them: what is damaged is found in `damage` then. False if the newest is: it is to
+   * be written anew (`snapshotImage`).
+   */
+  async scrubSnapshots(pace: Pace): Promise<boolean> {
+    const { snapshots, tails, damage } = this.#parts;
+    const before = this.#horizon.index;
+    const damaged = [...(await snapshots.damaged(pace)), ...(await tails.damaged(pace))];
+    damage.resolveSnapshots();
+    for (const { position, path, reason } of damaged) {
+      const message = `${path} is damaged (${reason})`;
+      damage.add({ kind: "snapshot", firstIndex: position, lastIndex: position, message });
+    }
+    if (before === this.#horizon.index) this.#snapshotDamaged = damaged.some(({ position }) => position === before);
+    return !this.#snapshotDamaged;
   }
 
   readonly #exclusively: Exclusively = (work) =>

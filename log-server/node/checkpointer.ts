@@ -70,6 +70,12 @@ export class Checkpointer {
     await this.#work;
   }
 
+  /** The one that is there is damaged: it counts for nothing until there is another. */
+  replaceSnapshot(): Promise<void> {
+    this.#snapshotPosition = 0;
+    return this.snapshot();
+  }
+
   #start(): void {
     if (this.#stopped || this.#work !== undefined || this.#imagePosition === this.#parts.machine.position) return;
     this.#work = this.#run(this.#bytesSinceSnapshot >= this.#parts.limits.snapshotEveryBytes);

@@ -164,7 +164,10 @@ export class LogNode {
     );
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#digests = this.#calls && this.#makeDigests(this.#calls);
-    this.#scrub = new Scrub(parts, (error) => this.#fail("outcome-unknown", error));
+    this.#scrub = new Scrub(parts, {
+      replaceSnapshot: () => this.#checkpointer.replaceSnapshot(),
+      failed: (error) => this.#fail("outcome-unknown", error),
+    });
     this.#standBack = new StandBack((stands) => this.#loop.standBack(stands));
     this.#clockWatch = this.#calls && this.#watchClock(this.#calls);
     this.#admin = new ClusterAdmin(

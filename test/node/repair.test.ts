@@ -254,6 +254,22 @@ describe("repair from peers", () => {
     expect(Buffer.compare(disk.bytes(path), before), "the same bytes").toBe(0);
   });
 
+  it.each(["snapshots", "tails"])("a snapshot that rots (%s): found by the scrub, and written anew", async (folder) => {
+    const cluster = await filled({ snapshotEveryBytes: 1, scrubFirstMs: 30_000, scrubEveryMs: 10_000 });
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    const { disk } = cluster.member(name);
+    await cluster.until(() => cluster.node(name).status().snapshotPosition > COUNT / 2, "there is a snapshot");
+    await cluster.pass(10_000);
+    const newest = disk.files().findLast((path) => path.includes(`/${folder}/`)) as string;
+    const before = Buffer.from(disk.bytes(newest));
+    disk.flip(newest, Math.floor(before.length / 2), 3);
+    await cluster.until(() => (cluster.node(name).status().scrub.passes ?? 0) >= 1, "all was read");
+    expect(Buffer.compare(disk.bytes(newest), before), "the same bytes").toBe(0);
+    expect(cluster.node(name).status().snapshotPosition).toBeGreaterThan(COUNT / 2);
+    expect(cluster.node(name).status().damage).toEqual([]);
+    await mended(cluster, name);
+  });
+
   it("damage on every node, each record intact on one of them at least, loses nothing", async () => {
     const cluster = await filled({ imageEveryMs: 1e9, repairRetryMs: 1_000 });
     for (const name of NAMES) cluster.kill(name, { kind: "all" });

@@ -13,7 +13,7 @@ export const VERIFY_PATH = "/v1/verify";
 const Begun = Type.Object({ pass: Type.Integer({ description: "it is over when `passes` has reached this" }) });
 
 const Found = Type.Object({
-  kind: Type.String({ enum: ["entry", "batch", "index", "segment"] }),
+  kind: Type.String({ enum: ["entry", "batch", "index", "segment", "snapshot"] }),
   message: Type.String(),
   segment: Type.Optional(Count),
   firstIndex: Type.Optional(Count),

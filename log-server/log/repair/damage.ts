@@ -7,9 +7,9 @@ import type { LogLimits } from "../limits.ts";
 /**
  * `entry`: entries whose heads cannot be read, so that they cannot be applied again. `batch`: the bytes of a batch;
  * its entry is intact otherwise. `index`: where a stream's batches are cannot be known. `segment`: a whole file, or
- * its header.
+ * its header. `snapshot`: a snapshot that nothing is served from before the next start.
  */
-export type DamageKind = "entry" | "batch" | "index" | "segment";
+export type DamageKind = "entry" | "batch" | "index" | "segment" | "snapshot";
 
 export type Damage = {
   readonly kind: DamageKind;
@@ -48,6 +48,11 @@ export class DamageList {
   resolve(segment: number, kinds: readonly DamageKind[]): void {
     for (const [key, damage] of this.#byKey)
       if (damage.segment === segment && kinds.includes(damage.kind)) this.#byKey.delete(key);
+  }
+
+  /** They were all looked at, or written anew. */
+  resolveSnapshots(): void {
+    for (const [key, { kind }] of this.#byKey) if (kind === "snapshot") this.#byKey.delete(key);
   }
 
   add(damage: Damage): Damage {

@@ -98,12 +98,13 @@ export async function writeSnapshotFile(
 export type SnapshotExpectation = { readonly logId: number; readonly position: number };
 
 /**
- * Reads and verifies everything. The reason is for people. With `keepRows` false nothing but one block is held.
+ * Reads and verifies everything. The reason is for people. With `keepRows` false nothing but one block is held. `pace` is
+ * awaited after each block.
  */
 export async function readSnapshotFile(
   file: DiskFile,
   expected: SnapshotExpectation,
-  options: { readonly keepRows: boolean },
+  options: { readonly keepRows: boolean; readonly pace?: (bytes: number) => Promise<void> },
 ): Promise<Result<SnapshotContent, string>> {
   const size = await file.size();
   const { position } = expected;
@@ -141,6 +142,7 @@ export async function readSnapshotFile(
     }
     place += BLOCK_HEAD_LENGTH + body.length;
     blocks += 1;
+    await options.pace?.(BLOCK_HEAD_LENGTH + body.length);
   }
 }
 

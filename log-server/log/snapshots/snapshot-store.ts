@@ -88,7 +88,7 @@ export class SnapshotStore {
     const damaged: DamagedSnapshot[] = [];
     let snapshot: SnapshotContent | undefined;
     for (const position of await this.#positions("snapshot")) {
-      const read = await this.#read(position);
+      const read = await this.#read(position, { keepRows: true });
       if (read.ok) {
         snapshot = read.value;
         break;
@@ -98,6 +98,21 @@ export class SnapshotStore {
     const reached = snapshot?.position ?? 0;
     if (reached + 1 < firstAvailableIndex) return err(gap(firstAvailableIndex, snapshot?.position, damaged));
     return ok({ snapshot, damaged: await this.#setAside(damaged) });
+  }
+
+  /** Reads and verifies all that are there; those that are damaged stay where they are. */
+  async damaged(pace: (bytes: number) => Promise<void>): Promise<readonly DamagedSnapshot[]> {
+    const damaged: DamagedSnapshot[] = [];
+    for (const position of await this.#positions("snapshot")) {
+      const path = this.#pathOf(position, "snapshot");
+      const read = await this.#read(position, { keepRows: false, pace }).catch((error: unknown) => {
+        // A newer one has taken its place meanwhile.
+        if (error instanceof DiskError && error.code === "not-found") return undefined;
+        throw error;
+      });
+      if (read?.ok === false) damaged.push({ position, path, reason: read.error });
+    }
+    return damaged;
   }
 
   async #write(position: number, meta: SnapshotMeta, rows: Iterable<Row>): Promise<void> {
@@ -123,11 +138,14 @@ export class SnapshotStore {
     await this.#removeBeyond("snapshot", SNAPSHOT_LIMITS.kept);
   }
 
-  async #read(position: number): Promise<Result<SnapshotContent, string>> {
+  async #read(
+    position: number,
+    options: Parameters<typeof readSnapshotFile>[2],
+  ): Promise<Result<SnapshotContent, string>> {
     let file: DiskFile | undefined;
     try {
       file = await this.#disk.open(this.#pathOf(position, "snapshot"), "read");
-      return await readSnapshotFile(file, { logId: this.#logId, position }, { keepRows: true });
+      return await readSnapshotFile(file, { logId: this.#logId, position }, options);
     } catch (error) {
       if (error instanceof DiskError && error.code === "io") return err(error.message);
       throw error;

@@ -1,5 +1,5 @@
 /**
- * Reads all that is sealed once in a while, so slowly that nobody notices: what rots where nobody looks would be found only
+ * Reads all that is sealed, and the snapshots, once in a while, so slowly that nobody notices: what rots where nobody looks would be found only
  * when the other copies have rotted, too.
  */
 import type { Timer } from "../../../src/ports/clock.ts";
@@ -18,9 +18,15 @@ export type ScrubStatus = {
   readonly segments: number;
 };
 
+export interface ScrubOwner {
+  /** The newest snapshot is damaged. */
+  replaceSnapshot(): Promise<void>;
+  failed(error: unknown): void;
+}
+
 export class Scrub {
   readonly #parts: Pick<NodeParts, "log" | "clock" | "limits" | "observer">;
-  readonly #failed: (error: unknown) => void;
+  readonly #owner: ScrubOwner;
   #timer: Timer | undefined;
   /** Ends a pause. */
   #wake: (() => void) | undefined;
@@ -33,9 +39,9 @@ export class Scrub {
   /** Up to this pass somebody waits. */
   #hurried = 0;
 
-  constructor(parts: Pick<NodeParts, "log" | "clock" | "limits" | "observer">, failed: (error: unknown) => void) {
+  constructor(parts: Pick<NodeParts, "log" | "clock" | "limits" | "observer">, owner: ScrubOwner) {
     this.#parts = parts;
-    this.#failed = failed;
+    this.#owner = owner;
   }
 
   get status(): ScrubStatus {
@@ -86,6 +92,9 @@ export class Scrub {
       await log.scrub(sequence, (bytes) => this.#pace(bytes));
       this.#checked += 1;
     }
+    if (this.#stopped) return;
+    if (!(await log.scrubSnapshots((bytes) => this.#pace(bytes))) && !this.#stopped)
+      await this.#owner.replaceSnapshot();
     this.#passes += 1;
     observer.event("scrubbed", { bytes: this.#bytes - before.bytes, found: log.damage.length - before.damage });
   }
@@ -103,7 +112,7 @@ export class Scrub {
 
   #tell(error: unknown): void {
     this.#hurried = 0;
-    if (this.#parts.log.poisoned !== undefined) this.#failed(error);
+    if (this.#parts.log.poisoned !== undefined) this.#owner.failed(error);
     else this.#parts.observer.event("scrub-failed", { error: String(error) });
   }
 }
