@@ -24,6 +24,8 @@ const Verified = Type.Object({
   passes: Type.Integer({ description: "through all that is sealed, since this node started" }),
   underWay: Type.Boolean(),
   bytes: Type.Integer({ description: "read by all passes" }),
+  checked: Type.Integer({ description: "segments that the pass under way has read, …" }),
+  segments: Type.Integer({ description: "… of so many" }),
   damage: Type.Array(Found, { description: "known now, and refused to whoever reads it" }),
   repaired: Type.Integer({ description: "entries and batches that other nodes gave back, since this node started" }),
 });
