@@ -25,9 +25,9 @@ export class Assembler {
     }
     if (this.#parts.length === 0) {
       this.#bytes = 0;
-      return payload.length * WASTE_MAX < payload.buffer.byteLength ? payload.slice() : payload;
+      return payload.length * WASTE_MAX < payload.buffer.byteLength ? new Uint8Array(payload) : plain(payload);
     }
-    const message = new Uint8Array(this.#bytes);
+    const message = plain(Buffer.allocUnsafeSlow(this.#bytes));
     let place = 0;
     for (const part of [...this.#parts, payload]) {
       message.set(part, place);
@@ -37,4 +37,9 @@ export class Assembler {
     this.#bytes = 0;
     return message;
   }
+}
+
+/** Not a `Buffer`, whose every `subarray` costs several times as much: messages are taken apart by those. */
+function plain({ buffer, byteOffset, length }: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, length);
 }

@@ -57,9 +57,15 @@ export function readEntries(reader: ByteReader, prev: LogPoint, term: Term): rea
     heads.push(head);
     before = head;
   }
-  const entries = heads.map((head): Entry => {
-    const batches = head.batches.map((batch): BatchRef => ({ ...batch, bytes: reader.bytes(batch.length) }));
-    return { ...head, batches };
+  const entries = heads.map(({ index, term: entryTerm, kind, logTime, head, batches: rows }): Entry => {
+    // Field by field: a spread would be the dearest part of reading a small batch.
+    const batches = rows.map(({ hash, length, span }): BatchRef => ({
+      hash,
+      length,
+      span,
+      bytes: reader.bytes(length),
+    }));
+    return { index, term: entryTerm, kind, logTime, head, batches };
   });
   return reader.failed || prev.term > term ? undefined : entries;
 }
