@@ -20,10 +20,13 @@ const LIMITS = {
 function drain(queue: SendQueue): string[] {
   const seen: string[] = [];
   for (let next = queue.next(); next !== undefined; next = queue.next()) {
-    const violation = new FrameParser(LIMITS.framePayloadBytesMax).push(Buffer.concat(next.chunks), ({ kind, more, payload }) => {
-      seen.push(`${kind?.[0]}:${text(payload)}${more ? "+" : ""}`);
-      return true;
-    });
+    const violation = new FrameParser(LIMITS.framePayloadBytesMax).push(
+      Buffer.concat(next.chunks),
+      ({ kind, more, payload }) => {
+        seen.push(`${kind?.[0]}:${text(payload)}${more ? "+" : ""}`);
+        return true;
+      },
+    );
     expect(violation).toBeUndefined();
   }
   return seen;
