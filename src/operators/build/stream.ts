@@ -1,6 +1,9 @@
 /** A stream in a topology: its verbs add nodes to the graph, and nothing runs until a task does. */
 import type { Key } from "../encoding/key-codec.ts";
 import type { Operator } from "../engine/operator.ts";
+import type { AnyJoiner, Joiner, JoinKind } from "../joins/joiner.ts";
+import { heldBack, type JoinBounds, streamStreamJoin } from "../joins/stream-stream-join.ts";
+import { streamTableJoin } from "../joins/stream-table-join.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import type { StateSpecs } from "../state/keyed-state.ts";
 import { branch } from "../verbs/branch.ts";
@@ -40,6 +43,16 @@ export type DedupeOptions<K extends Key, V> = Named & {
 export type ToOptions = Named & {
   /** Default 1; more are `stream/0`, `stream/1` … */
   readonly partitions?: number;
+};
+
+export type JoinOptions = Named & {
+  /** How far from each other, in event time, two records may be. */
+  readonly withinMs?: number;
+  /** How far the other may be before, and after; default `withinMs`. */
+  readonly beforeMs?: number;
+  readonly afterMs?: number;
+  /** How far behind the watermark a record may come; default 0. */
+  readonly graceMs?: number;
 };
 
 export class Stream<K extends Key, V> {
@@ -149,6 +162,33 @@ export class Stream<K extends Key, V> {
     return this.keyed().#then("process", process(processor as unknown as AnyProcessor), options);
   }
 
+  /** Pairs with another stream's records of the same key that are near in event time, or with what a table has of it. */
+  join<W, R>(table: Table<K, W>, joiner: Joiner<K, V, W, R>, options?: Named): Stream<K, R>;
+  join<W, R>(stream: Stream<K, W>, joiner: Joiner<K, V, W, R>, options: JoinOptions): Stream<K, R>;
+  join<W, R>(
+    other: Stream<K, W> | Table<K, W>,
+    joiner: Joiner<K, V, W, R>,
+    options: Named | JoinOptions = {},
+  ): Stream<K, R> {
+    return this.#join("inner", other, joiner, options);
+  }
+
+  /** As `join`, and its own records that find nothing, with null: as soon as no partner can come any more. */
+  leftJoin<W, R>(table: Table<K, W>, joiner: Joiner<K, V, W | null, R>, options?: Named): Stream<K, R>;
+  leftJoin<W, R>(stream: Stream<K, W>, joiner: Joiner<K, V, W | null, R>, options: JoinOptions): Stream<K, R>;
+  leftJoin<W, R>(
+    other: Stream<K, W> | Table<K, W>,
+    joiner: Joiner<K, V, W | null, R>,
+    options: Named | JoinOptions = {},
+  ): Stream<K, R> {
+    return this.#join("left", other, joiner, options);
+  }
+
+  /** As `join`, and both streams' records that find nothing. */
+  outerJoin<W, R>(stream: Stream<K, W>, joiner: Joiner<K, V | null, W | null, R>, options: JoinOptions): Stream<K, R> {
+    return this.#join("outer", stream, joiner, options);
+  }
+
   /** Writes the records to a stream of the log: values as JSON, or bytes as they are; a value null as a tombstone. */
   to(stream: string, options: ToOptions = {}): void {
     const { building, edge } = this.port;
@@ -164,6 +204,32 @@ export class Stream<K extends Key, V> {
     return isKeyed(this.port.keying) ? this : this.repartition();
   }
 
+  #join<W, R>(
+    kind: JoinKind,
+    other: Stream<K, W> | Table<K, W>,
+    joiner: AnyJoiner,
+    options: Named | JoinOptions,
+  ): Stream<K, R> {
+    const { building } = this.port;
+    building.checkOwn(other.port);
+    const own = this.keyed().port;
+    const right = other instanceof Table ? other.port : other.keyed().port;
+    checkCoPartitioned(own.keying, right.keying, true, `a ${kind} join`);
+    const inputs = [own.edge, right.edge];
+    const { keying } = own;
+    if (other instanceof Table) {
+      // Tables have no outer join with a stream: a change of theirs brings nothing about.
+      const operator = streamTableJoin(kind === "left" ? "left" : "inner", joiner);
+      const edge = building.add({ kind: "stream-table-join", inputs, operator, detail: kind }, options.name);
+      return new Stream({ building, edge, keying });
+    }
+    const bounds = joinBounds(options);
+    const detail = `${kind}, from -${bounds.beforeMs} to ${bounds.afterMs} ms, grace ${bounds.graceMs} ms`;
+    const operator = streamStreamJoin(kind, joiner, bounds);
+    const node = { kind: "stream-stream-join", inputs, operator, detail, holdMs: heldBack(kind, bounds) };
+    return new Stream({ building, edge: building.add(node, options.name), keying });
+  }
+
   #then<L extends Key, R>(
     kind: string,
     operator: Operator,
@@ -174,6 +240,14 @@ export class Stream<K extends Key, V> {
     const { building, edge } = this.port;
     return new Stream({ building, edge: building.add({ kind, inputs: [edge], operator, detail }, name), keying });
   }
+}
+
+function joinBounds(options: Named | JoinOptions): JoinBounds {
+  const { withinMs = 0, beforeMs = withinMs, afterMs = withinMs, graceMs = 0 } = options as JoinOptions;
+  checkMs("beforeMs", beforeMs, 0);
+  checkMs("afterMs", afterMs, 0);
+  checkMs("graceMs", graceMs, 0);
+  return { beforeMs, afterMs, graceMs };
 }
 
 /** Given to tables, which would otherwise need this file as this file needs theirs. */

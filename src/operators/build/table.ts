@@ -1,10 +1,13 @@
 /** A table in a topology: the newest value of each key, as something to join and to look up. */
 import type { Key } from "../encoding/key-codec.ts";
 import type { Operator } from "../engine/operator.ts";
+import type { AnyJoiner, Joiner, JoinKind } from "../joins/joiner.ts";
+import { tableTableJoin } from "../joins/table-table-join.ts";
 import type { Callback } from "../verbs/callback.ts";
 import { TABLE_TO_STREAM } from "../verbs/pass.ts";
 import { tableFilter, tableMap } from "../verbs/table-map.ts";
 import type { Named, Port } from "./building.ts";
+import { checkCoPartitioned } from "./keying.ts";
 import type { Stream } from "./stream.ts";
 
 export class Table<K extends Key, V> {
@@ -27,6 +30,25 @@ export class Table<K extends Key, V> {
     return this.#then("table-map", tableMap(mapper), options);
   }
 
+  /** A table of what both have of a key. */
+  join<W, R>(other: Table<K, W>, joiner: Joiner<K, V, W, R>, options: Named = {}): Table<K, NonNullable<R>> {
+    return this.#join("inner", other, joiner, options);
+  }
+
+  /** Of all keys that this has, with null where the other has nothing. */
+  leftJoin<W, R>(other: Table<K, W>, joiner: Joiner<K, V, W | null, R>, options: Named = {}): Table<K, NonNullable<R>> {
+    return this.#join("left", other, joiner, options);
+  }
+
+  /** Of all keys that either has. */
+  outerJoin<W, R>(
+    other: Table<K, W>,
+    joiner: Joiner<K, V | null, W | null, R>,
+    options: Named = {},
+  ): Table<K, NonNullable<R>> {
+    return this.#join("outer", other, joiner, options);
+  }
+
   /** Its changes, as records; deletions are left out. */
   toStream(options: Named = {}): Stream<K, V> {
     const { building, edge, keying } = this.port;
@@ -37,6 +59,14 @@ export class Table<K extends Key, V> {
   /** Its changes, to a stream of the log that a table can be read from again: deletions are tombstones. */
   to(stream: string, options: Named & { readonly partitions?: number } = {}): void {
     this.#asStream(this.port).to(stream, options);
+  }
+
+  #join<W, R>(kind: JoinKind, other: Table<K, W>, joiner: AnyJoiner, { name }: Named): Table<K, R> {
+    const { building, edge, keying } = this.port;
+    building.checkOwn(other.port);
+    checkCoPartitioned(keying, other.port.keying, true, `a ${kind} join of tables`);
+    const node = { kind: "table-table-join", inputs: [edge, other.port.edge], operator: tableTableJoin(kind, joiner) };
+    return new Table({ building, edge: building.add({ ...node, detail: kind }, name), keying }, this.#asStream);
   }
 
   #then<R>(kind: string, operator: Operator, { name }: Named): Table<K, R> {

@@ -9,9 +9,12 @@ import { PASS } from "../verbs/pass.ts";
 import { reader, type SourceFormat, type SourceRecord } from "../verbs/source.ts";
 import { TABLE } from "../verbs/table.ts";
 import { Building, type Named, type Port } from "./building.ts";
+import { describeMermaid, describeText } from "./describe.ts";
+import { isKeyed } from "./keying.ts";
 import { checkCount, checkMs } from "./settings.ts";
 import { asStream, Stream } from "./stream.ts";
 import { Table } from "./table.ts";
+import { TopologyError } from "./topology-error.ts";
 
 export type TopologyOptions = {
   /**
@@ -81,6 +84,11 @@ export class Topology {
     return this.#building.graph();
   }
 
+  /** The graph as text, or as a flowchart for Mermaid. */
+  describe(as: "text" | "mermaid" = "text"): string {
+    return as === "text" ? describeText(this.build()) : describeMermaid(this.build());
+  }
+
   #source<S extends StandardSchemaV1 | undefined, F extends SourceFormat>(
     kind: "stream" | "table",
     operator: Operator,
@@ -92,9 +100,15 @@ export class Topology {
     const outOfOrderMs = checkMs("outOfOrderMs", options.outOfOrderMs ?? 0, 0);
     const idleMs = checkMs("idleMs", options.idleMs ?? OPERATOR_LIMITS.idleMsDefault, 1);
     const partitions = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
+    const keying = { partitions, partitioner: by, rekeyed: false };
+    if (kind === "table" && !isKeyed(keying))
+      throw new TopologyError(
+        "not-co-partitioned",
+        `the table "${name}" has a key's records in any of its partitions (${by.kind}); read it as a stream, and .toTable() that`,
+      );
     const source = { name, read, partitions, internal: false, outOfOrderMs, idleMs };
     const edge = this.#building.add({ kind, inputs: [], operator, source, detail: name }, options.name);
-    return { building: this.#building, edge, keying: { partitions, partitioner: by, rekeyed: false } };
+    return { building: this.#building, edge, keying };
   }
 }
 

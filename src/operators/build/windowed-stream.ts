@@ -28,7 +28,9 @@ export class WindowedStream<K extends Key, V> {
     const { building, edge, keying } = this.#port;
     const { window, graceMs, emit, lateTo } = this.#settings;
     const operator = operatorOf(this.#settings, aggregate as unknown as AnyAggregate);
-    const shape = Object.entries(window).flatMap(([name, value]) => (name === "kind" ? [] : [`${name} ${value}`]));
+    const shape = Object.entries(window)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([name, value]) => (name === "kind" ? [] : [`${name} ${value}`]));
     const detail = [
       aggregate.name,
       ...shape,

@@ -1,0 +1,28 @@
+/** A table of what two tables have of a key, which changes when either does. It keeps no state, but asks them. */
+import type { Item } from "../engine/item.ts";
+import type { Operator, OperatorContext } from "../engine/operator.ts";
+import { type AnyJoiner, joined, type JoinKind, wants } from "./joiner.ts";
+
+const LEFT = 0;
+const RIGHT = 1;
+
+export function tableTableJoin(kind: JoinKind, joiner: AnyJoiner): Operator {
+  const of = (left: unknown, right: unknown, item: Item, context: OperatorContext): unknown =>
+    wants(kind, left !== null, right !== null) ? (joined(joiner, left, right, item, context) ?? null) : null;
+  return {
+    process(item, context, input) {
+      const { old: before = null, ...change } = item;
+      const other = context.lookup(input === LEFT ? RIGHT : LEFT, item.key);
+      const joinedWith = (own: unknown): unknown =>
+        input === LEFT ? of(own, other, item, context) : of(other, own, item, context);
+      const old = joinedWith(before);
+      const value = joinedWith(item.value);
+      if (value !== null || old !== null) context.emit({ ...change, value, old });
+    },
+
+    lookup(key, context) {
+      const [left, right] = [context.lookup(LEFT, key), context.lookup(RIGHT, key)];
+      return of(left, right, { key, value: null, timestamp: context.time }, context);
+    },
+  };
+}

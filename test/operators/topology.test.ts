@@ -1,0 +1,256 @@
+/** Topologies as they are built: ids, stages, partitions, what is refused and what is said then, and how they are shown. */
+import fc from "fast-check";
+import * as v from "valibot";
+import { describe, expect, expectTypeOf, it } from "vitest";
+import { TopologyDriver } from "../../client/testing/topology-driver.ts";
+import { utf8 } from "../../src/lib/bytes.ts";
+import { encodeKey } from "../../src/operators/encoding/key-codec.ts";
+import type { Stream } from "../../src/operators/build/stream.ts";
+import type { Table } from "../../src/operators/build/table.ts";
+import type { TopologyErrorCode } from "../../src/operators/build/topology-error.ts";
+import { topology, type Topology } from "../../src/operators/build/topology.ts";
+import type { Stage } from "../../src/operators/engine/graph.ts";
+import { Task } from "../../src/operators/engine/task.ts";
+import { OPERATOR_LIMITS } from "../../src/operators/limits.ts";
+import { checkDeterminism } from "../../src/operators/run/check-determinism.ts";
+import { PoisonError } from "../../src/operators/run/topology-run.ts";
+import { MemoryStore } from "../../src/operators/state/memory-store.ts";
+import { HASH, type Partitioner, partitionOf } from "../../src/operators/verbs/partitioner.ts";
+import { tumbling } from "../../src/operators/windows/window.ts";
+
+const flight = v.object({ origin: v.string(), delay: v.pipe(v.number(), v.transform(String)) });
+
+/** Words of lines in two partitions, counted in three. */
+function wordCount(): Topology {
+  const app = topology("words");
+  app
+    .stream("lines", { format: "text", partitions: 2 })
+    .flatMap((line) => line.split(" "))
+    .groupBy((word) => word, { name: "by-word" })
+    .count({ name: "counts" })
+    .toStream()
+    .to("out");
+  return app;
+}
+
+describe("a topology", () => {
+  it("has the types of its schemas", () => {
+    const app = topology("types");
+    const flights = app.stream("flights", { schema: flight });
+    expectTypeOf(flights).toEqualTypeOf<Stream<string | null, { origin: string; delay: string }>>();
+    expectTypeOf(flights.groupBy(({ origin }) => origin).count()).toEqualTypeOf<Table<string, number>>();
+    expectTypeOf(app.table("planes", { schema: v.object({ seats: v.number() }) })).toEqualTypeOf<
+      Table<string | null, { seats: number }>
+    >();
+    expectTypeOf(app.stream("other", { format: "bytes", key: (): bigint => 5n })).toEqualTypeOf<
+      Stream<bigint, Uint8Array>
+    >();
+    const [late, rest] = flights.branch([({ delay }) => delay.length > 2, () => true]);
+    late?.merge(rest as typeof flights).to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("flights", { origin: "FRA", delay: 100 });
+    driver.write("flights", { origin: "FRA", delay: 1 });
+    expect(driver.read("out").map(({ value }) => value)).toEqual([
+      { origin: "FRA", delay: "100" },
+      { origin: "FRA", delay: "1" },
+    ]);
+    expect(() => driver.write("flights", { origin: "FRA" })).toThrow(PoisonError);
+    expect(() => driver.write("flights", { origin: "FRA" })).toThrow(
+      /"stream-1" failed at flights, offset \d: .*\(delay\)/,
+    );
+  });
+
+  it("is cut into stages where keys change partition", () => {
+    const { stages } = wordCount().build();
+    expect(stages.map(({ number, partitions, nodes }) => [number, partitions, nodes.map(({ id }) => id)])).toEqual([
+      [0, 2, ["stream-1", "flat-map-1", "by-word", "repartition-1"]],
+      [1, 2, ["repartition-1.in", "counts", "to-stream-1", "to-1"]],
+    ]);
+    const alone = topology("alone");
+    alone
+      .stream("lines")
+      .groupBy(() => "all")
+      .count()
+      .to("out");
+    expect(alone.build().stages.length).toBe(1);
+  });
+
+  it("gives the answer of one task, in several", () => {
+    const words = fc.array(fc.constantFrom("a", "b", "c", "ß"), { minLength: 1, maxLength: 5 });
+    fc.assert(
+      fc.property(fc.array(words, { maxLength: 12 }), (lines) => {
+        const driver = new TopologyDriver(wordCount());
+        lines.forEach((line, n) => driver.write(`lines/${n % 2}`, utf8(line.join(" "))));
+        const counts = new Map(driver.read("out").map(({ key, value }) => [key, value]));
+        const expected = Map.groupBy(lines.flat(), (word): unknown => word);
+        expect(counts).toEqual(new Map([...counts].map(([word]) => [word, expected.get(word)?.length])));
+        expect(counts.size).toBe(expected.size);
+      }),
+      { numRuns: 30 },
+    );
+    const records = ["a b", "b c a", "c"].map((line, n) => ({
+      stream: `lines/${n % 2}`,
+      value: utf8(line),
+      logTime: n,
+    }));
+    expect(checkDeterminism(wordCount().build(), records, 10).ok).toBe(true);
+  });
+
+  it("shows itself as text", () => {
+    expect(wordCount().describe().split("\n")).toEqual([
+      "app words",
+      "  stage 0, 2 tasks",
+      "    stream-1       stream (lines)",
+      "    flat-map-1     flat-map <- stream-1",
+      "    by-word        key-by <- flat-map-1",
+      "    repartition-1  repartition (hash, 2 partitions) <- by-word",
+      "  stage 1, 2 tasks",
+      "    repartition-1.in  repartitioned (apps/words/repartition-1)",
+      "    counts            aggregate (count) <- repartition-1.in",
+      "    to-stream-1       to-stream <- counts",
+      "    to-1              to (out) <- to-stream-1",
+    ]);
+  });
+
+  it("shows itself as a flowchart", () => {
+    const app = topology("chart");
+    const [odd] = app.stream('in"<1>').branch([(n) => n === 1]);
+    odd
+      ?.groupByKey()
+      .window(tumbling({ sizeMs: 5, graceMs: 1 }))
+      .count()
+      .to("out");
+    expect(app.describe("mermaid").split("\n")).toEqual(
+      [
+        "flowchart LR",
+        '  subgraph stage0 ["stage 0"]',
+        '    n_stream_2d_1["stream-1: stream (in#quot;#lt;1#gt;)"]',
+        '    n_branch_2d_1["branch-1: branch"]',
+        '    n_tumbling_2d_window_2d_1["tumbling-window-1: tumbling-window (count, offsetMs 0, sizeMs 5, graceMs 1, on-close)"]',
+        '    n_to_2d_1["to-1: to (out)"]',
+        "  end",
+        "  sn_in_22__3c_1_3e_ --> n_stream_2d_1",
+        "  n_stream_2d_1 --> n_branch_2d_1",
+        "  n_branch_2d_1 --> n_tumbling_2d_window_2d_1",
+        "  n_tumbling_2d_window_2d_1 --> n_to_2d_1",
+        "  n_to_2d_1 --> sn_out",
+        '  sn_in_22__3c_1_3e_[("in#quot;#lt;1#gt;")]',
+        '  sn_out[("out")]',
+      ].map((line) => line),
+    );
+  });
+});
+
+describe("what cannot be run is refused when it is built", () => {
+  const cases: readonly [string, TopologyErrorCode, RegExp, (app: Topology) => unknown][] = [
+    ["nothing", "empty", /begin with/, (app) => app.build()],
+    [
+      "a name twice",
+      "name-taken",
+      /another \{ name \}/,
+      (app) => app.stream("a", { name: "x" }).map(() => 1, { name: "x" }),
+    ],
+    ["a bad name", "bad-name", /letters, digits/, (app) => app.stream("a", { name: "a/b" })],
+    ["a bad app", "bad-name", /the app's name/, () => topology("")],
+    ["a stream twice", "read-twice", /use that handle twice/, (app) => [app.stream("a"), app.table("a")]],
+    [
+      "another app's stream",
+      "other-topology",
+      /write it to a stream/,
+      (app) => app.stream("a").merge(topology("b").stream("b")),
+    ],
+    [
+      "other numbers of partitions",
+      "not-co-partitioned",
+      /2 and 3 partitions.*\.repartition/,
+      (app) => app.stream("a", { partitions: 2 }).join(app.table("b", { partitions: 3 }), () => 1),
+    ],
+    [
+      "other rules",
+      "not-co-partitioned",
+      /hash and range/,
+      (app) =>
+        app
+          .stream("a", { partitions: 2 })
+          .join(app.table("b", { partitions: 2, by: { kind: "range", bounds: ["m"] } }), () => 1),
+    ],
+    [
+      "a table that is not by key",
+      "not-co-partitioned",
+      /read it as a stream/,
+      (app) => app.table("b", { partitions: 2, by: { kind: "round-robin" } }),
+    ],
+    [
+      "partitions that meet by other ways",
+      "not-co-partitioned",
+      /2 partitions and 3|3 and 2/,
+      (app) => app.stream("a", { partitions: 3 }).merge(app.stream("b", { partitions: 2 })),
+    ],
+    [
+      "no whole time",
+      "bad-setting",
+      /sizeMs is 0.5/,
+      (app) =>
+        app
+          .stream("a")
+          .groupByKey()
+          .window(tumbling({ sizeMs: 0.5 })),
+    ],
+    ["too many partitions", "bad-setting", /partitions is/, (app) => app.stream("a", { partitions: 100_000 })],
+    [
+      "bounds that do not fit",
+      "bad-setting",
+      /3 ranges have 2 bounds/,
+      (app) => app.stream("a").repartition({ partitions: 3, by: { kind: "range", bounds: [1] } }),
+    ],
+  ];
+
+  it.each(cases)("%s", (_name, code, message, build) => {
+    expect(() => build(topology("app"))).toThrow(message);
+    try {
+      build(topology("app"));
+    } catch (error) {
+      expect(error).toMatchObject({ name: "TopologyError", code });
+    }
+  });
+
+  it("too many nodes", () => {
+    const app = topology("large");
+    let stream = app.stream("a");
+    for (let nodes = 1; nodes < OPERATOR_LIMITS.nodesMax; nodes += 1) stream = stream.filter(() => true);
+    expect(() => stream.filter(() => true)).toThrow("make it two apps");
+  });
+});
+
+describe("partitions", () => {
+  it("are by hash of the key as records have it", () => {
+    for (const count of [1, 2, 7]) {
+      const seen = new Set(Array.from({ length: 100 }, (_, n) => partitionOf(HASH, count, `key ${n}`, 0, 0)));
+      expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: count }, (_, partition) => partition));
+    }
+    expect(partitionOf(HASH, 64, "key", 0, 0)).toBe(partitionOf(HASH, 64, utf8("key"), 0, 0));
+    expect(partitionOf(HASH, 64, 5, 0, 0)).toBe(partitionOf(HASH, 64, encodeKey(5), 0, 0));
+  });
+
+  it.each<[Partitioner, number[]]>([
+    [{ kind: "range", bounds: [10, 20] }, [0, 0, 1, 1, 2]],
+    [{ kind: "time", periodMs: 10 }, [0, 0, 1, 1, 2]],
+    [{ kind: "round-robin" }, [0, 1, 2, 0, 1]],
+  ])("are by %j", (by, expected) => {
+    const app = topology("parts");
+    app
+      .stream("in", { key: (value) => value as number, timestamp: (value) => value as number })
+      .repartition({ partitions: 3, by, name: "three" })
+      .to("out");
+    const task = new Task(app.build().stages[0] as Stage, new MemoryStore());
+    const numbers = [0, 9, 10, 19, 20];
+    for (const [n, value] of numbers.entries()) {
+      const place = { position: n + 1, ordinal: 0 };
+      expect(task.process({ source: "in", offset: n, place, value: utf8(String(value)), logTime: 0 }).ok).toBe(true);
+    }
+    expect(task.take().outputs.map(({ stream }) => stream)).toEqual(expected.map((n) => `apps/parts/three/${n}`));
+    const driver = new TopologyDriver(app);
+    for (const value of numbers) driver.write("in", value);
+    expect(driver.read("out").map(({ value }) => value)).toEqual(numbers);
+  });
+});
