@@ -87,8 +87,42 @@ export class Cluster {
     await promisify(execFile)(process.execPath, args, { timeout: PATIENCE_MS });
   }
 
+  /** What is wrong on the disks: when all that is found was mended, and when nobody runs any more (I13). */
+  async damage(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const node of this.nodes) {
+      const until = performance.now() + PATIENCE_MS;
+      let left = await verify("--url", node.url);
+      for (; left.length > 0 && performance.now() < until; await pause(ASK_AGAIN_MS))
+        left = await verify("--url", node.url);
+      found.push(...left.map((line) => `not mended on ${node.name}: ${line}`));
+    }
+    await Promise.all(this.nodes.map((node) => node.stop()));
+    for (const node of this.nodes) {
+      const left = await verify("--data", node.data);
+      found.push(...left.map((line) => `not found on ${node.name}: ${line}`));
+    }
+    return found;
+  }
+
   async stop(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.dispose()));
+  }
+}
+
+/** What `tidemark verify` says, line by line, where it says that something is damaged. */
+async function verify(...where: readonly string[]): Promise<readonly string[]> {
+  try {
+    await promisify(execFile)(process.execPath, [PROGRAM, "verify", ...where], { timeout: PATIENCE_MS });
+    return [];
+  } catch (error) {
+    const {
+      stdout = "",
+      stderr = "",
+      message,
+    } = error as Error & { readonly stdout?: string; readonly stderr?: string };
+    const lines = `${stdout}${stderr}`.split("\n").filter((line) => line !== "");
+    return lines.length > 0 ? lines : [message];
   }
 }
 

@@ -1,20 +1,10 @@
 /** What is done to a cluster. Each fault ends with everything it did undone, but for processes that are down. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  readSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname, extname, join } from "node:path";
 import type { Prng } from "../../src/lib/prng.ts";
-import { damageSomewhere, filesIn } from "../process/damaged-files.ts";
+import { damageSomewhere, filesIn, flipBit, zero } from "../process/damaged-files.ts";
 import type { Cluster } from "./cluster.ts";
 import type { NodeProcess } from "./node-process.ts";
 import { pause } from "./pause.ts";
@@ -112,6 +102,15 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    // What stood in one of these sectors stands in another place on each node: each record is whole somewhere.
+    name: "flipped and zeroed sectors on every node",
+    run: async (cluster, prng) => {
+      await Promise.all(cluster.nodes.map((node) => node.kill()));
+      const done = cluster.nodes.map((node) => damageSegment(node, prng)).filter((what) => what !== false);
+      return done.length > 1 && done.join("; ");
+    },
+  },
+  {
     name: "damage to any file of the log",
     run: async (cluster, prng) => {
       const node = cluster.any(prng);
@@ -165,7 +164,7 @@ function held(prng: Prng): Promise<void> {
   return pause(HELD_MS_MIN + prng.below(HELD_MS_MORE));
 }
 
-/** One sector of a segment that is not the newest: a bit of it, or all of it. False if there is none. */
+/** One sector of a segment that is not the newest, with something in it: a bit of it, or all of it. False if there is none. */
 function damageSegment(node: NodeProcess, prng: Prng): string | false {
   const folder = join(node.data, "logs/0/segments");
   if (!existsSync(folder)) return false;
@@ -175,16 +174,13 @@ function damageSegment(node: NodeProcess, prng: Prng): string | false {
   if (segments.length < 2) return false;
   const name = prng.pick(segments.slice(0, -1));
   const path = join(folder, name);
-  const at = prng.below(Math.floor(statSync(path).size / SECTOR_BYTES)) * SECTOR_BYTES;
-  const sector = Buffer.alloc(SECTOR_BYTES);
-  const file = openSync(path, "r+");
-  readSync(file, sector, 0, SECTOR_BYTES, at);
-  if (prng.chance(0.5)) sector.fill(0);
-  else sector.writeUInt8(sector.readUInt8(7) ^ (1 << prng.below(8)), 7);
-  writeSync(file, sector, 0, SECTOR_BYTES, at);
-  fsyncSync(file);
-  closeSync(file);
-  return `${name} of ${node.name}, sector at ${at}`;
+  const bytes = readFileSync(path);
+  const written = bytes.findLastIndex((byte) => byte !== 0);
+  if (written < SECTOR_BYTES) return false;
+  const at = prng.below(Math.floor(written / SECTOR_BYTES)) * SECTOR_BYTES;
+  if (prng.chance(0.5)) zero(path, at, SECTOR_BYTES);
+  else flipBit(path, at + prng.below(SECTOR_BYTES), prng.below(8));
+  return `${name} of ${node.name}, sector at ${at} of ${written}`;
 }
 
 /**

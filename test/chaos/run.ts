@@ -163,7 +163,7 @@ async function check(cluster: Cluster, clients: Clients): Promise<readonly strin
     }
     for (const node of cluster.nodes)
       violations.push(...clients.shortViolations(await clients.contents(node.url, SHORT), node.name));
-    violations.push(...(await clients.violations(contents)));
+    violations.push(...(await clients.violations(contents)), ...(await cluster.damage()));
     for (const event of NEVER)
       if (event in cluster.events) violations.push(`a node told of ${event}: its state is not the others' (I10)`);
   } catch (error) {
