@@ -24,6 +24,9 @@ export type RandomEntry = {
   readonly term: number;
   readonly logTime: number;
   readonly commands: readonly Command[];
+  /** Raft's own: who votes, and no commands. */
+  readonly kind?: "configuration";
+  readonly head?: Uint8Array;
 };
 
 /** So small that all of them are met. */
@@ -55,6 +58,7 @@ export const TIGHT: StreamsLimits = {
   groupOutstandingMax: 8,
   groupOutstandingAssured: 1,
   duePerEntryMax: 2,
+  membersMax: 2,
 };
 
 /** As tight, but whatever is due is done at once. */
@@ -75,9 +79,12 @@ const CURSORS = ["c", "d", "e"];
 const SUBSCRIPTIONS = ["s", "t", "u", "v"];
 const GROUPS = ["g", "h", "i", "j"];
 const MEMBERS = ["m", "n", "o", "p"];
+const NODES = ["n1", "n2", "n3"];
+const DISKS = ["", "d1", "d2"];
 
 export function randomEntries(seed: number, count: number, limits: StreamsLimits, commandsMax = 4): RandomEntry[] {
   const prng = new Prng(seed);
+  const cluster = new Prng(seed).fork("cluster");
   const machine = new StreamsMachine(limits);
   const entries: RandomEntry[] = [];
   const sequences: Sequences = new Map();
@@ -86,12 +93,26 @@ export function randomEntries(seed: number, count: number, limits: StreamsLimits
   for (let index = 1; index <= count; index += 1) {
     logTime += prng.chance(0.3) ? prng.below(200) : prng.below(5);
     const draw = new Draw(prng, machine, logTime, sequences, taken);
+    if (commandsMax > 1 && cluster.chance(0.04)) {
+      const head = cluster.bytes(1 + cluster.below(6));
+      const configuration: RandomEntry = { index, term: 1, logTime, commands: [], kind: "configuration", head };
+      machine.apply(configuration, []);
+      entries.push(configuration);
+      continue;
+    }
     const commands = Array.from({ length: commandsMax === 1 ? 1 : prng.below(commandsMax + 1) }, () => draw.command());
+    if (commandsMax > 1 && cluster.chance(0.06)) commands.push(drawMember(cluster));
     const entry = { index, term: 1, logTime, commands };
     note(commands, machine.apply(entry, commands).results, sequences, taken);
     entries.push(entry);
   }
   return entries;
+}
+
+function drawMember(prng: Prng): Command {
+  const node = prng.pick(NODES);
+  if (prng.chance(0.3)) return { kind: "member-remove", node };
+  return { kind: "member-set", node, disk: prng.pick(DISKS), host: "h", port: prng.below(9) };
 }
 
 /** The newest tag accepted of a stream and producer, as far as their answers tell. */

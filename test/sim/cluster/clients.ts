@@ -18,6 +18,8 @@ export interface Surroundings {
   readonly clock: Clock;
   /** A client of its own, with a connection of its own. Default: its reads are linearizable. */
   connect(name: string, consistency?: Consistency): Client;
+  /** Its connection breaks; its next one may be to another node. */
+  hangUp(name: string): void;
   history(stream: string): StreamHistory;
   readonly counter: CounterHistory;
   /** What happened, for the trace and the totals. */

@@ -10,6 +10,8 @@ export class CounterHistory {
   readonly name: string;
   readonly #moves: Move[] = [];
   #floor = 0;
+  /** The greatest that anybody was shown. */
+  #newest = 0;
 
   constructor(name: string) {
     this.name = name;
@@ -41,9 +43,17 @@ export class CounterHistory {
     this.#floor = Math.max(this.#floor, value);
   }
 
+  /** An answer that need not be of now, to whom `floor` was shown before. */
+  shownTo(value: number, floor: number, who: string): void {
+    if (value < floor)
+      throw new Violation(`P12: ${who} is shown ${this.name} at ${value}, and was shown ${floor} before`);
+    this.#newest = Math.max(this.#newest, value);
+  }
+
   /** What a node has in the end: each step was made by somebody who may have made it. */
   judge(value: number, where: string): void {
-    if (value < this.#floor) throw new Violation(`I6: ${where} has ${this.name} at ${value}; ${this.#floor} was known`);
+    const known = Math.max(this.#floor, this.#newest);
+    if (value < known) throw new Violation(`I6: ${where} has ${this.name} at ${value}; ${known} was known`);
     for (let from = 0; from < value; from += 1) {
       const able = this.#moves.some((move) => move.from === from && move.outcome !== "not-applied");
       if (!able) throw new Violation(`I9: ${where} has ${this.name} at ${value}, and nobody moved it from ${from}`);

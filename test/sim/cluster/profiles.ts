@@ -122,6 +122,8 @@ export const PROFILES = {
       "client: described, session",
       "client: described, eventual",
       "client: read, session",
+      "client: counter read, session",
+      "client: counter read, eventual",
       "disk: crash",
       "disk: lost-operation",
       "disk: torn-write",

@@ -3,6 +3,7 @@
  * whichever node answers; to any other it may be shown what was true some time ago, but never what was not.
  */
 import type { Client } from "../../../client/client.ts";
+import { text } from "../../../src/lib/bytes.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import { Actor, type Surroundings } from "./clients.ts";
 import type { StreamHistory } from "./stream-history.ts";
@@ -17,6 +18,8 @@ export class SessionActor extends Actor {
   readonly #consistency: "session" | "eventual";
   /** By stream: what it has written or was shown. */
   readonly #floors = new Map<string, number>();
+  /** Of the counter it was shown this much. */
+  #counted = 0;
 
   constructor(
     world: Surroundings,
@@ -35,11 +38,14 @@ export class SessionActor extends Actor {
     for (const stream of this.#streams) this.world.history(stream).session(this.name, false);
     while (!this.world.finishing) {
       await this.think(THINK_MS);
+      // The next node may know less than the one before.
+      if (this.prng.chance(0.3)) this.world.hangUp(this.name);
       const history = this.world.history(this.prng.pick(this.#streams));
       const draw = this.prng.float();
       try {
-        if (draw < 0.3) await this.#append(client, history);
-        else if (draw < 0.7) await this.#describe(client, history);
+        if (draw < 0.2) await this.#append(client, history);
+        else if (draw < 0.6) await this.#look(client);
+        else if (draw < 0.8) await this.#describe(client, history);
         else await this.#read(client, history);
       } catch (thrown) {
         this.excused(thrown);
@@ -57,6 +63,16 @@ export class SessionActor extends Actor {
     } catch (thrown) {
       history.failed(sent, this.excused(thrown).outcome);
     }
+  }
+
+  async #look(client: Client): Promise<void> {
+    const { counter } = this.world;
+    const floor = this.#consistency === "session" ? this.#counted : 0;
+    const value = await client.cursor(counter.name).get({ timeout: 5_000 });
+    const shown = value === undefined ? 0 : Number(text(value));
+    counter.shownTo(shown, floor, this.name);
+    this.#counted = Math.max(this.#counted, shown);
+    this.world.count(`client: counter read, ${this.#consistency}`);
   }
 
   async #describe(client: Client, history: StreamHistory): Promise<void> {

@@ -198,6 +198,10 @@ export class World implements Surroundings, Site {
     return connect(baseUrl, { environment, transport: new WebSocketTransport(options, environment, diagnostics) });
   }
 
+  hangUp(name: string): void {
+    this.sockets.breakWhere((client) => client === name);
+  }
+
   count(what: string, times = 1): void {
     if (times > 0) this.counts.set(what, (this.counts.get(what) ?? 0) + times);
   }
