@@ -30,6 +30,9 @@ export const OPERATOR_LIMITS = {
   digestEveryRecords: 1_024,
   digestEveryMs: 10_000,
 
+  /** Event time after which a task tells those that it repartitions for how far it has come. */
+  markEveryMs: 1_000,
+
   /** Log time without a record after which a source holds the watermark back no longer, unless it is set up otherwise. */
   idleMsDefault: 60_000,
 } as const;

@@ -182,7 +182,7 @@ describe("poison", () => {
   };
 
   it("leaves nothing behind, and is passed over by whoever drives the task", () => {
-    const task = new Task(onlyStage(app()), new MemoryStore());
+    const task = new Task(onlyStage(app()), 0, new MemoryStore());
     expect(task.process(input(1, 5, 1)).ok).toBe(true);
     const before = task.digest();
     const poison = task.process(input(2, 6, 13));
@@ -198,7 +198,7 @@ describe("poison", () => {
   });
 
   it("may be a timer, which is then dropped", () => {
-    const task = new Task(onlyStage(app()), new MemoryStore());
+    const task = new Task(onlyStage(app()), 0, new MemoryStore());
     expect(task.process(input(1, 5, 7)).ok).toBe(true);
     const poison = task.process(input(2, 6, 1));
     expect(poison).toMatchObject({ ok: false, error: { operator: "process-1", at: { kind: "timer" } } });
@@ -209,7 +209,7 @@ describe("poison", () => {
   });
 
   it("is a value that is not what the source says", () => {
-    const task = new Task(onlyStage(app()), new MemoryStore());
+    const task = new Task(onlyStage(app()), 0, new MemoryStore());
     const poison = task.process({ ...input(1, 5, 1), value: utf8("{") });
     expect(poison).toMatchObject({ ok: false, error: { operator: "stream-1", error: { name: "SourceError" } } });
   });
@@ -220,7 +220,7 @@ describe("poison", () => {
       .stream("in")
       .flatMap((n) => Array.from({ length: n as number }, () => 1))
       .to("out");
-    const task = new Task(onlyStage(many), new MemoryStore());
+    const task = new Task(onlyStage(many), 0, new MemoryStore());
     expect(task.process(input(1, 5, OPERATOR_LIMITS.outputsPerInputMax)).ok).toBe(true);
     expect(task.process(input(2, 5, OPERATOR_LIMITS.outputsPerInputMax + 1))).toMatchObject({ ok: false });
   });
@@ -230,7 +230,7 @@ describe("a task's batches", () => {
   it("can be undone until they are taken", () => {
     const app = topology("undo");
     teller(app);
-    const task = new Task(onlyStage(app), new MemoryStore());
+    const task = new Task(onlyStage(app), 0, new MemoryStore());
     expect(task.process(input(1, 5, { n: 1, log: [9] })).ok).toBe(true);
     const first = task.take();
     const before = task.digest();
@@ -247,7 +247,7 @@ describe("a task's batches", () => {
     const app = topology("copy");
     teller(app);
     const [store, copy] = [new MemoryStore(), new MemoryStore()];
-    const task = new Task(onlyStage(app), store);
+    const task = new Task(onlyStage(app), 0, store);
     for (let n = 1; n <= 20; n += 1) {
       expect(task.process(input(n, 7 * n, { n, log: [7 * n + 30], event: [7 * n + 50] }, `k${n % 3}`)).ok).toBe(true);
       if (n % 3 === 0) {
@@ -256,7 +256,7 @@ describe("a task's batches", () => {
           else copy.put(key, value);
         }
         task.take();
-        expect(new Task(onlyStage(app), copy).digest()).toEqual(task.digest());
+        expect(new Task(onlyStage(app), 0, copy).digest()).toEqual(task.digest());
       }
     }
   });
@@ -264,7 +264,7 @@ describe("a task's batches", () => {
   it("hold digest points that the input alone decides", () => {
     const app = topology("digests");
     app.stream("in").to("out");
-    const task = new Task(onlyStage(app), new MemoryStore());
+    const task = new Task(onlyStage(app), 0, new MemoryStore());
     for (let n = 1; n <= 1_025; n += 1) expect(task.process(input(n, 100, n)).ok).toBe(true);
     expect(task.process(input(1_026, 20_000, 1)).ok).toBe(true);
     expect(task.advance(1_000_000).ok).toBe(true);
@@ -344,7 +344,7 @@ describe("guards", () => {
   const outcome = (callback: () => unknown) => {
     const app = topology("guards");
     app.stream("in").map(callback, { name: "mine" }).to("out");
-    return new Task(onlyStage(app), new MemoryStore()).process(input(1, 1, 1));
+    return new Task(onlyStage(app), 0, new MemoryStore()).process(input(1, 1, 1));
   };
 
   it.each([

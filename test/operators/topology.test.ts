@@ -242,7 +242,7 @@ describe("partitions", () => {
       .stream("in", { key: (value) => value as number, timestamp: (value) => value as number })
       .repartition({ partitions: 3, by, name: "three" })
       .to("out");
-    const task = new Task(app.build().stages[0] as Stage, new MemoryStore());
+    const task = new Task(app.build().stages[0] as Stage, 0, new MemoryStore());
     const numbers = [0, 9, 10, 19, 20];
     for (const [n, value] of numbers.entries()) {
       const place = { position: n + 1, ordinal: 0 };

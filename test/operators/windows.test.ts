@@ -248,4 +248,24 @@ describe("late records", () => {
       { numRuns: 25 },
     );
   });
+
+  it("are none because another task is ahead, nor is a window kept open by one that has nothing for it", () => {
+    const app = topology("lanes");
+    app
+      .stream("in", { partitions: 2, timestamp: (value) => value as number })
+      .groupBy((value) => (value as number) % 2)
+      .window(tumbling({ sizeMs: 1_000, lateTo: "late" }))
+      .count()
+      .to("out");
+    const driver = new TopologyDriver(app);
+    for (let at = 0; at < 10_000; at += 250) driver.write("in/0", at + 1);
+    expect(driver.read("out")).toEqual([]);
+    // Behind by all of it, and with nothing for the first of the two keys.
+    for (let at = 0; at < 10_000; at += 250) driver.write("in/1", at);
+    const results = driver.read("out").map(({ value }) => value as Shown);
+    expect(driver.read("late")).toEqual([]);
+    expect(
+      results.map(({ start, value }) => [start, value]).toSorted((a, b) => (a[0] as number) - (b[0] as number)),
+    ).toEqual(Array.from({ length: 9 }, (_, n) => [n * 1_000, 4]).flatMap((result) => [result, result]));
+  });
 });

@@ -60,10 +60,6 @@ export class Building {
   }
 
   /** The most that any source read so far has: what streams inside of the app are given. */
-  get disorderMs(): number {
-    return Math.max(0, ...[...this.#nodes.values()].map(({ source }) => source?.outOfOrderMs ?? 0));
-  }
-
   get idleMs(): number {
     const given = [...this.#nodes.values()].flatMap(({ source }) => (source === undefined ? [] : [source.idleMs]));
     return Math.max(...given);

@@ -124,9 +124,9 @@ export class Stream<K extends Key, V> {
       sink: stream,
       detail,
     });
-    const source = { name: stream, read: readRepartitioned, partitions, internal: true };
-    // Of several tasks upstream each is as far behind as it likes: what disorder the sources may have, this has, too.
-    const settings = { ...source, outOfOrderMs: building.disorderMs, idleMs: building.idleMs };
+    const source = { name: stream, read: readRepartitioned, partitions, lanes: keying.partitions, internal: true };
+    // What is out of order within a task, its watermark has taken into account.
+    const settings = { ...source, outOfOrderMs: 0, idleMs: building.idleMs };
     const from = building.newId(`${id}.in`, `${id}.in`);
     building.put(from, { kind: "repartitioned", inputs: [], operator: PASS, source: settings, detail: stream });
     return new Stream({ building, edge: { from, output: 0 }, keying: { partitions, partitioner: by, rekeyed: false } });

@@ -106,7 +106,7 @@ export class Topology {
         "not-co-partitioned",
         `the table "${name}" has a key's records in any of its partitions (${by.kind}); read it as a stream, and .toTable() that`,
       );
-    const source = { name, read, partitions, internal: false, outOfOrderMs, idleMs };
+    const source = { name, read, partitions, lanes: 1, internal: false, outOfOrderMs, idleMs };
     const edge = this.#building.add({ kind, inputs: [], operator, source, detail: name }, options.name);
     return { building: this.#building, edge, keying };
   }

@@ -11,6 +11,8 @@ export type SourceSettings = {
   readonly name: string;
   readonly read: SourceReader;
   readonly partitions: number;
+  /** How many tasks write to it, each in its own order; 1 unless it is a repartition. */
+  readonly lanes: number;
   /** Written by a repartition of the same app: its partitions always have their number behind the name. */
   readonly internal: boolean;
   /** How far behind the newest event time records may come; the watermark stays back by it. */

@@ -14,6 +14,7 @@ export type Origin = { readonly parts: readonly Key[]; readonly logTime: number 
 
 /** What the task does for its nodes. */
 export interface Host {
+  readonly partition: number;
   readonly origin: Origin;
   /** How far event time has come, at the sources. */
   readonly clock: number;
@@ -54,6 +55,10 @@ export class NodeContext implements OperatorContext {
     this.#calls = this.#origin === this.#host.origin ? this.#calls + 1 : 0;
     this.#origin = this.#host.origin;
     this.#prng = undefined;
+  }
+
+  get partition(): number {
+    return this.#host.partition;
   }
 
   get time(): number {

@@ -16,8 +16,17 @@ export interface Operator {
   lookup?(key: Key, context: OperatorContext): unknown;
 }
 
-/** Where a record comes in. Undefined: there is nothing in it for the operators. */
-export type SourceReader = (input: TaskInput) => Item | undefined;
+/** Where a record comes in. */
+export type SourceReader = (input: TaskInput) => Reading;
+
+export type Reading = {
+  /** Absent: there is nothing in it for the operators. */
+  readonly item?: Item;
+  /** Of the tasks that write to the source, which one; 0 unless it is a repartition. */
+  readonly lane: number;
+  /** What it tells of event time: the record's own, or how far the task was that it is from. Absent: nothing. */
+  readonly eventTime?: number;
+};
 
 export type TimeKind = "event" | "log";
 
@@ -33,6 +42,8 @@ export type Timer = {
 export interface OperatorContext {
   /** The node's id. */
   readonly id: string;
+  /** The task's. */
+  readonly partition: number;
   /** Event time of the record at hand; while a timer fires, the time that it was due. */
   readonly time: number;
   /** The leader's stamp on the record at hand; while a log timer fires, the time that it was due. */

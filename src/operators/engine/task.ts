@@ -24,7 +24,7 @@ import type { GraphNode, Stage } from "./graph.ts";
 import { guarded, nameRunning } from "./guards.ts";
 import type { Item } from "./item.ts";
 import { type Host, NodeContext, type Origin } from "./node-context.ts";
-import type { Counter } from "./operator.ts";
+import type { Counter, Reading } from "./operator.ts";
 import { chained } from "./output-chain.ts";
 import { type Counters, Progress } from "./progress.ts";
 import type { DigestPoint, Poison, TaskInput, TaskOutput } from "./task-input.ts";
@@ -55,6 +55,7 @@ class TooMuch extends Error {}
 
 export class Task {
   readonly stage: Stage;
+  readonly partition: number;
   readonly #rows: Rows;
   readonly #timers: Timers;
   readonly #progress: Progress;
@@ -75,8 +76,10 @@ export class Task {
   #firing: DueTimer | undefined;
 
   /** Goes on where the rows in the store are. `digest`: of those rows, if it is known. */
-  constructor(stage: Stage, store: StateStore, digest?: bigint) {
+  constructor(stage: Stage, partition: number, store: StateStore, digest?: bigint) {
+    assert(partition < stage.partitions, "a task is of one of its stage's partitions");
     this.stage = stage;
+    this.partition = partition;
     this.#rows = new Rows(store, digest);
     this.#timers = new Timers(this.#rows);
     const sources = stage.nodes.flatMap(({ source }) => (source === undefined ? [] : [source]));
@@ -223,18 +226,27 @@ export class Task {
     this.#inputs += 1;
     this.#origin = { parts: [place.position, place.ordinal], logTime };
     this.#clock = watermarks.reached;
-    const item = goesOn ? this.#read(running, input) : undefined;
-    if (item !== undefined) this.#run({ node: running, input: 0 }, item);
-    watermarks.observe(source, logTime, item?.timestamp);
+    const reading = this.#read(running, input, goesOn);
+    if (goesOn && reading.item !== undefined) this.#run({ node: running, input: 0 }, reading.item);
+    watermarks.observe(source, reading.lane, logTime, reading.eventTime);
     this.#fireEventTimers();
     if (records % OPERATOR_LIMITS.digestEveryRecords === 0) this.#digest(logTime);
   }
 
-  #read(running: RunningNode, input: TaskInput): Item | undefined {
-    this.#name(running.node.id);
-    const item = running.node.source?.read(input);
-    if (item === undefined) this.#progress.count("skipped");
-    return item;
+  /** What is passed over still tells, if it can be read at all, how far event time has come. */
+  #read(running: RunningNode, input: TaskInput, goesOn: boolean): Reading {
+    const { id, source } = running.node;
+    this.#name(id);
+    assert(source !== undefined, "a record comes in at a source");
+    try {
+      const reading = source.read(input);
+      // A mark of a repartition is nothing that was skipped.
+      if (reading.item === undefined && !source.internal) this.#progress.count("skipped");
+      return reading;
+    } catch (error) {
+      if (goesOn) throw error;
+      return { lane: 0 };
+    }
   }
 
   /** All that falls due before `logTime`; a digest point there is before what falls due at the same time. */
@@ -335,6 +347,7 @@ export class Task {
     const origin = (): Origin => this.#origin;
     const clock = (): number => this.#clock;
     return {
+      partition: this.partition,
       get origin() {
         return origin();
       },

@@ -1,6 +1,7 @@
 /**
  * How far event time has come in a task. Each source's bound is its newest event time less the disorder that it is allowed;
- * the watermark is the least of them. A source without a record for `idleMs` of log time no longer counts until it has one
+ * the watermark is the least of them. A repartition's reader has such a bound for each task that writes to it: a *lane* counts
+ * like a source. A source without a record for `idleMs` of log time no longer counts until it has one
  * again. It never goes back. Only records and log time decide, so it is the same in every replica (I10, I14).
  *
  * When all sources are idle it goes as far as the furthest had come. There it waits, as a source that is only late must not
@@ -15,7 +16,7 @@ export type SavedWatermarks = {
 };
 type SavedSource = { readonly bound: number; readonly seen: number; readonly idle: boolean };
 
-type Source = { readonly settings: SourceSettings; bound: number; seen: number; idle: boolean };
+type Source = { readonly settings: SourceSettings; readonly id: string; bound: number; seen: number; idle: boolean };
 
 export class Watermarks {
   readonly #sources: readonly Source[];
@@ -24,7 +25,11 @@ export class Watermarks {
 
   constructor(sources: readonly SourceSettings[], silence: Silence) {
     // Before the first record nobody waits for anyone.
-    this.#sources = sources.map((settings) => ({ settings, bound: -Infinity, seen: Infinity, idle: false }));
+    this.#sources = sources.flatMap((settings) =>
+      Array.from({ length: settings.lanes }, (_, lane) => {
+        return { settings, id: idOf(settings.name, lane), bound: -Infinity, seen: Infinity, idle: false };
+      }),
+    );
     this.#silence = silence;
   }
 
@@ -38,9 +43,9 @@ export class Watermarks {
   }
 
   /** A record of a source; without an event time, if it could not be read. */
-  observe(name: string, logTime: number, eventTime?: number): void {
-    const source = this.#sources.find(({ settings }) => settings.name === name);
-    assert(source !== undefined, `a record comes from one of the task's sources, not "${name}"`);
+  observe(name: string, lane: number, logTime: number, eventTime?: number): void {
+    const source = this.#sources.find(({ id }) => id === idOf(name, lane));
+    assert(source !== undefined, `a record comes from one of the task's sources, not "${name}", ${lane}`);
     source.seen = logTime;
     source.idle = false;
     if (eventTime !== undefined) source.bound = Math.max(source.bound, eventTime - source.settings.outOfOrderMs);
@@ -66,9 +71,7 @@ export class Watermarks {
   }
 
   save(): SavedWatermarks {
-    const sources = this.#sources.map(
-      ({ settings, bound, seen, idle }) => [settings.name, { bound, seen, idle }] as const,
-    );
+    const sources = this.#sources.map(({ id, bound, seen, idle }) => [id, { bound, seen, idle }] as const);
     return { reached: this.#reached, sources: Object.fromEntries(sources) };
   }
 
@@ -76,7 +79,7 @@ export class Watermarks {
   load({ reached, sources }: SavedWatermarks, logTime: number): void {
     this.#reached = reached;
     for (const source of this.#sources) {
-      const saved = sources[source.settings.name];
+      const saved = sources[source.id];
       Object.assign(source, saved ?? { bound: -Infinity, seen: logTime, idle: false });
     }
   }
@@ -101,4 +104,9 @@ export class Watermarks {
   #reach(time: number): void {
     this.#reached = Math.max(this.#reached, time);
   }
+}
+
+/** A number comes last, and names end with anything: no two are alike. */
+function idOf(name: string, lane: number): string {
+  return `${name} ${lane}`;
 }

@@ -57,7 +57,7 @@ function again({ stage, inputs, partition }: TaskRun, until: number): Again {
   const outputs: TaskOutput[] = [];
   const digests: DigestPoint[] = [];
   let store = new MemoryStore();
-  let task = new Task(stage, store);
+  let task = new Task(stage, partition, store);
   const take = (): void => {
     const batch = task.take();
     outputs.push(...batch.outputs);
@@ -74,7 +74,7 @@ function again({ stage, inputs, partition }: TaskRun, until: number): Again {
     left = 1 + prng.below(BATCH_MAX);
     if (!prng.chance(MOVE)) continue;
     store = copyOf(store);
-    task = new Task(stage, store);
+    task = new Task(stage, partition, store);
   }
   advance(task, until);
   take();

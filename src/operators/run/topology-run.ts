@@ -52,7 +52,7 @@ export class TopologyRun {
   constructor(graph: Graph) {
     this.tasks = graph.stages.flatMap((stage) =>
       Array.from({ length: stage.partitions }, (_, partition) => {
-        const task = new Task(stage, new MemoryStore());
+        const task = new Task(stage, partition, new MemoryStore());
         return { stage, partition, task, inputs: [], outputs: [], digests: [] };
       }),
     );

@@ -13,7 +13,7 @@ export type SourceFormat = "json" | "text" | "bytes";
 /** What a source's own callbacks may look at besides the value. */
 export type SourceRecord = Pick<TaskInput, "source" | "offset" | "key" | "headers" | "timestamp" | "logTime">;
 
-export type Reading = {
+export type SourceForm = {
   readonly format: SourceFormat;
   readonly schema: StandardSchemaV1 | undefined;
   readonly key: ((value: never, record: SourceRecord) => Key) | undefined;
@@ -27,26 +27,28 @@ export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
-export function reader({ format, schema, key, timestamp, tombstones }: Reading): SourceReader {
+export function reader({ format, schema, key, timestamp, tombstones }: SourceForm): SourceReader {
   return (input) => {
-    if (input.value === null) return tombstones ? tombstone(input) : undefined;
+    if (input.value === null) return tombstones ? tombstone(input) : { lane: 0 };
     const value = validated(parsed(format, input.value), schema);
     const time =
       timestamp === undefined ? (input.timestamp ?? input.logTime) : notPromise(timestamp(value as never, input));
     if (!isTimestamp(time))
       throw new SourceError(`its event time is ${String(time)}, not whole milliseconds since 1970`);
-    return {
+    const item = {
       key: key === undefined ? textKey(input) : notPromise(key(value as never, input)),
       value,
       timestamp: time,
       ...(input.headers !== undefined && { headers: input.headers }),
     };
+    return { item, lane: 0, eventTime: time };
   };
 }
 
 /** It has no value, so a table's key is always the record's. */
 function tombstone(input: TaskInput): ReturnType<SourceReader> {
-  return { key: textKey(input), value: null, timestamp: input.timestamp ?? input.logTime };
+  const timestamp = input.timestamp ?? input.logTime;
+  return { item: { key: textKey(input), value: null, timestamp }, lane: 0, eventTime: timestamp };
 }
 
 function textKey({ key }: TaskInput): Key {
