@@ -16,6 +16,7 @@ import type { Incarnation } from "../src/record/offset.ts";
 import type { AppendCommand, AppendedResult, AppendRunCommand, CommandResult, Rejection } from "../src/wire/command.ts";
 import { AppendEntry, outcomeOf, type AppendRequest, type Tag, type Verdict } from "./append-entry.ts";
 import { Backoff } from "./backoff.ts";
+import type { BatchMemory } from "./batch-memory.ts";
 import { CallEnding, type CallSignal } from "./call-signal.ts";
 import { Deadline, type CallOptions } from "./deadline.ts";
 import { EqualTimers } from "./equal-timers.ts";
@@ -41,6 +42,8 @@ export type AppendSessionOptions = {
   readonly diagnostics: Diagnostics;
   /** Of all who send over the same connection. */
   readonly gathering: Gathering;
+  /** What batches came from, and go back to once they are answered. */
+  readonly memory: BatchMemory;
 };
 
 /** `flowing` sends; `draining` waits for the attempts in flight; `resting` waits before it sends again. */
@@ -257,6 +260,8 @@ export class AppendSession {
     if (this.#inFlight[0] === entry) this.#inFlight.shift();
     else this.#inFlight.splice(this.#inFlight.indexOf(entry), 1);
     this.#release(entry);
+    const bytes = entry.request.batch?.bytes;
+    if (bytes !== undefined) this.#options.memory.giveBack(bytes);
     if (entry.request.batch !== undefined && result.firstOffset === undefined)
       entry.fail(new TidemarkError("offset-forgotten"));
     else entry.accept(result);

@@ -13,6 +13,7 @@ import type { ErrorResponse, Response } from "../src/wire/response.ts";
 import { outcomeOf } from "./append-entry.ts";
 import { AppendSession, type SendCommand } from "./append-session.ts";
 import { Backoff } from "./backoff.ts";
+import { BatchMemory } from "./batch-memory.ts";
 import type { CallSignal } from "./call-signal.ts";
 import { Deadline, sleep, type CallOptions } from "./deadline.ts";
 import type { DiagnosticMessage, Diagnostics } from "./diagnostics.ts";
@@ -66,6 +67,8 @@ export class Connection {
   readonly diagnostics: Diagnostics;
   /** Appends about to be sent. */
   readonly gathering: Gathering = new Gathering();
+  /** Their batches'. */
+  readonly memory: BatchMemory = new BatchMemory();
   readonly #transport: Transport;
   #position = 0;
   #closed = false;
@@ -336,6 +339,7 @@ export class Connection {
       timeoutMs: this.timeoutMs,
       diagnostics: this.diagnostics,
       gathering: this.gathering,
+      memory: this.memory,
     });
   }
 

@@ -50,6 +50,9 @@ export const CLIENT_LIMITS = {
   batchRecordsMax: 8_192,
   /** A batch whose records decode to more than this is refused, whatever it claims. */
   decodedBatchBytesMax: 64 * 1024 * 1024,
+  /** Batches share memory in pieces of this size; so many are kept while nothing is in them. */
+  batchSlabBytes: 256 * 1024,
+  freeSlabsMax: 16,
   /** One command with all its batches, as the server takes it. */
   frameBytesMax: 17 * 1024 * 1024,
   /** One sealed batch, as the server takes it. */

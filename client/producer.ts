@@ -15,6 +15,7 @@ import { abortedBy, Deadline, type CallOptions } from "./deadline.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
+import type { BatchMemory } from "./batch-memory.ts";
 import type { Gathering } from "./gathering.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import { heldBytes, sealBatch, toRecord, type RecordInput } from "./record-input.ts";
@@ -33,6 +34,7 @@ export type ProducerConfig = {
   readonly zstd: Zstd | undefined;
   readonly diagnostics: Diagnostics;
   readonly gathering: Gathering;
+  readonly memory: BatchMemory;
 };
 
 type Held = {
@@ -75,6 +77,7 @@ export class Producer {
       timeoutMs: config.timeoutMs,
       diagnostics: config.diagnostics,
       gathering: config.gathering,
+      memory: config.memory,
     });
     if (config.signal?.aborted === true) this.#onAbort();
     else config.signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -239,6 +242,7 @@ export class Producer {
       const batch = sealBatch(
         held.map((each) => each.record),
         this.#config.zstd,
+        this.#config.memory,
       );
       const result = await this.#session.append({ batch, close: false });
       this.#acknowledge(held, result);

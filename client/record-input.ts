@@ -7,6 +7,7 @@ import type { BatchRef } from "../src/record/batch.ts";
 import { encodeBatch } from "../src/record/batch-codec.ts";
 import { recordBytes, sizeFault } from "../src/record/record-size.ts";
 import { isTimestamp, type RecordHeader, type StreamRecord, TIMESTAMP_MAX_MS } from "../src/record/record.ts";
+import type { BatchMemory } from "./batch-memory.ts";
 import { TidemarkError } from "./error.ts";
 import { CLIENT_LIMITS, RECORD_OVERHEAD_BYTES } from "./limits.ts";
 
@@ -110,9 +111,12 @@ export function heldBytes(record: StreamRecord): number {
   return recordBytes(record) + RECORD_OVERHEAD_BYTES * (1 + (record.headers?.length ?? 0));
 }
 
-/** Encodes records as one batch; its checksum is made here, once. */
-export function sealBatch(records: readonly StreamRecord[], zstd: Zstd | undefined): BatchRef {
-  const bytes = encodeBatch(records, zstd === undefined ? {} : { zstd });
+/** Encodes records as one batch, in memory from there if it is given; its checksum is made here, once. */
+export function sealBatch(records: readonly StreamRecord[], zstd: Zstd | undefined, memory?: BatchMemory): BatchRef {
+  const bytes = encodeBatch(records, {
+    ...(zstd !== undefined && { zstd }),
+    ...(memory !== undefined && { allocate: memory.take }),
+  });
   if (bytes.length > CLIENT_LIMITS.sealedBatchBytesMax) {
     throw new TidemarkError(
       "batch-too-large",

@@ -121,7 +121,7 @@ export class Stream {
     const { signal, timeout, expectedOffset, close = false } = options;
     const result = await this.#connection.appends(this.name).append(
       {
-        batch: sealBatch(inputs.map(toRecord), this.#zstd),
+        batch: sealBatch(inputs.map(toRecord), this.#zstd, this.#connection.memory),
         close,
         ...(expectedOffset !== undefined && { expectedOffset: toOffset(expectedOffset) }),
       },
@@ -201,6 +201,7 @@ export class Stream {
       zstd: this.#zstd,
       diagnostics: this.#connection.diagnostics,
       gathering: this.#connection.gathering,
+      memory: this.#connection.memory,
     });
   }
 

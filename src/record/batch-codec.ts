@@ -67,6 +67,8 @@ export type EncodeOptions = {
   readonly zstd?: Zstd;
   /** What timestamps are stored relative to; the first one, unless given. */
   readonly baseTime?: number;
+  /** Where the batch goes: so many bytes, with anything in them. Memory of its own, unless given. */
+  readonly allocate?: (length: number) => Uint8Array;
 };
 
 export type DecodeOptions = {
@@ -81,7 +83,8 @@ export function encodeBatch(records: readonly StreamRecord[], options: EncodeOpt
   writer.skip(BATCH_HEADER_LENGTH);
   const baseTime = options.baseTime ?? firstTimestamp(records);
   for (const record of records) writeRecord(writer, scratch, record, undefined, baseTime);
-  return finishBatch({ count: records.length, span: records.length, sparse: false, baseTime, zstd: options.zstd });
+  const { zstd, allocate } = options;
+  return finishBatch({ count: records.length, span: records.length, sparse: false, baseTime, zstd, allocate });
 }
 
 /** A compacted batch: the survivors of one that covered `span` offsets, each with its place in it. Perhaps none. */
@@ -99,7 +102,8 @@ export function encodeSparseBatch(
     writeRecord(writer, scratch, record, offsetDelta, baseTime);
     previous = offsetDelta;
   }
-  return finishBatch({ count: survivors.length, span, sparse: true, baseTime, zstd: options.zstd });
+  const { zstd, allocate } = options;
+  return finishBatch({ count: survivors.length, span, sparse: true, baseTime, zstd, allocate });
 }
 
 /** Checks the header and the checksum without looking at the records. */
@@ -241,11 +245,12 @@ type BatchHeader = {
   readonly sparse: boolean;
   readonly baseTime: number;
   readonly zstd: Zstd | undefined;
+  readonly allocate: EncodeOptions["allocate"];
 };
 
 /** The batch whose body is in the writer, behind room for its header. */
 function finishBatch(header: BatchHeader): Uint8Array {
-  const { count, span, sparse, baseTime, zstd } = header;
+  const { count, span, sparse, baseTime, zstd, allocate } = header;
   assert(span > 0 && span <= BATCH_RECORDS_MAX, "I15: a batch covers at least one offset, and a bounded number");
   assert(Math.abs(baseTime) <= TIMESTAMP_MAX_MS, "a base time is whole milliseconds, in range");
   const rawLength = writer.length - BATCH_HEADER_LENGTH;
@@ -260,7 +265,10 @@ function finishBatch(header: BatchHeader): Uint8Array {
   writer.patchU32(28, baseTime >>> 0);
   writer.patchU32(32, Math.floor(baseTime / HIGH) >>> 0);
   writer.patchU64(0, xxh64(writer.view(HASH_LENGTH)));
-  return writer.finishShared();
+  if (allocate === undefined) return writer.finishShared();
+  const bytes = allocate(writer.length);
+  bytes.set(writer.view());
+  return bytes;
 }
 
 function compressIfSmaller(zstd: Zstd, raw: Uint8Array): Uint8Array | undefined {

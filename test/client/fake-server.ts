@@ -160,7 +160,7 @@ export class FakeServer {
     const firstOffset = stream.next;
     if (command.batch?.bytes !== undefined) {
       const { bytes, span } = command.batch;
-      stream.batches.push({ firstOffset, span, logTime: this.position, bytes });
+      stream.batches.push({ firstOffset, span, logTime: this.position, bytes: bytes.slice() });
       stream.next += span;
     }
     stream.closed ||= command.close;

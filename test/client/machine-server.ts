@@ -109,11 +109,11 @@ export class MachineServer {
   }
 }
 
-/** Transactions come without any here. */
+/** Copies, as on any way to a server. Transactions come without any here. */
 function batchesOf(command: Command): readonly Uint8Array[] {
-  if (command.kind === "append-run") return command.batches.flatMap(({ bytes }) => bytes ?? []);
+  if (command.kind === "append-run") return command.batches.flatMap(({ bytes }) => bytes?.slice() ?? []);
   const bytes = "batch" in command ? command.batch?.bytes : undefined;
-  return bytes === undefined ? [] : [bytes];
+  return bytes === undefined ? [] : [bytes.slice()];
 }
 
 const LOOK_EVERY_MS = 100;
