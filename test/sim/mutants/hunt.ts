@@ -48,10 +48,14 @@ async function load(world: MutantWorld): Promise<World> {
       const { exploreSeed } = await import("../explore.ts");
       return async (seed) => (await exploreSeed(seed)).error;
     }
-    case "clients": {
+    case "clients":
+    case "churn":
+    case "laggards":
+    case "disks": {
       const { liveOnce } = await import("../cluster/life.ts");
       const { PROFILES } = await import("../cluster/profiles.ts");
-      return async (seed) => (await liveOnce(seed, { profile: PROFILES.safety, durationMs: LIFE_MS })).error;
+      const profile = PROFILES[world === "clients" ? "safety" : world];
+      return async (seed) => (await liveOnce(seed, { profile, durationMs: LIFE_MS })).error;
     }
     case "cluster": {
       const { randomSteps, runCluster } = await import("../../node/cluster-run.ts");

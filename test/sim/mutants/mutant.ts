@@ -7,8 +7,12 @@ export type MutantWorld =
   | "node"
   /** Three nodes on simulated hardware and a simulated network: `test/node/cluster-run.ts`. */
   | "cluster"
-  /** Whole clusters with their faces and SDK clients: `test/sim/cluster/life.ts`. */
-  | "clients";
+  /** Whole clusters with their faces and SDK clients, and everything at once: `test/sim/cluster/life.ts`. */
+  | "clients"
+  /** The same, by the profile of that name. */
+  | "churn"
+  | "laggards"
+  | "disks";
 
 export type Mutant = {
   readonly name: string;

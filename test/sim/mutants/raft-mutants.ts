@@ -280,6 +280,13 @@ const LIST: readonly RaftMutant[] = [
     find: "leader.transfer.elapsedTicks >= raft.options.electionTicks ||",
     replace: "",
   },
+  {
+    name: "who is told to lead does so, though it may not",
+    source: "etcd-io/raft, hup on MsgTimeoutNow",
+    file: `${FOLDER}/election.ts`,
+    find: "if (follower.leader !== message.from || !raft.electable || raft.standsBack) return;",
+    replace: "if (follower.leader !== message.from) return;",
+  },
 ];
 
 export const RAFT_MUTANTS: readonly Mutant[] = LIST.map((mutant) => ({ ...mutant, world: "raft" }));

@@ -5,7 +5,7 @@
  *
  *     source    who had it: a row of the list of pitfalls that the design keeps (P1 …), an issue, a paper
  *     world     what runs: random clusters of Raft cores, a whole node on simulated hardware, three of them, or a
- *               cluster with its clients
+ *               cluster with its clients, harmed in every way or by one of the simulator's profiles
  *     checker   the file that noticed, and what it said. Never the patched file: that a broken function trips over an
  *               assertion of its own says nothing about the checkers
  *     seeds     how many it took, from 1 on
@@ -21,24 +21,44 @@ import { CLIENT_MUTANTS } from "./client-mutants.ts";
 import { CLUSTER_MUTANTS } from "./cluster-mutants.ts";
 import type { HuntReport, HuntTask } from "./hunt.ts";
 import type { Mutant, MutantWorld } from "./mutant.ts";
+import { LIFE_MUTANTS } from "./life-mutants.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { patched, sourceOf } from "./patch.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
 
-export const MUTANTS: readonly Mutant[] = [...RAFT_MUTANTS, ...NODE_MUTANTS, ...CLUSTER_MUTANTS, ...CLIENT_MUTANTS];
+export const MUTANTS: readonly Mutant[] = [
+  ...RAFT_MUTANTS,
+  ...NODE_MUTANTS,
+  ...CLUSTER_MUTANTS,
+  ...CLIENT_MUTANTS,
+  ...LIFE_MUTANTS,
+];
 
 export type ZooOptions = { readonly quick: boolean; readonly only: string | undefined; readonly json: boolean };
 
 type Row = HuntReport & { readonly mutant: Mutant; readonly seconds: number };
 
 const HUNT = fileURLToPath(new URL("hunt.ts", import.meta.url));
-const SEEDS_MAX = { raft: 30_000, node: 3_000, cluster: 1_000, clients: 1_000 } as const satisfies Record<
-  MutantWorld,
-  number
->;
+const SEEDS_MAX = {
+  raft: 30_000,
+  node: 3_000,
+  cluster: 1_000,
+  clients: 1_000,
+  churn: 1_000,
+  laggards: 1_000,
+  disks: 1_000,
+} as const satisfies Record<MutantWorld, number>;
 const PROCESSOR_SECONDS_MAX = 240;
 /** Seeds without any mutant, to be sure that there are no false alarms: at least these, and all that caught one. */
-const HEALTHY_SEEDS_MIN = { raft: 50, node: 20, cluster: 5, clients: 3 } as const satisfies Record<MutantWorld, number>;
+const HEALTHY_SEEDS_MIN = {
+  raft: 50,
+  node: 20,
+  cluster: 5,
+  clients: 3,
+  churn: 3,
+  laggards: 3,
+  disks: 3,
+} as const satisfies Record<MutantWorld, number>;
 
 const run = promisify(execFile);
 
