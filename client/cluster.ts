@@ -37,7 +37,7 @@ export type ClusterStatus = {
   readonly committed: number;
   readonly applied: number;
   /** Why the node that was asked is not to lead; empty: it may. */
-  readonly standsBack: readonly ("drained" | "clock")[];
+  readonly standsBack: readonly ("drained" | "clock" | "disk")[];
   /** A change of who votes is under way. */
   readonly changing: boolean;
   readonly members: readonly ClusterMember[];

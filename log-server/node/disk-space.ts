@@ -1,19 +1,22 @@
 /**
  * Refuses what needs more space before the disk is full (DESIGN, "disk full is refused before it happens"): below a
  * low-water mark only commands that free space or move time go on. Free space is sampled now and then, and sooner the
- * more is written, so that a fast writer cannot run past the mark between two samples.
+ * more is written, so that a fast writer cannot run past the mark between two samples. What it refuses as leader, another may
+ * have room for: the owner is told when that changes.
  */
 import type { NodeParts } from "./node-parts.ts";
 
 export class DiskSpace {
   readonly #parts: NodeParts;
+  readonly #onChange: (full: boolean) => void;
   #freeBytes = Number.MAX_SAFE_INTEGER;
   #writtenSinceSample = 0;
   #full = false;
   #sampling: Promise<void> | undefined;
 
-  constructor(parts: NodeParts) {
+  constructor(parts: NodeParts, onChange: (full: boolean) => void) {
     this.#parts = parts;
+    this.#onChange = onChange;
   }
 
   /** When last sampled. */
@@ -58,8 +61,9 @@ export class DiskSpace {
   }
 
   #set(full: boolean): void {
-    if (full !== this.#full)
-      this.#parts.observer.event(full ? "disk-full" : "disk-freed", { freeBytes: this.#freeBytes });
+    if (full === this.#full) return;
     this.#full = full;
+    this.#parts.observer.event(full ? "disk-full" : "disk-freed", { freeBytes: this.#freeBytes });
+    this.#onChange(full);
   }
 }

@@ -148,7 +148,7 @@ export class LogNode {
     this.#retention = new Retention(parts, (command) => this.#background(command));
     const frontiers = new FrontierMover(parts, (command) => this.#background(command));
     this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer });
-    this.#space = new DiskSpace(parts);
+    this.#space = new DiskSpace(parts, (full) => this.#standBack.set("disk", full));
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#unattended(command));
     this.#housekeeping = new Housekeeping(

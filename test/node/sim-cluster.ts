@@ -61,6 +61,8 @@ export type SimClusterOptions = {
   readonly limits?: Partial<NodeLimits>;
   readonly segmentBytes?: number;
   readonly faults?: NetworkFaults;
+  /** What each disk has room for. Default: whatever comes. */
+  readonly capacityBytes?: number;
   /** Every call of a disk takes up to this long. */
   readonly diskMsMax?: number;
   readonly note?: (line: string) => void;
@@ -421,8 +423,9 @@ export class SimCluster {
 
   #diskOptions(member: Member): ConstructorParameters<typeof SimDisk>[0] {
     const prng = this.#prng.fork(`disk of ${member.name}`);
-    const { diskMsMax = 0 } = this.#options;
+    const { diskMsMax = 0, capacityBytes } = this.#options;
     return {
+      ...(capacityBytes !== undefined && { capacityBytes }),
       onMutation: () => {
         member.cutIn -= 1;
         if (member.cutIn > 0 || member.disk.plugPulled) return;

@@ -1,12 +1,12 @@
 /**
- * Nodes that are not to lead while another can (R102): drained by an operator, or with a clock that is far from the others'
- * (N50). They let others lead, and no cluster waits for ever because of it.
+ * Nodes that are not to lead while another can (R102): drained by an operator, with a clock that is far from the others'
+ * (N50), or with a disk that is full (N59). They let others lead, and no cluster waits for ever because of it.
  */
 import { describe, expect, it } from "vitest";
 import type { ClusterChange } from "../../log-server/node/cluster/cluster-change.ts";
 import type { NodeError } from "../../log-server/node/node-error.ts";
-import { SimCluster } from "./sim-cluster.ts";
-import { create } from "./sim-node.ts";
+import { SimCluster, type SimClusterOptions } from "./sim-cluster.ts";
+import { append, create } from "./sim-node.ts";
 
 const HOUR_MS = 3_600_000;
 /** Long enough for clocks to be compared, and for what was measured to be forgotten. */
@@ -149,5 +149,46 @@ describe("a clock that is off", () => {
       await cluster.elected(gone);
       await cluster.settle(cluster.propose("n1", create(`without-${gone}`)));
     }
+  });
+});
+
+describe("a disk that is full", () => {
+  const ROOM: SimClusterOptions = {
+    capacityBytes: 2_000_000,
+    limits: { lowWaterBytes: 500_000, housekeepingEveryMs: 200 },
+  };
+
+  async function fill(cluster: SimCluster, name: string): Promise<void> {
+    const { disk } = cluster.member(name);
+    const ballast = await cluster.settle(disk.open("ballast", "create"));
+    await cluster.settle(ballast.allocate((await disk.freeBytes()) - 400_000));
+    await cluster.settle(ballast.close());
+  }
+
+  it("keeps its node from leading, which takes appends from clients all the same, until there is room", async () => {
+    const cluster = await SimCluster.started(ROOM);
+    const { name: full } = await cluster.elected();
+    await cluster.settle(cluster.propose(full, create("a")));
+    await fill(cluster, full);
+    await cluster.elected(full);
+    expect(cluster.node(full).clusterStatus().standsBack).toEqual(["disk"]);
+    const appended = await cluster.settle(cluster.propose(full, append("a", ["x"])));
+    expect(appended).toMatchObject({ kind: "appended", firstOffset: 0 });
+    await cluster.settle(cluster.member(full).disk.remove("ballast"));
+    await cluster.pass(1_000);
+    expect(cluster.node(full).clusterStatus().standsBack).toEqual([]);
+  });
+
+  it("on every node: one leads, and refuses what it has no room for", async () => {
+    const cluster = await SimCluster.started(ROOM);
+    const { name: leader } = await cluster.elected();
+    await cluster.settle(cluster.propose(leader, create("a")));
+    for (const { name } of cluster.members) await fill(cluster, name);
+    await cluster.pass(2_000);
+    const { name } = await cluster.elected();
+    await expect(cluster.settle(cluster.propose(name, append("a", ["x"])))).rejects.toMatchObject({
+      code: "disk-full",
+    });
+    expect(await cluster.settle(cluster.propose(name, { kind: "delete", stream: "a" }))).toEqual({ kind: "done" });
   });
 });

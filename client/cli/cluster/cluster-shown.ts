@@ -11,7 +11,11 @@ const COLUMNS: readonly Column[] = [
   { title: "CLOCK", align: "right" },
 ];
 
-const REASONS = { drained: "drained", clock: "its clock is far from the others'" } as const;
+const REASONS = {
+  drained: "drained",
+  clock: "its clock is far from the others'",
+  disk: "its disk is too full",
+} as const;
 
 export function clusterText(view: ClusterStatus): string {
   const { cluster, node, leader = "none known", term, committed, applied, standsBack, changing, members } = view;

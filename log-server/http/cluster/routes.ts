@@ -22,7 +22,9 @@ const Status = Type.Object({
   term: Count,
   committed: Count,
   applied: Count,
-  standsBack: Type.Array(Type.String({ enum: ["drained", "clock"] }), { description: "why this node is not to lead" }),
+  standsBack: Type.Array(Type.String({ enum: ["drained", "clock", "disk"] }), {
+    description: "why this node is not to lead",
+  }),
   changing: Type.Boolean({ description: "a change of who votes is under way" }),
   members: Type.Array(
     Type.Object({

@@ -1,7 +1,7 @@
 /** Why a node is not to lead while another can (R102): each reason comes and goes by itself, and ends with the node's life. */
 
-/** `drained`: an operator said so. `clock`: its own is far from that of a majority. */
-export type StandBackReason = "drained" | "clock";
+/** `drained`: an operator said so. `clock`: its own is far from that of a majority. `disk`: its own is too full to take more. */
+export type StandBackReason = "drained" | "clock" | "disk";
 
 export class StandBack {
   readonly #onChange: (stands: boolean) => void;
