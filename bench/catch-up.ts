@@ -82,17 +82,19 @@ async function whileShipping(
   const leader = await cluster.leader();
   const follower = cluster.nodes.find((node) => node !== leader);
   if (follower === undefined) throw new Error("there is nobody to ship to");
-  const sent = `tidemark_snapshot_sent_bytes{follower="${follower.name}"}`;
+  const sentBytes = async (): Promise<number> => (await leader.metric("tidemark_snapshot_sent_bytes_total")) ?? 0;
+  const sentBefore = await sentBytes();
   await using client = clientOf(leader);
   await follower.wipe();
   await client.cluster().replace(follower.name);
   const back = follower.restart();
-  await until("the snapshot is on its way", async () => ((await leader.metric(sent)) ?? 0) > 0);
-  const [startedAt, before] = [performance.now(), (await leader.metric(sent)) ?? 0];
+  await until("the snapshot is on its way", async () => (await sentBytes()) > sentBefore);
+  const [startedAt, from] = [performance.now(), await sentBytes()];
   const rate = await appends(cluster, scale);
-  const after = await leader.metric(sent);
-  if (after === undefined) throw new Error("the snapshot was there before the appends were measured");
-  onPace((after - before) / ((performance.now() - startedAt) / MS_PER_SECOND));
+  const seconds = (performance.now() - startedAt) / MS_PER_SECOND;
+  onPace(((await sentBytes()) - from) / seconds);
+  if ((await leader.metric(`tidemark_snapshot_sending_bytes{follower="${follower.name}"}`)) === undefined)
+    throw new Error("the snapshot was there before the appends were measured");
   await back;
   await until("all three vote and keep up", async () => {
     const { changing, members } = await client.cluster().status();

@@ -3,6 +3,7 @@
  * taken; the answer says where that is, and the sender goes on from there.
  */
 import { unreachable } from "../../../src/lib/assert.ts";
+import { concat } from "../../../src/lib/bytes.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
 import { xxh64 } from "../../../src/record/checksum.ts";
 import type { TransferLimits } from "./transfer-limits.ts";
@@ -115,7 +116,9 @@ export class IncomingTransfer {
     if (this.#writing) return;
     this.#writing = true;
     try {
-      for (let bytes = this.#waiting.shift(); bytes !== undefined; bytes = this.#waiting.shift()) {
+      while (this.#waiting.length > 0) {
+        // Of what came during one write another one is made, and one answer.
+        const bytes = concat(this.#waiting.splice(0));
         await this.#sink.write(bytes);
         if (this.over) break;
         this.#taken += bytes.length;

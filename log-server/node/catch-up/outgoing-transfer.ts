@@ -39,6 +39,8 @@ export class OutgoingTransfer {
   /** Undefined until the receiver has answered the last offer. */
   #taken: number | undefined;
   #sent = 0;
+  /** Read, and not all of it sent. */
+  #ahead: { readonly offset: number; readonly bytes: Uint8Array } = { offset: 0, bytes: new Uint8Array(0) };
   #pumping = false;
   #over = false;
   #pause: Timer | undefined;
@@ -139,13 +141,26 @@ export class OutgoingTransfer {
       return false;
     }
     bucket.spend(length);
-    const bytes = await this.#source.read(offset, length);
+    const bytes = await this.#read(offset, length);
     // The receiver may have said something else meanwhile.
     if (this.#over || this.#taken === undefined) return false;
     if (this.#sent !== offset) return true;
     if (!send({ kind: "chunk", id: this.id, offset, hash: xxh64(bytes), bytes })) return false;
     this.#sent = offset + length;
     return true;
+  }
+
+  async #read(offset: number, length: number): Promise<Uint8Array> {
+    const from = offset - this.#ahead.offset;
+    if (from < 0 || from + length > this.#ahead.bytes.length) {
+      const bytes = await this.#source.read(
+        offset,
+        Math.min(Math.max(length, this.#parts.limits.readBytes), this.#source.length - offset),
+      );
+      this.#ahead = { offset, bytes };
+      return bytes.subarray(0, length);
+    }
+    return this.#ahead.bytes.subarray(from, from + length);
   }
 
   #schedule(): void {
