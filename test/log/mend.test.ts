@@ -198,6 +198,29 @@ describe("mending", () => {
     expect(tally.crashes).toBeGreaterThan(20);
   });
 
+  it("makes a segment anew whose file is missing and whose index is damaged; until then it is refused", async () => {
+    const entries = makeEntries(new Prng(12), 1, COUNT);
+    const base = await build(entries);
+    const [path] = base.disk.files().filter((name) => name.endsWith(".index")) as [string];
+    const whole = restarted(base);
+    const other = await LogWorld.open(whole.disk, whole.kv);
+    const machine = restarted(base);
+    await machine.disk.remove(path.replace(".index", ".log"));
+    for (let at = 0; at < machine.disk.bytes(path).length; at += SECTOR) machine.disk.zeroSector(path, at / SECTOR);
+    const world = await LogWorld.open(machine.disk, machine.kv);
+    const sequence = world.log.damage[0]?.segment as number;
+    expect((await world.log.mend(sequence, [])).left).toBeGreaterThan(0);
+    const source = { placements: (from: number, to: number) => other.log.placements(from, to) };
+    expect(await world.log.reindex(sequence, [source])).toMatchObject({ ok: false });
+    expect(world.log.poisoned).toBeUndefined();
+    expect(await world.log.mend(sequence, [new Other(entries)])).toMatchObject({ left: 0 });
+    expect(await world.log.reindex(sequence, [source])).toMatchObject({ ok: true });
+    await world.log.settled();
+    await expectLog(world, entries, COUNT);
+    await world.close();
+    await other.close();
+  });
+
   it("puts together what each of two others has a part of", async () => {
     const entries = makeEntries(new Prng(4), 1, COUNT);
     const base = await build(entries);

@@ -149,15 +149,18 @@ export class Mender {
   async #scan(segment: SealedSegment | UnsealedSegment): Promise<SegmentCheck | undefined> {
     const { disk, layout, logId } = this.#parts;
     if (segment.kind === "unsealed") return undefined;
+    const { sequence } = segment;
     let file: DiskFile;
     try {
-      file = await disk.open(layout.file(segment.sequence, "log"), "read");
+      file = await disk.open(layout.file(sequence, "log"), "read");
     } catch (error) {
-      if (isMissing(error)) return undefined;
-      throw error;
+      if (!isMissing(error)) throw error;
+      // As if nothing were written in it.
+      const { fileBytes } = segment.facts;
+      return checkOfScan(segment, { sequence, header: undefined, pieces: [], dirtyEnd: 0, fileBytes });
     }
     try {
-      const scan = await scanSegment(file, segment.sequence, logId, () => undefined);
+      const scan = await scanSegment(file, sequence, logId, () => undefined);
       return scan.ok ? checkOfScan(segment, scan.value) : undefined;
     } finally {
       await file.close();

@@ -3,7 +3,7 @@
  * put each batch cannot be known from them, and below a snapshot nobody applies them again. Others know, from their indexes.
  */
 import { err, ok, type Result } from "../../../src/lib/result.ts";
-import type { Disk } from "../../../src/ports/disk.ts";
+import type { Disk, DiskFile } from "../../../src/ports/disk.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { FilePool } from "../segments/file-pool.ts";
 import { FRAME_HEADER_LENGTH } from "../entries/frame.ts";
@@ -22,6 +22,7 @@ import type { Poison } from "../poison.ts";
 import { syncSegments } from "../segments/sync-segments.ts";
 import type { DamageList } from "./damage.ts";
 import { makeRewrittenIndex } from "./rewritten-index.ts";
+import { isMissing } from "./unreadable.ts";
 import { UnsealedSegment } from "../segments/unsealed-segment.ts";
 
 /** What became of an entry's batches, in order. */
@@ -159,7 +160,13 @@ export class Reindexer {
   async #open(before: SealedSegment | UnsealedSegment): Promise<UnsealedSegment | undefined> {
     const { disk, layout, logId } = this.#parts;
     const path = layout.file(before.sequence, "log");
-    const file = await disk.open(path, "read-write");
+    let file: DiskFile;
+    try {
+      file = await disk.open(path, "read-write");
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
     const scan = await scanSegment(file, before.sequence, logId, () => undefined);
     const segment = scan.ok ? segmentOf(before, path, new SharedFile(file), scan.value) : undefined;
     if (segment === undefined) await file.close();
