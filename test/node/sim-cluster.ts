@@ -11,9 +11,10 @@ import { findCluster } from "../../log-server/node/cluster/founding.ts";
 import type { ClusterParts } from "../../log-server/node/node-parts.ts";
 import { openNode } from "../../log-server/node/open-node.ts";
 import { knownOf } from "../../log-server/open-peers.ts";
-import { VERSION_NEWEST, VERSION_OLDEST, type Hello } from "../../log-server/peer/hello.ts";
+import { decodeHello, encodeHello, type Hello, VERSION_NEWEST, VERSION_OLDEST } from "../../log-server/peer/hello.ts";
 import { judgeHello, type KnownPeer } from "../../log-server/peer/judge-hello.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
+import { concat } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Lane, Link, LinkListener } from "../../src/ports/link.ts";
@@ -35,6 +36,8 @@ export type Member = {
   diskId: string;
   /** Of its cluster, once it has one: on its disk. */
   origin: ClusterOrigin | undefined;
+  /** It runs a build that is newer than this one, as far as it tells others: another version of the protocol beside today's. */
+  newer: boolean;
   /** Whom it talks to, where members change. */
   known: readonly KnownPeer[];
   /** Undefined: it is down. */
@@ -113,6 +116,7 @@ export class SimCluster {
         kv: new SimKv(),
         diskId: firstDiskOf(name),
         origin: place < nodes ? origin : undefined,
+        newer: false,
         known: [],
         node: undefined,
         link: undefined,
@@ -272,7 +276,9 @@ export class SimCluster {
   #judging(member: Member, link: Link): Link {
     const refuses = (one: Member, other: Member): boolean => {
       const peer = one.known.find(({ node }) => node === other.name);
-      return judgeHello(helloOf(one, other), peer, helloOf(other, one), undefined) !== undefined;
+      // As it comes over the wire: what a newer build has added at the end is passed over.
+      const said = decodeHello(concat([encodeHello(helloOf(other, one)), new Uint8Array(other.newer ? 3 : 0)]));
+      return said === undefined || judgeHello(helloOf(one, other), peer, said, undefined) !== undefined;
     };
     return {
       listen: (listener: LinkListener) =>
@@ -475,15 +481,15 @@ function firstDiskOf(name: string): string {
   return `disk-of-${name}`;
 }
 
-function helloOf({ name, diskId, origin }: Member, to: Member): Hello {
+function helloOf({ name, diskId, origin, newer }: Member, to: Member): Hello {
   return {
     node: name,
     disk: diskId,
     cluster: origin?.clusterId ?? "",
-    featureLevel: 1,
+    featureLevel: newer ? 2 : 1,
     logs: [LOG_ID],
     versionOldest: VERSION_OLDEST,
-    versionNewest: VERSION_NEWEST,
+    versionNewest: VERSION_NEWEST + (newer ? 1 : 0),
     to: to.name,
     life: "",
   };

@@ -40,6 +40,8 @@ export type Fault =
   | { readonly kind: "leave-behind"; readonly node: Target; readonly downMs: number }
   /** Whoever is next at this stage of a snapshot's way loses its power, so many mutating calls of its disk later. */
   | { readonly kind: "ambush"; readonly stage: Stage; readonly calls: number }
+  /** It is started again as a newer build, or, rolled back, as today's. */
+  | { readonly kind: "upgrade"; readonly node: Target; readonly downMs: number }
   /** Asked of the nodes by an operator, who does one thing at a time. */
   | { readonly kind: "add"; readonly votes: boolean }
   | { readonly kind: "promote" }
@@ -112,6 +114,8 @@ function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind):
         stage: prng.pick(["sending", "receiving", "received"] as const),
         calls: 1 + prng.below(prng.pick([5, 30])),
       };
+    case "upgrade":
+      return { kind, node, downMs: drawMs(prng, 2_000) };
     case "add":
       return { kind, votes: prng.chance(0.7) };
     case "promote":

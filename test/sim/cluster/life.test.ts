@@ -10,9 +10,12 @@ describe("a cluster and its clients under every fault at once", () => {
     expect((await liveOnce(seed, SHORT)).violation).toBeUndefined();
   });
 
-  it.each(["churn", "laggards"] as const)("keeps every promise where there is most of one kind: %s", async (name) => {
-    expect((await liveOnce(1, { profile: PROFILES[name], durationMs: 4_000 })).violation).toBeUndefined();
-  });
+  it.each(["churn", "laggards", "versions"] as const)(
+    "keeps every promise where there is most of one kind: %s",
+    async (name) => {
+      expect((await liveOnce(1, { profile: PROFILES[name], durationMs: 4_000 })).violation).toBeUndefined();
+    },
+  );
 
   it("does the same again, byte for byte", async () => {
     const [once, again] = [await liveOnce(4, SHORT), await liveOnce(4, SHORT)];

@@ -72,6 +72,16 @@ const CHURN = {
   "disk-error": 1,
 } as const;
 
+const VERSIONS = {
+  "upgrade": 6,
+  "transfer": 2,
+  "kill": 2,
+  "cut-power": 2,
+  "isolate": 2,
+  "reset": 2,
+  "rough": 2,
+} as const;
+
 const LAGGARDS = {
   "leave-behind": 8,
   "ambush": 5,
@@ -186,6 +196,24 @@ export const PROFILES = {
       ...Object.keys(CHANGES).map((kind) => `done: ${kind}`),
       "event: snapshot-received",
       "node started anew",
+      "client: acknowledged",
+      "term",
+    ],
+  },
+  versions: {
+    about:
+      "nodes of which some are of a build that tells of a newer version and feature level, changed one after another; " +
+      "all speak version 1, for there is no other yet: what is tried is that they go on talking",
+    nodes: [3, 5],
+    spares: 0,
+    plans: [
+      { weights: VERSIONS, everyMs: 700 },
+      { weights: VERSIONS, everyMs: 2_500 },
+    ],
+    thinkMs: [60],
+    promised: [
+      ...Object.keys(VERSIONS).map((kind) => `fault: ${kind}`),
+      "versions mixed",
       "client: acknowledged",
       "term",
     ],

@@ -290,6 +290,13 @@ export class World implements Surroundings, Site {
         return this.#withRunning(fault.node, ({ disk }) => disk.arm(fault.fault));
       case "damage":
         return this.#damage(fault);
+      case "upgrade": {
+        const name = this.#target(fault.node);
+        if (name === undefined || !this.#kill(name, "all", fault.downMs)) return false;
+        cluster.member(name).newer = !cluster.member(name).newer;
+        if (new Set(this.members.map(({ newer }) => newer)).size > 1) this.count("versions mixed");
+        return true;
+      }
       case "add":
       case "promote":
         return this.operator.ask(fault);
