@@ -152,6 +152,22 @@ describe("snapshot store", () => {
     expect(disk.files()).toEqual([pathOf(20, "damaged"), pathOf(30, "damaged")]);
   });
 
+  it("reading all sets aside what is damaged and of no use any more; what there is no other for stays (I13)", async () => {
+    const disk = await diskWith(10, 20);
+    const noPace = (): Promise<void> => Promise.resolve();
+    expect(await storeOn(disk).damaged(noPace)).toEqual([]);
+    disk.flip(pathOf(10), 100, 3);
+    expect(await storeOn(disk).damaged(noPace)).toEqual([]);
+    expect([disk.exists(pathOf(10)), disk.exists(pathOf(10, "damaged")), disk.exists(pathOf(20))]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+    disk.flip(pathOf(20), 100, 3);
+    expect(await storeOn(disk).damaged(noPace)).toMatchObject([{ position: 20, path: pathOf(20) }]);
+    expect(disk.exists(pathOf(20))).toBe(true);
+  });
+
   it("a crash at any call leaves the old or the new one whole, and the new one once it was written", async () => {
     const base = await diskWith(10, 20);
     const tally = await everyCrashPoint({

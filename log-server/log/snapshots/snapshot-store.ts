@@ -100,9 +100,14 @@ export class SnapshotStore {
     return ok({ snapshot, damaged: await this.#setAside(damaged) });
   }
 
-  /** Reads and verifies all that are there; those that are damaged stay where they are. */
+  /**
+   * Reads and verifies all that are there; which are damaged. One that is older than an intact one is of no use any more, and
+   * is set aside; others stay where they are until there is another.
+   */
   async damaged(pace: (bytes: number) => Promise<void>): Promise<readonly DamagedSnapshot[]> {
     const damaged: DamagedSnapshot[] = [];
+    const old: DamagedSnapshot[] = [];
+    let intact = false;
     for (const position of await this.#positions("snapshot")) {
       const path = this.#pathOf(position, "snapshot");
       const read = await this.#read(position, { keepRows: false, pace }).catch((error: unknown) => {
@@ -110,8 +115,15 @@ export class SnapshotStore {
         if (error instanceof DiskError && error.code === "not-found") return undefined;
         throw error;
       });
-      if (read?.ok === false) damaged.push({ position, path, reason: read.error });
+      if (read?.ok === true) intact = true;
+      else if (read !== undefined) {
+        const isOld = intact && !this.#held.has(position);
+        (isOld ? old : damaged).push({ position, path, reason: read.error });
+      }
     }
+    const aside = this.#last.then(() => this.#setAside(old));
+    this.#last = aside.catch(() => undefined);
+    await aside;
     return damaged;
   }
 
@@ -159,7 +171,8 @@ export class SnapshotStore {
     const moved: DamagedSnapshot[] = [];
     for (const { position, path, reason } of damaged) {
       const aside = this.#pathOf(position, "damaged");
-      await this.#disk.rename(path, aside);
+      // Where it is not there any more, newer ones have taken its place meanwhile.
+      await this.#disk.rename(path, aside).catch(ignoreMissing);
       moved.push({ position, path: aside, reason });
     }
     await this.#disk.syncDirectory(this.#directory);
