@@ -25,6 +25,8 @@ export type ClusterMember = {
   readonly standsBack?: boolean;
   /** Its clock is ahead of that of the node that was asked by so much. */
   readonly clockAheadMs?: number;
+  /** The newest feature level that it knows; absent where it does not answer. */
+  readonly supports?: number;
 };
 
 export type ClusterStatus = {
@@ -38,6 +40,8 @@ export type ClusterStatus = {
   readonly applied: number;
   /** Why the node that was asked is not to lead; empty: it may. */
   readonly standsBack: readonly ("drained" | "clock" | "disk")[];
+  /** What all nodes apply alike: see `upgrade`. */
+  readonly featureLevel: number;
   /** A change of who votes is under way. */
   readonly changing: boolean;
   readonly members: readonly ClusterMember[];
@@ -105,6 +109,14 @@ export class Cluster {
   async drain(node: string, options: CallOptions & { readonly undo?: boolean } = {}): Promise<void> {
     const method = options.undo === true ? "DELETE" : "POST";
     await this.#ask(method, `/members/${encodeURIComponent(node)}/drain`, undefined, options);
+  }
+
+  /**
+   * Once all nodes run a newer version: lets them use what only it knows. There is no way back, and nodes of an older version are
+   * refused from then on.
+   */
+  async upgrade(options: CallOptions = {}): Promise<void> {
+    await this.#ask("POST", "/upgrade", undefined, options);
   }
 
   async #ask(method: string, path: string, body: object | undefined, options: CallOptions): Promise<Response> {

@@ -7,20 +7,18 @@ import { err, ok, type Result } from "../src/lib/result.ts";
 import type { ServerConfig } from "./config/config.ts";
 import { formatHostPort, type PeerAddress } from "./config/values.ts";
 import type { DataDirectory } from "./log/data-directory.ts";
-import { joinCluster, type Member, type NodeIdentity } from "./log/node-identity.ts";
+import { joinCluster, type NodeIdentity } from "./log/node-identity.ts";
 import { findCluster } from "./node/cluster/founding.ts";
 import { NODE_LIMITS } from "./node/limits.ts";
-import type { ClusterParts } from "./node/node-parts.ts";
+import type { ClusterParts, MembersView } from "./node/node-parts.ts";
 import type { NodeObserver } from "./node/observer.ts";
 import type { Refusal } from "./peer/hello.ts";
 import type { KnownPeer } from "./peer/judge-hello.ts";
 import type { PeerStatus } from "./peer/peer.ts";
 import { Peers } from "./peer/peers.ts";
 import type { PeerTls } from "./peer/tls.ts";
+import { FEATURE_LEVEL_NEWEST } from "./streams/feature-level.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "./system.ts";
-
-/** The only one there is today. */
-const FEATURE_LEVEL = 1;
 
 export type OpenPeersError = { readonly code: string; readonly message: string };
 
@@ -51,7 +49,7 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
   if (!tls.ok) return tls;
   const { nodeName, diskId, clusterId } = folder;
   const peers = new Peers({
-    self: { node: nodeName, disk: diskId, cluster: clusterId, featureLevel: FEATURE_LEVEL, logs: [logId] },
+    self: { node: nodeName, disk: diskId, cluster: clusterId, featureLevel: FEATURE_LEVEL_NEWEST, logs: [logId] },
     clock: SYSTEM_CLOCK,
     entropy: SYSTEM_ENTROPY,
     observer: {
@@ -96,17 +94,13 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
   const own = addresses.filter(({ node }) => node === nodeName).map((address) => ({ ...address, disk: diskId }));
   const founders = identity.founders ?? own;
   const voters = founders.map(({ node }) => node);
-  const knowing: ClusterParts["know"] = (members, upToDate) => peers.know(knownOf(members, addresses, upToDate));
-  const cluster = { voters, founders, link: peers, know: knowing };
+  const knowing: ClusterParts["know"] = (view) => peers.know(knownOf(view, addresses), view);
+  const cluster = { voters, founders, link: peers, know: knowing, removed: () => peers.removed };
   return ok({ identity, cluster });
 }
 
 /** An empty disk is that of whoever comes first. Who is not up to date may know old disks, and not all members. */
-export function knownOf(
-  members: readonly Member[],
-  told: readonly PeerAddress[],
-  upToDate: boolean,
-): readonly KnownPeer[] {
+export function knownOf({ members, upToDate }: MembersView, told: readonly PeerAddress[]): readonly KnownPeer[] {
   if (upToDate) return members.map((member) => ({ ...member, disk: member.disk === "" ? undefined : member.disk }));
   const others = told.filter(({ node }) => !members.some((member) => member.node === node));
   return [...members, ...others].map(({ node, host, port }) => ({ node, host, port, disk: undefined }));

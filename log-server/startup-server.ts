@@ -13,6 +13,11 @@ const RETRY_AFTER_SECONDS = "1";
 const CONNECTIONS_MAX = 256;
 const REQUEST_TIMEOUT_MS = 5_000;
 
+const DETAILS = {
+  "unavailable": "the server is opening its log",
+  "node-removed": "this node was removed from the cluster: ask another",
+} as const;
+
 export class StartupServer {
   readonly #server: Server;
   readonly address: HostPort;
@@ -50,13 +55,13 @@ function answer(health: Health, request: IncomingMessage, response: ServerRespon
   request.resume();
   const found = health.answer(request.url ?? "");
   if (found === undefined) {
-    const { status } = ERRORS["unavailable"];
-    response.writeHead(status, {
+    const code = health.removed ? "node-removed" : "unavailable";
+    response.writeHead(ERRORS[code].status, {
       "content-type": PROBLEM_CONTENT_TYPE,
       "retry-after": RETRY_AFTER_SECONDS,
       "connection": "close",
     });
-    response.end(JSON.stringify(problemOf("unavailable", "the server is opening its log")));
+    response.end(JSON.stringify(problemOf(code, DETAILS[code])));
     return;
   }
   response.writeHead(found.status, {

@@ -7,6 +7,7 @@ import {
   replaceCommand,
   statusCommand,
   transferCommand,
+  upgradeCommand,
 } from "./cluster/change.ts";
 import { recoverCommand } from "./cluster/recover.ts";
 import { waitCommand } from "./cluster/wait.ts";
@@ -20,6 +21,7 @@ const VERBS: readonly Verb[] = [
   replaceCommand,
   transferCommand,
   drainCommand,
+  upgradeCommand,
   waitCommand,
   recoverCommand,
 ];

@@ -69,8 +69,10 @@ export type NodeLimits = {
   readonly foundingRetryMs: number;
   /** A step of a change of the cluster is waited for so long. */
   readonly clusterChangeMsMax: number;
-  /** The other voters' clocks are compared with this node's so often; an answer that takes longer tells nothing … */
-  readonly clockEveryMs: number;
+  /** The other nodes are asked for their clocks, and what they support, so often, and have so long to answer. */
+  readonly factsEveryMs: number;
+  readonly factsAnswerMsMax: number;
+  /** An answer that takes longer tells nothing of the clock … */
   readonly clockAnswerMsMax: number;
   /** … and what was measured counts for so long. */
   readonly clockKeptMs: number;
@@ -212,7 +214,8 @@ export const NODE_LIMITS: NodeLimits = {
   foundingCallMs: 2_000,
   foundingRetryMs: 250,
   clusterChangeMsMax: 10_000,
-  clockEveryMs: 2_000,
+  factsEveryMs: 2_000,
+  factsAnswerMsMax: 2_000,
   clockAnswerMsMax: 500,
   clockKeptMs: 6_500,
   // What keeps clocks by NTP is within a few milliseconds; leases and expiry are counted in seconds.

@@ -22,7 +22,7 @@ import type { Damage } from "../log/repair/damage.ts";
 import { distrust } from "../log/distrust.ts";
 import { LogLayout } from "../log/log-layout.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
-import { entryBytes } from "../raft/raft-log.ts";
+import { entriesBytes } from "../raft/raft-log.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { StreamView } from "../streams/views.ts";
 import { AheadRoom } from "./reading/ahead-room.ts";
@@ -32,8 +32,8 @@ import { Checkpointer } from "./checkpointer.ts";
 import { ClusterAdmin } from "./cluster/cluster-admin.ts";
 import type { ClusterChange } from "./cluster/cluster-change.ts";
 import { type ClusterStatus, clusterStatus } from "./cluster/cluster-status.ts";
-import { ClockWatch } from "./cluster/clock-watch.ts";
-import { StandBack } from "./cluster/stand-back.ts";
+import { FEATURE_LEVEL_NEWEST, unsupportedLevel } from "../streams/feature-level.ts";
+import { Belonging } from "./cluster/belonging.ts";
 import { ClusterMembers } from "./cluster/cluster-members.ts";
 import { Compactor } from "./compaction/compactor.ts";
 import { DeadLetters } from "./dead-letters.ts";
@@ -84,9 +84,7 @@ export class LogNode {
   readonly #forwarded: ForwardHandler;
   readonly #loop: RaftLoop;
   readonly #members: ClusterMembers;
-  readonly #standBack: StandBack;
-  /** Undefined: there are no others. */
-  readonly #clockWatch: ClockWatch | undefined;
+  readonly #belonging: Belonging;
   readonly #admin: ClusterAdmin;
   readonly #repairer: Repairer | undefined;
   readonly #rebuilder: Rebuilder | undefined;
@@ -121,6 +119,7 @@ export class LogNode {
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #failure: NodeError | undefined;
   #startsAnew = false;
+
   readonly #failed: ((error: NodeError) => void)[] = [];
 
   constructor(parts: NodeParts) {
@@ -148,7 +147,7 @@ export class LogNode {
     this.#retention = new Retention(parts, (command) => this.#background(command));
     const frontiers = new FrontierMover(parts, (command) => this.#background(command));
     this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer });
-    this.#space = new DiskSpace(parts, (full) => this.#standBack.set("disk", full));
+    this.#space = new DiskSpace(parts, (full) => this.#belonging.standBack.set("disk", full));
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#unattended(command));
     this.#housekeeping = new Housekeeping(
@@ -168,10 +167,15 @@ export class LogNode {
       replaceSnapshot: () => this.#checkpointer.replaceSnapshot(),
       failed: (error) => this.#fail("outcome-unknown", error),
     });
-    this.#standBack = new StandBack((stands) => this.#loop.standBack(stands));
-    this.#clockWatch = this.#calls && this.#watchClock(this.#calls);
+    this.#belonging = new Belonging(parts, this.#calls, {
+      loop: () => this.#loop,
+      phase: () => this.#phase,
+      supportedLevel: () => (this.#leading === undefined ? undefined : this.#admin.supportedLevel),
+      raise: (level) => void this.#background({ kind: "feature-level", level }),
+      serveNoMore: (why) => this.#startAnew(why),
+    });
     this.#admin = new ClusterAdmin(
-      { ...parts, standBack: this.#standBack },
+      { ...parts, standBack: this.#belonging.standBack, levelOf: (node) => this.#belonging.levelOf(node) },
       this.#calls,
       () => this.#loop,
       (command) => this.propose(command),
@@ -190,7 +194,7 @@ export class LogNode {
       blocked: (damage) => this.#stopApplying(damage),
       synced: (entries, milliseconds) => this.#synced(entries, milliseconds),
       stalled: () => this.#stall(),
-      replaced: () => this.#startAnew(),
+      replaced: () => this.#startAnew("it is too far behind, and starts anew with what the leader shipped"),
       failed: (code, error) => this.#fail(code, error),
     });
   }
@@ -211,7 +215,7 @@ export class LogNode {
       this.#tailSettler?.start();
       this.#scrub.start();
       this.#digests?.start();
-      this.#clockWatch?.start();
+      this.#belonging.start();
     });
   }
 
@@ -356,7 +360,7 @@ export class LogNode {
   }
 
   get phase(): NodePhase {
-    return this.#phase;
+    return this.#belonging.removed && this.#phase === "recovering" ? "removed" : this.#phase;
   }
 
   /** Done by the leader, at whichever node it is asked for. Throws `NodeError`, of which `cluster-conflict` is one. */
@@ -365,21 +369,19 @@ export class LogNode {
   }
 
   /** Of a cluster that was lost, all that is left: see `recovery.ts`. Resolves with a position from which the log says so. */
-  async recover(member: Member): Promise<LogIndex> {
-    await this.#parts.hardState.writeCluster(this.clusterId);
+  recover(member: Member): Promise<LogIndex> {
     return this.#admin.recover(member);
   }
 
   /** The cluster as this node sees it; how far the others are is the leader's to say. */
   clusterStatus(): ClusterStatus {
-    const aheadMs = (node: string): number | undefined => this.#clockWatch?.aheadMs(node);
-    return clusterStatus(this.#parts, this.#loop.status(), this.#standBack.reasons, aheadMs);
+    return clusterStatus(this.#parts, this.#loop.status(), this.#belonging);
   }
 
   status(): NodeStatus {
     const { role, leader, followers } = this.#loop.status();
     return {
-      phase: this.#phase,
+      phase: this.phase,
       progress: {
         phase: this.#phase === "recovering" ? "replay" : this.#phase,
         done: this.machine.position,
@@ -402,8 +404,8 @@ export class LogNode {
       shipping: this.#loop.shipping,
       scrub: this.#scrub.status,
       digests: this.#digests?.status,
-      standsBack: this.#standBack.reasons,
-      clockOffMs: this.#clockWatch?.offMs ?? 0,
+      standsBack: this.#belonging.standBack.reasons,
+      clockOffMs: this.#belonging.clockOffMs,
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
       waitingProposals: this.#proposer.waiting,
@@ -434,7 +436,7 @@ export class LogNode {
     await this.#tailSettler?.stop();
     await this.#scrub.stop();
     this.#digests?.stop();
-    this.#clockWatch?.stop();
+    this.#belonging.stop();
     await this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
     this.#proposer.fail(unwritten, unwritten);
@@ -475,7 +477,7 @@ export class LogNode {
 
   #refusal(command: Command): NodeError | undefined {
     if (this.#failure !== undefined) return this.#failure;
-    if (this.#phase !== "serving") return new NodeError("unavailable", `the node is ${this.#phase}`);
+    if (this.#phase !== "serving") return this.#notServing();
     if (this.#blocked !== undefined) return this.#blockedError();
     const checked = checkCommand(command);
     if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
@@ -602,14 +604,10 @@ export class LogNode {
     });
   }
 
-  #watchClock(calls: PeerCalls): ClockWatch {
-    const loop = (): RaftLoop => this.#loop;
-    return new ClockWatch(this.#parts, calls, {
-      get voters() {
-        return loop().voters;
-      },
-      clockIsOff: (off) => this.#standBack.set("clock", off),
-    });
+  #notServing(): NodeError {
+    return this.phase === "removed"
+      ? new NodeError("node-removed", "this node was removed from the cluster: ask another")
+      : new NodeError("unavailable", `the node is ${this.phase}`);
   }
 
   #fullError(): NodeError {
@@ -632,11 +630,21 @@ export class LogNode {
     // Others may be able to apply what damage hides here.
     else if (this.#blocked !== undefined) this.#loop.handOver();
     this.#forwarder?.turned();
-    if (this.#phase !== "recovering" || this.#lookingUp || this.#loop.leader === undefined) return;
+    if (this.#loop.leader === undefined) this.#members.lost();
+    else this.#lookUp();
+  }
+
+  /** With a leader at hand: what was decided before, and who belongs to the cluster, is known once that is applied here. */
+  #lookUp(): void {
+    const isDue = this.#phase === "recovering" || (this.#phase === "serving" && !this.#members.upToDate);
+    if (!isDue || this.#lookingUp) return;
     this.#lookingUp = true;
     this.#barriers
       .ask((context) => this.#loop.readIndex(context), true)
-      .then(() => this.#serve())
+      .then(() => {
+        this.#serve();
+        this.#members.serving();
+      })
       .catch(() => undefined)
       .finally(() => {
         this.#lookingUp = false;
@@ -658,7 +666,7 @@ export class LogNode {
   }
 
   #synced(entries: readonly Entry[], milliseconds: number): void {
-    const bytes = bytesOf(entries);
+    const bytes = entriesBytes(entries);
     this.#space.wrote(bytes);
     this.#parts.observer.synced(entries.length, bytes, milliseconds);
   }
@@ -695,9 +703,11 @@ export class LogNode {
       }
       for (const id of applied.groupsReady) this.#takers.wake(id);
     }
+    if (this.machine.featureLevel > FEATURE_LEVEL_NEWEST)
+      return this.#fail("internal", new Error(unsupportedLevel(this.machine.featureLevel)));
     this.#members.applied();
     this.#followers.progressed();
-    this.#checkpointer.applied(bytesOf(entries));
+    this.#checkpointer.applied(entriesBytes(entries));
     this.#deadlines.reschedule();
     if (this.#phase === "serving" && this.#leading !== undefined) this.#deadLetters.look();
     this.#barriers.applied(this.machine.position);
@@ -732,7 +742,7 @@ export class LogNode {
   #askPoint(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#phase !== "serving" && this.#phase !== "stopping") {
-      return Promise.reject(new NodeError("unavailable", `the node is ${this.#phase}`));
+      return Promise.reject(this.#notServing());
     }
     if (this.#blocked !== undefined) return Promise.reject(this.#blockedError());
     return this.#barriers.ask((context) => this.#loop.readIndex(context));
@@ -754,9 +764,9 @@ export class LogNode {
   }
 
   /** What waits here is told to ask again: after that the new state is served. */
-  #startAnew(): void {
+  #startAnew(why: string): void {
     this.#startsAnew = true;
-    this.#fail("outcome-unknown", new Error("it is too far behind, and starts anew with what the leader shipped"));
+    this.#fail("outcome-unknown", new Error(why));
   }
 
   #fail(code: "internal" | "outcome-unknown", cause: unknown): void {
@@ -773,7 +783,7 @@ export class LogNode {
     void this.#tailSettler?.stop();
     void this.#scrub.stop();
     this.#digests?.stop();
-    this.#clockWatch?.stop();
+    this.#belonging.stop();
     this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();
@@ -786,8 +796,4 @@ export class LogNode {
     for (const listener of this.#failed)
       listener(code === "internal" ? new NodeError("internal", message, { cause }) : this.#failure);
   }
-}
-
-function bytesOf(entries: readonly Entry[]): number {
-  return entries.reduce((bytes, entry) => bytes + entryBytes(entry), 0);
 }

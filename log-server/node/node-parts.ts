@@ -16,15 +16,23 @@ import type { StreamsMachine } from "../streams/machine.ts";
 import type { NodeLimits } from "./limits.ts";
 import type { NodeObserver } from "./observer.ts";
 
+/** What a node knows of the cluster. */
+export type MembersView = {
+  readonly members: readonly Member[];
+  /** Until this node is up to date it may know what is no longer so: nobody is to be turned away for its members' sake. */
+  readonly upToDate: boolean;
+  readonly featureLevel: number;
+  readonly isFormerDisk: (disk: string) => boolean;
+};
+
 /** Whom the log is shared with. */
 export type ClusterParts = {
   /** Of the log's founding, this node perhaps among them; what was changed since is in the log. */
   readonly voters: readonly NodeId[];
-  /**
-   * Told of the members, their disks and addresses, whenever they have changed: those to connect to. Until this node is
-   * up to date it may know what is no longer so: nobody is to be turned away for it then.
-   */
-  readonly know?: (members: readonly Member[], upToDate: boolean) => void;
+  /** Told of the members, their disks and addresses, whenever they have changed: those to connect to. */
+  readonly know?: (view: MembersView) => void;
+  /** One of them says that this node is none of them any more. */
+  readonly removed?: () => boolean;
   /** They, with their disks and addresses: told to those of them that do not know yet that there is a cluster. */
   readonly founders?: readonly Member[];
   /** To the other nodes; whoever made it closes it. */

@@ -13,7 +13,8 @@ import type { SendingStatus, WaitingFollower } from "./catch-up/snapshot-sender.
 import type { ForwardStatus } from "./calls/forwarder.ts";
 import type { ScrubStatus } from "./repair/scrub.ts";
 
-export type NodePhase = "recovering" | "serving" | "stopping" | "stopped" | "failed";
+/** `removed`: it was a member of its cluster, and waits, serving nothing, to become one again. */
+export type NodePhase = "recovering" | "removed" | "serving" | "stopping" | "stopped" | "failed";
 
 export type NodeStatus = {
   readonly phase: NodePhase;

@@ -17,6 +17,7 @@ import type { LogLimits } from "../log/limits.ts";
 import { LogLayout } from "../log/log-layout.ts";
 import { SegmentedLog } from "../log/segmented-log.ts";
 import { shipmentBytes } from "../log/snapshots/shipment.ts";
+import { FEATURE_LEVEL_NEWEST, unsupportedLevel } from "../streams/feature-level.ts";
 import type { StreamsLimits } from "../streams/limits.ts";
 import { StreamsMachine } from "../streams/machine.ts";
 import type { NodeLimits } from "./limits.ts";
@@ -98,6 +99,11 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
   const restored = await restoreMachine(options, log);
   if (!restored.ok) return restored;
   const { machine, imagePosition, snapshotPosition, bereft } = restored.value;
+  if (machine.featureLevel > FEATURE_LEVEL_NEWEST) {
+    await hardState.value.close();
+    await log.close();
+    return err({ kind: "unsupported-version", message: unsupportedLevel(machine.featureLevel) });
+  }
   // Alone, a node has none.
   const { configurations, hidden } =
     options.cluster === undefined || bereft !== undefined

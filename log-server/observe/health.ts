@@ -29,6 +29,11 @@ export class Health {
     this.#sources = sources;
   }
 
+  /** It is no member of its cluster any more. */
+  get removed(): boolean {
+    return this.#sources.status()?.phase === "removed";
+  }
+
   /** The answer to a GET of this URL, if it is one of the two. */
   answer(url: string): HealthAnswer | undefined {
     const [path, query] = url.split("?", 2);
@@ -46,6 +51,11 @@ export class Health {
     const lag = status.commitIndex - status.appliedIndex;
     return [
       check("recovered", status.phase !== "recovering", status.phase),
+      check(
+        "member",
+        status.phase !== "removed",
+        status.phase === "removed" ? "it was removed from the cluster" : "yes",
+      ),
       check("healthy", status.phase !== "failed", status.phase),
       check("leader", status.hasLeader, status.hasLeader ? `term ${status.term}` : "none is known"),
       check("applied", lag <= APPLY_LAG_MAX, `${lag} entries behind`),

@@ -31,6 +31,7 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "peer-refused": "warn",
   "rebuilding": "warn",
   "recovery-progress": "debug",
+  "removed": "warn",
   "repair-failed": "error",
   "scrub-failed": "error",
   "snapshot-damaged": "warn",

@@ -44,6 +44,8 @@ export type RefusalCode =
   | "own-name"
   | "disk-changed"
   | "no-shared-log"
+  | "removed"
+  | "feature-level"
   | "certificate-mismatch"
   | "refused";
 
@@ -59,6 +61,8 @@ const CODES = new Set<string>([
   "own-name",
   "disk-changed",
   "no-shared-log",
+  "removed",
+  "feature-level",
   "certificate-mismatch",
 ] satisfies RefusalCode[]);
 

@@ -10,10 +10,21 @@ export type KnownPeer = {
   readonly disk: string | undefined;
 };
 
+/** What the cluster has decided, as far as this node knows. */
+export type ClusterRules = {
+  /** Whoever supports less would not know what to do with what is in the log. */
+  readonly featureLevel: number;
+  /** It was a member's, and is none's now. */
+  readonly isFormerDisk: (disk: string) => boolean;
+};
+
+export const NO_RULES: ClusterRules = { featureLevel: 0, isFormerDisk: () => false };
+
 /** Undefined: welcome. `names`, where TLS gave them, are those that the peer's certificate stands for. */
 export function judgeHello(
   self: Self,
   known: KnownPeer | undefined,
+  rules: ClusterRules,
   hello: Hello,
   names: readonly string[] | undefined,
 ): Refusal | undefined {
@@ -38,6 +49,19 @@ export function judgeHello(
   }
   if (self.cluster !== "" && hello.cluster !== "" && self.cluster !== hello.cluster) {
     return { code: "wrong-cluster", detail: `${peer} belongs to cluster ${hello.cluster}, not to ${self.cluster}` };
+  }
+  if (hello.featureLevel < rules.featureLevel) {
+    return {
+      code: "feature-level",
+      detail: `the cluster is at feature level ${rules.featureLevel}, and ${peer} supports ${hello.featureLevel}: install a newer version there`,
+    };
+  }
+  const isAnother = known === undefined || (known.disk !== undefined && known.disk !== hello.disk);
+  if (isAnother && rules.isFormerDisk(hello.disk)) {
+    return {
+      code: "removed",
+      detail: `${peer} with disk ${hello.disk} was removed from the cluster: add it again, or start it with an empty folder under a new name`,
+    };
   }
   if (known === undefined) {
     return { code: "unknown-node", detail: `${peer} is not a member: add it to the cluster first` };

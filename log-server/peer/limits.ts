@@ -29,6 +29,10 @@ export type PeerLimits = {
   /** Dialling again: from the first to the last, doubling, each drawn between its half and its whole. */
   readonly redialMsMin: number;
   readonly redialMsMax: number;
+  /** After a peer that knows has said that this node was removed. */
+  readonly redialRemovedMs: number;
+  /** Who is no member any more is sent what was begun for so long. */
+  readonly farewellMs: number;
   /** From saying goodbye to cutting the connection off. */
   readonly closeGraceMs: number;
 };
@@ -51,6 +55,8 @@ export const PEER_LIMITS: PeerLimits = {
   silenceMs: 5_000,
   redialMsMin: 50,
   redialMsMax: 2_000,
+  redialRemovedMs: 30_000,
+  farewellMs: 2_000,
   closeGraceMs: 1_000,
 };
 

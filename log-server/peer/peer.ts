@@ -48,7 +48,10 @@ export class Peer {
   owesRoom = false;
   dropped = 0;
   refused: RefusalCode | undefined;
+  /** It has said that this node was removed, and has not taken it in since. */
+  saysRemoved = false;
 
+  readonly #limits: PeerLimits;
   readonly #self: string;
   readonly #owner: PeerOwner;
   readonly #clock: Clock;
@@ -75,6 +78,7 @@ export class Peer {
     this.#self = parts.self;
     this.#owner = parts.owner;
     this.#clock = parts.clock;
+    this.#limits = parts.limits;
     this.#redial = new Redial(parts.limits, parts.entropy);
     this.#dialAfter(0);
   }
@@ -90,6 +94,7 @@ export class Peer {
     this.current = connection;
     this.#connections += 1;
     this.refused = undefined;
+    this.saysRemoved = false;
     this.#redial.succeeded();
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -102,19 +107,28 @@ export class Peer {
     for (const key of ["bytesIn", "bytesOut", "messagesIn", "messagesOut"] as const) {
       this.#past[key] += connection.traffic[key];
     }
-    if (end.kind === "refused") this.refused = end.refusal.code;
+    if (end.kind === "refused") {
+      this.refused = end.refusal.code;
+      this.saysRemoved = end.by === "them" && end.refusal.code === "removed";
+    }
     if (connection === this.#dialling) this.#dialling = undefined;
     const counted = connection === this.current;
     if (counted) this.current = undefined;
-    if (this.current === undefined && this.#dialling === undefined) this.#dialAfter(this.#redial.nextMs());
+    if (this.current === undefined && this.#dialling === undefined)
+      this.#dialAfter(this.saysRemoved ? this.#limits.redialRemovedMs : this.#redial.nextMs());
     return counted;
+  }
+
+  /** No more dialling. */
+  retire(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    this.#dialling?.close({ kind: "closed", detail: "no longer a member" });
   }
 
   /** No more dialling; what is open is closed. */
   stop(detail: string): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
-    this.#dialling?.close({ kind: "closed", detail });
+    this.retire();
     this.current?.close({ kind: "closed", detail });
   }
 

@@ -6,12 +6,12 @@ import net, { type AddressInfo, type Server, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { assert } from "../../src/lib/assert.ts";
 import { hex } from "../../src/lib/bytes.ts";
-import type { Clock } from "../../src/ports/clock.ts";
+import type { Clock, Timer } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { Lane, Link, LinkListener } from "../../src/ports/link.ts";
 import { Connection, type ConnectionOwner, type End } from "./connection.ts";
 import { type Hello, type Refusal, type Self, VERSION_NEWEST, VERSION_OLDEST } from "./hello.ts";
-import { judgeHello, type KnownPeer } from "./judge-hello.ts";
+import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "./judge-hello.ts";
 import { PEER_LIMITS, type PeerLimits } from "./limits.ts";
 import { Peer, type PeerStatus } from "./peer.ts";
 import { certificateNames, createTlsServer, dialTls, type PeerTls } from "./tls.ts";
@@ -50,6 +50,9 @@ export class Peers implements Link, ConnectionOwner {
   readonly #sockets = new Set<Socket>();
   /** Codes of refusals that were told, by peer, since it was last connected; "" for strangers. */
   readonly #told = new Map<string, Set<string>>();
+  /** No members any more: what they are owed is still sent. */
+  readonly #leaving = new Map<string, { readonly peer: Peer; readonly timer: Timer }>();
+  #rules: ClusterRules = NO_RULES;
   #server: Server | undefined;
   #listener: LinkListener | undefined;
   #closed = false;
@@ -92,21 +95,23 @@ export class Peers implements Link, ConnectionOwner {
   }
 
   /** The members, this node left out or not. Who is new is dialled, who is gone is closed, and a new address is for the next call. */
-  know(members: readonly KnownPeer[]): void {
+  know(members: readonly KnownPeer[], rules: ClusterRules = NO_RULES): void {
     assert(members.length <= this.#limits.peersMax, "I15: peers have a bound");
+    this.#rules = rules;
     const others = members.filter(({ node }) => node !== this.#self.node);
     const names = new Set(others.map(({ node }) => node));
     for (const [name, peer] of this.#peers) {
       if (names.has(name)) continue;
       this.#peers.delete(name);
       this.#told.delete(name);
-      peer.stop("no longer a member");
+      this.#leave(name, peer);
     }
     for (const known of others) {
       const peer = this.#peers.get(known.node);
       if (peer !== undefined) {
         peer.known = known;
       } else if (!this.#closed) {
+        this.#endLeaving(known.node);
         this.#peers.set(
           known.node,
           new Peer(known, {
@@ -121,6 +126,27 @@ export class Peers implements Link, ConnectionOwner {
     }
   }
 
+  /** A peer that is up to date says that this node's disk was a member's and is none's now. */
+  get removed(): boolean {
+    return [...this.#peers.values()].some((peer) => peer.saysRemoved);
+  }
+
+  /** Who is let go is told why, and has the last answers, before its connection ends; it gets no other. */
+  #leave(name: string, peer: Peer): void {
+    this.#endLeaving(name);
+    peer.retire();
+    const timer = this.#clock.schedule(this.#limits.farewellMs, () => this.#endLeaving(name));
+    this.#leaving.set(name, { peer, timer });
+  }
+
+  #endLeaving(name: string): void {
+    const leaving = this.#leaving.get(name);
+    if (leaving === undefined) return;
+    this.#leaving.delete(name);
+    leaving.timer.cancel();
+    leaving.peer.stop("no longer a member");
+  }
+
   /**
    * This node belongs to a cluster now, and tells so from here on. Whoever is connected did not know it, and may be of
    * another: they are judged anew.
@@ -133,7 +159,7 @@ export class Peers implements Link, ConnectionOwner {
   }
 
   send(to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean {
-    const peer = this.#peers.get(to);
+    const peer = this.#peers.get(to) ?? this.#leaving.get(to)?.peer;
     if (peer === undefined) return false;
     const connection = peer.current;
     if (connection === undefined) {
@@ -160,6 +186,7 @@ export class Peers implements Link, ConnectionOwner {
     this.#closed = true;
     const server = this.#server;
     const closing = server === undefined ? undefined : new Promise<void>((resolve) => server.close(() => resolve()));
+    for (const name of this.#leaving.keys()) this.#endLeaving(name);
     for (const peer of this.#peers.values()) peer.stop("this node is stopping");
     for (const connection of this.#connections) {
       connection.close({ kind: "closed", detail: "this node is stopping" });
@@ -189,7 +216,7 @@ export class Peers implements Link, ConnectionOwner {
   judge(hello: Hello, connection: Connection): Refusal | undefined {
     const { socket } = connection;
     const names = socket instanceof TLSSocket ? certificateNames(socket) : undefined;
-    return judgeHello(this.#self, this.#peers.get(hello.node)?.known, hello, names);
+    return judgeHello(this.#self, this.#peers.get(hello.node)?.known, this.#rules, hello, names);
   }
 
   opened(connection: Connection, hello: Hello): void {

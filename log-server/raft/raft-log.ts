@@ -295,3 +295,7 @@ export function entryBytes(entry: Entry): number {
   for (const batch of entry.batches) bytes += batch.length;
   return bytes;
 }
+
+export function entriesBytes(entries: readonly Entry[]): number {
+  return entries.reduce((bytes, entry) => bytes + entryBytes(entry), 0);
+}

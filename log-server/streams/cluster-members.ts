@@ -5,6 +5,7 @@
 import { utf8 } from "../../src/lib/bytes.ts";
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
 import type { CommandResult, MemberRemoveCommand, MemberSetCommand } from "../../src/wire/command.ts";
+import { addFormerDisk, dropFormerDisk } from "./former-disks.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { reject, tooMany } from "./rejections.ts";
 import { encodeRow, FAMILY, RowOwner } from "./rows.ts";
@@ -78,10 +79,13 @@ export function setMember(state: State, { node, disk, host, port }: MemberSetCom
     state.members.set(node, added);
     state.memberChanges += 1;
     state.ledger.put(added);
+    dropFormerDisk(state, disk);
     return { kind: "done" };
   }
   if (disk !== "" && member.disk !== "" && disk !== member.disk)
     return reject("condition-failed", `the member "${node}" is known with another disk: replace it first`);
+  if (disk === "") addFormerDisk(state, member.disk);
+  else dropFormerDisk(state, disk);
   member.disk = disk;
   member.host = host;
   member.port = port;
@@ -96,6 +100,7 @@ export function removeMember(state: State, { node }: MemberRemoveCommand): Comma
     state.members.delete(node);
     state.memberChanges += 1;
     state.ledger.remove(member);
+    addFormerDisk(state, member.disk);
   }
   return { kind: "done" };
 }

@@ -77,6 +77,8 @@ export type StreamsLimits = {
   /** Nodes whose disk and address are kept; those of a configuration, and some that are to come or have gone. */
   readonly membersMax: number;
   readonly memberTextBytesMax: number;
+  /** Disks of former members that are remembered. */
+  readonly formerDisksMax: number;
 
   /** Expiries and removals that are due and done by one entry; the rest is done by those that follow. */
   readonly duePerEntryMax: number;
@@ -141,6 +143,7 @@ export const STREAMS_LIMITS: StreamsLimits = {
 
   membersMax: 128,
   memberTextBytesMax: 255,
+  formerDisksMax: 256,
 
   duePerEntryMax: 1_024,
 };

@@ -17,6 +17,7 @@ import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import { appendRecords } from "./append-records.ts";
 import { appendRun } from "./append-run.ts";
 import { removeMember, setConfiguration, setMember } from "./cluster-members.ts";
+import { raiseFeatureLevel } from "./feature-level.ts";
 import { compactStream } from "./compact-stream.ts";
 import { createStream } from "./create-stream.ts";
 import { doWhatIsDue, nextDeadline } from "./due.ts";
@@ -115,12 +116,22 @@ export class StreamsMachine {
     return this.#state.configuration.head;
   }
 
-  /** Grows whenever `members` may show something else. */
+  /** Grows whenever the members, former ones or the feature level may be others. */
   get memberChanges(): number {
     return this.#state.memberChanges;
   }
 
   /** Nodes with their disks and addresses, sorted by name. */
+  /** 0: the log has said nothing, which is as 1. */
+  get featureLevel(): number {
+    return this.#state.featureLevel.level;
+  }
+
+  /** Was a member's, and is none's now. */
+  isFormerDisk(disk: string): boolean {
+    return this.#state.formerDisks.has(disk);
+  }
+
   get members(): readonly MemberView[] {
     const members = [...this.#state.members.values()].sort((a, b) => (a.node < b.node ? -1 : 1));
     return members.map(({ node, disk, host, port }) => ({ node, disk, host, port }));
@@ -331,7 +342,8 @@ export class StreamsMachine {
 
   /** Family by family, each sorted by key. */
   *#owners(): Iterable<RowOwner> {
-    const { position, streams, cursors, subscriptions, groups, configuration, members } = this.#state;
+    const { position, streams, cursors, subscriptions, groups, configuration, members, featureLevel, formerDisks } =
+      this.#state;
     const sortedStreams = sortedById(streams.values());
     yield position;
     yield* sortedStreams;
@@ -346,6 +358,8 @@ export class StreamsMachine {
     // Before one was applied there is no row of it.
     if (configuration.head.length > 0) yield configuration;
     yield* sortedByKey(members.values());
+    if (featureLevel.level > 0) yield featureLevel;
+    yield* sortedByKey(formerDisks.values());
   }
 }
 
@@ -383,6 +397,8 @@ function run(state: State, step: Step, command: Command): CommandResult {
       return setMember(state, command);
     case "member-remove":
       return removeMember(state, command);
+    case "feature-level":
+      return raiseFeatureLevel(state, command);
     case "settings":
       return changeSettings(state, step, command);
     case "trim":

@@ -7,6 +7,8 @@ import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Row } from "../../src/record/row.ts";
 import { readMember } from "./cluster-members.ts";
+import { restoreFeatureLevel } from "./feature-level.ts";
+import { readFormerDisk } from "./former-disks.ts";
 import { Cursor } from "./cursor.ts";
 import { type Group, readGroupRow } from "./group.ts";
 import { readGroupMember } from "./group-member.ts";
@@ -38,6 +40,8 @@ const RESTORE = new Map<number, RestoreRow>([
   [FAMILY.groupLink, restoreGroupLink],
   [FAMILY.configuration, restoreConfiguration],
   [FAMILY.member, restoreMember],
+  [FAMILY.featureLevel, restoreLevel],
+  [FAMILY.formerDisk, restoreFormerDisk],
 ]);
 
 export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result<State, string> {
@@ -186,6 +190,17 @@ function restoreMember(state: State, key: ByteReader, value: ByteReader): RowOwn
   const member = node === undefined ? undefined : readMember(node, value, state.limits);
   if (member !== undefined) state.members.set(member.node, member);
   return member;
+}
+
+function restoreLevel(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  return key.complete && restoreFeatureLevel(state.featureLevel, value) ? state.featureLevel : undefined;
+}
+
+function restoreFormerDisk(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  const disk = readRest(key);
+  const row = disk === undefined ? undefined : readFormerDisk(disk, value);
+  if (row !== undefined) state.formerDisks.set(row.disk, row);
+  return row;
 }
 
 const HIGH = 0x1_0000_0000;

@@ -19,6 +19,8 @@ export const FAMILY = {
   groupLink: 9,
   configuration: 10,
   member: 11,
+  featureLevel: 12,
+  formerDisk: 13,
 } as const;
 
 /** An entity with a row. The fields are the ledger's (`row-ledger.ts`), kept here to need no map beside it. */

@@ -6,6 +6,8 @@ import type { StreamName } from "../../src/wire/command.ts";
 import { ConfigurationRow, type MemberRow } from "./cluster-members.ts";
 import type { Cursor } from "./cursor.ts";
 import { Deadlines } from "./deadlines.ts";
+import { FeatureLevelRow } from "./feature-level.ts";
+import type { FormerDiskRow } from "./former-disks.ts";
 import { GroupTable } from "./group-table.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { NameOrder } from "./name-order.ts";
@@ -39,6 +41,8 @@ export class State {
 
   readonly configuration = new ConfigurationRow();
   readonly members = new Map<string, MemberRow>();
+  readonly formerDisks = new Map<string, FormerDiskRow>();
+  readonly featureLevel = new FeatureLevelRow();
   /** Counts their changes since the start, for whoever follows them; no part of the state. */
   memberChanges = 0;
   readonly cursors = new Map<string, Cursor>();

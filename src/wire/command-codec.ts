@@ -67,6 +67,7 @@ const KIND_NUMBERS = {
   "group-dead-letter": 28,
   "member-set": 40,
   "member-remove": 41,
+  "feature-level": 42,
   "append-run": 55,
 } as const satisfies { readonly [Kind in Command["kind"]]: number };
 const KINDS: ReadonlyMap<number, Command["kind"]> = new Map(
@@ -162,6 +163,9 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
     case "member-remove":
       writer.string(command.node);
       return;
+    case "feature-level":
+      writer.varint(command.level);
+      return;
     case "settings":
       writer.string(command.stream);
       return writeRetention(writer, command.retention);
@@ -250,6 +254,8 @@ function readCommand(source: Source): Command {
     }
     case "member-remove":
       return { kind, node: text(reader) };
+    case "feature-level":
+      return { kind, level: reader.varint() };
     case "settings":
       return { kind, stream: reader.string(TEXT_BYTES_MAX), retention: readRetention(reader) };
     case "trim":

@@ -236,6 +236,9 @@ export type MemberSetCommand = {
 /** Nobody connects to it any more. */
 export type MemberRemoveCommand = { readonly kind: "member-remove"; readonly node: string };
 
+/** What is applied from here on may be as this level has it; a lower one than before changes nothing. */
+export type FeatureLevelCommand = { readonly kind: "feature-level"; readonly level: number };
+
 export type Command =
   | CreateCommand
   | AppendCommand
@@ -259,6 +262,7 @@ export type Command =
   | CompactCommand
   | MemberSetCommand
   | MemberRemoveCommand
+  | FeatureLevelCommand
   | GroupCommand;
 
 /* What applying a command answers. */

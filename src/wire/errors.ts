@@ -84,6 +84,7 @@ export const ERRORS = {
   "not-configured": refused(501, "The server was not told what this needs"),
   "damaged": refused(500, "The data is damaged on this node's disk and is not served"),
   "unavailable": later(503, "The node is starting, stopping or has no leader"),
+  "node-removed": later(503, "The node was removed from the cluster; others serve it"),
   "not-leader": later(503, "Another node leads the log"),
   "outcome-unknown": {
     status: 504,

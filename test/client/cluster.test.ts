@@ -47,6 +47,7 @@ describe("a client's cluster", () => {
       done(),
       done(),
       done(),
+      done(),
     ]);
     expect(await cluster.status()).toEqual(status);
     await cluster.add("n4", { host: "h", port: 1 }, { votes: false });
@@ -56,6 +57,7 @@ describe("a client's cluster", () => {
     await cluster.transfer("n3");
     await cluster.drain("n3");
     await cluster.drain("n3", { undo: true });
+    await cluster.upgrade();
     expect(asked.map(({ url, method, body }) => [method, url, body])).toEqual([
       ["GET", "http://a:1/base/v1/cluster", undefined],
       ["POST", "http://a:1/base/v1/cluster/members", { node: "n4", host: "h", port: 1, votes: false }],
@@ -65,6 +67,7 @@ describe("a client's cluster", () => {
       ["POST", "http://a:1/base/v1/cluster/transfer", { to: "n3" }],
       ["POST", "http://a:1/base/v1/cluster/members/n3/drain", undefined],
       ["DELETE", "http://a:1/base/v1/cluster/members/n3/drain", undefined],
+      ["POST", "http://a:1/base/v1/cluster/upgrade", undefined],
     ]);
     expect(new Set(asked.map(({ token }) => token))).toEqual(new Set(["Bearer a-token-long-enough"]));
   });

@@ -163,6 +163,7 @@ describe("answers are what it says", () => {
     ["DELETE", "/v1/cluster/members/{node}", "/v1/cluster/members/n2", 409],
     ["POST", "/v1/cluster/members/{node}/replace", "/v1/cluster/members/n2/replace", 409, {}],
     ["POST", "/v1/cluster/members/{node}/drain", "/v1/cluster/members/n1/drain", 409],
+    ["POST", "/v1/cluster/upgrade", "/v1/cluster/upgrade", 409],
     ["POST", "/v1/cluster/transfer", "/v1/cluster/transfer", 409, {}],
     ["PUT", "/v1/cursors/{name}", "/v1/cursors/c", 204, "7"],
     ["GET", "/v1/cursors/{name}", "/v1/cursors/c", 200],
@@ -241,6 +242,7 @@ describe("answers are what it says", () => {
     await expectAsTold("POST", "/v1/cluster/members/{node}/replace", "/v1/cluster/members/n2/replace", 204, {});
     await expectAsTold("POST", "/v1/cluster/members/{node}/drain", "/v1/cluster/members/n2/drain", 204);
     await expectAsTold("DELETE", "/v1/cluster/members/{node}/drain", "/v1/cluster/members/n2/drain", 204);
+    await expectAsTold("POST", "/v1/cluster/upgrade", "/v1/cluster/upgrade", 204);
     await expectAsTold("POST", "/v1/cluster/transfer", "/v1/cluster/transfer", 204, { to: "n2" });
   });
 

@@ -23,6 +23,7 @@ describe("changes as bytes", () => {
     { kind: "transfer", node: undefined },
     { kind: "drain", node: "n4", undo: false },
     { kind: "drain", node: "n4", undo: true },
+    { kind: "upgrade" },
   ])("come back: %j", (change) => {
     const bytes = encodeChange(change);
     expect(decodeChange(bytes)).toEqual(change);

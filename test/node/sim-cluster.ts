@@ -8,11 +8,19 @@ import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
 import type { NodeObserver } from "../../log-server/node/observer.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
 import { findCluster } from "../../log-server/node/cluster/founding.ts";
-import type { ClusterParts } from "../../log-server/node/node-parts.ts";
+import type { ClusterParts, MembersView } from "../../log-server/node/node-parts.ts";
 import { openNode } from "../../log-server/node/open-node.ts";
 import { knownOf } from "../../log-server/open-peers.ts";
-import { decodeHello, encodeHello, type Hello, VERSION_NEWEST, VERSION_OLDEST } from "../../log-server/peer/hello.ts";
-import { judgeHello, type KnownPeer } from "../../log-server/peer/judge-hello.ts";
+import {
+  decodeHello,
+  encodeHello,
+  type Hello,
+  type Refusal,
+  VERSION_NEWEST,
+  VERSION_OLDEST,
+} from "../../log-server/peer/hello.ts";
+import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "../../log-server/peer/judge-hello.ts";
+import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { concat } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
@@ -40,6 +48,7 @@ export type Member = {
   newer: boolean;
   /** Whom it talks to, where members change. */
   known: readonly KnownPeer[];
+  rules: ClusterRules;
   /** Undefined: it is down. */
   node: LogNode | undefined;
   link: Link | undefined;
@@ -73,6 +82,10 @@ export type SimClusterOptions = {
   readonly onEvent?: (name: string, code: string) => void;
   /** A new life, from its first moment; one that starts anew has another. */
   readonly onLife?: (member: Member) => void;
+  /** What a node knows of the cluster, each time it is told. */
+  readonly onKnow?: (name: string, view: MembersView) => void;
+  /** Another node would refuse its connection, for it was removed. */
+  readonly saysRemoved?: (name: string) => boolean;
   /** A new life, before it has begun to serve. */
   readonly onOpened?: (member: Member, node: LogNode) => void;
   /** A node sends another a message, whatever becomes of it. */
@@ -118,6 +131,7 @@ export class SimCluster {
         origin: place < nodes ? origin : undefined,
         newer: false,
         known: [],
+        rules: NO_RULES,
         node: undefined,
         link: undefined,
         held: undefined,
@@ -180,8 +194,7 @@ export class SimCluster {
     const joined = this.network.join(name);
     member.link = joined;
     const link = this.#heard(name, pausable(joined, life));
-    const cluster =
-      this.#options.spares === undefined ? { voters: this.#names, link } : await this.#belong(member, link);
+    const cluster = this.#options.spares === undefined ? this.#allOf(name, link) : await this.#belong(member, link);
     const opened = await openNode({
       disk: this.#options.diskOf?.(member) ?? member.disk,
       kv: member.kv,
@@ -199,6 +212,7 @@ export class SimCluster {
       },
       observer: this.#observerOf(name),
       cluster,
+      ...(member.origin?.since !== undefined && { since: member.origin.since }),
     });
     if (life.over) throw new Killed(`${name} was killed while it started`);
     if (!opened.ok) throw new Error(`${name}: ${opened.error.kind}: ${opened.error.message}`);
@@ -237,6 +251,16 @@ export class SimCluster {
     };
   }
 
+  /** Where all are members from the beginning. */
+  #allOf(name: string, link: Link): ClusterParts {
+    return {
+      voters: this.#names,
+      link,
+      know: (view) => this.#options.onKnow?.(name, view),
+      removed: () => this.#options.saysRemoved?.(name) === true,
+    };
+  }
+
   /** As a server does: whoever has no cluster yet asks the others for theirs. */
   async #belong(member: Member, heard: Link): Promise<ClusterParts> {
     const { name, life, diskId } = member;
@@ -260,10 +284,13 @@ export class SimCluster {
     }
     const { founders } = member.origin;
     const voters = founders.map(({ node }) => node);
-    const know: ClusterParts["know"] = (members, upToDate) => {
-      if (!life.over) member.known = knownOf(members, peers, upToDate);
+    const know: ClusterParts["know"] = (view) => {
+      if (life.over) return;
+      member.known = knownOf(view, peers);
+      member.rules = view;
     };
-    return { voters, founders, link, know };
+    const removed = (): boolean => this.up.some((other) => judged(other, member)?.code === "removed");
+    return { voters, founders, link, know, removed };
   }
 
   /** By its command line, and the founding on its disk. */
@@ -274,12 +301,7 @@ export class SimCluster {
 
   /** Nothing passes between two of whom one would have refused the other. */
   #judging(member: Member, link: Link): Link {
-    const refuses = (one: Member, other: Member): boolean => {
-      const peer = one.known.find(({ node }) => node === other.name);
-      // As it comes over the wire: what a newer build has added at the end is passed over.
-      const said = decodeHello(concat([encodeHello(helloOf(other, one)), new Uint8Array(other.newer ? 3 : 0)]));
-      return said === undefined || judgeHello(helloOf(one, other), peer, said, undefined) !== undefined;
-    };
+    const refuses = (one: Member, other: Member): boolean => judged(one, other) !== undefined;
     return {
       listen: (listener: LinkListener) =>
         link.listen({
@@ -304,6 +326,7 @@ export class SimCluster {
     member.diskId += " anew";
     member.origin = undefined;
     member.known = this.#told(member);
+    member.rules = NO_RULES;
   }
 
   /** As a server does that has received a snapshot. */
@@ -481,12 +504,21 @@ function firstDiskOf(name: string): string {
   return `disk-of-${name}`;
 }
 
+/** What `one` says to `other`'s hello. */
+function judged(one: Member, other: Member): Refusal | undefined {
+  const peer = one.known.find(({ node }) => node === other.name);
+  // As it comes over the wire: what a newer build has added at the end is passed over.
+  const said = decodeHello(concat([encodeHello(helloOf(other, one)), new Uint8Array(other.newer ? 3 : 0)]));
+  if (said === undefined) return { code: "not-a-hello", detail: "" };
+  return judgeHello(helloOf(one, other), peer, one.rules, said, undefined);
+}
+
 function helloOf({ name, diskId, origin, newer }: Member, to: Member): Hello {
   return {
     node: name,
     disk: diskId,
     cluster: origin?.clusterId ?? "",
-    featureLevel: newer ? 2 : 1,
+    featureLevel: FEATURE_LEVEL_NEWEST + (newer ? 1 : 0),
     logs: [LOG_ID],
     versionOldest: VERSION_OLDEST,
     versionNewest: VERSION_NEWEST + (newer ? 1 : 0),

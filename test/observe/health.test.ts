@@ -35,6 +35,8 @@ describe("/readyz", () => {
   it.each([
     ["recovered", { status: () => undefined }],
     ["recovered", { status: () => ({ ...SERVING, phase: "recovering" as const }) }],
+    ["member", { status: () => ({ ...SERVING, phase: "removed" as const }) }],
+    ["not-drained", { status: () => ({ ...SERVING, standsBack: ["drained" as const] }) }],
     ["healthy", { status: () => ({ ...SERVING, phase: "failed" as const }) }],
     ["leader", { status: () => ({ ...SERVING, hasLeader: false }) }],
     ["applied", { status: () => ({ ...SERVING, commitIndex: 50_000 }) }],

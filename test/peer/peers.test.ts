@@ -3,6 +3,7 @@ import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { encodeFrame, FRAME_HEADER_LENGTH, sealFrame } from "../../log-server/peer/frame.ts";
 import { encodeHello, type Hello } from "../../log-server/peer/hello.ts";
+import { NO_RULES } from "../../log-server/peer/judge-hello.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { connectAll, QUICK, TestPeer } from "./test-peers.ts";
 
@@ -100,6 +101,25 @@ describe("connections", () => {
     expect(two.refusals[0]).toMatchObject({ peer: "n1", by: "them", code: "unknown-node" });
   });
 
+  it("sends who is no longer a member what it is owed, and hears it out (N52)", async () => {
+    // Only one dials, lest they have two connections at first.
+    const one = await peer({ node: "n1" }).open();
+    const two = await peer({ node: "n2" }).open();
+    one.peers.know([two.as({ port: 1 })]);
+    two.peers.know([one.as()]);
+    await Promise.all([one.heard.until(() => one.heard.reaches("n2")), two.heard.until(() => two.heard.reaches("n1"))]);
+    one.peers.know([one.as()]);
+    expect(one.peers.send("n2", "requests", [utf8("done")])).toBe(true);
+    expect(two.peers.send("n1", "requests", [utf8("thanks")])).toBe(true);
+    await two.heard.until(() => two.heard.texts("requests").includes("done"));
+    await one.heard.until(() => one.heard.texts("requests").includes("thanks"));
+    await two.heard.until(() => !two.heard.reaches("n1"));
+    expect(one.peers.send("n2", "requests", [utf8("late")])).toBe(false);
+    // It may come again at any time.
+    one.peers.know([one.as(), two.as()]);
+    await two.heard.until(() => two.heard.reaches("n1"));
+  });
+
   it("drops what is for nobody, and says so", async () => {
     const one = await peer({ node: "n1" }).open();
     one.peers.know([one.as(), { node: "n2", host: "127.0.0.1", port: 1, disk: undefined }]);
@@ -129,6 +149,27 @@ describe("N4: refusals are told to both, once", () => {
     expect(one.refusals).toHaveLength(1);
     expect(one.refusals[0]).toMatchObject({ by: "us", code });
     expect(two.status("n1").refused).toBe(code);
+  });
+
+  it.each([
+    ["removed", { isFormerDisk: (disk: string) => disk === "disk-n2" }, undefined],
+    ["removed", { isFormerDisk: (disk: string) => disk === "disk-n2" }, "another"],
+    ["feature-level", { featureLevel: 2 }, "disk-n2"],
+  ] as const)("%s, by what the cluster has decided (N52, N53)", async (code, rules, disk) => {
+    const one = await peer({ node: "n1" }).open();
+    const two = await peer({ node: "n2" }).open();
+    one.peers.know(disk === undefined ? [one.as()] : [two.as({ disk, port: 1 })], { ...NO_RULES, ...rules });
+    two.peers.know([one.as()]);
+    await two.heard.until(() => two.refusals.length > 0);
+    expect(two.refusals[0]).toMatchObject({ peer: "n1", by: "them", code });
+    expect(two.peers.removed).toBe(code === "removed");
+    if (code !== "removed") return;
+    // It asks seldom from then on, and is taken in as soon as it is a member again.
+    const { dials } = two.status("n1");
+    one.peers.know([two.as({ disk: "disk-n2" })], { ...NO_RULES, ...rules });
+    await two.heard.until(() => two.heard.reaches("n1"));
+    expect(two.peers.removed).toBe(false);
+    expect(two.status("n1").dials).toBe(dials);
   });
 
   it("an unknown node, and one that took another's address", async () => {

@@ -15,6 +15,7 @@ export const QUICK: PeerLimits = {
   redialMsMax: 50,
   pingEveryMs: 20,
   closeGraceMs: 200,
+  farewellMs: 100,
 };
 
 export type RefusalHeard = { readonly peer: string | undefined; readonly by: "us" | "them" } & Refusal;

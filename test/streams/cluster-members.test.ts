@@ -68,6 +68,24 @@ describe("members", () => {
     expect(world.machine.members[0]?.disk).toBe("d9");
   });
 
+  it("that were removed or replaced are known by their disks, once the log says so (W190)", () => {
+    const world = new World();
+    world.run(member("before"), { kind: "member-remove", node: "n1" });
+    expect(world.machine.isFormerDisk("before")).toBe(false);
+    world.run({ kind: "feature-level", level: 2 }, member("d1"), member(""), member("d2", "n2", 2), member("d3"));
+    world.run({ kind: "member-remove", node: "n2" });
+    const former = (): string[] => ["d1", "d2", "d3", ""].filter((disk) => world.restored().isFormerDisk(disk));
+    expect(former()).toEqual(["d1", "d2"]);
+    // It is back.
+    world.run(member("d2", "n2", 2));
+    expect(former()).toEqual(["d1"]);
+    // Of very many the oldest are forgotten (I15).
+    for (let place = 0; place < STREAMS_LIMITS.formerDisksMax; place += 1)
+      world.run(member(`x${place}`, "n9"), { kind: "member-remove", node: "n9" });
+    expect(world.restored().isFormerDisk("d1")).toBe(false);
+    expect(world.restored().isFormerDisk("x0")).toBe(true);
+  });
+
   it("are bounded, and so are their texts (I15)", () => {
     const world = new World();
     const many = Array.from({ length: STREAMS_LIMITS.membersMax }, (_, place) => member("d", `n${place}`));
@@ -87,5 +105,20 @@ describe("the configuration", () => {
     world.machine.apply({ index: 3, logTime: 1, kind: "configuration", head: HEAD }, []);
     expect(world.restored().configuration).toEqual(HEAD);
     expect(world.restored().position).toBe(3);
+  });
+});
+
+describe("the feature level", () => {
+  it("only rises, and is there after a restart (W191)", () => {
+    const world = new World();
+    expect(world.restored().featureLevel).toBe(0);
+    for (const [level, then] of [
+      [2, 2],
+      [1, 2],
+      [7, 7],
+    ] as const) {
+      expect(world.run({ kind: "feature-level", level })).toEqual([{ kind: "done" }]);
+      expect(world.restored().featureLevel).toBe(then);
+    }
   });
 });

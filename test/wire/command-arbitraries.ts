@@ -118,6 +118,7 @@ const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
   "tick": shape(kind("tick")),
   "member-set": shape({ ...kind("member-set"), node: name, disk: name, host: name, port: int }),
   "member-remove": shape({ ...kind("member-remove"), node: name }),
+  "feature-level": shape({ ...kind("feature-level"), level: int }),
   "settings": shape({ ...kind("settings"), stream: name, retention }),
   "trim": shape({ ...kind("trim"), stream: name, before: int }, { incarnation: int }),
   "cursor": cursor,

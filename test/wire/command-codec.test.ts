@@ -64,6 +64,7 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
   [{ kind: "tick" }, "01" + "04"],
   [{ kind: "member-set", node: "n", disk: "d", host: "h", port: 1 }, "01" + "28" + "016e" + "0164" + "0168" + "01"],
   [{ kind: "member-remove", node: "n" }, "01" + "29" + "016e"],
+  [{ kind: "feature-level", level: 2 }, "01" + "2a" + "02"],
   [{ kind: "settings", stream: "a", retention: { maxBytes: 5 } }, "01" + "05" + "0161" + "0205"],
   [{ kind: "trim", stream: "a", before: 6 }, "01" + "06" + "0161" + "00" + "06"],
   [{ kind: "cursor", name: "c", value: Uint8Array.of(1, 2), expected: null }, "01" + "07" + "0163" + "03" + "020102"],

@@ -82,6 +82,15 @@ export const drainCommand: Verb = (io, onDone) =>
       done(io, options, onDone, (cluster, call) => cluster.drain(node, { ...call, undo: options.undo === true })),
     );
 
+export const upgradeCommand: Verb = (io, onDone) =>
+  withConnectionOptions(
+    newVerb(
+      "upgrade",
+      "once all nodes run a newer version: let them use what only it knows, for good",
+      "tidemark cluster upgrade",
+    ),
+  ).action((options: ConnectionOptions) => done(io, options, onDone, (cluster, call) => cluster.upgrade(call)));
+
 /** The change is made, and shown what became of the cluster. */
 async function done(
   io: Io,

@@ -9,6 +9,7 @@ const COLUMNS: readonly Column[] = [
   { title: "LAG", align: "right" },
   { title: "HEARD", align: "right" },
   { title: "CLOCK", align: "right" },
+  { title: "SUPPORTS", align: "right" },
 ];
 
 const REASONS = {
@@ -18,23 +19,45 @@ const REASONS = {
 } as const;
 
 export function clusterText(view: ClusterStatus): string {
-  const { cluster, node, leader = "none known", term, committed, applied, standsBack, changing, members } = view;
+  const {
+    cluster,
+    node,
+    leader = "none known",
+    term,
+    committed,
+    applied,
+    standsBack,
+    featureLevel,
+    changing,
+    members,
+  } = view;
+  const supported = members.map(({ supports = featureLevel }) => supports);
+  const newer = Math.max(featureLevel, Math.min(...supported));
   const fields = formatFields({
     "cluster": cluster,
     "seen by": node,
     "leader": `${leader}, term ${term}`,
     "position": applied === committed ? `${applied}` : `${applied} of ${committed}`,
     "not to lead": standsBack.length === 0 ? undefined : standsBack.map((reason) => REASONS[reason]).join(", "),
+    "feature level": newer === featureLevel ? `${featureLevel}` : `${featureLevel}, could be ${newer}`,
     "change": changing ? "under way" : undefined,
   });
   return `${fields}\n${formatTable(COLUMNS, members.map(cells))}`;
 }
 
 function cells(member: ClusterMember): readonly string[] {
-  const { node, role, leads, host, port, lag, silentMs, standsBack = false, clockAheadMs } = member;
+  const { node, role, leads, host, port, lag, silentMs, standsBack = false, clockAheadMs, supports } = member;
   const address = host === undefined ? "-" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const heard = silentMs === undefined ? "-" : `${silentMs} ms ago`;
   const shownRole = `${leads ? "leader" : role}${standsBack ? ", stands back" : ""}`;
   const clock = clockAheadMs === undefined ? "-" : `${clockAheadMs < 0 ? "" : "+"}${clockAheadMs} ms`;
-  return [node, shownRole, address, lag === undefined ? "-" : `${lag}`, heard, clock];
+  return [
+    node,
+    shownRole,
+    address,
+    lag === undefined ? "-" : `${lag}`,
+    heard,
+    clock,
+    supports === undefined ? "-" : `${supports}`,
+  ];
 }

@@ -25,6 +25,7 @@ const Status = Type.Object({
   standsBack: Type.Array(Type.String({ enum: ["drained", "clock", "disk"] }), {
     description: "why this node is not to lead",
   }),
+  featureLevel: Count,
   changing: Type.Boolean({ description: "a change of who votes is under way" }),
   members: Type.Array(
     Type.Object({
@@ -38,6 +39,7 @@ const Status = Type.Object({
       ),
       silentMs: Type.Optional(Count),
       standsBack: Type.Optional(Type.Boolean({ description: "it is not to lead; told by the leader, and of itself" })),
+      supports: Type.Optional(Type.Integer({ minimum: 1, description: "the newest feature level that it knows" })),
       clockAheadMs: Type.Optional(Type.Integer({ description: "of the clock of the node that is asked" })),
     }),
   ),
@@ -161,6 +163,20 @@ export function registerClusterRoutes(server: FastifyInstance, { node, answers }
       },
       async (request, reply) => {
         await node.changeCluster({ kind: "transfer", node: request.body.to });
+        answers.empty(reply, 204, []);
+      },
+    );
+    routes.post(
+      `${CLUSTER_PATH}/upgrade`,
+      {
+        schema: {
+          tags: ["cluster"],
+          summary: "Raise the feature level to what all members support",
+          response: { 204: answeredEmpty("it is as high as it can be, for good"), ...PROBLEMS },
+        },
+      },
+      async (_request, reply) => {
+        await node.changeCluster({ kind: "upgrade" });
         answers.empty(reply, 204, []);
       },
     );

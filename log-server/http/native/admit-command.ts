@@ -67,6 +67,7 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "compact":
     case "member-set":
     case "member-remove":
+    case "feature-level":
     case "group-dead-letter":
       throw new HttpError("malformed-command", `"${command.kind}" does not come in a frame`);
     default:

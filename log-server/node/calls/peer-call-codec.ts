@@ -26,8 +26,8 @@ const KIND_CODES = {
   "cluster-of": 40,
   /** A change of the cluster, for the leader: `cluster-change.ts`. */
   "cluster-change": 41,
-  /** Answered with u64 the wall clock, in milliseconds: `clock-watch.ts`. */
-  "clock": 42,
+  /** Answered with u64 the wall clock, in milliseconds, and varint the newest feature level: `peer-watch.ts`. */
+  "facts": 42,
   /** What damage took of a log: `repair-codec.ts`. */
   "repair-entries": 50,
   /** Where a log ends: `log-end-codec.ts`. */

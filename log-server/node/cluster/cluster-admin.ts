@@ -3,11 +3,14 @@
  * next begins, and what is done already is not done again. So a change that was cut short is simply asked for again.
  */
 import { unreachable } from "../../../src/lib/assert.ts";
+import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { Command, CommandResult } from "../../../src/wire/command.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { Member } from "../../log/node-identity.ts";
 import type { MembershipChange } from "../../raft/config-change.ts";
 import { isJoint, membersOf } from "../../raft/configuration.ts";
+import type { NodeId } from "../../raft/types.ts";
+import { FEATURE_LEVEL_NEWEST } from "../../streams/feature-level.ts";
 import {
   type Address,
   type ClusterChange,
@@ -22,8 +25,13 @@ import type { PeerCalls } from "../calls/peer-calls.ts";
 import type { StandBack } from "./stand-back.ts";
 import type { RaftLoop } from "../consensus/raft-loop.ts";
 
-export type ClusterAdminParts = Pick<NodeParts, "nodeName" | "machine" | "clock" | "limits" | "observer"> & {
+export type ClusterAdminParts = Pick<
+  NodeParts,
+  "nodeName" | "clusterId" | "hardState" | "machine" | "clock" | "limits" | "observer"
+> & {
   readonly standBack: StandBack;
+  /** Of another node; undefined where it does not answer. */
+  readonly levelOf: (node: NodeId) => number | undefined;
 };
 
 export class ClusterAdmin {
@@ -77,7 +85,8 @@ export class ClusterAdmin {
    * Resolves when all that was in the log before, and this, is committed.
    */
   async recover(member: Member): Promise<LogIndex> {
-    const { machine } = this.#parts;
+    const { machine, hardState, clusterId } = this.#parts;
+    await hardState.writeCluster(clusterId);
     const restated = await this.#reconfigure([]);
     await this.#until(() => machine.position >= restated);
     for (const { node } of machine.members)
@@ -125,6 +134,8 @@ export class ClusterAdmin {
           return await this.#replace(change.node, change.address);
         case "transfer":
           return await this.#transfer(change.node);
+        case "upgrade":
+          return await this.#upgrade();
         default:
           return unreachable(change);
       }
@@ -184,6 +195,24 @@ export class ClusterAdmin {
     }
     await this.#wait(() => loop.role !== "leader" || !loop.transferring);
     if (loop.role === "leader") throw new NodeError("cluster-conflict", "no other node took leadership over in time");
+  }
+
+  async #upgrade(): Promise<void> {
+    const level = this.supportedLevel;
+    if (!level.ok) throw new NodeError("cluster-conflict", level.error);
+    if (level.value > this.#parts.machine.featureLevel)
+      await this.#command({ kind: "feature-level", level: level.value });
+  }
+
+  /** What every member supports, learners among them; an error says who is not heard, and might support less. */
+  get supportedLevel(): Result<number, string> {
+    let supported = FEATURE_LEVEL_NEWEST;
+    for (const node of this.#loop().others) {
+      const level = this.#parts.levelOf(node);
+      if (level === undefined) return err(`${node} is not heard: which feature level it supports is not known`);
+      supported = Math.min(supported, level);
+    }
+    return ok(supported);
   }
 
   async #command(command: Command): Promise<void> {

@@ -19,6 +19,8 @@ export type ClusterChange =
   | { readonly kind: "replace"; readonly node: string; readonly address: Address | undefined }
   /** Another is to lead: this one, or whoever has most of the log. */
   | { readonly kind: "transfer"; readonly node: string | undefined }
+  /** What all members support is to apply. */
+  | { readonly kind: "upgrade" }
   /** It is not to lead while another can, until that is undone or it is started anew. Asked of the node itself. */
   | { readonly kind: "drain"; readonly node: string; readonly undo: boolean };
 
@@ -30,7 +32,7 @@ export function encodeChange(change: ClusterChange): Uint8Array {
   const flag = (change.kind === "add" && change.votes) || (change.kind === "drain" && change.undo);
   return new ByteWriter()
     .string(change.kind)
-    .string(change.node ?? "")
+    .string(("node" in change ? change.node : undefined) ?? "")
     .string(address?.host ?? "")
     .varint(address?.port ?? 0)
     .u8(flag ? 1 : 0)
@@ -52,6 +54,8 @@ export function decodeChange(bytes: Uint8Array): ClusterChange | undefined {
       return { kind, node };
     case "replace":
       return { kind, node, address: address.host === "" ? undefined : address };
+    case "upgrade":
+      return { kind };
     case "drain":
       return { kind, node, undo: flag };
     case "transfer":

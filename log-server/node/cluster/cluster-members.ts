@@ -37,6 +37,17 @@ export class ClusterMembers {
     this.start();
   }
 
+  get upToDate(): boolean {
+    return this.#upToDate;
+  }
+
+  /** No leader is known: who was replaced meanwhile may be whom a majority needs. */
+  lost(): void {
+    if (!this.#upToDate) return;
+    this.#upToDate = false;
+    this.start();
+  }
+
   /** Entries were. */
   applied(): void {
     if (this.#parts.machine.memberChanges !== this.#toldOf) this.#tell();
@@ -56,7 +67,9 @@ export class ClusterMembers {
   #tell(): void {
     const { cluster, machine } = this.#parts;
     this.#toldOf = machine.memberChanges;
-    cluster?.know?.(machine.members, this.#upToDate);
+    const { members, featureLevel } = machine;
+    const isFormerDisk = (disk: string): boolean => machine.isFormerDisk(disk);
+    cluster?.know?.({ members, featureLevel, isFormerDisk, upToDate: this.#upToDate });
   }
 
   /** A node that has no cluster asks. One that was added or replaced is kept with its disk before it is told. */

@@ -2,6 +2,8 @@
 import type { LogIndex, Term } from "../../../src/wire/entry.ts";
 import { isJoint, membersOf } from "../../raft/configuration.ts";
 import type { NodeStatus as RaftStatus } from "../../raft/node-status.ts";
+import { FEATURE_LEVEL_NEWEST, FEATURE_LEVEL_OLDEST } from "../../streams/feature-level.ts";
+import type { Belonging } from "./belonging.ts";
 import type { StandBackReason } from "./stand-back.ts";
 import type { NodeParts } from "../node-parts.ts";
 
@@ -20,6 +22,8 @@ export type ClusterMemberStatus = {
   readonly standsBack: boolean | undefined;
   /** Its clock is ahead of this node's by so much, as measured lately. */
   readonly clockAheadMs: number | undefined;
+  /** The newest feature level that it knows; undefined where it does not answer. */
+  readonly supports: number | undefined;
 };
 
 export type ClusterStatus = {
@@ -32,6 +36,7 @@ export type ClusterStatus = {
   readonly applied: LogIndex;
   /** Why this node is not to lead; empty: it may. */
   readonly standsBack: readonly StandBackReason[];
+  readonly featureLevel: number;
   /** A change of who votes is under way. */
   readonly changing: boolean;
   readonly members: readonly ClusterMemberStatus[];
@@ -40,9 +45,9 @@ export type ClusterStatus = {
 export function clusterStatus(
   { clusterId, nodeName, machine, limits }: Pick<NodeParts, "clusterId" | "nodeName" | "machine" | "limits">,
   { configuration, leader, term, committed, applied, lastIndex, followers }: RaftStatus,
-  standsBack: readonly StandBackReason[],
-  clockAheadMs: (node: string) => number | undefined,
+  belonging: Belonging,
 ): ClusterStatus {
+  const standsBack = belonging.standBack.reasons;
   const role = (node: string): ClusterMemberStatus["role"] => {
     if (configuration.voters.includes(node)) return "voter";
     const learner = configuration.learners.find(({ id }) => id === node);
@@ -61,11 +66,24 @@ export function clusterStatus(
       lag: follower && Math.max(0, lastIndex - follower.match),
       silentMs: follower && follower.silentTicks * limits.tickMs,
       standsBack: node === nodeName ? standsBack.length > 0 : follower?.standsBack,
-      clockAheadMs: roundedMs(clockAheadMs(node)),
+      clockAheadMs: roundedMs(belonging.aheadMs(node)),
+      supports: node === nodeName ? FEATURE_LEVEL_NEWEST : belonging.levelOf(node),
     };
   });
   const changing = isJoint(configuration);
-  return { cluster: clusterId, node: nodeName, leader, term, committed, applied, standsBack, changing, members };
+  const featureLevel = Math.max(FEATURE_LEVEL_OLDEST, machine.featureLevel);
+  return {
+    cluster: clusterId,
+    node: nodeName,
+    leader,
+    term,
+    committed,
+    applied,
+    standsBack,
+    featureLevel,
+    changing,
+    members,
+  };
 }
 
 function roundedMs(milliseconds: number | undefined): number | undefined {

@@ -1,48 +1,56 @@
 /**
- * Compares this node's wall clock with the other voters': the leader's stamps every entry with what it takes the time to be, so
- * one that is far from what most have does not stand for election (N50). Each is asked now and then, and counts half
- * of the way there and back; one that took too long to answer, or has not for a while, counts as being right.
+ * What a node asks the others now and then: how late it is there, and which feature level they support.
  *
- * So a node stands back only if more than half of all voters, which it has heard lately, are all ahead of it or all behind.
- * These are a majority without it, and where most clocks are off alike they are the ones to go by.
+ * The leader's clock stamps every entry with what it takes the time to be, so a node whose clock is far from what most have does not
+ * stand for election (N50). An answer counts half of the way there and back; one that took too long tells nothing of the
+ * time, and who was not measured lately counts as being right. So a node stands back only if more than half of all voters,
+ * which it has heard lately, are all ahead of it or all behind. These are a majority without it, and where most clocks are
+ * off alike they are the ones to go by.
  */
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../../src/lib/byte-writer.ts";
 import type { Timer } from "../../../src/ports/clock.ts";
 import type { NodeId } from "../../raft/types.ts";
+import { FEATURE_LEVEL_NEWEST } from "../../streams/feature-level.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
 import type { NodeParts } from "../node-parts.ts";
 
-export interface ClockOwner {
+export interface PeerWatchOwner {
   /** As of what is applied here, this node among them if it votes. */
   readonly voters: readonly NodeId[];
+  /** All other members. */
+  readonly others: readonly NodeId[];
   clockIsOff(off: boolean): void;
+  /** All that answer have been asked. */
+  asked(): void;
 }
 
-type ClockParts = Pick<NodeParts, "nodeName" | "clock" | "limits" | "observer">;
+type PeerWatchParts = Pick<NodeParts, "nodeName" | "clock" | "limits" | "observer">;
+/** The time is of the newest answer that came soon enough to tell it. */
 type Measure = { readonly aheadMs: number; readonly takenAt: number };
 
-export class ClockWatch {
-  readonly #parts: ClockParts;
+export class PeerWatch {
+  readonly #parts: PeerWatchParts;
   readonly #calls: PeerCalls;
-  readonly #owner: ClockOwner;
-  /** By voter: how far its clock is ahead of this one. */
+  readonly #owner: PeerWatchOwner;
+  /** By node: how far its clock is ahead of this one. */
   readonly #measures = new Map<NodeId, Measure>();
+  readonly #levels = new Map<NodeId, number>();
   #off = false;
   #timer: Timer | undefined;
   #stopped = false;
 
-  constructor(parts: ClockParts, calls: PeerCalls, owner: ClockOwner) {
+  constructor(parts: PeerWatchParts, calls: PeerCalls, owner: PeerWatchOwner) {
     this.#parts = parts;
     this.#calls = calls;
     this.#owner = owner;
-    calls.handle("clock", () => Promise.resolve([this.#tell()]));
+    calls.handle("facts", () => Promise.resolve([this.#tell()]));
   }
 
   start(): void {
     void this.#round().finally(() => {
       if (this.#stopped) return;
-      this.#timer = this.#parts.clock.schedule(this.#parts.limits.clockEveryMs, () => this.start());
+      this.#timer = this.#parts.clock.schedule(this.#parts.limits.factsEveryMs, () => this.start());
     });
   }
 
@@ -60,6 +68,11 @@ export class ClockWatch {
       : undefined;
   }
 
+  /** The newest feature level that another node supports; undefined where it does not answer. */
+  levelOf(node: NodeId): number | undefined {
+    return this.#levels.get(node);
+  }
+
   /** How far this node's clock is ahead of the voters' median. */
   get offMs(): number {
     const { nodeName } = this.#parts;
@@ -72,31 +85,43 @@ export class ClockWatch {
   }
 
   async #round(): Promise<void> {
-    const { nodeName, limits, observer } = this.#parts;
-    const { voters } = this.#owner;
-    for (const node of this.#measures.keys()) if (!voters.includes(node)) this.#measures.delete(node);
-    await Promise.all(voters.filter((node) => node !== nodeName).map((node) => this.#measure(node)));
+    const { limits, observer } = this.#parts;
+    const { others } = this.#owner;
+    for (const node of [...this.#measures.keys(), ...this.#levels.keys()]) {
+      if (others.includes(node)) continue;
+      this.#measures.delete(node);
+      this.#levels.delete(node);
+    }
+    await Promise.all(others.map((node) => this.#measure(node)));
     if (this.#stopped) return;
     const { offMs } = this;
     const off = Math.abs(offMs) > limits.clockOffMsMax;
     if (off !== this.#off) observer.event(off ? "clock-off" : "clock-right", { aheadMs: Math.round(offMs) });
     this.#off = off;
     this.#owner.clockIsOff(off);
+    this.#owner.asked();
   }
 
   async #measure(node: NodeId): Promise<void> {
     const { clock, limits } = this.#parts;
     const [askedAt, now] = [clock.monotonic(), clock.now()];
-    const answer = await this.#calls.call(node, "clock", [], limits.clockAnswerMsMax);
+    const answer = await this.#calls.call(node, "facts", [], limits.factsAnswerMsMax);
+    // It may come back as another version.
+    if (!answer.ok) return void this.#levels.delete(node);
     const tookMs = clock.monotonic() - askedAt;
-    if (!answer.ok || tookMs > limits.clockAnswerMsMax) return;
     const reader = new ByteReader(answer.value);
     const told = reader.int();
+    const level = reader.varint();
     if (!reader.complete) return;
+    this.#levels.set(node, level);
+    if (tookMs > limits.clockAnswerMsMax) return;
     this.#measures.set(node, { aheadMs: told - (now + tookMs / 2), takenAt: clock.monotonic() });
   }
 
   #tell(): Uint8Array {
-    return new ByteWriter().int(Math.max(0, Math.round(this.#parts.clock.now()))).finish();
+    return new ByteWriter()
+      .int(Math.max(0, Math.round(this.#parts.clock.now())))
+      .varint(FEATURE_LEVEL_NEWEST)
+      .finish();
   }
 }

@@ -1,0 +1,52 @@
+/**
+ * What all nodes of a cluster apply alike: whatever a later version decides otherwise it does so only from where the log has raised
+ * this level on, which happens once every member supports it (P26). It never goes down.
+ *
+ *     1   the beginning; also where the log says nothing
+ *     2   the disks of former members are remembered, and refused as such (W190)
+ */
+import type { ByteReader } from "../../src/lib/byte-reader.ts";
+import type { CommandResult, FeatureLevelCommand } from "../../src/wire/command.ts";
+import { encodeRow, FAMILY, RowOwner } from "./rows.ts";
+import type { State } from "./state.ts";
+
+export const FEATURE_LEVEL_OLDEST = 1;
+/** What this version supports. A node of it applies no entry behind one that asks for more. */
+export const FEATURE_LEVEL_NEWEST = 2;
+/** From here on. */
+export const LEVEL_OF_FORMER_DISKS = 2;
+
+/** What to say where a cluster has gone on without this version. */
+export function unsupportedLevel(level: number): string {
+  return `the cluster is at feature level ${level}, and this version supports up to ${FEATURE_LEVEL_NEWEST}: install a newer one`;
+}
+
+export class FeatureLevelRow extends RowOwner {
+  /** 0: the log has said nothing. */
+  level = 0;
+
+  override rowKey(): Uint8Array {
+    return Uint8Array.of(FAMILY.featureLevel);
+  }
+
+  override rowValue(): Uint8Array {
+    return encodeRow((writer) => writer.varint(this.level));
+  }
+}
+
+/** False for what is no row of it. */
+export function restoreFeatureLevel(row: FeatureLevelRow, reader: ByteReader): boolean {
+  row.level = reader.varint();
+  return reader.complete && row.level >= FEATURE_LEVEL_OLDEST;
+}
+
+/** A level that this version does not support is kept, too: what must not happen then is that it applies what follows. */
+export function raiseFeatureLevel(state: State, { level }: FeatureLevelCommand): CommandResult {
+  const { featureLevel, ledger } = state;
+  if (level > featureLevel.level) {
+    featureLevel.level = level;
+    state.memberChanges += 1;
+    ledger.put(featureLevel);
+  }
+  return { kind: "done" };
+}

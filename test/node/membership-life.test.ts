@@ -1,0 +1,114 @@
+/**
+ * What nodes come to know of who belongs to the cluster: one that was removed serves nothing any more; who hears no leader turns
+ * nobody away; and the feature level is what all members support (N52, N53, P26, P33).
+ */
+import { describe, expect, it } from "vitest";
+import type { MembersView } from "../../log-server/node/node-parts.ts";
+import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
+import type { Command } from "../../src/wire/command.ts";
+import { SimCluster } from "./sim-cluster.ts";
+import { create } from "./sim-node.ts";
+
+type World = { readonly cluster: SimCluster; readonly known: Map<string, MembersView>; readonly events: string[] };
+
+/** Nodes that have each other's disks in the log. */
+async function world(nodes = 3): Promise<World> {
+  const known = new Map<string, MembersView>();
+  const events: string[] = [];
+  const cluster = await SimCluster.started({
+    nodes,
+    onKnow: (name, view) => known.set(name, view),
+    saysRemoved: (name) => [...known.values()].some(({ isFormerDisk }) => isFormerDisk(`disk-of-${name}`)),
+    onEvent: (name, code) => events.push(`${name} ${code}`),
+  });
+  const { name: leader } = await cluster.elected();
+  for (const { name } of cluster.members) {
+    const member: Command = { kind: "member-set", node: name, disk: `disk-of-${name}`, host: "h", port: 1 };
+    await cluster.settle(cluster.propose(leader, member));
+  }
+  await cluster.agreed();
+  return { cluster, known, events };
+}
+
+async function followers(cluster: SimCluster): Promise<[leader: string, one: string, two: string]> {
+  const { name: leader } = await cluster.elected();
+  return [leader, ...cluster.members.map(({ name }) => name).filter((name) => name !== leader)] as [
+    string,
+    string,
+    string,
+  ];
+}
+
+describe("a node that was removed", () => {
+  it("serves no more, says so, also after a restart, and serves again once it is a member", async () => {
+    const { cluster, known, events } = await world();
+    const [leader, gone, stays] = await followers(cluster);
+    await cluster.until(() => cluster.node(leader).machine.featureLevel > 0, "the log has a feature level");
+    await cluster.settle(cluster.node(leader).changeCluster({ kind: "remove", node: gone }));
+    await cluster.until(() => events.includes(`${gone} removed`), "it knows");
+    await cluster.until(() => cluster.member(gone).node?.phase === "removed", "it serves no more");
+    expect(known.get(stays)?.isFormerDisk(`disk-of-${gone}`)).toBe(true);
+    await expect(cluster.settle(cluster.propose(gone, create("a")))).rejects.toMatchObject({ code: "node-removed" });
+    await cluster.settle(cluster.propose(stays, create("a")));
+
+    cluster.kill(gone);
+    const again = cluster.start(gone);
+    await cluster.until(() => cluster.member(gone).node?.phase === "removed", "it knows after a restart");
+    const address = { host: "h", port: 1 };
+    await cluster.settle(cluster.node(leader).changeCluster({ kind: "add", node: gone, address, votes: true }));
+    await cluster.settle(again);
+    expect(cluster.node(gone).phase).toBe("serving");
+    await cluster.settle(cluster.propose(gone, create("b")));
+    expect(cluster.failures).toEqual([]);
+  });
+});
+
+describe("a node that hears no leader", () => {
+  it("turns nobody away for another disk until it has heard what was decided since", async () => {
+    const { cluster, known } = await world(5);
+    const [leader, cut, other] = await followers(cluster);
+    expect(known.get(cut)?.upToDate).toBe(true);
+    cluster.isolate(cut);
+    await cluster.until(() => known.get(cut)?.upToDate === false, "it knows that it knows too little");
+    // It misses that another was replaced.
+    await cluster.settle(cluster.node(leader).changeCluster({ kind: "replace", node: other, address: undefined }));
+    expect(known.get(cut)?.members.find(({ node }) => node === other)?.disk).not.toBe("");
+    cluster.network.healAll();
+    await cluster.until(() => known.get(cut)?.upToDate === true, "it is up to date again");
+    expect(known.get(cut)?.members.find(({ node }) => node === other)?.disk).toBe("");
+  });
+});
+
+describe("the feature level", () => {
+  it("is what all members support, from the beginning of a cluster", async () => {
+    const { cluster, known } = await world();
+    await cluster.until(
+      () => cluster.members.every(({ name }) => known.get(name)?.featureLevel === FEATURE_LEVEL_NEWEST),
+      "all know it",
+    );
+    const [leader, one] = await followers(cluster);
+    const shown = cluster.node(leader).clusterStatus();
+    expect(shown.featureLevel).toBe(FEATURE_LEVEL_NEWEST);
+    expect(shown.members.map(({ supports }) => supports)).toEqual([1, 2, 3].map(() => FEATURE_LEVEL_NEWEST));
+    // Done already, it is no more than that.
+    await cluster.settle(cluster.node(one).changeCluster({ kind: "upgrade" }));
+  });
+
+  it("is not raised while it is not known what somebody supports", async () => {
+    const { cluster } = await world();
+    const [leader, one] = await followers(cluster);
+    cluster.kill(one);
+    await cluster.pass(5_000);
+    const asked = cluster.settle(cluster.node(leader).changeCluster({ kind: "upgrade" }));
+    await expect(asked).rejects.toMatchObject({ code: "cluster-conflict", message: expect.stringContaining(one) });
+  });
+
+  it("that this version does not know stops its nodes before they apply what follows, for good", async () => {
+    const { cluster } = await world();
+    const [leader] = await followers(cluster);
+    const level = FEATURE_LEVEL_NEWEST + 1;
+    cluster.propose(leader, { kind: "feature-level", level }).catch(() => undefined);
+    await cluster.until(() => cluster.failures.length > 1, "a majority has stopped");
+    expect(String(cluster.failures[0]?.cause)).toContain(`the cluster is at feature level ${level}`);
+  });
+});
