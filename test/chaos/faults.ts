@@ -26,6 +26,7 @@ const SECTOR_BYTES = 512;
 const LOG_FILES = /^(?:image|logs\/0\/(?:segments|snapshots|tails))\//;
 const MISSING_CHANCE = 0.25;
 const BALLAST_STEP_BYTES = 256 * 1024;
+const LEADS = /leads: transfer leadership/;
 const TRACER_READY = /attached/;
 
 export const FAULTS: readonly Fault[] = [
@@ -133,9 +134,7 @@ export const FAULTS: readonly Fault[] = [
     name: "a member is removed, and added again",
     changesMembers: true,
     run: async (cluster, prng) => {
-      const leader = await cluster.leader();
-      const node = prng.pick(cluster.nodes.filter((each) => each !== leader));
-      await cluster.command("remove", node.name);
+      const node = await removeFollower(cluster, prng);
       await held(prng);
       await node.kill();
       node.wipe();
@@ -162,6 +161,20 @@ export const FAULTS: readonly Fault[] = [
 
 function held(prng: Prng): Promise<void> {
   return pause(HELD_MS_MIN + prng.below(HELD_MS_MORE));
+}
+
+/** Of a node that does not lead. It may come to while it is asked for: then that is refused, and another is chosen. */
+async function removeFollower(cluster: Cluster, prng: Prng): Promise<NodeProcess> {
+  for (;;) {
+    const leader = await cluster.leader();
+    const node = prng.pick(cluster.nodes.filter((each) => each !== leader));
+    try {
+      await cluster.command("remove", node.name);
+      return node;
+    } catch (error) {
+      if (!LEADS.test(String(error))) throw error;
+    }
+  }
 }
 
 /** One sector of a segment that is not the newest, with something in it: a bit of it, or all of it. False if there is none. */
