@@ -6,13 +6,14 @@
  * Without names it measures all of them but `cluster-costs`, which takes long. Client and server share the machine's cores. `--quick` only shows that it works.
  */
 import { writeFile } from "node:fs/promises";
-import { parseArgs } from "node:util";
+import { Argument } from "commander";
 import { benchAppend } from "./append.ts";
 import { benchCluster } from "./cluster.ts";
 import { benchClusterCosts } from "./cluster-costs.ts";
 import { type Figure, formatFigures, toJson } from "./figure.ts";
 import { benchRead } from "./read.ts";
 import { benchRestart } from "./restart.ts";
+import { script, wholeFrom } from "./script.ts";
 import { benchStreams } from "./streams.ts";
 import { benchTail } from "./tail.ts";
 
@@ -66,26 +67,29 @@ const AREAS = {
 /** Takes long, and some 35 GB of disk: only by name. */
 const ON_REQUEST: readonly string[] = ["cluster-costs"];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: "string" }, rounds: { type: "string" }, quick: { type: "boolean", default: false } },
-});
+type Options = { readonly json?: string; readonly rounds?: number; readonly quick?: true };
 
-const names = positionals.length === 0 ? Object.keys(AREAS).filter((name) => !ON_REQUEST.includes(name)) : positionals;
-const unknown = names.find((name) => !Object.hasOwn(AREAS, name));
-const rounds = Number(values.rounds ?? (values.quick ? QUICK.rounds : FULL.rounds));
-if (unknown !== undefined) {
-  console.error(`bench: "${unknown}" is not one of ${Object.keys(AREAS).join(", ")}`);
-  process.exitCode = 2;
-} else if (!Number.isSafeInteger(rounds) || rounds < 1) {
-  console.error(`bench: "${values.rounds}" rounds cannot be run`);
-  process.exitCode = 2;
-} else {
-  const figures: Figure[] = [];
-  for (const name of names) {
-    console.error(`measuring ${name} …`);
-    figures.push(...(await AREAS[name as keyof typeof AREAS]({ ...(values.quick ? QUICK : FULL), rounds })));
-  }
-  process.stdout.write(formatFigures(figures));
-  if (values.json !== undefined) await writeFile(values.json, toJson(figures));
+const command = script(
+  "bench",
+  "Measures a node, or three, on this machine, and prints the figures beside their targets.",
+)
+  .addArgument(
+    new Argument("[what...]", `what to measure; all but ${ON_REQUEST.join(", ")} unless said`)
+      .choices(Object.keys(AREAS))
+      .default(Object.keys(AREAS).filter((name) => !ON_REQUEST.includes(name))),
+  )
+  .option("--json <file>", "write the figures to a file, too")
+  .option("--rounds <n>", `how often each is measured (default: ${FULL.rounds})`, wholeFrom(1))
+  .option("--quick", "little of everything: shows that it works, not how fast it is")
+  .parse();
+const { json, quick, ...given } = command.opts<Options>();
+const scale = quick ? QUICK : FULL;
+const { rounds = scale.rounds } = given;
+
+const figures: Figure[] = [];
+for (const name of command.processedArgs[0] as (keyof typeof AREAS)[]) {
+  console.error(`measuring ${name} …`);
+  figures.push(...(await AREAS[name]({ ...scale, rounds })));
 }
+process.stdout.write(formatFigures(figures));
+if (json !== undefined) await writeFile(json, toJson(figures));

@@ -11,7 +11,6 @@ export function script(name: string, about: string): Command {
   return new Command(`npm run ${name} --`)
     .description(about)
     .helpOption("-h, --help", "show this help")
-    .allowExcessArguments(false)
     .showHelpAfterError(`(npm run ${name} -- --help says what there is)`)
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE));
 }
