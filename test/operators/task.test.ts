@@ -157,6 +157,10 @@ describe("watermarks", () => {
     expect(tellings(driver)).toEqual([100]);
     driver.advance(1);
     expect([driver.watermark, tellings(driver)]).toEqual([350, [350]]);
+    // A record sees what had passed until then, though nothing was due.
+    driver.advance(500);
+    driver.write("left", { n: 10_000, at: 0 });
+    expect(driver.watermark).toBe(850);
   });
 });
 

@@ -7,7 +7,8 @@
  */
 import { DeterminismError } from "./determinism-error.ts";
 
-type Slot = { readonly holder: object; readonly name: string; readonly what: string; readonly instead: string };
+/** One thing that is taken away, and what stands in its place. */
+type Slot = { readonly holder: object; readonly name: string; readonly refuse: () => never };
 
 const TIME = "take context.time, or context.logTime";
 const RANDOM = "take context.random()";
@@ -49,7 +50,8 @@ function slots(): Slot[] {
   const found: Slot[] = [];
   const add = (holder: object | undefined, names: readonly string[], label: string, instead: string): void => {
     for (const name of names)
-      if (holder !== undefined && name in holder) found.push({ holder, name, what: `${label}${name}`, instead });
+      if (holder !== undefined && name in holder)
+        found.push({ holder, name, refuse: refusing(`${label}${name}`, instead) });
   };
   add(Math, ["random"], "Math.", RANDOM);
   add(scope["performance"], ["now"], "performance.", TIME);
@@ -59,13 +61,22 @@ function slots(): Slot[] {
   return found;
 }
 
+function refusing(what: string, instead: string): () => never {
+  return () => {
+    throw new DeterminismError(running, what, instead);
+  };
+}
+
+/** Made when they are first wanted: each input raises the guards. */
+let known: readonly Slot[] | undefined;
+let guardedDate: { readonly date: DateConstructor; readonly proxy: DateConstructor } | undefined;
+
 function raise(): void {
-  for (const { holder, name, what, instead } of slots()) {
-    replace(holder, name, () => {
-      throw new DeterminismError(running, what, instead);
-    });
-  }
-  replace(scope, "Date", dateWithoutNow(Date));
+  known ??= slots();
+  for (const { holder, name, refuse } of known) replace(holder, name, refuse);
+  // Tests may put a date of their own in its place.
+  if (guardedDate?.date !== Date) guardedDate = { date: Date, proxy: dateWithoutNow(Date) };
+  replace(scope, "Date", guardedDate.proxy);
 }
 
 function lower(): void {

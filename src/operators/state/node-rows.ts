@@ -3,7 +3,7 @@
  * a key's rows apart. What is read is a copy: changing it changes no state.
  */
 import { assert } from "../../lib/assert.ts";
-import type { Key } from "../encoding/key-codec.ts";
+import { encodeKey, type Key } from "../encoding/key-codec.ts";
 import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
 import { behind, partsBehind, statePrefix, withParts } from "./row-keys.ts";
 import type { Rows } from "./rows.ts";
@@ -12,14 +12,15 @@ export type NodeRow = { readonly parts: readonly Key[]; readonly value: unknown 
 
 export class NodeRows {
   readonly #rows: Rows;
-  readonly #node: string;
+  /** Its id, encoded once. */
+  readonly #node: Uint8Array;
   /** An operator asks for one key's rows several times in a row. */
   #lastKey: Key | undefined;
   #lastPrefix: Uint8Array = new Uint8Array(0);
 
   constructor(rows: Rows, node: string) {
     this.#rows = rows;
-    this.#node = node;
+    this.#node = encodeKey(node);
   }
 
   /** Undefined: there is none. */

@@ -32,16 +32,17 @@ const WRITER = new ByteWriter(128);
 
 export const PROGRESS_ROW: Uint8Array = Uint8Array.of(TASK, ...utf8("progress"));
 
-/** Of all rows that a node has of one key; what the node adds follows. */
-export function statePrefix(node: string, key: Key): Uint8Array {
+/** Of all rows that a node has of one key; what the node adds follows. `node`: its id, encoded. */
+export function statePrefix(node: Uint8Array, key: Key): Uint8Array {
   const encoded = encodeKey(key);
   const bucket = Number(xxh64(encoded) % BUCKETS);
   WRITER.reset();
-  WRITER.u8(STATE)
+  return WRITER.u8(STATE)
     .u8(bucket >> 8)
-    .u8(bucket & 0xff);
-  writeKey(WRITER, node);
-  return WRITER.bytes(encoded).finish();
+    .u8(bucket & 0xff)
+    .bytes(node)
+    .bytes(encoded)
+    .finish();
 }
 
 export function withParts(prefix: Uint8Array, parts: readonly Key[]): Uint8Array {
