@@ -42,7 +42,7 @@ function wants(kind: JoinKind, side: Event["stream"]): boolean {
 }
 
 describe("a join of two streams", () => {
-  const bounds = { beforeMs: 10, afterMs: 25, graceMs: DISORDER_MS };
+  const bounds = { beforeMs: 10, afterMs: 70, graceMs: DISORDER_MS };
 
   function app(kind: JoinKind): Topology {
     const app = topology("pairs");
