@@ -92,7 +92,7 @@ export class Cluster {
     await this.#ask("DELETE", `/members/${encodeURIComponent(node)}`, undefined, options);
   }
 
-  /** Lets a node that lost its data begin anew under its name, with an empty folder. */
+  /** Lets a node that lost its data begin anew under its name, with an empty folder. While it answers: `member-alive`. */
   async replace(node: string, options: CallOptions & { readonly address?: PeerAddress } = {}): Promise<void> {
     await this.#ask("POST", `/members/${encodeURIComponent(node)}/replace`, { ...options.address }, options);
   }

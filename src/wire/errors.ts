@@ -65,6 +65,7 @@ export const ERRORS = {
   "fenced": refused(409, "The generation or wake is no longer current"),
   "nothing-pending": refused(409, "The subscription has nothing pending"),
   "condition-failed": refused(409, "A condition of the transaction does not hold"),
+  "member-alive": refused(409, "The member answers: it has its disk, and is not to be replaced"),
   "cluster-conflict": refused(409, "The cluster cannot be changed so, or not now"),
   "cluster-changed": refused(409, "The session token is from another cluster"),
   "stream-gone": refused(410, "The stream is deleted"),

@@ -71,11 +71,29 @@ describe("a node that hears no leader", () => {
     cluster.isolate(cut);
     await cluster.until(() => known.get(cut)?.upToDate === false, "it knows that it knows too little");
     // It misses that another was replaced.
+    cluster.kill(other);
     await cluster.settle(cluster.node(leader).changeCluster({ kind: "replace", node: other, address: undefined }));
     expect(known.get(cut)?.members.find(({ node }) => node === other)?.disk).not.toBe("");
     cluster.network.healAll();
     await cluster.until(() => known.get(cut)?.upToDate === true, "it is up to date again");
     expect(known.get(cut)?.members.find(({ node }) => node === other)?.disk).toBe("");
+  });
+});
+
+describe("a node that is to be replaced", () => {
+  it("is not while it answers: asked for again, that would cost the new disk its place (P33)", async () => {
+    const { cluster, known } = await world();
+    const [leader, other] = await followers(cluster);
+    const replace = { kind: "replace", node: other, address: undefined } as const;
+    const disk = known.get(leader)?.members.find(({ node }) => node === other)?.disk;
+    const asked = cluster.settle(cluster.node(leader).changeCluster(replace));
+    await expect(asked).rejects.toMatchObject({ code: "member-alive", message: expect.stringContaining(other) });
+    expect(known.get(leader)?.members.find(({ node }) => node === other)?.disk).toBe(disk);
+    cluster.kill(other);
+    await cluster.settle(cluster.node(leader).changeCluster(replace));
+    expect(known.get(leader)?.members.find(({ node }) => node === other)?.disk).toBe("");
+    // Nobody has come yet: what was cut short may be asked for again.
+    await cluster.settle(cluster.node(leader).changeCluster(replace));
   });
 });
 

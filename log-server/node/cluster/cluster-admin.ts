@@ -170,14 +170,32 @@ export class ClusterAdmin {
     if (forgotten) await this.#command({ kind: "member-remove", node });
   }
 
-  /** Out with what was, for it may have forgotten what it voted; whoever comes under the name is new, and is caught up. */
+  /**
+   * Out with what was, for it may have forgotten what it voted; whoever comes under the name is new, and is caught up. Not while it
+   * is heard: asked for again after its new disk has come, this would take that for lost, and the next empty one for it (P33).
+   */
   async #replace(node: string, address: Address | undefined): Promise<void> {
     const known = this.#parts.machine.members.find((member) => member.node === node);
     if (known === undefined) throw noMember(node);
+    const isThere = (): boolean => known.disk !== "" && this.#isHeard(node);
+    await this.#wait(() => !isThere());
+    if (isThere())
+      throw new NodeError(
+        "member-alive",
+        `${node} answers, with the disk that is known: stop it first if it is to be replaced`,
+      );
     await this.#remove(node, false);
     await this.#command({ kind: "member-set", node, host: known.host, port: known.port, ...address, disk: "" });
     await this.#reconfigure([{ kind: "add", node, as: "voter" }]);
     await this.#until(() => membersOf(this.#loop().configuration).includes(node));
+  }
+
+  #isHeard(node: string): boolean {
+    const { limits } = this.#parts;
+    const follower = this.#loop()
+      .status()
+      .followers.find(({ id }) => id === node);
+    return follower !== undefined && follower.silentTicks < limits.electionTicks;
   }
 
   async #transfer(to: string | undefined): Promise<void> {

@@ -139,6 +139,8 @@ export class Operator {
     for (let code = await this.#tried(change); code !== "done"; code = await this.#tried(change)) {
       // It was removed by the time before.
       if (code === "member-not-found" && change.kind === "remove") return;
+      // It was replaced by the time before, and has come.
+      if (code === "member-alive" && change.kind === "replace") return;
       if (!AGAIN.has(code)) throw new Violation(`the operator was told ${code} of ${JSON.stringify(change)}`);
       if (code === "cluster-conflict" && change.kind === "remove")
         await this.#once({ kind: "transfer", node: undefined });

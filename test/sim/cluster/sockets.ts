@@ -11,7 +11,13 @@ import type { SimClock } from "../../../src/sim/clock.ts";
 export type Accept = (socket: Socket) => void;
 
 /** A process that listens: `run` is what its life lets happen, now, later or never. */
-export type Listener = { readonly node: string; readonly accept: Accept; readonly run: (work: () => void) => void };
+export type Listener = {
+  readonly node: string;
+  /** A node that recovers listens to nobody yet. */
+  readonly listens: () => boolean;
+  readonly accept: Accept;
+  readonly run: (work: () => void) => void;
+};
 
 export type SocketCounts = { opened: number; refused: number; broken: number; swallowed: number };
 
@@ -188,7 +194,7 @@ class ClientSocket {
     clock.schedule(sockets.delayMs(), () => {
       if (this.#over) return;
       const listener = sockets.listenerOf(node);
-      if (listener === undefined) {
+      if (listener?.listens() !== true) {
         sockets.counts.refused += 1;
         clock.schedule(sockets.delayMs(), () => this.closed(ABNORMAL, "refused"));
         return;

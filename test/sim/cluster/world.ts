@@ -449,6 +449,7 @@ export class World implements Surroundings, Site {
     this.entries.watch(name, node);
     const listener: Listener = {
       node: name,
+      listens: () => node.phase === "serving",
       accept: faceOf(node, (what) => this.violated(new Violation(`${name}: ${what}`))),
       run: (work) => whileRunning(life, work),
     };
