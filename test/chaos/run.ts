@@ -24,7 +24,7 @@ import { faultCount, NOTHING, oneFault, percentile, totalsIn } from "./totals.ts
 const MS_PER_MINUTE = 60_000;
 const BETWEEN_FAULTS_MS = 500;
 /** What nodes find out themselves, and what no fault may lead to. */
-const NEVER = ["state-differs", "apply-blocked"];
+const NEVER = ["state-differs"];
 const INSIDE = "CHAOS_INSIDE";
 /** In the memory of the namespace: nothing of it is left, however a run ends. */
 const FOLDER = "/run/nodes";
