@@ -18,7 +18,7 @@ export type ClusterMember = {
   /** Where it listens for the other nodes; not told by a node that is alone. */
   readonly host?: string;
   readonly port?: number;
-  /** Told by the leader of the others: entries that they are not known to have, and milliseconds since they were heard. */
+  /** Of all but the leader, as it says: entries that they are not known to have, and milliseconds since they were heard. */
   readonly lag?: number;
   readonly silentMs?: number;
   /** It is not to lead: drained, or its clock is off. Told by the leader of all, by others of themselves. */
@@ -68,7 +68,7 @@ export class Cluster {
     this.#parts = parts;
   }
 
-  /** As the node sees it that is asked. */
+  /** As the node sees it that is asked; how far the others are it has from the leader, if that answers. */
   async status(options: CallOptions = {}): Promise<ClusterStatus> {
     const answer = await this.#ask("GET", "", undefined, options);
     return (await answer.json()) as ClusterStatus;

@@ -32,6 +32,7 @@ import { Checkpointer } from "./checkpointer.ts";
 import { ClusterAdmin } from "./cluster/cluster-admin.ts";
 import type { ClusterChange } from "./cluster/cluster-change.ts";
 import { type ClusterStatus, clusterStatus } from "./cluster/cluster-status.ts";
+import { handleStandings, withStandings } from "./cluster/standings.ts";
 import { FEATURE_LEVEL_NEWEST, unsupportedLevel } from "../streams/feature-level.ts";
 import { Belonging } from "./cluster/belonging.ts";
 import { ClusterMembers } from "./cluster/cluster-members.ts";
@@ -180,6 +181,7 @@ export class LogNode {
       () => this.#loop,
       (command) => this.propose(command),
     );
+    handleStandings(this.#calls, () => this.clusterStatus());
     this.#members = new ClusterMembers(parts, this.#calls, (command) => this.propose(command));
     this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
     this.#rebuilder = this.#calls && this.#makeRebuilder(this.#calls);
@@ -219,10 +221,7 @@ export class LogNode {
     });
   }
 
-  /**
-   * With a failure: nothing is wrong. The leader has shipped a state that takes the place of this node's once it is opened
-   * anew, and the owner is to close this one and do that.
-   */
+  /** With a failure: nothing is wrong. The leader has shipped a state, and the owner is to close this node and open it anew. */
   get startsAnew(): boolean {
     return this.#startsAnew;
   }
@@ -329,18 +328,14 @@ export class LogNode {
     return () => this.#listeners.delete(listener);
   }
 
-  /**
-   * False where damage keeps this node from applying the whole log: what it shows of a stream was once true, but
-   * nobody may be told that a stream ends there, or is not there.
-   */
+  /** False where damage keeps this node from applying the whole log: nobody may be told that a stream ends, or is not there. */
   get tailKnown(): boolean {
     return this.#blocked === undefined;
   }
 
   /**
-   * How far this node may be behind: entries that it knows to be committed and has not applied, and for how long, in
-   * milliseconds, it has heard nothing of a leader (0: it leads; undefined: it never has). What it does not know of yet
-   * is in neither.
+   * How far this node may be behind: entries that it knows to be committed and has not applied, and milliseconds since it heard of
+   * a leader (0: it leads; undefined: it never has). What it does not know of yet is in neither.
    */
   behind(): { readonly entries: number; readonly silentMs: number | undefined } {
     return {
@@ -371,6 +366,11 @@ export class LogNode {
   /** Of a cluster that was lost, all that is left: see `recovery.ts`. Resolves with a position from which the log says so. */
   recover(member: Member): Promise<LogIndex> {
     return this.#admin.recover(member);
+  }
+
+  /** As `clusterStatus`, with what the leader says of the others. */
+  clusterView(): Promise<ClusterStatus> {
+    return withStandings(this.clusterStatus(), this.#calls, this.#parts.limits.factsAnswerMsMax);
   }
 
   /** The cluster as this node sees it; how far the others are is the leader's to say. */

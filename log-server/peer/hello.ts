@@ -47,6 +47,9 @@ export type RefusalCode =
   | "removed"
   | "feature-level"
   | "certificate-mismatch"
+  /** Never sent: the two did not come to speak at all. */
+  | "certificate-refused"
+  | "tls-failed"
   | "refused";
 
 export type Refusal = { readonly code: RefusalCode; readonly detail: string };

@@ -56,11 +56,11 @@ export function judgeHello(
       detail: `the cluster is at feature level ${rules.featureLevel}, and ${peer} supports ${hello.featureLevel}: install a newer version there`,
     };
   }
-  const isAnother = known === undefined || (known.disk !== undefined && known.disk !== hello.disk);
-  if (isAnother && rules.isFormerDisk(hello.disk)) {
+  // Whatever else is known of the name: what it has promised was forgotten, or others have taken its place (P33).
+  if (rules.isFormerDisk(hello.disk)) {
     return {
       code: "removed",
-      detail: `${peer} with disk ${hello.disk} was removed from the cluster: add it again, or start it with an empty folder under a new name`,
+      detail: `${peer} with disk ${hello.disk} was removed or replaced, and that disk never comes back: add it with "tidemark cluster add" if it is no member, and start it with an empty folder`,
     };
   }
   if (known === undefined) {
@@ -69,7 +69,7 @@ export function judgeHello(
   if (known.disk !== undefined && known.disk !== hello.disk) {
     return {
       code: "disk-changed",
-      detail: `${peer} was known with disk ${known.disk} and has ${hello.disk}: its data was lost or swapped; replace it under a new name`,
+      detail: `${peer} was known with disk ${known.disk} and has ${hello.disk}: its data was lost or swapped: "tidemark cluster replace ${hello.node}" takes it in anew`,
     };
   }
   if (!hello.logs.some((log) => self.logs.includes(log))) {

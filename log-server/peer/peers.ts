@@ -14,7 +14,7 @@ import { type Hello, type Refusal, type Self, VERSION_NEWEST, VERSION_OLDEST } f
 import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "./judge-hello.ts";
 import { PEER_LIMITS, type PeerLimits } from "./limits.ts";
 import { Peer, type PeerStatus } from "./peer.ts";
-import { certificateNames, createTlsServer, dialTls, type PeerTls } from "./tls.ts";
+import { certificateNames, createTlsServer, dialTls, type PeerTls, tlsRefusal } from "./tls.ts";
 
 const LIFE_BYTES = 8;
 
@@ -74,7 +74,11 @@ export class Peers implements Link, ConnectionOwner {
     const server =
       this.#tls === undefined
         ? net.createServer({ noDelay: true }, (socket) => this.#accept(socket))
-        : createTlsServer(this.#tls, this.#limits.handshakeMs, (socket) => this.#accept(socket));
+        : createTlsServer(this.#tls, {
+            handshakeMs: this.#limits.handshakeMs,
+            accept: (socket) => this.#accept(socket),
+            failed: (refusal) => this.#tellTlsRefusal(undefined, refusal),
+          });
     this.#server = server;
     server.maxConnections = this.#limits.strangersMax + 2 * this.#limits.peersMax;
     server.on("connection", (socket: Socket) => this.#track(socket));
@@ -94,7 +98,10 @@ export class Peers implements Link, ConnectionOwner {
     this.#listener = listener;
   }
 
-  /** The members, this node left out or not. Who is new is dialled, who is gone is closed, and a new address is for the next call. */
+  /**
+   * The members, this node left out or not. Who is new is dialled, who is gone is closed, and a new address is for the next call. Who
+   * is connected, and would be refused by what is known now, is closed, too.
+   */
   know(members: readonly KnownPeer[], rules: ClusterRules = NO_RULES): void {
     assert(members.length <= this.#limits.peersMax, "I15: peers have a bound");
     this.#rules = rules;
@@ -123,6 +130,16 @@ export class Peers implements Link, ConnectionOwner {
           }),
         );
       }
+    }
+    this.#later(() => this.#judgeAgain());
+  }
+
+  /** Who said hello under other rules is not who was meant by these. */
+  #judgeAgain(): void {
+    for (const { current } of this.#peers.values()) {
+      if (current?.hello === undefined) continue;
+      const refusal = this.judge(current.hello, current);
+      if (refusal !== undefined) current.close({ kind: "closed", detail: refusal.detail });
     }
   }
 
@@ -221,8 +238,10 @@ export class Peers implements Link, ConnectionOwner {
 
   opened(connection: Connection, hello: Hello): void {
     const peer = this.#peers.get(hello.node);
-    if (peer === undefined) {
-      connection.close({ kind: "closed", detail: "no longer a member" });
+    // It was judged when it said hello, and things may have changed since.
+    const refusal = this.judge(hello, connection);
+    if (peer === undefined || refusal !== undefined) {
+      connection.close({ kind: "closed", detail: refusal?.detail ?? "no longer a member" });
       return;
     }
     const connected = peer.current !== undefined;
@@ -271,6 +290,11 @@ export class Peers implements Link, ConnectionOwner {
     this.#observer.refused(peer, by, refusal);
   }
 
+  /** An operator would see nothing else of a wrong certificate than a node that does not come. */
+  #tellTlsRefusal(peer: string | undefined, refusal: Refusal | undefined): void {
+    if (refusal !== undefined) this.#tellRefusal(peer, "us", refusal);
+  }
+
   #accept(socket: Socket): void {
     const strangers = [...this.#connections].filter((each) => each.dialled === undefined && !each.open).length;
     if (this.#closed || strangers >= this.#limits.strangersMax) {
@@ -293,6 +317,7 @@ export class Peers implements Link, ConnectionOwner {
         : dialTls(known.host, known.port, this.#tls);
     const connection = this.#connection(socket, known.node);
     this.#track(socket);
+    socket.on("error", (error) => this.#tellTlsRefusal(known.node, tlsRefusal(error)));
     socket.once(this.#tls === undefined ? "connect" : "secureConnect", () => {
       socket.setNoDelay(true);
       connection.begin();

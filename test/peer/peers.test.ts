@@ -154,22 +154,37 @@ describe("N4: refusals are told to both, once", () => {
   it.each([
     ["removed", { isFormerDisk: (disk: string) => disk === "disk-n2" }, undefined],
     ["removed", { isFormerDisk: (disk: string) => disk === "disk-n2" }, "another"],
+    // Who turns nobody away for another disk, for it hears no leader, still does for a former one (P33).
+    ["removed", { isFormerDisk: (disk: string) => disk === "disk-n2" }, "any"],
     ["feature-level", { featureLevel: 2 }, "disk-n2"],
   ] as const)("%s, by what the cluster has decided (N52, N53)", async (code, rules, disk) => {
     const one = await peer({ node: "n1" }).open();
     const two = await peer({ node: "n2" }).open();
-    one.peers.know(disk === undefined ? [one.as()] : [two.as({ disk, port: 1 })], { ...NO_RULES, ...rules });
+    const known = two.as({ disk: disk === "any" ? undefined : disk, port: 1 });
+    one.peers.know(disk === undefined ? [one.as()] : [known], { ...NO_RULES, ...rules });
     two.peers.know([one.as()]);
     await two.heard.until(() => two.refusals.length > 0);
     expect(two.refusals[0]).toMatchObject({ peer: "n1", by: "them", code });
     expect(two.peers.removed).toBe(code === "removed");
     if (code !== "removed") return;
-    // It asks seldom from then on, and is taken in as soon as it is a member again.
+    // It asks seldom from then on, and is taken in as soon as there is nothing against it any more.
     const { dials } = two.status("n1");
-    one.peers.know([two.as({ disk: "disk-n2" })], { ...NO_RULES, ...rules });
+    one.peers.know([two.as({ disk: "disk-n2" })]);
     await two.heard.until(() => two.heard.reaches("n1"));
     expect(two.peers.removed).toBe(false);
     expect(two.status("n1").dials).toBe(dials);
+  });
+
+  it.each([
+    ["disk-changed", { disk: "another" }, NO_RULES],
+    ["removed", {}, { ...NO_RULES, isFormerDisk: (disk: string) => disk === "disk-n2" }],
+  ] as const)("%s, of whom was welcome until then (N52, P33)", async (code, known, rules) => {
+    const [one, two] = [peer({ node: "n1" }), peer({ node: "n2" })];
+    await connectAll(one, two);
+    one.peers.know([two.as({ ...known, port: 1 })], rules);
+    await two.heard.until(() => two.refusals.length > 0);
+    expect(two.refusals[0]).toMatchObject({ peer: "n1", by: "them", code });
+    expect(one.status("n2").connected).toBe(false);
   });
 
   it("an unknown node, and one that took another's address", async () => {

@@ -58,9 +58,17 @@ describe("mutual TLS", () => {
   });
 
   it.each([
-    ["a certificate of another authority", tls("stranger")],
-    ["another authority than ours", tls("n2", "other-ca")],
-  ])("never agrees with %s", async (_what, theirs) => {
+    [
+      "a certificate of another authority",
+      tls("stranger"),
+      ["n1: n2 certificate-refused", "n1: undefined certificate-refused"],
+    ],
+    [
+      "another authority than ours",
+      tls("n2", "other-ca"),
+      ["n2: n1 certificate-refused", "n2: undefined certificate-refused"],
+    ],
+  ])("never agrees with %s", async (_what, theirs, says) => {
     const one = await peer("n1", { tls: tls("n1") }).open();
     const two = await peer("n2", { tls: theirs }).open();
     one.peers.know([two.as()]);
@@ -71,6 +79,11 @@ describe("mutual TLS", () => {
     }
     expect([one.connects, two.connects]).toEqual([[], []]);
     expect(one.heard.events).toEqual([]);
+    // Who refuses says so, of whom it calls and of who calls; once, not at each try.
+    const told = [one, two].flatMap(({ node, refusals }) =>
+      refusals.map((each) => `${node}: ${each.peer} ${each.code}`),
+    );
+    expect(told.sort()).toEqual(says);
   });
 
   it("closes who does not speak TLS", async () => {

@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { connect } from "../../client/client.ts";
+import type { ClusterStatus } from "../../client/cluster.ts";
 import type { Stream } from "../../client/stream.ts";
 import { append, create, readMessages, send } from "./http.ts";
 import { complaintsIn, eventsIn, Server } from "./server.ts";
@@ -21,6 +22,9 @@ import {
   upTo,
   type View,
 } from "./server-cluster.ts";
+
+/** Heard so long ago a member does not keep up. */
+const SILENT_MS = 2_500;
 
 /** Snapshots soon, and what is below them goes soon. */
 const SOON_TRIMMED = {
@@ -92,6 +96,16 @@ class Load {
   }
 }
 
+/** Until this server says that it, or the leader, has not heard the node for long. */
+async function silent(url: string, name: string): Promise<void> {
+  for (const end = Date.now() + PATIENCE_MS; Date.now() < end; await sleep(LOOK_EVERY_MS)) {
+    const { body } = await send(`${url}/v1/cluster`, { method: "GET" });
+    const { members } = JSON.parse(Buffer.from(body).toString()) as ClusterStatus;
+    if ((members.find(({ node }) => node === name)?.silentMs ?? 0) > SILENT_MS) return;
+  }
+  throw new Error(`${name} is not found silent at ${url}`);
+}
+
 describe("three servers", () => {
   it("go on without their leader, take it back, and refuse one without its disk", async () => {
     const cluster = await Cluster.started();
@@ -139,6 +153,12 @@ describe("three servers", () => {
     await cluster.server(third).kill();
     await appended(wiped.url, 42);
     expect(await readMessages(wiped.url, STREAM)).toEqual(upTo(43));
+    // Whoever is asked knows that one is missing, the leader or not: 5, unavailable.
+    for (const each of [url, wiped.url]) {
+      await silent(each, third);
+      const waited = cli(["cluster", "wait", "--stalled", "3", "--url", each]);
+      await expect(waited).rejects.toMatchObject({ code: 5, stderr: expect.stringContaining(third) });
+    }
   });
 
   it("take in a fourth, hand leadership to whom they are told to, and let one go", async () => {

@@ -122,17 +122,20 @@ export class Server {
     return this.#output.stderr;
   }
 
-  /** Resolves when it has logged this event; rejects if it ends without. */
-  async logged(event: string): Promise<void> {
-    const seen = new Promise<void>((resolve, reject) => {
+  /** Resolves with the first event of this name, and with this code, that it has logged; rejects if it ends without. */
+  async logged(event: string, code?: string): Promise<Record<string, unknown>> {
+    const seen = new Promise<Record<string, unknown>>((resolve, reject) => {
       const look = (): void => {
-        if (this.events.some((logged) => logged["event"] === event)) resolve();
+        const found = this.events.find(
+          (logged) => logged["event"] === event && (code === undefined || logged["code"] === code),
+        );
+        if (found !== undefined) resolve(found);
       };
       this.#child.stderr?.on("data", look);
       look();
       void this.#ended.then(({ stderr }) => reject(new Error(`ended without ${event}\n${stderr}`)));
     });
-    await this.#patiently(seen, event);
+    return await this.#patiently(seen, event);
   }
 
   /** The events it has logged so far. */

@@ -14,8 +14,8 @@ import { newVerb, type OutputFormat, withOutputOption } from "../verb.ts";
 type RecoverOptions = { readonly data: string; readonly yes?: true; readonly output: OutputFormat };
 
 const NOTE = `
-Only where a majority will never come back: not their machines, not their disks, not a copy of these. While one more of them can
-be started, start it instead. Stop the node first, and do the same at each survivor, but answer no: the one to recover is
+Only where a majority will never come back: not their machines, not their disks. While one more of them can be started with the
+disk that it had at the end, start it instead; never from a backup, which has forgotten what its node promised since. Stop the node first, and do the same at each survivor, but answer no: the one to recover is
 that whose last entry has the highest term, and of these the highest position.
 
 It becomes the only voter of a new cluster. Start it as before, then add the others anew, with empty folders:

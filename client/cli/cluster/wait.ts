@@ -54,8 +54,10 @@ async function settled(io: Io, options: WaitOptions): Promise<ClusterStatus> {
 function whatLacks({ leader, changing, members }: ClusterStatus): string | undefined {
   if (leader === undefined) return "no leader is known";
   if (changing) return "a change is under way";
-  for (const { node, role, lag = 0, silentMs = 0 } of members) {
+  for (const { node, role, leads, lag, silentMs } of members) {
     if (role === "joining" || role === "leaving") return `${node} is ${role}`;
+    if (leads) continue;
+    if (lag === undefined || silentMs === undefined) return `how far ${node} is, the leader has not told`;
     if (silentMs > SILENT_MS_MAX) return `${node} is not heard`;
     if (lag > LAG_MAX) return `${node} is ${lag} entries behind`;
   }
@@ -64,6 +66,6 @@ function whatLacks({ leader, changing, members }: ClusterStatus): string | undef
 
 /** What others write is no progress; who is behind and comes nearer is. */
 function progressOf({ leader, changing, members }: ClusterStatus): string {
-  const states = members.map(({ node, role, lag = 0, silentMs = 0 }) => [node, role, lag, silentMs > SILENT_MS_MAX]);
+  const states = members.map(({ node, role, lag, silentMs = 0 }) => [node, role, lag, silentMs > SILENT_MS_MAX]);
   return JSON.stringify([leader, changing, states]);
 }

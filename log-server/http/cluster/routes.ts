@@ -74,11 +74,11 @@ export function registerClusterRoutes(server: FastifyInstance, { node, answers }
       {
         schema: {
           tags: ["cluster"],
-          summary: "Show the cluster as this node sees it",
+          summary: "Show the cluster as this node sees it, with what the leader says of the others",
           response: { 200: answered("the cluster", Status), ...PROBLEMS },
         },
       },
-      (_request, reply) => answers.json(reply, 200, ["Cache-Control", "no-store"], node.clusterStatus()),
+      async (_request, reply) => answers.json(reply, 200, ["Cache-Control", "no-store"], await node.clusterView()),
     );
     routes.post(
       MEMBERS_PATH,

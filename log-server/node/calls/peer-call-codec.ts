@@ -28,6 +28,8 @@ const KIND_CODES = {
   "cluster-change": 41,
   /** Answered with u64 the wall clock, in milliseconds, and varint the newest feature level: `peer-watch.ts`. */
   "facts": 42,
+  /** How far each member is, as the leader knows it: `standings.ts`. */
+  "standings": 43,
   /** What damage took of a log: `repair-codec.ts`. */
   "repair-entries": 50,
   /** Where a log ends: `log-end-codec.ts`. */

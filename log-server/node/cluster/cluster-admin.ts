@@ -164,10 +164,26 @@ export class ClusterAdmin {
     if (node === nodeName)
       throw new NodeError("cluster-conflict", `${node} leads: transfer leadership to another node first`);
     if (isMember()) {
+      await this.#refuseIfNoMajorityWithout(node);
       await this.#reconfigure([{ kind: "remove", node }]);
       await this.#until(() => !isMember() && !isJoint(this.#loop().configuration));
     }
     if (forgotten) await this.#command({ kind: "member-remove", node });
+  }
+
+  /** Those that are left would have to agree to the change, and to the one that undoes it (etcd: `strict-reconfig-check`). */
+  async #refuseIfNoMajorityWithout(node: string): Promise<void> {
+    const { nodeName } = this.#parts;
+    const left = this.#loop().configuration.voters.filter((voter) => voter !== node);
+    const silent = (): string[] => left.filter((voter) => voter !== nodeName && !this.#isHeard(voter));
+    const isMajority = (): boolean => 2 * (left.length - silent().length) > left.length;
+    await this.#wait(isMajority);
+    if (isMajority()) return;
+    const why = `${silent().join(", ")} not being heard, no majority would be left`;
+    throw new NodeError(
+      "cluster-conflict",
+      `without ${node}, and with ${why}: bring them back, or remove or replace them first`,
+    );
   }
 
   /**

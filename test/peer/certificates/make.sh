@@ -15,5 +15,6 @@ authority ca
 authority other-ca
 node n1 n1 ca
 node n2 n2 ca
+node n3 n3 ca
 node stranger n2 other-ca
 rm -f ./*.csr ./*.ext ./*.srl ca.key other-ca.key

@@ -1,0 +1,57 @@
+/**
+ * How far each member is, and when it was heard: only the leader knows, and any node shows it, having asked. The body of the
+ * answer: varint count, ×(text node, varint entries that it lacks, varint milliseconds of silence, u8 1 if it stands back).
+ */
+import { ByteReader } from "../../../src/lib/byte-reader.ts";
+import { ByteWriter } from "../../../src/lib/byte-writer.ts";
+import { MEMBERS_MAX } from "../../raft/limits.ts";
+import type { PeerCalls } from "../calls/peer-calls.ts";
+import type { ClusterMemberStatus, ClusterStatus } from "./cluster-status.ts";
+
+const NAME_BYTES_MAX = 255;
+
+export type Standing = Required<Pick<ClusterMemberStatus, "lag" | "silentMs" | "standsBack">>;
+
+export function handleStandings(calls: PeerCalls | undefined, own: () => ClusterStatus): void {
+  calls?.handle("standings", () => Promise.resolve([encodeStandings(own())]));
+}
+
+/** What this node sees, with what the leader says of the others; without that where it does not answer in time. */
+export async function withStandings(
+  own: ClusterStatus,
+  calls: PeerCalls | undefined,
+  timeoutMs: number,
+): Promise<ClusterStatus> {
+  if (calls === undefined || own.leader === undefined || own.leader === own.node) return own;
+  const answer = await calls.call(own.leader, "standings", [], timeoutMs);
+  const standings = answer.ok ? decodeStandings(answer.value) : undefined;
+  return {
+    ...own,
+    members: own.members.map((member) => ({ ...member, ...standings?.get(member.node) })),
+  };
+}
+
+/** Of all whom this node leads. */
+export function encodeStandings({ members }: Pick<ClusterStatus, "members">): Uint8Array {
+  const known = members.filter(({ lag, silentMs }) => lag !== undefined && silentMs !== undefined);
+  const writer = new ByteWriter().varint(known.length);
+  for (const { node, lag = 0, silentMs = 0, standsBack = false } of known) {
+    writer
+      .string(node)
+      .varint(lag)
+      .varint(Math.round(silentMs))
+      .u8(standsBack ? 1 : 0);
+  }
+  return writer.finish();
+}
+
+/** Undefined for what is malformed. */
+export function decodeStandings(bytes: Uint8Array): ReadonlyMap<string, Standing> | undefined {
+  const reader = new ByteReader(bytes);
+  const standings = new Map<string, Standing>();
+  for (let left = reader.count(MEMBERS_MAX); left > 0; left -= 1) {
+    const node = reader.string(NAME_BYTES_MAX);
+    standings.set(node, { lag: reader.varint(), silentMs: reader.varint(), standsBack: reader.u8() === 1 });
+  }
+  return reader.complete ? standings : undefined;
+}
