@@ -78,6 +78,8 @@ export function onAppendRefused(raft: Raft, leader: Leader, message: AppendRefus
       return;
     case "probe":
       if (flow.next - 1 !== index) return;
+      // It has acknowledged that: an answer from before, or of one that has forgotten. That is tried again with a heartbeat, not at once.
+      if (index <= progress.match) return;
       // Where the follower's newest possible point is in this log: a whole term is passed over at once (P48).
       progress.probe(Math.min(index, raft.log.atMost(hint.index, hint.term).index + 1));
       return;

@@ -6,6 +6,7 @@
  * Messages go before this node's own write begins: followers write while the leader does. What depends on that write
  * the core gives out only once it is durable. What an entry means, and who waits for it, is the owner's business.
  */
+import { assert } from "../../../src/lib/assert.ts";
 import type { Result } from "../../../src/lib/result.ts";
 import type { Timer } from "../../../src/ports/clock.ts";
 import type { Entry, LogIndex, Term } from "../../../src/wire/entry.ts";
@@ -514,6 +515,7 @@ export class RaftLoop {
           this.#owner.blocked(read.error);
           return;
         }
+        assert(read.value.length > 0, "I5: what is applied is in this node's log");
         this.#learn(read.value);
         this.#owner.apply(read.value);
         next += read.value.length;
