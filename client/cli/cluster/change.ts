@@ -8,6 +8,8 @@ import { jsonLine } from "../output.ts";
 import { newVerb, type Verb } from "../verb.ts";
 import { clusterText } from "./cluster-shown.ts";
 
+const PORT_MAX = 65_535;
+
 type AddOptions = ConnectionOptions & { readonly learner?: true };
 type ReplaceOptions = ConnectionOptions & { readonly address?: string };
 type DrainOptions = ConnectionOptions & { readonly undo?: true };
@@ -29,7 +31,9 @@ export const addCommand: Verb = (io, onDone) =>
     .argument("<name=host:port>", "its name, and where it listens for other nodes")
     .option("--learner", "it keeps a copy, and never votes")
     .action((member: string, options: AddOptions) => {
-      const [node = "", address = ""] = member.split(/=(.*)/s);
+      const [node = "", address] = member.split(/=(.*)/s);
+      if (node === "" || address === undefined)
+        throw new TidemarkError("invalid-argument", `"${member}" is not NAME=HOST:PORT`);
       const at = addressOf(address);
       const votes = options.learner !== true;
       return done(io, options, onDone, (cluster, call) => cluster.add(node, at, { ...call, votes }));
@@ -109,6 +113,7 @@ async function done(
 function addressOf(text: string): { readonly host: string; readonly port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const host = match?.[1] ?? match?.[2];
-  if (host === undefined) throw new TidemarkError("invalid-argument", `"${text}" is not HOST:PORT`);
-  return { host, port: Number(match?.[3]) };
+  const port = Number(match?.[3]);
+  if (host === undefined || port > PORT_MAX) throw new TidemarkError("invalid-argument", `"${text}" is not HOST:PORT`);
+  return { host, port };
 }

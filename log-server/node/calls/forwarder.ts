@@ -438,14 +438,18 @@ export class Forwarder {
  * of a producer's appends is its sender's to repeat: answered as a duplicate, it would look like another's who uses the id.
  */
 function isRepeatable(command: Command): boolean {
-  if (command.kind === "append" || command.kind === "append-run")
-    return command.producer !== undefined && command.producer.sequence > 0;
+  if (command.kind === "append" || command.kind === "append-run") return isKnownBySequence(command.producer);
   if (command.kind !== "transaction") return false;
   const { operations } = command;
   return (
-    operations.some((operation) => operation.kind === "append" && operation.producer !== undefined) &&
+    operations.some((operation) => operation.kind === "append" && isKnownBySequence(operation.producer)) &&
     operations.every((operation) => operation.kind !== "delete")
   );
+}
+
+/** The first of a producer's may be another's with the same id: only its sender can tell. */
+function isKnownBySequence(producer: { readonly sequence: number } | undefined): boolean {
+  return producer !== undefined && producer.sequence > 0;
 }
 
 function answerLost(): NodeError {

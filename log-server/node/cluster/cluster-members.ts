@@ -78,8 +78,9 @@ export class ClusterMembers {
     const disk = decodeClusterQuestion(body) ?? "";
     let known: Member | undefined = machine.members.find(({ node }) => node === from);
     if (known?.disk === "" && disk !== "") {
-      const kept = await this.#propose({ kind: "member-set", ...known, disk });
-      if (kept.kind === "done") known = { ...known, disk };
+      await this.#propose({ kind: "member-set", ...known, disk });
+      // Of two that ask at once one is taken.
+      known = machine.members.find(({ node }) => node === from);
     }
     const member = disk !== "" && known?.disk === disk;
     return answerOfMember(clusterId, cluster?.founders ?? [], member, machine.position);
