@@ -25,7 +25,7 @@ const LIST: readonly ClusterMutant[] = [
     name: "a forwarded write without an answer is sent again",
     source: "P36: jetcd 0.8.2 (Jepsen)",
     file: `${NODE}/calls/forwarder.ts`,
-    find: "return command.producer !== undefined && command.producer.sequence > 0;",
+    find: "return producer !== undefined && producer.sequence > 0;",
     replace: "return true;",
     quick: true,
   },
