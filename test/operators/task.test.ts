@@ -24,7 +24,7 @@ function input(n: number, logTime: number, value: unknown, key = "k", source = "
   return {
     source,
     offset: n - 1,
-    place: { position: n, ordinal: 0 },
+    place: { position: n, ordinal: 0, index: 0 },
     key: utf8(key),
     value: utf8(JSON.stringify(value)),
     logTime,
@@ -196,7 +196,7 @@ describe("poison", () => {
     });
     expect(task.digest()).toEqual(before);
     expect(task.passOver(input(2, 6, 13)).ok).toBe(true);
-    expect(task.cursor).toEqual({ position: 2, ordinal: 0 });
+    expect(task.cursor).toEqual({ position: 2, ordinal: 0, index: 0 });
     expect(task.process(input(3, 7, 2)).ok).toBe(true);
     expect(task.take().outputs.map(({ value }) => text(value as Uint8Array))).toEqual(["1", "3"]);
   });
@@ -244,7 +244,31 @@ describe("a task's batches", () => {
     expect(task.digest()).toEqual(before);
     expect([task.take().outputs, first.nextDue]).toEqual([[], 9]);
     expect(task.process(input(2, 20, { n: 2 })).ok).toBe(true);
-    expect(task.take()).toMatchObject({ from: { position: 1 }, to: { position: 2 }, outputs: { length: 2 } });
+    expect(task.take()).toMatchObject({
+      from: { cursor: { position: 1 }, outputs: 1 },
+      to: { cursor: { position: 2 }, outputs: 3 },
+      outputs: { length: 2 },
+    });
+  });
+
+  it("say exactly where they end: within a batch of the log, and among the outputs of timers", () => {
+    const app = topology("places");
+    teller(app);
+    const store = new MemoryStore();
+    const task = new Task(onlyStage(app), 0, store);
+    const records = [0, 1].map((index) => ({
+      ...input(1 + index, 5, { n: index, log: [9 + index] }),
+      place: { position: 1, ordinal: 0, index },
+    }));
+    expect(records.map((record) => task.process(record).ok)).toEqual([true, true]);
+    expect(() => task.process(records[1] as TaskInput)).toThrow("I12");
+    const cursor = { position: 1, ordinal: 0, index: 1 };
+    expect(task.take().to).toEqual({ cursor, outputs: 2 });
+    const again = new Task(onlyStage(app), 0, store);
+    expect(again.advance(10).ok).toBe(true);
+    expect(again.take()).toMatchObject({ from: { cursor, outputs: 2 }, to: { cursor, outputs: 3 } });
+    expect(again.advance(11).ok).toBe(true);
+    expect(again.take()).toMatchObject({ from: { cursor, outputs: 3 }, to: { cursor, outputs: 4 } });
   });
 
   it("are listed as changes: on a copy of the rows they make another task the same", () => {

@@ -245,7 +245,7 @@ describe("partitions", () => {
     const task = new Task(app.build().stages[0] as Stage, 0, new MemoryStore());
     const numbers = [0, 9, 10, 19, 20];
     for (const [n, value] of numbers.entries()) {
-      const place = { position: n + 1, ordinal: 0 };
+      const place = { position: n + 1, ordinal: 0, index: 0 };
       expect(task.process({ source: "in", offset: n, place, value: utf8(String(value)), logTime: 0 }).ok).toBe(true);
     }
     expect(task.take().outputs.map(({ stream }) => stream)).toEqual(expected.map((n) => `apps/parts/three/${n}`));

@@ -1,9 +1,10 @@
 /**
- * How far a task has come: its cursor, its log time, its watermark, and the chain over its outputs. It is a row like its
+ * How far a task has come: its cursor, its log time, its watermark, its outputs' number and the chain over them. It is a row like its
  * state, so that all of them move together (I12); the row is written where somebody looks: at digest points and commits.
  */
 import { assert } from "../../lib/assert.ts";
-import { comparePlaces, LOG_START, type LogPlace } from "../../record/log-place.ts";
+import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../record/record-place.ts";
+import type { TaskPlace } from "../../record/task-place.ts";
 import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
 import { PROGRESS_ROW } from "../state/row-keys.ts";
 import type { Rows } from "../state/rows.ts";
@@ -13,20 +14,22 @@ import type { SavedWatermarks, Watermarks } from "./watermarks.ts";
 export type Counters = Readonly<Record<Counter, number>>;
 
 type Saved = {
-  readonly cursor: LogPlace;
+  readonly cursor: RecordPlace;
   readonly records: number;
   readonly logTime: number;
   readonly undigested: boolean;
+  readonly outputs: number;
   readonly chain: bigint;
   readonly counters: Counters;
   readonly watermarks: SavedWatermarks;
 };
 
 const NOTHING: Omit<Saved, "watermarks"> = {
-  cursor: LOG_START,
+  cursor: BEFORE_RECORDS,
   records: 0,
   logTime: -Infinity,
   undigested: false,
+  outputs: 0,
   chain: 0n,
   counters: { late: 0, skipped: 0 },
 };
@@ -42,8 +45,13 @@ export class Progress {
     this.#now = this.#nothing;
   }
 
-  get cursor(): LogPlace {
+  get cursor(): RecordPlace {
     return this.#now.cursor;
+  }
+
+  get place(): TaskPlace {
+    const { cursor, outputs } = this.#now;
+    return { cursor, outputs };
   }
 
   /** Taken in so far; those that were passed over count. */
@@ -70,14 +78,14 @@ export class Progress {
   }
 
   /** A record is taken in; answers how many that makes. */
-  record(place: LogPlace, logTime: number): number {
+  record(place: RecordPlace, logTime: number): number {
     const now = this.#now;
-    assert(comparePlaces(place, now.cursor) > 0, "I12: a record is taken in once, in the log's order");
+    assert(compareRecordPlaces(place, now.cursor) > 0, "I12: a record is taken in once, in the log's order");
     assert(logTime >= now.logTime, "log time never goes back");
     const records = now.records + 1;
     this.#now = {
       ...now,
-      cursor: { position: place.position, ordinal: place.ordinal },
+      cursor: { position: place.position, ordinal: place.ordinal, index: place.index },
       records,
       logTime,
       undigested: true,
@@ -90,8 +98,9 @@ export class Progress {
     this.#now = { ...this.#now, logTime: Math.max(this.#now.logTime, logTime), undigested: true };
   }
 
-  extendChain(chain: bigint): void {
-    this.#now = { ...this.#now, chain };
+  /** One more output; `chain`: with it. */
+  output(chain: bigint): void {
+    this.#now = { ...this.#now, outputs: this.#now.outputs + 1, chain };
   }
 
   count(counter: Counter): void {

@@ -1,13 +1,13 @@
 /** What goes into a task and what comes out of it. */
-import type { LogPlace } from "../../record/log-place.ts";
 import type { RecordHeader } from "../../record/record.ts";
+import type { RecordPlace } from "../../record/record-place.ts";
 
 export type TaskInput = {
   /** The source's name in the topology; which partition of it is the task's own matter. */
   readonly source: string;
   readonly offset: number;
-  /** Of the record in the log's one order; it only ever grows. */
-  readonly place: LogPlace;
+  /** In the log's one order; it only ever grows. */
+  readonly place: RecordPlace;
   readonly key?: Uint8Array;
   readonly value: Uint8Array | null;
   readonly headers?: readonly RecordHeader[];
@@ -35,15 +35,4 @@ export type Poison = {
   readonly at:
     | { readonly kind: "record"; readonly source: string; readonly offset: number }
     | { readonly kind: "timer"; readonly row: Uint8Array };
-};
-
-/** A place fixed by the input alone, and what a replica must have there. */
-export type DigestPoint = {
-  /** Records taken in until there. */
-  readonly records: number;
-  readonly logTime: number;
-  /** Of all rows, those of progress (cursor, watermark) included. */
-  readonly state: bigint;
-  /** Of all outputs until there, in their order. */
-  readonly outputs: bigint;
 };

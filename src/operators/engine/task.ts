@@ -11,8 +11,10 @@
  */
 import { assert, InvariantError } from "../../lib/assert.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
-import type { LogPlace } from "../../record/log-place.ts";
+import type { DigestPoint } from "../../record/digest-point.ts";
+import type { RecordPlace } from "../../record/record-place.ts";
 import type { RowChange } from "../../record/row.ts";
+import type { TaskPlace } from "../../record/task-place.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import { NodeRows } from "../state/node-rows.ts";
@@ -27,13 +29,13 @@ import { type Host, NodeContext, type Origin } from "./node-context.ts";
 import type { Counter, Reading } from "./operator.ts";
 import { chained } from "./output-chain.ts";
 import { type Counters, Progress } from "./progress.ts";
-import type { DigestPoint, Poison, TaskInput, TaskOutput } from "./task-input.ts";
+import type { Poison, TaskInput, TaskOutput } from "./task-input.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** What was done since the last take. */
 export type TaskBatch = {
-  readonly from: LogPlace;
-  readonly to: LogPlace;
+  readonly from: TaskPlace;
+  readonly to: TaskPlace;
   readonly outputs: readonly TaskOutput[];
   readonly digests: readonly DigestPoint[];
   /** Log time at which something falls due even if no record comes; undefined: nothing does. */
@@ -64,7 +66,7 @@ export class Task {
   readonly #host: Host;
   #origin: Origin = NO_ORIGIN;
   #clock: number;
-  #from: LogPlace;
+  #from: TaskPlace;
   #inputs = 0;
   #outputs: TaskOutput[] = [];
   #digests: DigestPoint[] = [];
@@ -93,11 +95,11 @@ export class Task {
       ),
     );
     this.#clock = this.#progress.watermarks.reached;
-    this.#from = this.#progress.cursor;
+    this.#from = this.#progress.place;
   }
 
   /** The last record taken in. */
-  get cursor(): LogPlace {
+  get cursor(): RecordPlace {
     return this.#progress.cursor;
   }
 
@@ -153,7 +155,7 @@ export class Task {
     this.#rows.commit();
     const batch = {
       from: this.#from,
-      to: this.#progress.cursor,
+      to: this.#progress.place,
       outputs: this.#outputs,
       digests: this.#digests,
       nextDue: finite(this.#nextDue()),
@@ -224,7 +226,7 @@ export class Task {
     else watermarks.pass(logTime - 1);
     const records = this.#progress.record(place, logTime);
     this.#inputs += 1;
-    this.#origin = { parts: [place.position, place.ordinal], logTime };
+    this.#origin = { parts: [place.position, place.ordinal, place.index], logTime };
     this.#clock = watermarks.reached;
     const reading = this.#read(running, input, goesOn);
     if (goesOn && reading.item !== undefined) this.#run({ node: running, input: 0 }, reading.item);
@@ -340,7 +342,7 @@ export class Task {
       throw new TooMuch(`more than ${outputsPerInputMax} outputs of one record`);
     assert(this.#outputs.length < outputsPerBatchMax, "I15: what was done is taken before it is too much");
     this.#outputs.push(output);
-    this.#progress.extendChain(chained(this.#progress.chain, output));
+    this.#progress.output(chained(this.#progress.chain, output));
   }
 
   #makeHost(): Host {

@@ -6,10 +6,11 @@
 import { equalBytes } from "../../lib/bytes.ts";
 import { Prng } from "../../lib/prng.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import type { DigestPoint } from "../../record/digest-point.ts";
 import type { StreamRecord } from "../../record/record.ts";
 import type { Graph } from "../engine/graph.ts";
 import { Task } from "../engine/task.ts";
-import type { DigestPoint, TaskInput, TaskOutput } from "../engine/task-input.ts";
+import type { TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
 import { PoisonError, type TaskRun, TopologyRun } from "./topology-run.ts";
 

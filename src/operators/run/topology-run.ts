@@ -3,11 +3,12 @@
  * check of determinism. It commits after every record, and stops at poison; it is no runtime.
  */
 import { assert } from "../../lib/assert.ts";
-import type { LogPlace } from "../../record/log-place.ts";
+import type { DigestPoint } from "../../record/digest-point.ts";
 import type { StreamRecord } from "../../record/record.ts";
+import type { RecordPlace } from "../../record/record-place.ts";
 import type { Graph, Stage } from "../engine/graph.ts";
 import { Task } from "../engine/task.ts";
-import type { DigestPoint, Poison, TaskInput, TaskOutput } from "../engine/task-input.ts";
+import type { Poison, TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
 import { partitionStream } from "../verbs/partitioner.ts";
 import type { Result } from "../../lib/result.ts";
@@ -100,9 +101,9 @@ export class TopologyRun {
     return taken(run);
   }
 
-  #nextPlace(): LogPlace {
+  #nextPlace(): RecordPlace {
     this.#position += 1;
-    return { position: this.#position, ordinal: 0 };
+    return { position: this.#position, ordinal: 0, index: 0 };
   }
 }
 
