@@ -243,6 +243,7 @@ export class LogWriter {
     });
     this.#parts.segments.add(segment);
     this.#active = segment;
+    this.#parts.sealer.kick();
   }
 
   /** Closes the segment that is being written. */

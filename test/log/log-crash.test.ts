@@ -242,6 +242,42 @@ describe("a crash of the segmented log", () => {
     }
   });
 
+  it("while all is cut that a trim has left still knows where the log ends", async () => {
+    const before = makeEntries(new Prng(30), 1, 20);
+    const made = await baseWith(before, true);
+    const trimmed = await LogWorld.open(made.disk, made.kv);
+    await trimmed.log.snapshotImage();
+    await trimmed.log.roll();
+    // Not committed: they are never applied, and others take their place.
+    await trimmed.log.append(makeEntries(new Prng(31), 21, 2));
+    await trimmed.log.settled();
+    await trimmed.log.trim(trimmed.log.horizon.index, () => false);
+    expect(trimmed.log.stats().sealedSegments).toBe(0);
+    await trimmed.close();
+    const others = makeEntries(new Prng(32), 21, 3, 2);
+    count(
+      await crashEverywhere<{ isNew: boolean }>({
+        base: { disk: made.disk.crash({ kind: "all" }), kv: made.kv.crash() },
+        begin: () => ({ isNew: false }),
+        work: async ({ disk, kv }, progress) => {
+          const world = await LogWorld.open(disk, kv, { applyTo: 20 });
+          await world.append(others);
+          progress.isNew = true;
+          await world.close();
+        },
+        verify: async ({ disk, kv }, { isNew }, where) => {
+          const { log } = await LogWorld.open(disk, kv, { applyTo: 20 });
+          expect(log.damage, where).toEqual([]);
+          expect(log.lastIndex, where).toBeGreaterThanOrEqual(20);
+          if (isNew) expect([log.lastIndex, log.term(23)], where).toEqual([23, 2]);
+          await log.close();
+        },
+        samples: 4,
+        seed: 33,
+      }),
+    );
+  });
+
   it("while it recovers from a crash loses nothing either", async () => {
     const before = makeEntries(new Prng(15), 1, 12);
     const torn = await baseWith(before, true);

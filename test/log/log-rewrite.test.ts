@@ -112,6 +112,29 @@ describe("a rewrite", () => {
     expect(results[0]?.length).toBeGreaterThan(1_000);
   });
 
+  it("is followed by what is appended next, where another leader cuts off all that came behind it", async () => {
+    const disk = new SimDisk();
+    const kv = new SimKv();
+    const { world, entries } = await filled(80, disk, kv);
+    const { log } = world;
+    const law = new Law();
+    await log.roll();
+    await log.settled();
+    // Not committed: they are never applied.
+    await log.append(makeEntries(new Prng(2), 81, 2));
+    expect((await log.rewrite(log.horizon.index, sequencesOf(log), law)).refused).toBeUndefined();
+    const others = makeEntries(new Prng(3), 81, 30, 2);
+    for (let from = 0; from < others.length; from += 5) await world.append(others.slice(from, from + 5));
+    const all = [...entries, ...others];
+    await expectLeft(world, all, law, "cut");
+    await world.close();
+    const again = await LogWorld.open(disk.crash({ kind: "all" }), kv.crash());
+    expect(again.log.damage).toEqual([]);
+    expect(again.log.lastIndex).toBe(110);
+    await expectLeft(again, all, law, "opened again");
+    await again.close();
+  });
+
   it("leaves an empty segment that says what it covers, and nothing of streams that are gone", async () => {
     const { world, entries } = await filled(60);
     const { log } = world;

@@ -1,6 +1,7 @@
 /**
  * Seals segments in the background: one that is closed, and all of whose entries are applied, gets its index block
- * and its rows in the sparse index, and leaves memory. An empty one is removed.
+ * and its rows in the sparse index, and leaves memory. An empty one is removed, once another follows it: the last one says
+ * where the log ends.
  *
  * The block is durable under its name before the sparse index knows of it; until then a restart scans the segment.
  */
@@ -78,7 +79,10 @@ export class Sealer {
   }
 
   #next(): UnsealedSegment | undefined {
-    return this.#parts.segments.unsealed.find((segment) => segment.closed && segment.index.complete);
+    const { unsealed, last } = this.#parts.segments;
+    return unsealed.find(
+      (segment) => segment.closed && segment.index.complete && (segment.index.count > 0 || segment !== last),
+    );
   }
 
   async #run(): Promise<void> {
