@@ -7,6 +7,7 @@ import type { RecordHeader } from "../../src/record/record.ts";
 import type { Topology } from "../../src/operators/build/topology.ts";
 import type { Counter } from "../../src/operators/engine/operator.ts";
 import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
+import { type Difference, runAgain } from "../../src/operators/run/check-determinism.ts";
 import { TopologyRun } from "../../src/operators/run/topology-run.ts";
 
 export type WrittenRecord = {
@@ -24,6 +25,22 @@ export type ReadRecord = {
   readonly timestamp: number;
   readonly headers: readonly RecordHeader[];
 };
+
+/** A topology that gave something else when it was run again on the same input. */
+export class DifferenceError extends Error {
+  override readonly name = "DifferenceError";
+  readonly difference: Difference;
+
+  constructor(difference: Difference) {
+    const { stage, partition, what, place, first, second } = difference;
+    const where = `stage ${stage}, partition ${partition}`;
+    super(
+      `${where}: run again on the same input, its ${what} ${place} is ${words(second)}, and was ${words(first)}; ` +
+        "callbacks may depend on nothing but their arguments",
+    );
+    this.difference = difference;
+  }
+}
 
 export class TopologyDriver {
   readonly #run: TopologyRun;
@@ -66,6 +83,15 @@ export class TopologyDriver {
     return all.filter((output) => output.stream === stream).map(shown);
   }
 
+  /**
+   * Runs every task again on what it was given so far, in other batches and with its state moved in between. Throws
+   * `DifferenceError` unless outputs and digests are the same: what callbacks keep outside of their state shows so.
+   */
+  checkDeterminism(): void {
+    const same = runAgain(this.#run, this.#now);
+    if (!same.ok) throw new DifferenceError(same.error);
+  }
+
   /** Of all tasks. */
   counted(counter: Counter): number {
     return this.#run.tasks.reduce((sum, { task }) => sum + task.counters[counter], 0);
@@ -89,4 +115,10 @@ function jsonOrBytes(bytes: Uint8Array): unknown {
   } catch {
     return bytes;
   }
+}
+
+function words(found: Difference["first"]): string {
+  if (found === undefined) return "nothing";
+  const plain = "stream" in found ? { stream: found.stream, ...shown(found) } : found;
+  return JSON.stringify(plain, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value));
 }

@@ -13,7 +13,9 @@ const SHOWN_URL = "http://127.0.0.1:4437";
 const RUN_TIMEOUT_MS = 30_000;
 const MODULES: Readonly<Record<string, string>> = {
   "tidemark": join(ROOT, "client/index.ts"),
+  "tidemark/operators": join(ROOT, "src/operators/index.ts"),
   "tidemark/server": join(ROOT, "log-server/index.ts"),
+  "tidemark/testing": join(ROOT, "client/testing/index.ts"),
   "valibot": join(ROOT, "node_modules/valibot/dist/index.mjs"),
 };
 
@@ -30,21 +32,26 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function blocks(): string[] {
+function blocks(heading: string): string[] {
   const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-  const [section = ""] = readme.slice(readme.indexOf("## From TypeScript")).split("\n## ");
+  const [section = ""] = readme.slice(readme.indexOf(`## ${heading}\n`)).split("\n## ");
   return [...section.matchAll(/```ts\n(.*?)```/gs)].map(([, code = ""]) => code);
 }
 
-/** The block with what the ones before it showed already, and with places in it that exist here. */
+/** The block with what the ones before it showed already. */
 function program(block: string): string {
   const shown = [
     block.includes('from "tidemark"') ? "" : 'import { connect } from "tidemark";\n',
     block.includes("client = connect(") ? "" : `await using client = connect("${SHOWN_URL}");\n`,
   ];
-  return `${shown.join("")}${block}`
+  return placed(`${shown.join("")}${block}`);
+}
+
+/** With places in it that exist here. */
+function placed(code: string): string {
+  return code
     .replaceAll(SHOWN_URL, node.url)
-    .replaceAll(/from "([^"]+)"/g, (_, name: string) => `from "${pathToFileURL(MODULES[name] ?? name).href}"`);
+    .replaceAll(/from "([a-z][^"]+)"/g, (_, name: string) => `from "${pathToFileURL(MODULES[name] ?? name).href}"`);
 }
 
 /** The server is in this process, so the program must not block it. */
@@ -59,7 +66,7 @@ async function run(file: string): Promise<{ readonly status: number | null; read
 }
 
 it("every block runs", async () => {
-  const found = blocks();
+  const found = blocks("From TypeScript");
   expect(found.length).toBeGreaterThanOrEqual(5);
   const outputs: string[] = [];
   for (const [place, block] of found.entries()) {
@@ -75,4 +82,13 @@ it("every block runs", async () => {
   expect(outputs.join("\n")).toContain("orders 42");
   await using client = connect(node.url);
   expect(await client.stream("orders").describe()).toMatchObject({ firstOffset: 100, nextOffset: 998 });
+});
+
+it("the topology and its test run", async () => {
+  const [app = "", test = ""] = blocks("Stream operators");
+  const [file, testFile] = [join(folder, "delays.ts"), join(folder, "delays.test.ts")];
+  writeFileSync(file, placed(app));
+  writeFileSync(testFile, placed(test));
+  const { status, output } = await run(testFile);
+  expect([status, output]).toEqual([0, "SFO { start: 1767254400000, end: 1767258000000, value: 15 }\n"]);
 });

@@ -26,8 +26,9 @@ export type Difference = {
   readonly what: "output" | "digest" | "state";
   /** Which one, from 0. */
   readonly place: number;
-  readonly first: unknown;
-  readonly second: unknown;
+  /** Absent: there is none so far. */
+  readonly first: TaskOutput | DigestPoint | undefined;
+  readonly second: TaskOutput | DigestPoint | undefined;
 };
 
 const BATCH_MAX = 7;
@@ -44,6 +45,11 @@ export function checkDeterminism(
   const first = new TopologyRun(graph);
   for (const { stream, logTime, ...record } of records) first.append(stream, record, logTime);
   first.advance(until);
+  return runAgain(first, until);
+}
+
+/** The second half of it, for a run whose log time has come to `until`. */
+export function runAgain(first: TopologyRun, until: number): Result<void, Difference> {
   for (const run of first.tasks) {
     const difference = compare(run, again(run, until));
     if (difference !== undefined) return err({ stage: run.stage.number, partition: run.partition, ...difference });
