@@ -13,12 +13,15 @@ export const OPERATOR_LIMITS = {
   /** Of the nodes' ids, which are in every row's key. */
   idLengthMax: 64,
   nodesMax: 1_000,
-  partitionsMax: 1_024,
+  partitionsMax: 1_000,
 
-  /** What one input may bring about, timers that it makes due included; beyond it is poison. */
-  outputsPerInputMax: 10_000,
-  timersPerInputMax: 100_000,
-  /** Inputs and outputs between two commits. */
+  /** What one record, or one timer, may send, for it goes out in one transaction; beyond it is poison. */
+  outputsPerCallMax: 10_000,
+  outputBytesPerCallMax: 12 * 1024 * 1024,
+  outputStreamsPerCallMax: 1_000,
+  /** What one input makes due, timers that timers set included: there is no end to it otherwise. */
+  timersPerInputMax: 1_000_000,
+  /** Inputs and outputs between two takes. */
   inputsPerBatchMax: 65_536,
   outputsPerBatchMax: 1_000_000,
 

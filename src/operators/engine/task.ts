@@ -10,9 +10,12 @@
  * All of it or, if anything throws, nothing.
  */
 import { assert, InvariantError } from "../../lib/assert.ts";
+import { hex } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
+import { RECORD_LIMITS } from "../../record/limits.ts";
 import type { RecordPlace } from "../../record/record-place.ts";
+import { recordBytes, sizeFault } from "../../record/record-size.ts";
 import type { RowChange } from "../../record/row.ts";
 import type { TaskPlace } from "../../record/task-place.ts";
 import type { Key } from "../encoding/key-codec.ts";
@@ -37,9 +40,21 @@ export type TaskBatch = {
   readonly from: TaskPlace;
   readonly to: TaskPlace;
   readonly outputs: readonly TaskOutput[];
+  /** By output: the chain with it. */
+  readonly chains: readonly bigint[];
+  /** Where the outputs may be parted: behind those of one record or one timer. The last is behind all. */
+  readonly cuts: readonly TaskPlace[];
   readonly digests: readonly DigestPoint[];
   /** Log time at which something falls due even if no record comes; undefined: nothing does. */
   readonly nextDue: number | undefined;
+};
+
+/** What gathers until it is taken. */
+type Done = {
+  readonly outputs: TaskOutput[];
+  readonly chains: bigint[];
+  readonly cuts: TaskPlace[];
+  readonly digests: DigestPoint[];
 };
 
 type Reader = { readonly node: RunningNode; readonly input: number };
@@ -52,7 +67,7 @@ type RunningNode = {
 
 const NO_ORIGIN: Origin = { parts: [], logTime: -Infinity };
 
-/** What one input, or one advance, brought about beyond all bounds. */
+/** What one record or one timer brought about beyond all bounds. */
 class TooMuch extends Error {}
 
 export class Task {
@@ -68,11 +83,13 @@ export class Task {
   #clock: number;
   #from: TaskPlace;
   #inputs = 0;
-  #outputs: TaskOutput[] = [];
-  #digests: DigestPoint[] = [];
+  #done: Done = nothingDone();
   /** Of the input at hand. */
   #timersFired = 0;
-  #outputsBefore = 0;
+  /** Of the record, or the timer, at hand. */
+  readonly #sent = { outputs: 0, bytes: 0, streams: new Set<string>() };
+  /** By row, in hexadecimal: timers that were poison, and what goes out in their place. */
+  readonly #replaced = new Map<string, TaskOutput>();
   /** Where an error would come from. */
   #running = "";
   #firing: DueTimer | undefined;
@@ -96,6 +113,26 @@ export class Task {
     );
     this.#clock = this.#progress.watermarks.reached;
     this.#from = this.#progress.place;
+  }
+
+  /** The last record taken in, and how many outputs there were by then. */
+  get place(): TaskPlace {
+    return this.#progress.place;
+  }
+
+  /** Over all outputs so far. */
+  get chain(): bigint {
+    return this.#progress.chain;
+  }
+
+  /** Inputs and outputs that were not taken yet. */
+  get untaken(): number {
+    return this.#inputs + this.#done.outputs.length;
+  }
+
+  /** Log time at which something falls due even if no record comes; undefined: nothing does. */
+  get nextDue(): number | undefined {
+    return finite(this.#nextDue());
   }
 
   /** The last record taken in. */
@@ -127,15 +164,17 @@ export class Task {
     return this.#attempt(() => this.#take(input, true), input);
   }
 
-  /** Takes a record in, without its going anywhere: it was poison, and has been dealt with elsewhere. */
-  passOver(input: TaskInput): Result<void, Poison> {
-    return this.#attempt(() => this.#take(input, false), input);
+  /** Takes a record in, without its going anywhere: it was poison. `instead`: what goes out in its place. */
+  passOver(input: TaskInput, instead?: TaskOutput): Result<void, Poison> {
+    return this.#attempt(() => this.#take(input, false, instead), input);
   }
 
-  /** A timer was poison: it will not fire. */
-  dropTimer(row: Uint8Array): void {
-    this.#rows.delete(row);
-    this.#timers.forget();
+  /**
+   * A timer was poison: when its time comes in what is tried again now, this goes out, and it does not fire. Until then it
+   * stays where it is, for replicas that were told of time in other steps have digested it there.
+   */
+  replaceTimer(row: Uint8Array, instead: TaskOutput): void {
+    this.#replaced.set(hex(row), instead);
   }
 
   /** There is no record before this log time, which may be one that a record still has. */
@@ -153,17 +192,10 @@ export class Task {
   take(): TaskBatch {
     this.#progress.write(this.#rows);
     this.#rows.commit();
-    const batch = {
-      from: this.#from,
-      to: this.#progress.place,
-      outputs: this.#outputs,
-      digests: this.#digests,
-      nextDue: finite(this.#nextDue()),
-    };
+    const batch = { from: this.#from, to: this.#progress.place, ...this.#done, nextDue: this.nextDue };
     this.#from = batch.to;
     this.#inputs = 0;
-    this.#outputs = [];
-    this.#digests = [];
+    this.#done = nothingDone();
     return batch;
   }
 
@@ -173,20 +205,19 @@ export class Task {
     this.#progress.read(this.#rows);
     this.#clock = this.#progress.watermarks.reached;
     this.#inputs = 0;
-    this.#outputs = [];
-    this.#digests = [];
+    this.#done = nothingDone();
   }
 
   #attempt(run: () => void, input: TaskInput | undefined): Result<void, Poison> {
     const mark = this.#rows.mark();
     const saved = this.#progress.save();
-    const outputs = this.#outputs.length;
-    const digests = this.#digests.length;
+    const { outputs, chains, cuts, digests } = this.#done;
+    const before = [outputs.length, cuts.length, digests.length] as const;
     this.#timersFired = 0;
-    this.#outputsBefore = outputs;
     const named = nameRunning("");
     try {
       guarded(run);
+      this.#replaced.clear();
       return ok(undefined);
     } catch (error) {
       // Whoever drives a task whose own rules are broken must not go on with it.
@@ -194,8 +225,8 @@ export class Task {
       this.#undo(mark);
       this.#progress.restore(saved);
       this.#clock = this.#progress.watermarks.reached;
-      this.#outputs.length = outputs;
-      this.#digests.length = digests;
+      [outputs.length, cuts.length, digests.length] = before;
+      chains.length = outputs.length;
       return err({ operator: this.#running, error, at: this.#poisoned(input) });
     } finally {
       this.#firing = undefined;
@@ -214,7 +245,7 @@ export class Task {
     this.#timers.forget();
   }
 
-  #take(input: TaskInput, goesOn: boolean): void {
+  #take(input: TaskInput, goesOn: boolean, instead?: TaskOutput): void {
     const { place, logTime, source } = input;
     const watermarks = this.#progress.watermarks;
     const running = this.#sources.get(source);
@@ -228,8 +259,11 @@ export class Task {
     this.#inputs += 1;
     this.#origin = { parts: [place.position, place.ordinal, place.index], logTime };
     this.#clock = watermarks.reached;
+    this.#begin();
     const reading = this.#read(running, input, goesOn);
     if (goesOn && reading.item !== undefined) this.#run({ node: running, input: 0 }, reading.item);
+    if (instead !== undefined) this.#send(instead);
+    this.#cut();
     watermarks.observe(source, reading.lane, logTime, reading.eventTime);
     this.#fireEventTimers();
     if (records % OPERATOR_LIMITS.digestEveryRecords === 0) this.#digest(logTime);
@@ -288,7 +322,7 @@ export class Task {
 
   #digest(logTime: number): void {
     this.#progress.digested(logTime);
-    this.#digests.push(this.digest());
+    this.#done.digests.push(this.digest());
   }
 
   #fireEventTimers(): void {
@@ -307,9 +341,12 @@ export class Task {
     const { timersPerInputMax } = OPERATOR_LIMITS;
     this.#firing = timer;
     this.#timers.remove(kind, timer.row);
+    this.#begin();
     const running = this.#nodes.get(timer.node);
+    const instead = this.#replaced.size === 0 ? undefined : this.#replaced.get(hex(timer.row));
+    if (instead !== undefined) this.#send(instead);
     // A topology that lost a node leaves its timers behind.
-    if (running?.node.operator.onTimer !== undefined) {
+    else if (running?.node.operator.onTimer !== undefined) {
       const { node, context } = running;
       this.#name(node.id);
       if (this.#timersFired > timersPerInputMax) throw new TooMuch(`more than ${timersPerInputMax} timers at once`);
@@ -319,6 +356,7 @@ export class Task {
       context.enter(due, key);
       node.operator.onTimer?.({ kind, due, key, name }, context);
     }
+    this.#cut();
     this.#firing = undefined;
   }
 
@@ -336,13 +374,43 @@ export class Task {
     return before;
   }
 
+  /** A record, or a timer, is run. */
+  #begin(): void {
+    this.#sent.outputs = 0;
+    this.#sent.bytes = 0;
+    this.#sent.streams.clear();
+  }
+
+  /** It was run. */
+  #cut(): void {
+    if (this.#sent.outputs > 0) this.#done.cuts.push(this.#progress.place);
+  }
+
   #send(output: TaskOutput): void {
-    const { outputsPerInputMax, outputsPerBatchMax } = OPERATOR_LIMITS;
-    if (this.#outputs.length - this.#outputsBefore >= outputsPerInputMax)
-      throw new TooMuch(`more than ${outputsPerInputMax} outputs of one record`);
-    assert(this.#outputs.length < outputsPerBatchMax, "I15: what was done is taken before it is too much");
-    this.#outputs.push(output);
+    this.#count(output);
+    const { outputs, chains } = this.#done;
+    assert(outputs.length < OPERATOR_LIMITS.outputsPerBatchMax, "I15: what was done is taken before it is too much");
+    outputs.push(output);
     this.#progress.output(chained(this.#progress.chain, output));
+    chains.push(this.#progress.chain);
+  }
+
+  /** They go out in one transaction, which takes no more. */
+  #count(output: TaskOutput): void {
+    const { outputsPerCallMax, outputBytesPerCallMax, outputStreamsPerCallMax } = OPERATOR_LIMITS;
+    const bytes = recordBytes(output);
+    const fault = sizeFault(bytes, output.headers?.length ?? 0, RECORD_LIMITS.recordBytesMax);
+    if (fault !== undefined) throw new TooMuch(fault);
+    const sent = this.#sent;
+    sent.outputs += 1;
+    sent.bytes += bytes;
+    sent.streams.add(output.stream);
+    const of = this.#firing === undefined ? "one record" : "one timer";
+    if (sent.outputs > outputsPerCallMax) throw new TooMuch(`more than ${outputsPerCallMax} outputs of ${of}`);
+    if (sent.bytes > outputBytesPerCallMax)
+      throw new TooMuch(`outputs of ${of} with more than ${outputBytesPerCallMax} bytes`);
+    if (sent.streams.size > outputStreamsPerCallMax)
+      throw new TooMuch(`outputs of ${of} to more than ${outputStreamsPerCallMax} streams`);
   }
 
   #makeHost(): Host {
@@ -399,6 +467,10 @@ function lagsOf(nodes: readonly GraphNode[]): ReadonlyMap<string, number> {
     holds.set(id, holdMs);
   }
   return lags;
+}
+
+function nothingDone(): Done {
+  return { outputs: [], chains: [], cuts: [], digests: [] };
 }
 
 function finite(time: number): number | undefined {
