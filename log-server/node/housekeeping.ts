@@ -2,13 +2,13 @@
  * What a node does now and then, beside its loop: looks for room and damage, saves what is due, lets go of what nobody may
  * read any more. What of this is proposed to the log is the leader's to propose; what is done to the disk, each node's.
  */
-import type { Timer } from "../../src/ports/clock.ts";
 import type { Damage } from "../log/repair/damage.ts";
 import type { Checkpointer } from "./checkpointer.ts";
 import type { Compactor } from "./compaction/compactor.ts";
 import type { DiskSpace } from "./disk-space.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { Retention } from "./retention.ts";
+import { Rounds } from "./rounds.ts";
 
 export type HousekeepingParts = Pick<NodeParts, "log" | "clock" | "limits" | "observer"> & {
   readonly space: DiskSpace;
@@ -21,8 +21,7 @@ export class Housekeeping {
   readonly #parts: HousekeepingParts;
   readonly #blocked: () => boolean;
   readonly #failed: (error: unknown) => void;
-  #timer: Timer | undefined;
-  #running = false;
+  readonly #rounds: Rounds;
   #damageReported: readonly Damage[] = [];
 
   /** `blocked`: the log cannot be applied past damage. `failed`: something beside the appends has failed for good. */
@@ -30,25 +29,20 @@ export class Housekeeping {
     this.#parts = parts;
     this.#blocked = blocked;
     this.#failed = failed;
+    this.#rounds = new Rounds(parts.clock, {
+      everyMs: parts.limits.housekeepingEveryMs,
+      work: () => this.#work(),
+      failed: (error) => this.#told(error),
+    });
   }
 
   start(): void {
-    this.#running = true;
-    this.#run();
+    this.#rounds.start(0);
   }
 
-  stop(): void {
-    this.#running = false;
-    this.#timer?.cancel();
-  }
-
-  #run(): void {
-    this.#work()
-      .catch((error: unknown) => this.#told(error))
-      .finally(() => {
-        if (!this.#running) return;
-        this.#timer = this.#parts.clock.schedule(this.#parts.limits.housekeepingEveryMs, () => this.#run());
-      });
+  /** Resolves when what was begun has ended. */
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   async #work(): Promise<void> {

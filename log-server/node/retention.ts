@@ -10,25 +10,13 @@ import type { NodeParts } from "./node-parts.ts";
 export class Retention {
   readonly #parts: NodeParts;
   readonly #propose: (command: Command) => Promise<void>;
-  #running: Promise<void> | undefined;
 
   constructor(parts: NodeParts, propose: (command: Command) => Promise<void>) {
     this.#parts = parts;
     this.#propose = propose;
   }
 
-  run(checkpointer: Checkpointer): Promise<void> {
-    this.#running ??= this.#run(checkpointer).finally(() => {
-      this.#running = undefined;
-    });
-    return this.#running;
-  }
-
-  async idle(): Promise<void> {
-    await this.#running?.catch(() => undefined);
-  }
-
-  async #run(checkpointer: Checkpointer): Promise<void> {
+  async run(checkpointer: Checkpointer): Promise<void> {
     const { machine, log, clock, observer } = this.#parts;
     for (const name of machine.retainedStreams()) {
       const stream = machine.stream(name);

@@ -32,8 +32,6 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "rebuilding": "warn",
   "recovery-progress": "debug",
   "removed": "warn",
-  "repair-failed": "error",
-  "scrub-failed": "error",
   "snapshot-damaged": "warn",
   "snapshot-gap": "error",
   "state-differs": "error",

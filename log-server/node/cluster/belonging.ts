@@ -46,8 +46,8 @@ export class Belonging {
     this.#watch?.start();
   }
 
-  stop(): void {
-    this.#watch?.stop();
+  async stop(): Promise<void> {
+    await this.#watch?.stop();
   }
 
   /** It was a member and is none any more. */

@@ -9,11 +9,11 @@
  */
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../../src/lib/byte-writer.ts";
-import type { Timer } from "../../../src/ports/clock.ts";
 import type { NodeId } from "../../raft/types.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../streams/feature-level.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
 import type { NodeParts } from "../node-parts.ts";
+import { Rounds } from "../rounds.ts";
 
 export interface PeerWatchOwner {
   /** As of what is applied here, this node among them if it votes. */
@@ -36,27 +36,28 @@ export class PeerWatch {
   /** By node: how far its clock is ahead of this one. */
   readonly #measures = new Map<NodeId, Measure>();
   readonly #levels = new Map<NodeId, number>();
+  readonly #rounds: Rounds;
   #off = false;
-  #timer: Timer | undefined;
-  #stopped = false;
 
   constructor(parts: PeerWatchParts, calls: PeerCalls, owner: PeerWatchOwner) {
     this.#parts = parts;
     this.#calls = calls;
     this.#owner = owner;
+    this.#rounds = new Rounds(parts.clock, {
+      everyMs: parts.limits.factsEveryMs,
+      work: () => this.#askAll(),
+      failed: (error) => parts.observer.event("peer-watch-failed", { error: String(error) }),
+    });
     calls.handle("facts", () => Promise.resolve([this.#tell()]));
   }
 
   start(): void {
-    void this.#round().finally(() => {
-      if (this.#stopped) return;
-      this.#timer = this.#parts.clock.schedule(this.#parts.limits.factsEveryMs, () => this.start());
-    });
+    this.#rounds.start(0);
   }
 
-  stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+  /** Resolves when what was begun has ended. */
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** How far another node's clock is ahead of this one's; undefined where it was not measured lately. */
@@ -84,7 +85,7 @@ export class PeerWatch {
     return 0 - (Math.abs(low) < Math.abs(high) ? low : high);
   }
 
-  async #round(): Promise<void> {
+  async #askAll(): Promise<void> {
     const { limits, observer } = this.#parts;
     const { others } = this.#owner;
     for (const node of [...this.#measures.keys(), ...this.#levels.keys()]) {
@@ -93,7 +94,7 @@ export class PeerWatch {
       this.#levels.delete(node);
     }
     await Promise.all(others.map((node) => this.#measure(node)));
-    if (this.#stopped) return;
+    if (this.#rounds.stopped) return;
     const { offMs } = this;
     const off = Math.abs(offMs) > limits.clockOffMsMax;
     if (off !== this.#off) observer.event(off ? "clock-off" : "clock-right", { aheadMs: Math.round(offMs) });

@@ -5,11 +5,11 @@
  */
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../../src/lib/byte-writer.ts";
-import type { Timer } from "../../../src/ports/clock.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { NodeId } from "../../raft/types.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
+import { Rounds } from "../rounds.ts";
 
 export interface DigestOwner {
   /** As of what is applied here, this node among them if it votes. */
@@ -32,18 +32,22 @@ export class DigestExchange {
   readonly #parts: DigestParts;
   readonly #calls: PeerCalls;
   readonly #owner: DigestOwner;
+  readonly #rounds: Rounds;
   /** By place, the newest at the end. */
   readonly #digests = new Map<LogIndex, bigint>();
   #comparedAt: LogIndex = 0;
   #agreedAt: LogIndex = 0;
   #differences = 0;
-  #timer: Timer | undefined;
-  #stopped = false;
 
   constructor(parts: DigestParts, calls: PeerCalls, owner: DigestOwner) {
     this.#parts = parts;
     this.#calls = calls;
     this.#owner = owner;
+    this.#rounds = new Rounds(parts.clock, {
+      everyMs: parts.limits.digestCompareMs,
+      work: () => this.#compare(),
+      failed: (error) => parts.observer.event("digest-failed", { error: String(error) }),
+    });
     calls.handle("digest", (_from, body) => this.#tell(body));
   }
 
@@ -52,16 +56,12 @@ export class DigestExchange {
   }
 
   start(): void {
-    this.#timer = this.#parts.clock.schedule(this.#parts.limits.digestCompareMs, () => {
-      void this.#compare().finally(() => {
-        if (!this.#stopped) this.start();
-      });
-    });
+    this.#rounds.start();
   }
 
-  stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+  /** Resolves when what was begun has ended. */
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   /** The machine has applied this entry, and not yet the next. */
@@ -76,7 +76,7 @@ export class DigestExchange {
   /** The newest place that was not compared yet; one that others have yet to reach, or have forgotten, waits for the next. */
   async #compare(): Promise<void> {
     for (const [index, own] of [...this.#digests].reverse()) {
-      if (index <= this.#comparedAt || this.#stopped) return;
+      if (index <= this.#comparedAt || this.#rounds.stopped) return;
       const { voters } = this.#owner;
       const others = voters.filter((node) => node !== this.#parts.nodeName);
       const answers = await Promise.all(others.map((node) => this.#ask(node, index)));

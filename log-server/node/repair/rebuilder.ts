@@ -4,10 +4,10 @@
  * Until then it applies nothing, serves nothing, and stands for no election; what its log holds it still acknowledges, votes
  * by and gives to others.
  */
-import type { Timer } from "../../../src/ports/clock.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { NodeId } from "../../raft/types.ts";
+import { Rounds } from "../rounds.ts";
 
 export interface RebuildOwner {
   /** Undefined: none is known, or it is this node. */
@@ -26,8 +26,7 @@ export class Rebuilder {
   readonly #parts: Pick<NodeParts, "clock" | "limits" | "observer" | "bereft">;
   readonly #calls: PeerCalls;
   readonly #owner: RebuildOwner;
-  #timer: Timer | undefined;
-  #stopped = false;
+  readonly #rounds: Rounds;
   #blockedAt: number | undefined;
   /** When a leader last said that it would ship, or something came. */
   #promisedAt: number | undefined;
@@ -41,20 +40,21 @@ export class Rebuilder {
     this.#parts = parts;
     this.#calls = calls;
     this.#owner = owner;
+    this.#rounds = new Rounds(parts.clock, {
+      everyMs: parts.limits.rebuildEveryMs,
+      work: () => this.#look(),
+      failed: (error) => parts.observer.event("rebuild-failed", { error: String(error) }),
+    });
     calls.handle("ship-log", async (from) => [Uint8Array.of((await owner.ship(from)) ? YES : 0)]);
   }
 
   start(): void {
-    this.#timer = this.#parts.clock.schedule(this.#parts.limits.rebuildEveryMs, () => {
-      void this.#look().finally(() => {
-        if (!this.#stopped) this.start();
-      });
-    });
+    this.#rounds.start();
   }
 
-  stop(): void {
-    this.#stopped = true;
-    this.#timer?.cancel();
+  /** Resolves when what was begun has ended. */
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
   async #look(): Promise<void> {

@@ -2,7 +2,6 @@
  * Makes damage good, as far as others have what was lost: looks now and then for what is known to be damaged, and asks the
  * other members for it, one after the other. And answers when they ask.
  */
-import type { Timer } from "../../../src/ports/clock.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { MendReport, MendSource } from "../../log/repair/mender.ts";
 import type { OfferedEntries } from "../../log/repair/mending.ts";
@@ -13,6 +12,7 @@ import type { NodeParts } from "../node-parts.ts";
 import type { CallKind } from "../calls/peer-call-codec.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
 import { pendingConfigurations } from "../consensus/pending-configurations.ts";
+import { Rounds } from "../rounds.ts";
 import {
   decodeBatchesRequest,
   decodeEntriesRequest,
@@ -56,9 +56,7 @@ export class Repairer {
   readonly #parts: RepairParts;
   readonly #calls: PeerCalls;
   readonly #owner: RepairOwner;
-  #timer: Timer | undefined;
-  #stopped = false;
-  #running: Promise<void> | undefined;
+  readonly #rounds: Rounds;
   /** Of each segment that could not be mended wholly, when to try again. */
   readonly #nextTry = new Map<number, number>();
   /** When each damaged segment was first seen to be. */
@@ -72,6 +70,11 @@ export class Repairer {
     this.#parts = parts;
     this.#calls = calls;
     this.#owner = owner;
+    this.#rounds = new Rounds(parts.clock, {
+      everyMs: parts.limits.repairEveryMs,
+      work: () => this.#mend(),
+      failed: (error) => this.#failed(error),
+    });
     calls.handle("repair-entries", (_from, body) => this.#give(body));
     calls.handle("repair-placements", (_from, body) => this.#givePlacements(body));
     calls.handle("repair-batches", (_from, body) => this.#giveBatches(body));
@@ -84,37 +87,28 @@ export class Repairer {
       entries: this.#entries,
       batches: this.#batches,
       fetchedBytes: this.#fetchedBytes,
-      underWay: this.#running !== undefined,
+      underWay: this.#rounds.underWay,
       damagedSegments: this.#damagedAt.size,
       oldestMs: first === undefined ? undefined : this.#parts.clock.monotonic() - first,
     };
   }
 
   start(): void {
-    this.#timer = this.#parts.clock.schedule(this.#parts.limits.repairEveryMs, () => {
-      this.#running = this.#run()
-        .catch((error: unknown) => this.#failed(error))
-        .finally(() => {
-          this.#running = undefined;
-          if (!this.#stopped) this.start();
-        });
-    });
+    this.#rounds.start();
   }
 
   /** Resolves when what was begun has ended. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#timer?.cancel();
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
-  async #run(): Promise<void> {
+  async #mend(): Promise<void> {
     const { clock, limits, log } = this.#parts;
     const now = clock.monotonic();
     const damaged = this.#lookForDamage();
     for (const sequence of this.#nextTry.keys()) if (!damaged.has(sequence)) this.#nextTry.delete(sequence);
     for (const sequence of damaged) {
-      if (this.#stopped) return;
+      if (this.#rounds.stopped) return;
       if ((this.#nextTry.get(sequence) ?? 0) > now) continue;
       const report = await log.mend(sequence, this.#sources());
       this.#count(sequence, report);

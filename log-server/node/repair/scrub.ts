@@ -4,6 +4,7 @@
  */
 import type { Timer } from "../../../src/ports/clock.ts";
 import type { NodeParts } from "../node-parts.ts";
+import { Rounds } from "../rounds.ts";
 
 const SECOND_MS = 1_000;
 
@@ -27,11 +28,10 @@ export interface ScrubOwner {
 export class Scrub {
   readonly #parts: Pick<NodeParts, "log" | "clock" | "limits" | "observer">;
   readonly #owner: ScrubOwner;
-  #timer: Timer | undefined;
+  readonly #rounds: Rounds;
+  #pausing: Timer | undefined;
   /** Ends a pause. */
   #wake: (() => void) | undefined;
-  #stopped = false;
-  #running: Promise<void> | undefined;
   #passes = 0;
   #bytes = 0;
   #checked = 0;
@@ -42,58 +42,51 @@ export class Scrub {
   constructor(parts: Pick<NodeParts, "log" | "clock" | "limits" | "observer">, owner: ScrubOwner) {
     this.#parts = parts;
     this.#owner = owner;
+    this.#rounds = new Rounds(parts.clock, {
+      everyMs: parts.limits.scrubEveryMs,
+      work: () => this.#readAll(),
+      failed: (error) => this.#tell(error),
+    });
   }
 
   get status(): ScrubStatus {
-    const underWay = this.#running !== undefined;
+    const { underWay } = this.#rounds;
     return { passes: this.#passes, bytes: this.#bytes, underWay, checked: this.#checked, segments: this.#segments };
   }
 
   start(): void {
-    this.#later(this.#parts.limits.scrubFirstMs);
+    this.#rounds.start(this.#parts.limits.scrubFirstMs);
   }
 
   /** A pass begins now, or behind the one under way, and goes as fast as it may: over once `passes` has reached the answer. */
   hurry(): number {
-    this.#hurried = this.#passes + (this.#running === undefined ? 1 : 2);
-    if (this.#running !== undefined) return this.#hurried;
-    this.#timer?.cancel();
-    this.#later(0);
-    return this.#hurried;
+    const hurried = this.#passes + (this.#rounds.underWay ? 2 : 1);
+    this.#hurried = hurried;
+    this.#rounds.again();
+    return hurried;
   }
 
   /** Resolves when what was begun has ended. */
   async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#timer?.cancel();
+    const stopped = this.#rounds.stop();
+    this.#pausing?.cancel();
     this.#wake?.();
-    await this.#running;
+    await stopped;
   }
 
-  #later(delayMs: number): void {
-    this.#timer = this.#parts.clock.schedule(delayMs, () => {
-      this.#running = this.#run()
-        .catch((error: unknown) => this.#tell(error))
-        .finally(() => {
-          this.#running = undefined;
-          if (!this.#stopped) this.#later(this.#passes < this.#hurried ? 0 : this.#parts.limits.scrubEveryMs);
-        });
-    });
-  }
-
-  async #run(): Promise<void> {
+  async #readAll(): Promise<void> {
     const { log, observer } = this.#parts;
     const before = { bytes: this.#bytes, damage: log.damage.length };
     const sequences = log.sequences();
     this.#segments = sequences.length;
     this.#checked = 0;
     for (const sequence of sequences) {
-      if (this.#stopped) return;
+      if (this.#rounds.stopped) return;
       await log.scrub(sequence, (bytes) => this.#pace(bytes));
       this.#checked += 1;
     }
-    if (this.#stopped) return;
-    if (!(await log.scrubSnapshots((bytes) => this.#pace(bytes))) && !this.#stopped)
+    if (this.#rounds.stopped) return;
+    if (!(await log.scrubSnapshots((bytes) => this.#pace(bytes))) && !this.#rounds.stopped)
       await this.#owner.replaceSnapshot();
     this.#passes += 1;
     observer.event("scrubbed", { bytes: this.#bytes - before.bytes, found: log.damage.length - before.damage });
@@ -101,12 +94,12 @@ export class Scrub {
 
   #pace(bytes: number): Promise<void> {
     this.#bytes += bytes;
-    if (this.#stopped) return Promise.resolve();
+    if (this.#rounds.stopped) return Promise.resolve();
     const { clock, limits } = this.#parts;
     const perSecond = this.#passes < this.#hurried ? limits.verifyBytesPerSecond : limits.scrubBytesPerSecond;
     return new Promise((resolve) => {
       this.#wake = resolve;
-      this.#timer = clock.schedule((bytes / perSecond) * SECOND_MS, resolve);
+      this.#pausing = clock.schedule((bytes / perSecond) * SECOND_MS, resolve);
     });
   }
 

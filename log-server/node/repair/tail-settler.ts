@@ -3,7 +3,6 @@
  * still readable is made whole with what others give; what nobody has is let go once all voters have said so; and a leader
  * that was elected without this vote settles it as well (R60 to R64). Until then the doubt stands in the hard state.
  */
-import type { Timer } from "../../../src/ports/clock.ts";
 import type { Entry } from "../../../src/wire/entry.ts";
 import type { EntrySource } from "../../log/repair/mending.ts";
 import { reaches } from "../../raft/raft-log.ts";
@@ -11,6 +10,7 @@ import type { LogPoint, NodeId } from "../../raft/types.ts";
 import { decodeLogEnd, encodeLogEnd, type LogEndAnswer } from "./log-end-codec.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
+import { Rounds } from "../rounds.ts";
 
 export interface TailOwner {
   /** The core's; undefined: it is settled. */
@@ -30,9 +30,7 @@ export class TailSettler {
   readonly #parts: TailParts;
   readonly #calls: PeerCalls;
   readonly #owner: TailOwner;
-  #timer: Timer | undefined;
-  #stopped = false;
-  #running: Promise<void> | undefined;
+  readonly #rounds: Rounds;
   /** All voters were asked for what is lacking between what can still be read. */
   #mended = false;
 
@@ -40,37 +38,33 @@ export class TailSettler {
     this.#parts = parts;
     this.#calls = calls;
     this.#owner = owner;
+    this.#rounds = new Rounds(parts.clock, {
+      everyMs: parts.limits.tailSettleEveryMs,
+      work: () => this.#settle(),
+      failed: (error) => owner.failed(error),
+    });
     calls.handle("log-end", () => this.#tell());
   }
 
   start(): void {
-    if (this.#parts.hardState.state.doubt === undefined) return;
-    this.#timer = this.#parts.clock.schedule(this.#parts.limits.tailSettleEveryMs, () => {
-      this.#running = this.#run()
-        .catch((error: unknown) => this.#owner.failed(error))
-        .finally(() => {
-          this.#running = undefined;
-          if (!this.#stopped) this.start();
-        });
-    });
+    if (this.#parts.hardState.state.doubt !== undefined) this.#rounds.start();
   }
 
   /** Resolves when what was begun has ended. */
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#timer?.cancel();
-    await this.#running;
+  stop(): Promise<void> {
+    return this.#rounds.stop();
   }
 
-  async #run(): Promise<void> {
+  async #settle(): Promise<void> {
     const { log, hardState, observer } = this.#parts;
     if (this.#owner.ambiguousEnd !== undefined && !this.#mended) await this.#mend();
     if (this.#owner.ambiguousEnd !== undefined && this.#mended) await this.#ask();
-    if (this.#stopped || this.#owner.ambiguousEnd !== undefined) return;
+    if (this.#rounds.stopped || this.#owner.ambiguousEnd !== undefined) return;
     const discarded = await log.discardAmbiguous();
     if (discarded !== undefined) observer.event("log-cut", discarded);
     await hardState.writeDoubt(undefined);
     observer.event("log-end-settled", { index: log.lastIndex, term: log.lastTerm });
+    void this.#rounds.stop();
   }
 
   /** What is lacking comes from those who have it; what is whole then is part of the log again. */
@@ -93,7 +87,7 @@ export class TailSettler {
     const entries = remains === undefined ? [] : await remains.mended(sources);
     const isWhole = remains === undefined || remains.isEmpty || entries.length === remains.count;
     this.#mended = isWhole || answered === others.length;
-    if (entries.length > 0 && !this.#stopped) this.#owner.restoreTail(entries);
+    if (entries.length > 0 && !this.#rounds.stopped) this.#owner.restoreTail(entries);
   }
 
   /** Nobody of those who vote has more than `best`: what was acknowledged here and committed is not beyond it. */
@@ -120,7 +114,7 @@ export class TailSettler {
       if (answer === undefined || answer.mending) return;
       if (reaches(answer.last, best)) best = answer.last;
     }
-    if (!this.#stopped) this.#owner.settleTail(best);
+    if (!this.#rounds.stopped) this.#owner.settleTail(best);
   }
 
   async #askOne(node: NodeId): Promise<readonly [NodeId, LogEndAnswer | undefined]> {

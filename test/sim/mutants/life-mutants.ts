@@ -51,7 +51,7 @@ export const LIFE_MUTANTS: readonly Mutant[] = [
     source: "P31: etcd #11220",
     world: "disks",
     file: "log-server/node/repair/tail-settler.ts",
-    find: "    if (this.#parts.hardState.state.doubt === undefined) return;\n",
-    replace: "    if (this.#owner.ambiguousEnd !== undefined) return;\n",
+    find: "if (this.#parts.hardState.state.doubt !== undefined) this.#rounds.start();",
+    replace: "if (this.#owner.ambiguousEnd === undefined) this.#rounds.start();",
   },
 ];
