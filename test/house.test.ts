@@ -42,6 +42,7 @@ const OWNERS: Readonly<Record<string, string | readonly string[]>> = {
   "pino": "log-server/observe/logging.ts",
   "prom-client": "log-server/observe/metric-set.ts",
   "typebox": "log-server/http/",
+  "valibot": "client/examples/",
   "ws": "log-server/ws/",
   "xxhash-wasm": "src/record/checksum.ts",
 };
