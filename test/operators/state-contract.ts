@@ -10,21 +10,30 @@ const steps = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: fc.record({ kind: fc.constant("put" as const), key: small, value: small }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete" as const), key: small }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("settle" as const), key: small }) },
   ),
   { maxLength: 60 },
 );
 
-export function stateContract(name: string, open: () => StateStore): void {
+export type StateFixture = {
+  readonly store: StateStore;
+  /** What was changed goes where it stays, where that is another place. */
+  readonly settle?: () => Promise<void>;
+};
+
+export function stateContract(name: string, open: () => Promise<StateFixture>): void {
   describe(`${name}, as a store of state`, () => {
-    it("is an ordered map", () => {
-      fc.assert(
-        fc.property(steps, small, small, (steps, from, to) => {
-          const store = open();
+    it("is an ordered map", async () => {
+      await fc.assert(
+        fc.asyncProperty(steps, small, small, async (steps, from, to) => {
+          const { store, settle } = await open();
           const model = new Map<string, readonly [Uint8Array, Uint8Array]>();
           for (const step of steps) {
             if (step.kind === "put") {
               store.put(step.key, step.value);
               model.set(hex(step.key), [step.key, step.value]);
+            } else if (step.kind === "settle") {
+              await settle?.();
             } else {
               store.delete(step.key);
               model.delete(hex(step.key));
@@ -39,12 +48,13 @@ export function stateContract(name: string, open: () => StateStore): void {
       );
     });
 
-    it("stays one with many rows", () => {
-      const store = open();
+    it("stays one with many rows", async () => {
+      const { store, settle } = await open();
       const count = 3_000;
       const keyOf = (n: number) => at(1 + (n >> 8), n & 0xff);
       // Coprime to the count: every number once, far from sorted.
       for (let n = 0; n < count; n += 1) store.put(keyOf((n * 1_117) % count), at(n & 0xff));
+      await settle?.();
       expect([...store.range(at(0), at(255))].map(([key]) => hex(key))).toEqual(
         Array.from({ length: count }, (_, n) => hex(keyOf(n))),
       );
@@ -56,9 +66,10 @@ export function stateContract(name: string, open: () => StateStore): void {
       expect(store.get(at(7))).toEqual(at(1));
     });
 
-    it("goes on with what is there when rows change under a range", () => {
-      const store = open();
+    it("goes on with what is there when rows change under a range", async () => {
+      const { store, settle } = await open();
       for (const n of [1, 3, 5, 7, 9]) store.put(at(n), at(n));
+      await settle?.();
       const seen: number[] = [];
       for (const [key] of store.range(at(1), at(9))) {
         seen.push(key[0] as number);

@@ -25,6 +25,7 @@ import type { TimerKind } from "../state/row-keys.ts";
 import { Rows } from "../state/rows.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type DueTimer, Timers } from "../state/timers.ts";
+import type { RowTotals } from "../state/totals.ts";
 import type { GraphNode, Stage } from "./graph.ts";
 import { guarded, nameRunning } from "./guards.ts";
 import type { Item } from "./item.ts";
@@ -94,12 +95,12 @@ export class Task {
   #running = "";
   #firing: DueTimer | undefined;
 
-  /** Goes on where the rows in the store are. `digest`: of those rows, if it is known. */
-  constructor(stage: Stage, partition: number, store: StateStore, digest?: bigint) {
+  /** Goes on where the rows in the store are. `totals`: of those rows, if they are known. */
+  constructor(stage: Stage, partition: number, store: StateStore, totals?: RowTotals) {
     assert(partition < stage.partitions, "a task is of one of its stage's partitions");
     this.stage = stage;
     this.partition = partition;
-    this.#rows = new Rows(store, digest);
+    this.#rows = new Rows(store, totals);
     this.#timers = new Timers(this.#rows);
     const sources = stage.nodes.flatMap(({ source }) => (source === undefined ? [] : [source]));
     this.#progress = new Progress(new Watermarks(sources, stage.silence));
@@ -158,6 +159,11 @@ export class Task {
 
   get counters(): Counters {
     return this.#progress.counters;
+  }
+
+  /** How much state there is. */
+  get totals(): RowTotals {
+    return this.#rows.totals;
   }
 
   process(input: TaskInput): Result<void, Poison> {

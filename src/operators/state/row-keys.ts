@@ -12,6 +12,7 @@ import { utf8 } from "../../lib/bytes.ts";
 import { assert } from "../../lib/assert.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import { decodeKeys, encodeKey, type Key, writeKey } from "../encoding/key-codec.ts";
+import { EncodingError } from "../encoding/encoding-error.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 
 const TASK = 0x00;
@@ -45,11 +46,15 @@ export function statePrefix(node: Uint8Array, key: Key): Uint8Array {
     .finish();
 }
 
+/** Throws `EncodingError` for what is longer than any store takes: in memory too, for replicas must agree. */
 export function withParts(prefix: Uint8Array, parts: readonly Key[]): Uint8Array {
   if (parts.length === 0) return prefix;
   WRITER.reset();
   WRITER.bytes(prefix);
   for (const part of parts) writeKey(WRITER, part);
+  const { rowKeyBytesMax } = OPERATOR_LIMITS;
+  if (WRITER.length > rowKeyBytesMax)
+    throw new EncodingError(`a row's key has at most ${rowKeyBytesMax} bytes encoded, this one has ${WRITER.length}`);
   return WRITER.finish();
 }
 

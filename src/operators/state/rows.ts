@@ -9,6 +9,7 @@ import { assert } from "../../lib/assert.ts";
 import { compareBytes, equalBytes } from "../../lib/bytes.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../record/row.ts";
 import type { StateStore } from "./state-store.ts";
+import { rowBytes, type RowTotals, totalsOf } from "./totals.ts";
 
 const LOWEST: Uint8Array = new Uint8Array(0);
 /** Behind all rows' keys, whose first byte is a region's. */
@@ -18,20 +19,25 @@ type Undo = { readonly key: Uint8Array; readonly before: Uint8Array | undefined 
 
 export class Rows {
   readonly #store: StateStore;
-  #digest = 0n;
+  #digest: bigint;
+  #count: number;
+  #bytes: number;
   #journal: Undo[] = [];
 
-  /** Whoever knows the digest of what is in the store saves reading all of it. */
-  constructor(store: StateStore, digest?: bigint) {
+  /** Whoever knows the totals of what is in the store saves reading all of it. */
+  constructor(store: StateStore, totals: RowTotals = totalsOf(store.range(LOWEST, HIGHEST))) {
     this.#store = store;
-    if (digest === undefined)
-      for (const [key, value] of store.range(LOWEST, HIGHEST)) this.#digest += rowHash(key, value);
-    this.#digest = asDigest(digest ?? this.#digest);
+    this.#digest = totals.digest;
+    this.#count = totals.rows;
+    this.#bytes = totals.bytes;
   }
 
-  /** Sum of all rows' hashes, mod 2^64. */
   get digest(): bigint {
     return this.#digest;
+  }
+
+  get totals(): RowTotals {
+    return { digest: this.#digest, rows: this.#count, bytes: this.#bytes };
   }
 
   /** How many writes a commit would take along; one row may be written more than once. */
@@ -103,6 +109,8 @@ export class Rows {
     const hashBefore = before === undefined ? 0n : rowHash(key, before);
     const hashAfter = after === undefined ? 0n : rowHash(key, after);
     this.#digest = asDigest(this.#digest - hashBefore + hashAfter);
+    this.#count += Number(after !== undefined) - Number(before !== undefined);
+    this.#bytes += rowBytes(key, after) - rowBytes(key, before);
     if (after === undefined) this.#store.delete(key);
     else this.#store.put(key, after);
   }
