@@ -50,6 +50,7 @@ const GONE: ReadonlySet<TidemarkErrorCode> = new Set<TidemarkErrorCode>([
   "connection-failed",
   "connection-lost",
   "unavailable",
+  "node-removed",
 ]);
 
 /** Throws `invalid-argument` unless all are URLs of one kind, `http` or `ws`. */

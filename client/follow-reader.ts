@@ -12,13 +12,13 @@ import type {
   FollowStart,
 } from "../src/wire/follow-frames.ts";
 import type { ErrorResponse } from "../src/wire/response.ts";
-import { Backoff } from "./backoff.ts";
 import { type Deadline, sleep } from "./deadline.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome, type Gap } from "./error.ts";
 import { decodeFollowRecords, type FollowedStream } from "./follow-frame.ts";
 import type { FollowedRecord, LogMark } from "./followed-record.ts";
 import type { MergedStreamConfig } from "./merged-stream.ts";
+import { Patience } from "./patience.ts";
 import type { FollowEvent, SubscriptionHandle, Transport } from "./transport.ts";
 
 /** How one attempt reaches the server. */
@@ -56,11 +56,10 @@ export class FollowReader {
   readonly #access: FollowAccess;
   readonly #config: MergedStreamConfig;
   readonly #deadline: Deadline;
-  readonly #backoff: Backoff;
+  readonly #patience: Patience;
   readonly #credit: number;
   #running: Running | undefined;
   #onChange: (() => void) | undefined;
-  #failingSinceMs: number | undefined;
   #begun = false;
   /** Behind what was taken in. */
   #mark: LogPlace;
@@ -71,7 +70,7 @@ export class FollowReader {
     this.#access = access;
     this.#config = config;
     this.#deadline = deadline;
-    this.#backoff = new Backoff(environment.entropy);
+    this.#patience = new Patience(environment, config.timeoutMs);
     // What is taken counts as held, too, until it is granted anew.
     this.#credit = Math.max(1, Math.ceil(config.prefetchBytes / 2));
     this.#mark = config.notBefore ?? LOG_START;
@@ -200,10 +199,9 @@ export class FollowReader {
       stream.incarnation = incarnation;
       stream.next = offset;
     }
-    this.#backoff.reset();
-    const wasConnected = this.#begun && this.#failingSinceMs === undefined;
+    const wasConnected = this.#begun && !this.#patience.failing;
+    this.#patience.heard();
     this.#begun = true;
-    this.#failingSinceMs = undefined;
     if (!wasConnected) this.#config.onStatus?.({ kind: "connected" });
   }
 
@@ -246,13 +244,8 @@ export class FollowReader {
 
   /** How long to wait before the next attempt; throws when the time is up. */
   #onDisconnected(error: TidemarkError): number {
-    const { timeoutMs } = this.#config;
-    const nowMs = this.#environment.clock.monotonic();
-    this.#failingSinceMs ??= nowMs;
-    const retryInMs = this.#backoff.next(error.retryAfterMs);
-    if (nowMs + retryInMs - this.#failingSinceMs > timeoutMs)
-      throw new TidemarkError("timeout", `no answer for ${timeoutMs} ms: ${error.message}`, { cause: error });
-    this.#config.onStatus?.({ kind: "disconnected", error, attempts: this.#backoff.attempts, retryInMs });
+    const retryInMs = this.#patience.failed(error);
+    this.#config.onStatus?.({ kind: "disconnected", error, attempts: this.#patience.attempts, retryInMs });
     return retryInMs;
   }
 }

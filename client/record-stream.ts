@@ -7,13 +7,13 @@
  */
 import type { Zstd } from "../src/ports/zstd.ts";
 import { formatOffset, type Incarnation, type Offset } from "../src/record/offset.ts";
-import { Backoff } from "./backoff.ts";
 import type { CallSignal } from "./call-signal.ts";
 import { Deadline, sleep } from "./deadline.ts";
 import type { Diagnostics } from "./diagnostics.ts";
 import type { Environment } from "./environment.ts";
 import { asTidemarkError, TidemarkError, withOutcome, type Gap } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
+import { Patience } from "./patience.ts";
 import { decodeAnswer, type ReadAnswer, type ReadQuery, type Run } from "./read-answer.ts";
 import type { ReceivedRecord } from "./received-record.ts";
 
@@ -71,12 +71,11 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
   readonly #locate: Locate;
   readonly #config: RecordStreamConfig;
   readonly #deadline: Deadline;
-  readonly #backoff: Backoff;
+  readonly #patience: Patience;
   /** Where the next fetch begins, once that is known. */
   #place: { readonly incarnation: Incarnation | undefined; readonly offset: Offset } | undefined;
   #incarnation: Incarnation | undefined;
   #ahead: Promise<Chunk> | undefined;
-  #failingSinceMs: number | undefined;
   /** What the consumer is at. */
   #runs: Run[] = [];
   #records: readonly ReceivedRecord[] = NO_RECORDS;
@@ -93,7 +92,7 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
     this.#locate = locate;
     this.#config = config;
     this.#deadline = new Deadline(environment.clock, config.signal, Number.POSITIVE_INFINITY);
-    this.#backoff = new Backoff(environment.entropy);
+    this.#patience = new Patience(environment, config.timeoutMs);
     if (typeof config.from === "object" && "offset" in config.from) this.#place = config.from;
     // Given up means now, not after what is still held.
     this.#deadline.signal.addEventListener("abort", () => {
@@ -291,18 +290,17 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
 
   /** One attempt, within the time that is left; what the server is asked to wait does not count. */
   async #ask(): Promise<ReadAnswer> {
-    const { timeoutMs, from } = this.#config;
+    const { from } = this.#config;
     const waitMs = this.#waitMs();
-    const nowMs = this.#environment.clock.monotonic();
-    const leftMs = timeoutMs - (nowMs - (this.#failingSinceMs ?? nowMs));
-    const attempt = new Deadline(this.#environment.clock, this.#deadline.signal, Math.max(0, leftMs) + waitMs);
+    const { leftMs } = this.#patience;
+    const attempt = new Deadline(this.#environment.clock, this.#deadline.signal, leftMs + waitMs);
     try {
       if (this.#place === undefined && typeof from === "object" && "atMs" in from)
         this.#place = await this.#locate(from.atMs, attempt.signal);
       return await this.#send(this.#query(waitMs), attempt.signal, this.#deadline.signal);
     } catch (error) {
       if (attempt.error?.code !== "timeout") throw error;
-      throw new TidemarkError("timeout", `no answer for ${timeoutMs} ms`, { cause: error });
+      throw this.#patience.over();
     } finally {
       attempt.release();
     }
@@ -349,23 +347,15 @@ export class RecordStream implements AsyncIterableIterator<ReceivedRecord, undef
   }
 
   #onConnected(): void {
-    this.#backoff.reset();
-    if (this.#failingSinceMs === undefined && this.#incarnation !== undefined) return;
-    this.#failingSinceMs = undefined;
-    this.#config.onStatus?.({ kind: "connected" });
+    const wasConnected = !this.#patience.failing && this.#incarnation !== undefined;
+    this.#patience.heard();
+    if (!wasConnected) this.#config.onStatus?.({ kind: "connected" });
   }
 
   /** How long to wait before the next attempt; throws when the time is up. */
   #onDisconnected(error: TidemarkError): number {
-    const nowMs = this.#environment.clock.monotonic();
-    this.#failingSinceMs ??= nowMs;
-    const retryInMs = this.#backoff.next(error.retryAfterMs);
-    if (nowMs + retryInMs - this.#failingSinceMs > this.#config.timeoutMs) {
-      throw new TidemarkError("timeout", `no answer for ${this.#config.timeoutMs} ms: ${error.message}`, {
-        cause: error,
-      });
-    }
-    this.#config.onStatus?.({ kind: "disconnected", error, attempts: this.#backoff.attempts, retryInMs });
+    const retryInMs = this.#patience.failed(error);
+    this.#config.onStatus?.({ kind: "disconnected", error, attempts: this.#patience.attempts, retryInMs });
     return retryInMs;
   }
 }

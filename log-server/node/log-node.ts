@@ -656,6 +656,7 @@ export class LogNode {
     this.#members.lead();
     this.#deadlines.start();
     this.#deadLetters.resume();
+    this.#belonging.leads();
   }
 
   #stopLeading(): void {
@@ -741,9 +742,7 @@ export class LogNode {
 
   #askPoint(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#phase !== "serving" && this.#phase !== "stopping") {
-      return Promise.reject(this.#notServing());
-    }
+    if (this.#phase !== "serving" && this.#phase !== "stopping") return Promise.reject(this.#notServing());
     if (this.#blocked !== undefined) return Promise.reject(this.#blockedError());
     return this.#barriers.ask((context) => this.#loop.readIndex(context));
   }

@@ -79,6 +79,12 @@ describe("a client's cluster", () => {
     expect(asked.map(({ url }) => new URL(url).host)).toEqual(["a:1", "b:2"]);
   });
 
+  it("is asked at the next node where one was removed from the cluster", async () => {
+    const { cluster, asked } = clusterWith([problem(503, "node-removed"), done()]);
+    await cluster.upgrade();
+    expect(asked.map(({ url }) => new URL(url).host)).toEqual(["a:1", "b:2"]);
+  });
+
   it("is asked again while nobody leads, as long as the call may take", async () => {
     const { cluster, asked } = clusterWith([
       problem(503, "not-leader"),

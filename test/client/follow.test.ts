@@ -249,7 +249,11 @@ describe("what breaks", () => {
     transport.onFollow = (follow) => queueMicrotask(() => follow.fail(new TidemarkError("connection-failed")));
     const follow = client.follow(["a"], { timeout: 5_000 });
     const started = time.clock.monotonic();
-    expect(await run(time, failure(follow.next()))).toMatchObject({ code: "timeout" });
+    expect(await run(time, failure(follow.next()))).toMatchObject({
+      code: "timeout",
+      message: "no answer for 5000 ms: The server cannot be reached",
+      cause: { code: "connection-failed" },
+    });
     expect(time.clock.monotonic() - started).toBeLessThanOrEqual(5_000);
     expect(transport.follows.length).toBeGreaterThan(3);
     expect(await follow.next()).toMatchObject({ done: true });

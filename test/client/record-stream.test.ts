@@ -165,6 +165,15 @@ describe("read", () => {
     expect(b.time.environment.clock.monotonic() - startedAt).toBe(1_000);
   });
 
+  it("says at the end why it was refused before, also where the last attempt had no answer", async () => {
+    const b = bench();
+    await fill(b, [["a"]]);
+    b.transport.faults.push({ error: "node-removed" }, "hang");
+    const error = await run(b.time, failure(collect(b.client.stream("s").read({ timeout: 1_000 }))));
+    expect(error).toMatchObject({ code: "timeout", message: "no answer for 1000 ms: node-removed" });
+    expect(error.cause).toMatchObject({ code: "node-removed" });
+  });
+
   it("what is wrong for good ends it", async () => {
     const b = bench();
     expect(await run(b.time, failure(collect(b.client.stream("other").read())))).toMatchObject({

@@ -2,7 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
+import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
+import { SimCluster } from "./sim-cluster.ts";
 import { append, asAppended, create, readAll, startSimNode, streamOf } from "./sim-node.ts";
 
 describe("appending", () => {
@@ -53,6 +55,33 @@ describe("appending", () => {
     expect(refused.length).toBe(7);
     for (const answer of refused) expect(answer.reason).toMatchObject({ code: "overloaded" });
     expect(asAppended(await node.propose(append("a", ["y"]))).firstOffset).toBe(3);
+  });
+});
+
+describe("a node that is alone", () => {
+  it("begins at the newest feature level, and has nobody to wait for when it is to rise (P26)", async () => {
+    const { node } = await startSimNode();
+    await node.propose(create("a"));
+    expect(node.clusterStatus().featureLevel).toBe(FEATURE_LEVEL_NEWEST);
+    const before = node.position;
+    await node.changeCluster({ kind: "upgrade" });
+    expect(node.position).toBe(before);
+    await expect(node.changeCluster({ kind: "remove", node: "n1" })).rejects.toMatchObject({
+      code: "cluster-conflict",
+      message: expect.stringContaining("alone"),
+    });
+  });
+
+  it("rises from a level of before when it is asked to, and not by itself", async () => {
+    const cluster = await SimCluster.started({ nodes: 1 });
+    const { name, disk, kv } = cluster.member("n1");
+    await cluster.settle(cluster.propose(name, { kind: "feature-level", level: 1 }));
+    await cluster.settle(cluster.node(name).stop());
+    const { node } = await startSimNode({ disk, kv });
+    await node.propose(create("a"));
+    expect(node.clusterStatus().featureLevel).toBe(1);
+    await node.changeCluster({ kind: "upgrade" });
+    expect(node.clusterStatus().featureLevel).toBe(FEATURE_LEVEL_NEWEST);
   });
 });
 

@@ -205,6 +205,16 @@ describe("the feature level", () => {
     await expect(asked).rejects.toMatchObject({ code: "cluster-conflict", message: expect.stringContaining(one) });
   });
 
+  it("is raised as soon as a node that was started a moment ago has said what it supports", async () => {
+    const { cluster } = await world();
+    const [leader, one] = await followers(cluster);
+    cluster.kill(one);
+    await cluster.pass(5_000);
+    await cluster.settle(cluster.start(one));
+    await cluster.settle(cluster.node(leader).changeCluster({ kind: "upgrade" }));
+    expect(cluster.node(leader).clusterStatus().featureLevel).toBe(FEATURE_LEVEL_NEWEST);
+  });
+
   it("that this version does not know stops its nodes before they apply what follows, for good", async () => {
     const { cluster } = await world();
     const [leader] = await followers(cluster);

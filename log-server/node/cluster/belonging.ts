@@ -70,6 +70,11 @@ export class Belonging {
     return this.#watch?.levelOf(node);
   }
 
+  /** This node serves now, and leads: alone, it has nobody to wait for. */
+  leads(): void {
+    if (this.#watch === undefined) this.#beginLevel();
+  }
+
   #watchPeers(calls: PeerCalls): PeerWatch {
     const loop = (): RaftLoop => this.#owner.loop();
     return new PeerWatch(this.#parts, calls, {
@@ -90,7 +95,9 @@ export class Belonging {
   /** A log that says nothing of a feature level begins with what all its members support; after that it is an operator's to raise. */
   #beginLevel(): void {
     const { featureLevel, members } = this.#parts.machine;
-    if (this.#owner.phase() !== "serving" || featureLevel > 0 || members.length === 0) return;
+    if (this.#owner.phase() !== "serving" || featureLevel > 0) return;
+    // What is not known yet, and could support less.
+    if (this.#watch !== undefined && members.length === 0) return;
     const level = this.#owner.supportedLevel();
     if (level?.ok === true) this.#owner.raise(level.value);
   }

@@ -58,6 +58,7 @@ export class ClusterAdmin {
   /** On any node; resolves when it is done. Throws `NodeError`. */
   async change(change: ClusterChange): Promise<void> {
     const loop = this.#loop();
+    if (change.kind === "upgrade" && loop.role === "leader") return this.#lead(change);
     if (this.#calls === undefined)
       throw new NodeError("cluster-conflict", "this node is alone: start it with --peers to make it one of a cluster");
     if (change.kind === "drain") {
@@ -231,7 +232,9 @@ export class ClusterAdmin {
     if (loop.role === "leader") throw new NodeError("cluster-conflict", "no other node took leadership over in time");
   }
 
+  /** Who was started a moment ago may not have been asked yet. */
   async #upgrade(): Promise<void> {
+    await this.#wait(() => this.supportedLevel.ok);
     const level = this.supportedLevel;
     if (!level.ok) throw new NodeError("cluster-conflict", level.error);
     if (level.value > this.#parts.machine.featureLevel)
