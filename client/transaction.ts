@@ -6,6 +6,7 @@
  * fails and the outcome is `unknown`, the same object may be committed again, and then tells or does what the first one did.
  */
 import type { Offset } from "../src/record/offset.ts";
+import type { AppCommand } from "../src/wire/app-command.ts";
 import type { CommandResult, Condition, TransactionCommand, TransactionOperation } from "../src/wire/command.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
@@ -16,6 +17,9 @@ import { asTidemarkError, TidemarkError } from "./error.ts";
 import { isMany, sealBatch, toBytes, toRecord, type BytesInput, type RecordInput } from "./record-input.ts";
 import { toAppended, toCreate, toCreated, type Appended, type Created, type CreateOptions } from "./stream.ts";
 import type { TransactionTag } from "./transaction-tags.ts";
+
+/** What is done to apps goes by `client/apps.ts`. */
+type Operation = Exclude<TransactionOperation, AppCommand>;
 
 /** What an operation of a transaction did; `kind` names the builder's method. */
 export type OperationResult =
@@ -38,7 +42,7 @@ export class Transaction {
   readonly #connection: Connection;
   readonly #zstd: Zstd | undefined;
   readonly #conditions: Condition[] = [];
-  readonly #operations: TransactionOperation[] = [];
+  readonly #operations: Operation[] = [];
   /** Streams that it creates: their type cannot be looked up before. */
   readonly #createdTypes = new Map<string, string>();
   /** Kept while an earlier commit may have taken effect under it. */
@@ -176,7 +180,7 @@ export class Transaction {
     return this;
   }
 
-  #do(operation: TransactionOperation): this {
+  #do(operation: Operation): this {
     this.#checkUnchanged();
     this.#operations.push(operation);
     return this;
@@ -201,7 +205,7 @@ function checked(stream: string): string {
   return stream;
 }
 
-function toResult(operation: TransactionOperation, result: CommandResult): OperationResult {
+function toResult(operation: Operation, result: CommandResult): OperationResult {
   switch (operation.kind) {
     case "create":
       if (result.kind !== "created") break;

@@ -29,6 +29,12 @@ export function commandBytes(command: Command): number {
       return OVERHEAD_BYTES * (1 + command.settlements.length);
     case "group-reset":
       return OVERHEAD_BYTES * (1 + command.positions.length);
+    case "app-put":
+      return OVERHEAD_BYTES * (1 + command.tasks.length) + command.description.length + command.options.length;
+    case "app-reset":
+      return OVERHEAD_BYTES * (1 + command.tasks.length);
+    case "task-commit":
+      return OVERHEAD_BYTES * (2 + command.digests.length);
     case "touch":
       return OVERHEAD_BYTES * (1 + command.streams.length);
     default:
@@ -73,6 +79,7 @@ export function growsTheLog(command: Command): boolean {
     // What has begun may end; nothing new begins.
     case "group-join":
     case "group-take":
+    case "app-put":
       return true;
     default:
       return false;

@@ -34,6 +34,9 @@ export function doWhatIsDue(state: State, step: Step): void {
     endSession(state, step, due.owner);
   }
   balanceGroups(state, step);
+  // Who runs these tasks sees that log time has come so far.
+  const { deadlines: tasks } = state.apps;
+  for (let due = tasks.first(); due !== undefined && due.atMs <= logTime; due = tasks.first()) tasks.cancel(due);
   const { producerExpiries } = state;
   for (
     let due = producerExpiries.first();
@@ -53,6 +56,7 @@ export function nextDeadline(state: State): number | undefined {
   const lease = state.subscriptions.deadlines.first()?.atMs;
   const session = state.groups.sessions.first()?.atMs;
   const record = state.groups.leases.first()?.atMs;
-  const first = Math.min(expiry ?? NEVER, lease ?? NEVER, session ?? NEVER, record ?? NEVER);
+  const task = state.apps.deadlines.first()?.atMs;
+  const first = Math.min(expiry ?? NEVER, lease ?? NEVER, session ?? NEVER, record ?? NEVER, task ?? NEVER);
   return first === NEVER ? undefined : first;
 }

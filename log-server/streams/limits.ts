@@ -74,6 +74,18 @@ export type StreamsLimits = {
   /** So many a group may have out whatever the others have: one that is huge keeps nobody from working. */
   readonly groupOutstandingAssured: number;
 
+  readonly appsMax: number;
+  readonly tasksPerAppMax: number;
+  /** Tasks of all apps. */
+  readonly tasksMax: number;
+  readonly taskInputsMax: number;
+  /** Of an app's description, and of its options. */
+  readonly appTextBytesMax: number;
+  readonly replicaBytesMax: number;
+  readonly digestsPerCommitMax: number;
+  /** The newest that are kept. */
+  readonly digestsPerTaskMax: number;
+
   /** Nodes whose disk and address are kept; those of a configuration, and some that are to come or have gone. */
   readonly membersMax: number;
   readonly memberTextBytesMax: number;
@@ -140,6 +152,15 @@ export const STREAMS_LIMITS: StreamsLimits = {
   groupOutstandingPerStreamMax: 8_192,
   groupOutstandingMax: 262_144,
   groupOutstandingAssured: 16,
+
+  appsMax: 1_000,
+  tasksPerAppMax: 4_096,
+  tasksMax: 65_536,
+  taskInputsMax: 256,
+  appTextBytesMax: 16 * 1_024,
+  replicaBytesMax: 64,
+  digestsPerCommitMax: 16,
+  digestsPerTaskMax: 32,
 
   membersMax: 128,
   memberTextBytesMax: 255,

@@ -16,6 +16,7 @@ import type { Entry } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import { appendRecords } from "./append-records.ts";
 import { appendRun } from "./append-run.ts";
+import { type AppView, viewOfApp } from "./app-views.ts";
 import { removeMember, setConfiguration, setMember } from "./cluster-members.ts";
 import { raiseFeatureLevel } from "./feature-level.ts";
 import { compactStream } from "./compact-stream.ts";
@@ -36,6 +37,7 @@ import type { StreamsLimits } from "./limits.ts";
 import { createSubscription, deleteSubscription, linkStreams, unlinkStream } from "./manage-subscription.ts";
 import { restoreState } from "./restore.ts";
 import type { RowOwner } from "./rows.ts";
+import { runAppCommand } from "./run-app-command.ts";
 import { runGroupCommand } from "./run-group-command.ts";
 import { runTransaction } from "./run-transaction.ts";
 import {
@@ -275,6 +277,20 @@ export class StreamsMachine {
     return first;
   }
 
+  app(name: string): AppView | undefined {
+    const app = this.#state.apps.get(name);
+    return app && viewOfApp(app);
+  }
+
+  /** In order of their names, those after `after`. Valid until the next entry is applied. */
+  *apps(after = ""): Iterable<AppView> {
+    const { position } = this;
+    for (const app of this.#state.apps.after(after)) {
+      assert(position === this.position, "apps are listed between two entries");
+      yield viewOfApp(app);
+    }
+  }
+
   /** Whether there are records that are dead and not yet in a dead-letter stream. */
   get hasDeadRecords(): boolean {
     return this.#state.groups.hasDead;
@@ -293,7 +309,7 @@ export class StreamsMachine {
       .flatMap((queue) => deadIn(queue, startOf(queue.group.id, queue.stream.id), perStreamMax));
   }
 
-  /** Log time of what is due next: an expiry, the end of a lease, a retry. */
+  /** Log time of what is due next: an expiry, the end of a lease, a retry, a task. */
   nextDeadline(): number | undefined {
     return nextDeadline(this.#state);
   }
@@ -342,8 +358,8 @@ export class StreamsMachine {
 
   /** Family by family, each sorted by key. */
   *#owners(): Iterable<RowOwner> {
-    const { position, streams, cursors, subscriptions, groups, configuration, members, featureLevel, formerDisks } =
-      this.#state;
+    const { position, streams, cursors, subscriptions, groups, configuration, members, featureLevel } = this.#state;
+    const { formerDisks, apps } = this.#state;
     const sortedStreams = sortedById(streams.values());
     yield position;
     yield* sortedStreams;
@@ -360,6 +376,8 @@ export class StreamsMachine {
     yield* sortedByKey(members.values());
     if (featureLevel.level > 0) yield featureLevel;
     yield* sortedByKey(formerDisks.values());
+    yield* sortedByKey(apps.all());
+    yield* sortedByKey(apps.all().flatMap(({ tasks }) => [...tasks.values()]));
   }
 }
 
@@ -438,6 +456,12 @@ function run(state: State, step: Step, command: Command): CommandResult {
     case "group-reset":
     case "group-dead-letter":
       return runGroupCommand(state, step, command);
+    case "app-put":
+    case "app-state":
+    case "app-reset":
+    case "app-delete":
+    case "task-commit":
+      return runAppCommand(state, step, command);
     default:
       return unreachable(command);
   }

@@ -9,7 +9,7 @@ export class PositionRow extends RowOwner {
   index = 0;
   logTime = 0;
   nextStreamId = 1;
-  /** Of sessions, ownerships and leases of groups: none is given twice, whatever is deleted and made anew (P39). */
+  /** Of sessions, ownerships and leases of groups, and epochs of apps: none is given twice, whatever is deleted and made anew (P39). */
   nextGeneration = 1;
 
   /** Only while an entry is applied: this row is written after each anyway. */

@@ -6,6 +6,8 @@ import { compareBytes, equalBytes, text } from "../../src/lib/bytes.ts";
 import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Row } from "../../src/record/row.ts";
+import { readApp } from "./app.ts";
+import { readAppTask } from "./app-task.ts";
 import { readMember } from "./cluster-members.ts";
 import { restoreFeatureLevel } from "./feature-level.ts";
 import { readFormerDisk } from "./former-disks.ts";
@@ -42,6 +44,8 @@ const RESTORE = new Map<number, RestoreRow>([
   [FAMILY.member, restoreMember],
   [FAMILY.featureLevel, restoreLevel],
   [FAMILY.formerDisk, restoreFormerDisk],
+  [FAMILY.app, restoreApp],
+  [FAMILY.appTask, restoreAppTask],
 ]);
 
 export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result<State, string> {
@@ -74,6 +78,9 @@ export function restoreState(rows: Iterable<Row>, limits: StreamsLimits): Result
   for (const group of state.groups.all()) {
     // It would be given a second time (P39).
     if (newestGeneration(group) >= state.position.nextGeneration) return err("a generation is ahead of the counter");
+  }
+  for (const { facts } of state.apps.all()) {
+    if (facts.epoch >= state.position.nextGeneration) return err("an epoch is ahead of the counter");
   }
   return ok(state);
 }
@@ -201,6 +208,21 @@ function restoreFormerDisk(state: State, key: ByteReader, value: ByteReader): Ro
   const row = disk === undefined ? undefined : readFormerDisk(disk, value);
   if (row !== undefined) state.formerDisks.set(row.disk, row);
   return row;
+}
+
+function restoreApp(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  const name = readRest(key);
+  const app = name === undefined ? undefined : readApp(name, value);
+  if (app !== undefined) state.apps.insert(app);
+  return app;
+}
+
+function restoreAppTask(state: State, key: ByteReader, value: ByteReader): RowOwner | undefined {
+  const app = state.apps.get(key.string(key.remaining));
+  const name = readRest(key);
+  const task = app === undefined || name === undefined ? undefined : readAppTask(app, name, value);
+  if (task !== undefined) state.apps.insertTask(task, state.position.logTime);
+  return task;
 }
 
 const HIGH = 0x1_0000_0000;

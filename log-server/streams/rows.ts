@@ -21,6 +21,8 @@ export const FAMILY = {
   member: 11,
   featureLevel: 12,
   formerDisk: 13,
+  app: 14,
+  appTask: 15,
 } as const;
 
 /** An entity with a row. The fields are the ledger's (`row-ledger.ts`), kept here to need no map beside it. */

@@ -18,6 +18,7 @@ import { answerFrom, appended, appendRecords, standingFor } from "./append-recor
 import { createStream, described } from "./create-stream.ts";
 import { Journal } from "./journal.ts";
 import { reject, tooMany } from "./rejections.ts";
+import { runAppCommand } from "./run-app-command.ts";
 import { isValue, setCursor } from "./set-cursor.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -72,6 +73,12 @@ function runOperation(state: State, step: Step, operation: TransactionOperation)
       return deleteStream(state, step, operation);
     case "cursor":
       return setCursor(state, step, operation);
+    case "app-put":
+    case "app-state":
+    case "app-reset":
+    case "app-delete":
+    case "task-commit":
+      return runAppCommand(state, step, operation);
     default:
       return unreachable(operation);
   }
@@ -115,7 +122,7 @@ function retryAnswer(state: State, step: Step, operations: readonly TransactionO
 
 /** For an operation that took effect before and left no answer: how things stand now. */
 function answerNow(state: State, operation: TransactionOperation): CommandResult {
-  if (operation.kind === "cursor" || operation.kind === "delete") return { kind: "done" };
+  if (operation.kind !== "create" && operation.kind !== "append") return { kind: "done" };
   const stream = state.names.get(operation.stream);
   if (stream === undefined) return { kind: "done" };
   if (operation.kind === "create") return described(stream, false);

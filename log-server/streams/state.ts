@@ -3,6 +3,7 @@
  * Nothing here decides by the order of a Map or Set: after a restore it may be another.
  */
 import type { StreamName } from "../../src/wire/command.ts";
+import { AppTable } from "./app-table.ts";
 import { ConfigurationRow, type MemberRow } from "./cluster-members.ts";
 import type { Cursor } from "./cursor.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -48,12 +49,14 @@ export class State {
   readonly cursors = new Map<string, Cursor>();
   readonly subscriptions: SubscriptionTable;
   readonly groups: GroupTable;
+  readonly apps: AppTable;
   readonly #texts = new Map<string, string>();
 
   constructor(limits: StreamsLimits) {
     this.limits = limits;
     this.subscriptions = new SubscriptionTable(this.ledger, limits);
     this.groups = new GroupTable(this.ledger, limits);
+    this.apps = new AppTable(this.ledger);
   }
 
   /** The same text, stored once. */

@@ -17,6 +17,8 @@ export const COMMAND_LIMITS = {
   itemsMax: 65_536,
 } as const;
 
+const U64 = 64;
+
 export function checkCommand(command: Command): Result<Command, CommandError> {
   const fault = faultOf(command) ?? (command.kind === "append-run" ? runFault(command) : undefined);
   return fault === undefined ? ok(command) : err({ code: "malformed-command", message: `the command has ${fault}` });
@@ -34,6 +36,8 @@ function faultOf(value: unknown): string | undefined {
       if (value instanceof Uint8Array)
         return value.length > COMMAND_LIMITS.blobBytesMax ? "a value that is too long" : undefined;
       return Array.isArray(value) ? listFault(value) : fieldsFault(value);
+    case "bigint":
+      return value === BigInt.asUintN(U64, value) ? undefined : "a number that is no integer from 0 to 2^64 - 1";
     default:
       return undefined;
   }

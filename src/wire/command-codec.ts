@@ -10,6 +10,7 @@ import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { BatchRef } from "../record/batch.ts";
+import { APP_KIND_NUMBERS, readAppCommand, writeAppCommand } from "./app-command-codec.ts";
 import { checkCommand, COMMAND_LIMITS, type CommandError, runFault } from "./check-command.ts";
 import type {
   AppendCommand,
@@ -69,6 +70,7 @@ const KIND_NUMBERS = {
   "member-remove": 41,
   "feature-level": 42,
   "append-run": 55,
+  ...APP_KIND_NUMBERS,
 } as const satisfies { readonly [Kind in Command["kind"]]: number };
 const KINDS: ReadonlyMap<number, Command["kind"]> = new Map(
   Object.entries(KIND_NUMBERS).map(([kind, number]) => [number, kind as Command["kind"]]),
@@ -223,6 +225,12 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
     case "group-reset":
     case "group-dead-letter":
       return writeGroupCommand(writer, command, batches);
+    case "app-put":
+    case "app-state":
+    case "app-reset":
+    case "app-delete":
+    case "task-commit":
+      return writeAppCommand(writer, command);
     default:
       return unreachable(command);
   }
@@ -314,6 +322,12 @@ function readCommand(source: Source): Command {
     case "group-reset":
     case "group-dead-letter":
       return readGroupCommand(kind, reader, () => source.batch());
+    case "app-put":
+    case "app-state":
+    case "app-reset":
+    case "app-delete":
+    case "task-commit":
+      return readAppCommand(kind, reader);
     case undefined:
       reader.fail();
       return { kind: "tick" };
@@ -500,6 +514,13 @@ function readTransaction(source: Source): TransactionCommand {
         break;
       case "cursor":
         operations.push(readCursor(reader));
+        break;
+      case "app-put":
+      case "app-state":
+      case "app-reset":
+      case "app-delete":
+      case "task-commit":
+        operations.push(readAppCommand(kind, reader));
         break;
       default:
         reader.fail();

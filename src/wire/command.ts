@@ -7,6 +7,8 @@
  */
 import type { BatchRef } from "../record/batch.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
+import type { TaskPlace } from "../record/task-place.ts";
+import type { AppCommand, AppEpochResult } from "./app-command.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { GroupCommand, GroupResult } from "./group-command.ts";
 
@@ -138,7 +140,7 @@ export type Condition =
   | { readonly kind: "next-offset"; readonly stream: StreamName; readonly offset: Offset }
   | { readonly kind: "cursor"; readonly name: string; readonly value: Uint8Array | null };
 
-export type TransactionOperation = CreateCommand | AppendCommand | DeleteCommand | CursorCommand;
+export type TransactionOperation = CreateCommand | AppendCommand | DeleteCommand | CursorCommand | AppCommand;
 
 /** All or nothing, at one position (I11). The first condition or operation that fails rejects the whole. */
 export type TransactionCommand = {
@@ -263,7 +265,8 @@ export type Command =
   | MemberSetCommand
   | MemberRemoveCommand
   | FeatureLevelCommand
-  | GroupCommand;
+  | GroupCommand
+  | AppCommand;
 
 /* What applying a command answers. */
 
@@ -315,7 +318,7 @@ export type SubscriptionAckedResult = { readonly kind: "subscription-acked"; rea
 
 /**
  * Refused, with nothing changed. The optional fields are what the code's error answer needs to show: the tail of a
- * closed stream, a fenced producer's epoch, the sequence expected, the first retained offset, a lease's holder.
+ * closed stream, a fenced producer's epoch, the sequence expected, the first retained offset, a lease's holder, where a task is.
  */
 export type Rejection = {
   readonly kind: "rejected";
@@ -329,6 +332,7 @@ export type Rejection = {
   readonly expectedSequence?: number;
   readonly holder?: string;
   readonly generation?: number;
+  readonly place?: TaskPlace;
 };
 
 export type CommandResult =
@@ -342,4 +346,5 @@ export type CommandResult =
   | SubscriptionClaimedResult
   | SubscriptionAckedResult
   | GroupResult
+  | AppEpochResult
   | Rejection;

@@ -4,6 +4,8 @@ export const WIRE_LIMITS = {
   /** Of a stream's name, decoded. */
   nameBytesMax: 1_024,
   nameSegmentsMax: 64,
+  /** Of an app's name, so that the names of its streams are not too long. */
+  appNameBytesMax: 256,
   /** Batches of one command; only transactions and runs have more than one. */
   commandBatchesMax: 65_536,
   /** Batches of one run: as many sequences as a producer's answers are kept for (I8). */

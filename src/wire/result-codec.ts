@@ -6,6 +6,7 @@ import { unreachable } from "../lib/assert.ts";
 import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Result } from "../lib/result.ts";
+import { readTaskPlace, writeTaskPlace } from "./app-command-codec.ts";
 import { COMMAND_LIMITS, type CommandError } from "./check-command.ts";
 import type { AppendedResult, CommandResult, Rejection, RunPart } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
@@ -31,6 +32,7 @@ const RESULTS = [
   "group-settled",
   "group-taken",
   "appended-run",
+  "app-epoch",
 ] as const satisfies readonly CommandResult["kind"][];
 const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
 
@@ -102,6 +104,10 @@ function writeResult(result: CommandResult): void {
     case "group-settled":
     case "group-taken":
       return writeGroupResult(writer, result);
+    case "app-epoch":
+      writeFlags(writer, result.changed);
+      writer.varint(result.epoch);
+      return;
     default:
       return unreachable(result);
   }
@@ -147,6 +153,8 @@ function readResult(reader: ByteReader, depth: number): CommandResult {
     case "group-settled":
     case "group-taken":
       return readGroupResult(kind, reader);
+    case "app-epoch":
+      return { kind, changed: readFlags(reader, 1)(0), epoch: reader.varint() };
     case undefined:
       reader.fail();
       return { kind: "done" };
@@ -190,6 +198,8 @@ function writeRejection(result: Rejection): void {
     result.holder !== undefined,
     result.generation !== undefined,
   );
+  // The first flags are all in use.
+  writeFlags(writer, result.place !== undefined);
   if (result.incarnation !== undefined) writer.varint(result.incarnation);
   if (result.tail !== undefined) writer.varint(result.tail);
   if (result.firstOffset !== undefined) writer.varint(result.firstOffset);
@@ -197,6 +207,7 @@ function writeRejection(result: Rejection): void {
   if (result.expectedSequence !== undefined) writer.varint(result.expectedSequence);
   if (result.holder !== undefined) writer.string(result.holder);
   if (result.generation !== undefined) writer.varint(result.generation);
+  if (result.place !== undefined) writeTaskPlace(writer, result.place);
 }
 
 function readRejection(reader: ByteReader): Rejection {
@@ -205,6 +216,7 @@ function readRejection(reader: ByteReader): Rejection {
   if (code === undefined) reader.fail();
   const message = reader.string(TEXT_BYTES_MAX);
   const has = readFlags(reader, 8);
+  const hasMore = readFlags(reader, 1);
   return {
     kind: "rejected",
     code: code ?? "internal",
@@ -217,5 +229,6 @@ function readRejection(reader: ByteReader): Rejection {
     ...(has(5) && { expectedSequence: reader.varint() }),
     ...(has(6) && { holder: reader.string(TEXT_BYTES_MAX) }),
     ...(has(7) && { generation: reader.varint() }),
+    ...(hasMore(0) && { place: readTaskPlace(reader) }),
   };
 }

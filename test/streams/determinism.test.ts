@@ -10,6 +10,7 @@ import type { CommandResult } from "../../src/wire/command.ts";
 import type { StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import type { Row } from "../../src/record/row.ts";
+import type { TaskView } from "../../log-server/streams/app-views.ts";
 import type { Applied } from "../../log-server/streams/views.ts";
 import { anyCommand } from "../wire/command-arbitraries.ts";
 import { digestOf, restored, rowTexts } from "./driver.ts";
@@ -31,6 +32,7 @@ function lookOf(machine: StreamsMachine): string {
       takeableAt: machine.takeableAt(view.config.id),
     })),
     groupTotals: machine.groupTotals(),
+    apps: [...machine.apps()].map((view) => ({ ...view, tasks: view.tasks().map(taskText) })),
     dead: machine.deadRecords(10),
     deadline: machine.nextDeadline(),
     retained: machine.retainedStreams(),
@@ -39,6 +41,11 @@ function lookOf(machine: StreamsMachine): string {
     position: machine.position,
     logTime: machine.logTime,
   });
+}
+
+function taskText({ chain, digests, ...task }: TaskView): string {
+  const points = digests.map(({ replica, point }) => ({ replica, ...point, state: 0, outputs: 0 }));
+  return JSON.stringify({ ...task, chain: String(chain), points });
 }
 
 function applyAll(machine: StreamsMachine, entries: readonly RandomEntry[]): string[] {
@@ -71,6 +78,14 @@ function sightsOf(machine: StreamsMachine): string[] {
     if (unlinked > 0) seen.push("full group");
     if (dropped > 0) seen.push("dropped record");
     if (deadLettered > 0) seen.push("dead letter");
+  }
+  for (const { paused, tasks } of machine.apps()) {
+    if (paused) seen.push("paused app");
+    if (tasks().some(({ commits }) => commits > 1)) seen.push("task that moved on");
+    if (tasks().some(({ digests }) => digests.length === TIGHT.digestsPerTaskMax)) seen.push("digests that are let go");
+    if (tasks().some(({ start }) => start.position > 0)) seen.push("task that began anew");
+    if (tasks().some(({ nextDue }) => nextDue !== undefined && nextDue + 1 === machine.nextDeadline()))
+      seen.push("task that is due next");
   }
   if (machine.streamCount > streams.length) seen.push("something late");
   if (machine.members.length > 1) seen.push("members");
@@ -228,6 +243,18 @@ describe("the same entries", () => {
       "compacted stream",
       "stream without old tombstones",
       "expiry",
+      "app-epoch",
+      "app-not-found",
+      "app-exists",
+      "app-paused",
+      "task-moved",
+      "task-fenced",
+      "invalid-app",
+      "paused app",
+      "task that moved on",
+      "digests that are let go",
+      "task that began anew",
+      "task that is due next",
     ];
     expect(expected.filter((what) => !met.has(what))).toEqual([]);
     expect(accepted).toBeGreaterThan(500);

@@ -14,7 +14,9 @@ import type {
   Retention,
   TransactionOperation,
 } from "../../src/wire/command.ts";
+import type { AppCommand } from "../../src/wire/app-command.ts";
 import type { GroupLease, GroupOutcome, GroupSettlement } from "../../src/wire/group-command.ts";
+import type { AppView } from "../../log-server/streams/app-views.ts";
 import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import { START_MS } from "./driver.ts";
@@ -57,6 +59,13 @@ export const TIGHT: StreamsLimits = {
   groupOutstandingPerStreamMax: 5,
   groupOutstandingMax: 8,
   groupOutstandingAssured: 1,
+  appsMax: 2,
+  tasksPerAppMax: 2,
+  tasksMax: 3,
+  taskInputsMax: 2,
+  replicaBytesMax: 3,
+  digestsPerCommitMax: 2,
+  digestsPerTaskMax: 3,
   duePerEntryMax: 2,
   membersMax: 2,
 };
@@ -81,10 +90,14 @@ const GROUPS = ["g", "h", "i", "j"];
 const MEMBERS = ["m", "n", "o", "p"];
 const NODES = ["n1", "n2", "n3"];
 const DISKS = ["", "d1", "d2"];
+const APPS = ["x", "y", "z"];
+const TASKS = ["0.0", "0.1", "1.0"];
+const REPLICAS = ["r", "q", "long"];
 
 export function randomEntries(seed: number, count: number, limits: StreamsLimits, commandsMax = 4): RandomEntry[] {
   const prng = new Prng(seed);
   const cluster = new Prng(seed).fork("cluster");
+  const apps = new Prng(seed).fork("apps");
   const machine = new StreamsMachine(limits);
   const entries: RandomEntry[] = [];
   const sequences: Sequences = new Map();
@@ -100,7 +113,11 @@ export function randomEntries(seed: number, count: number, limits: StreamsLimits
       entries.push(configuration);
       continue;
     }
-    const commands = Array.from({ length: commandsMax === 1 ? 1 : prng.below(commandsMax + 1) }, () => draw.command());
+    const commands =
+      commandsMax === 1 && apps.chance(0.3)
+        ? [drawApp(apps, machine, draw)]
+        : Array.from({ length: commandsMax === 1 ? 1 : prng.below(commandsMax + 1) }, () => draw.command());
+    if (commandsMax > 1 && apps.chance(0.3)) commands.push(drawApp(apps, machine, draw));
     if (commandsMax > 1 && cluster.chance(0.06)) commands.push(drawMember(cluster));
     const entry = { index, term: 1, logTime, commands };
     note(commands, machine.apply(entry, commands).results, sequences, taken);
@@ -115,6 +132,53 @@ function drawMember(prng: Prng): Command {
   return { kind: "member-set", node, disk: prng.pick(DISKS), host: "h", port: prng.below(9) };
 }
 
+function drawApp(prng: Prng, machine: StreamsMachine, draw: Draw): Command {
+  const app = prng.pick(APPS);
+  const view = machine.app(app);
+  const command = prng.chance(0.8) && view !== undefined ? drawCommit(prng, view, machine) : manageApp(prng, app, view);
+  if (prng.chance(0.5)) return command;
+  const operations: TransactionOperation[] = [draw.append(), command];
+  if (prng.chance(0.5)) operations.push(draw.append());
+  return { kind: "transaction", conditions: [], operations };
+}
+
+function manageApp(prng: Prng, app: string, view: AppView | undefined): AppCommand {
+  const roll = prng.below(10);
+  if (roll < 1) return { kind: "app-delete", app };
+  if (roll < 3) return { kind: "app-state", app, paused: prng.chance(0.3) };
+  if (roll < 5) {
+    const start = { position: prng.below(20), ordinal: prng.below(2), index: 0 };
+    return { kind: "app-reset", app, tasks: prng.chance(0.5) ? [] : [{ task: prng.pick(TASKS), start }] };
+  }
+  const version = (view?.version ?? 1) + prng.below(2);
+  const tasks = TASKS.filter(() => prng.chance(0.5)).map((task) => ({ task, inputs: prng.chance(0.5) ? ["a"] : [] }));
+  return { kind: "app-put", app, version, tasks, description: "", options: prng.chance(0.9) ? "" : "o" };
+}
+
+function drawCommit(prng: Prng, view: AppView, machine: StreamsMachine): AppCommand {
+  const task = prng.pick(TASKS);
+  const known = view.task(task);
+  const from = known !== undefined && prng.chance(0.9) ? known.place : { ...NO_PLACE, outputs: prng.below(3) };
+  const position = Math.max(from.cursor.position, machine.position - prng.below(3) + (prng.chance(0.05) ? 5 : 0));
+  const cursor = { position, ordinal: prng.below(3), index: prng.below(3) };
+  const digests = Array.from({ length: prng.below(prng.chance(0.05) ? 5 : 3) }, () => ({
+    records: prng.below(9),
+    logTime: machine.logTime,
+    state: BigInt(prng.u32()),
+    outputs: BigInt(prng.u32()),
+  }));
+  return {
+    kind: "task-commit",
+    ...{ app: view.app, task, epoch: prng.chance(0.9) ? view.epoch : view.epoch - 1 },
+    replica: prng.chance(0.95) ? prng.pick(REPLICAS.slice(0, 2)) : prng.pick(REPLICAS),
+    from,
+    to: { cursor: prng.chance(0.9) ? cursor : from.cursor, outputs: from.outputs + prng.below(3) },
+    chain: BigInt(prng.u32()),
+    digests,
+    ...(prng.chance(0.5) && { nextDue: machine.logTime + prng.below(100) - 10 }),
+  };
+}
+
 /** The newest tag accepted of a stream and producer, as far as their answers tell. */
 type Sequences = Map<string, { readonly epoch: number; readonly sequence: number }>;
 
@@ -122,6 +186,7 @@ type Sequences = Map<string, { readonly epoch: number; readonly sequence: number
 type Taken = Map<string, { readonly lease: GroupLease; readonly generation: number }[]>;
 
 const TAKEN_KEPT = 6;
+const NO_PLACE = { cursor: { position: 0, ordinal: 0, index: 0 }, outputs: 0 };
 const NOWHERE = { stream: "nowhere", incarnation: 1, tail: 1 } as const;
 
 function note(
@@ -169,7 +234,7 @@ class Draw {
   command(): Command {
     const roll = this.#prng.below(100);
     if (roll < 15) return this.#create();
-    if (roll < 40) return this.#prng.chance(0.15) ? this.#run() : this.#append();
+    if (roll < 40) return this.#prng.chance(0.15) ? this.#run() : this.append();
     if (roll < 44) return { kind: "delete", stream: this.#name(), ...this.#incarnation() };
     if (roll < 46) return { kind: "touch", streams: [this.#name(), this.#name()] };
     if (roll < 49) return { kind: "trim", stream: this.#name(), before: this.#prng.below(6) };
@@ -311,7 +376,7 @@ class Draw {
     };
   }
 
-  #append(): Extract<Command, { kind: "append" }> {
+  append(): Extract<Command, { kind: "append" }> {
     const { chance } = this.#coins();
     const stream = this.#name();
     const view = this.#machine.stream(stream);
@@ -355,7 +420,7 @@ class Draw {
     for (let count = this.#prng.below(6); count > 0; count -= 1) {
       const roll = this.#prng.below(10);
       if (roll < 3) operations.push(this.#create());
-      else if (roll < 7) operations.push(this.#append());
+      else if (roll < 7) operations.push(this.append());
       else if (roll < 8) operations.push({ kind: "delete", stream: this.#name() });
       else operations.push(this.#cursor());
     }
@@ -416,7 +481,7 @@ class Draw {
         };
       }
       case 5:
-        if (!isPull) return this.#append();
+        if (!isPull) return this.append();
         return { kind: "subscription-claim", id, worker: "k", wakeId: `c${this.#prng.below(99)}` };
       case 6:
       case 7: {

@@ -1,6 +1,9 @@
 /** Commands and results of every kind, for properties of their encoding. They need not make sense. */
 import fc from "fast-check";
 import type { BatchRef } from "../../src/record/batch.ts";
+import type { DigestPoint } from "../../src/record/digest-point.ts";
+import type { RecordPlace } from "../../src/record/record-place.ts";
+import type { TaskPlace } from "../../src/record/task-place.ts";
 import type {
   AppendCommand,
   AppendedResult,
@@ -16,6 +19,7 @@ import type {
   Rejection,
   TransactionOperation,
 } from "../../src/wire/command.ts";
+import type { AppCommand } from "../../src/wire/app-command.ts";
 import { type ErrorCode, ERRORS } from "../../src/wire/errors.ts";
 import type { GroupConfig, GroupMode, GroupOutcome } from "../../src/wire/group-command.ts";
 
@@ -85,7 +89,42 @@ const condition = fc.oneof(
   shape<Condition>({ ...kind("next-offset"), stream: name, offset: int }),
   shape<Condition>({ ...kind("cursor"), name, value: fc.option(blob, { nil: null }) }),
 );
-const operation: fc.Arbitrary<TransactionOperation> = fc.oneof(create, append, remove, cursor);
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const recordPlace = shape<RecordPlace>({ position: int, ordinal: int, index: int });
+const taskPlace = shape<TaskPlace>({ cursor: recordPlace, outputs: int });
+const digestPoint = shape<DigestPoint>({ records: int, logTime: int, state: u64, outputs: u64 });
+
+const APP_COMMANDS: { readonly [K in AppCommand["kind"]]: fc.Arbitrary<Extract<AppCommand, { kind: K }>> } = {
+  "app-put": shape({
+    ...kind("app-put"),
+    app: name,
+    version: int,
+    tasks: fc.array(shape({ task: name, inputs: names }), { maxLength: 4 }),
+    description: name,
+    options: name,
+  }),
+  "app-state": shape({ ...kind("app-state"), app: name, paused: fc.boolean() }),
+  "app-reset": shape({
+    ...kind("app-reset"),
+    app: name,
+    tasks: fc.array(shape({ task: name, start: recordPlace }), { maxLength: 4 }),
+  }),
+  "app-delete": shape({ ...kind("app-delete"), app: name }),
+  "task-commit": shape(
+    {
+      ...kind("task-commit"),
+      ...{ app: name, task: name, epoch: int, replica: name },
+      from: taskPlace,
+      to: taskPlace,
+      chain: u64,
+      digests: fc.array(digestPoint, { maxLength: 3 }),
+    },
+    { nextDue: int },
+  ),
+};
+const operation: fc.Arbitrary<TransactionOperation> = fc.oneof(
+  ...[create, append, remove, cursor, ...Object.values(APP_COMMANDS)],
+);
 const fence = { id: name, generation: int, wakeId: name };
 
 const groupMode = fc.oneof(
@@ -180,6 +219,7 @@ const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
     { ...kind("group-dead-letter"), id: name, stream: name, incarnation: int, offset: int, generation: int },
     { batch },
   ),
+  ...APP_COMMANDS,
 };
 
 const code = fc.constantFrom(...(Object.keys(ERRORS) as ErrorCode[]));
@@ -198,6 +238,7 @@ const rejected = shape<Rejection>(
     expectedSequence: int,
     holder: name,
     generation: int,
+    place: taskPlace,
   },
 );
 
@@ -242,6 +283,7 @@ const RESULTS: { readonly [K in CommandResult["kind"]]: fc.Arbitrary<CommandResu
       maxLength: 4,
     }),
   }),
+  "app-epoch": shape({ ...kind("app-epoch"), changed: fc.boolean(), epoch: int }),
 };
 
 export const anyCommand: fc.Arbitrary<Command> = fc.oneof(...Object.values(COMMANDS));

@@ -4,6 +4,8 @@ import { describe, expect, it } from "vitest";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { hex } from "../../src/lib/bytes.ts";
 import type { BatchRef } from "../../src/record/batch.ts";
+import type { TaskCommit } from "../../src/wire/app-command.ts";
+import { decodeTaskCommit, encodeTaskCommit } from "../../src/wire/app-command-codec.ts";
 import { checkCommand, COMMAND_LIMITS } from "../../src/wire/check-command.ts";
 import { decodeCommands, encodeCommand, encodeCommands } from "../../src/wire/command-codec.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
@@ -13,6 +15,18 @@ import { anyCommand, anyResult, commandKinds, commandOf } from "./command-arbitr
 
 const BATCH: BatchRef = { hash: 0x0123_4567_89ab_cdefn, length: 100, span: 3 };
 const OTHER: BatchRef = { hash: 7n, length: 40, span: 1 };
+
+const COMMIT: TaskCommit = {
+  app: "a",
+  task: "0.0",
+  epoch: 7,
+  replica: "r",
+  from: { cursor: { position: 0, ordinal: 0, index: 0 }, outputs: 0 },
+  to: { cursor: { position: 300, ordinal: 1, index: 2 }, outputs: 3 },
+  chain: 10n,
+  digests: [{ records: 5, logTime: 9, state: 11n, outputs: 12n }],
+  nextDue: 300,
+};
 
 /** These bytes are in logs: they may be added to, and never change. */
 const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
@@ -213,6 +227,46 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
     { kind: "group-dead-letter", id: "g", stream: "a", incarnation: 3, offset: 4, generation: 5 },
     "01" + "1c" + "0167" + "0161" + "030405" + "00",
   ],
+  [
+    {
+      kind: "app-put",
+      app: "a",
+      version: 2,
+      tasks: [
+        { task: "0.0", inputs: ["in", "b"] },
+        { task: "0.1", inputs: [] },
+      ],
+      description: "d",
+      options: "{}",
+    },
+    "01" + "3d" + "0161" + "02" + "0164" + "027b7d" + "02" + "03302e30" + "02" + "02696e" + "0162" + "03302e31" + "00",
+  ],
+  [{ kind: "app-state", app: "a", paused: true }, "01" + "3e" + "0161" + "01"],
+  [
+    { kind: "app-reset", app: "a", tasks: [{ task: "0.0", start: { position: 300, ordinal: 1, index: 2 } }] },
+    "01" + "3f" + "0161" + "01" + "03302e30" + "ac020102",
+  ],
+  [{ kind: "app-delete", app: "a" }, "01" + "40" + "0161"],
+  [
+    { kind: "task-commit", ...COMMIT },
+    "01" +
+      "41" +
+      "0161" +
+      "03302e30" +
+      "07" +
+      "0172" +
+      "000000" +
+      "00" +
+      "ac020102" +
+      "03" +
+      "0a00000000000000" +
+      "01" +
+      "0509" +
+      "0b00000000000000" +
+      "0c00000000000000" +
+      "01" +
+      "ac02",
+  ],
 ];
 
 const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])[] = [
@@ -247,7 +301,16 @@ const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])
   [{ kind: "subscription-created", created: false }, "0500"],
   [{ kind: "subscription-claimed", generation: 1, wakeId: "w", leaseMs: 2 }, "06" + "01" + "0177" + "02"],
   [{ kind: "subscription-acked", nextWake: true }, "0701"],
-  [{ kind: "rejected", code: "fenced", message: "m", generation: 4 }, "08" + "0666656e636564" + "016d" + "80" + "04"],
+  [{ kind: "rejected", code: "fenced", message: "m", generation: 4 }, "08" + "0666656e636564" + "016d" + "8000" + "04"],
+  [
+    {
+      kind: "rejected",
+      code: "task-moved",
+      message: "m",
+      place: { cursor: { position: 300, ordinal: 1, index: 2 }, outputs: 3 },
+    },
+    "08" + "0a7461736b2d6d6f766564" + "016d" + "0001" + "ac020102" + "03",
+  ],
   [{ kind: "group-created", created: true }, "0901"],
   [
     {
@@ -302,8 +365,9 @@ const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])
       "08" +
       "0666656e636564" +
       "016d" +
-      "00",
+      "0000",
   ],
+  [{ kind: "app-epoch", epoch: 300, changed: true }, "0e" + "01" + "ac02"],
 ];
 
 function batchesOf(command: Command): readonly BatchRef[] {
@@ -350,6 +414,15 @@ describe("the encoding of commands", () => {
         expect(decodeCommands(head, batches)).toEqual({ ok: true, value: commands });
       }),
     );
+  });
+
+  it("of a commit is also that of its record (W203)", () => {
+    const { head } = encodeCommand({ kind: "task-commit", ...COMMIT });
+    expect(hex(encodeTaskCommit(COMMIT))).toBe(hex(head.subarray(1)));
+    expect(decodeTaskCommit(encodeTaskCommit(COMMIT))).toEqual({ ok: true, value: COMMIT });
+    const bytes = encodeTaskCommit(COMMIT);
+    for (const wrong of [bytes.subarray(1), bytes.subarray(0, -1), Uint8Array.of(...bytes, 0), new Uint8Array(0)])
+      expect(decodeTaskCommit(wrong)).toMatchObject({ ok: false, error: { code: "malformed-command" } });
   });
 
   it("refuses too few batches and too many", () => {

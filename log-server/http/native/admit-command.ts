@@ -52,6 +52,12 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "group-settle":
     case "group-reset":
       return command;
+    case "app-put":
+    case "app-state":
+    case "app-reset":
+    case "app-delete":
+    case "task-commit":
+      return command;
     // What a leader decides or a face checks: wakes, expiry, where webhooks may go.
     case "touch":
     case "tick":
@@ -85,6 +91,12 @@ function admitOperation(context: HttpContext, operation: TransactionOperation): 
       checkName(operation.stream);
       return operation;
     case "cursor":
+    // What they name is looked for, or checked, as they are applied.
+    case "app-put":
+    case "app-state":
+    case "app-reset":
+    case "app-delete":
+    case "task-commit":
       return operation;
     default:
       return unreachable(operation);

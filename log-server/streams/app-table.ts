@@ -1,0 +1,143 @@
+/** All apps and their tasks, and when which of these is due. Every change of them goes through here, and can be undone. */
+import type { AppName } from "../../src/wire/app-command.ts";
+import type { App, AppFacts } from "./app.ts";
+import { type AppTask, compareTasks, type TaskFacts } from "./app-task.ts";
+import { Deadlines } from "./deadlines.ts";
+import { compareTexts } from "./group-member.ts";
+import type { RowLedger } from "./row-ledger.ts";
+import { firstNotBefore } from "./sorted.ts";
+import type { Step } from "./step.ts";
+
+export class AppTable {
+  readonly #ledger: RowLedger;
+  readonly #byName = new Map<AppName, App>();
+  /** By name. */
+  readonly #sorted: App[] = [];
+  #taskCount = 0;
+  /** Tasks whose log time has not come. */
+  readonly deadlines = new Deadlines<AppTask>(compareTasks);
+
+  constructor(ledger: RowLedger) {
+    this.#ledger = ledger;
+  }
+
+  get count(): number {
+    return this.#sorted.length;
+  }
+
+  /** Over all apps. */
+  get taskCount(): number {
+    return this.#taskCount;
+  }
+
+  get(name: AppName): App | undefined {
+    return this.#byName.get(name);
+  }
+
+  all(): readonly App[] {
+    return this.#sorted;
+  }
+
+  /** In order of names, those after this one. */
+  *after(name: AppName): Iterable<App> {
+    for (let place = this.#placeOf(name); place < this.#sorted.length; place += 1) {
+      const app = this.#sorted[place] as App;
+      if (app.name !== name) yield app;
+    }
+  }
+
+  add(app: App, step: Step): void {
+    this.insert(app);
+    this.#ledger.put(app);
+    step.journal?.record(() => {
+      this.#take(app);
+      this.#ledger.remove(app);
+    });
+  }
+
+  /** With its tasks. */
+  remove(app: App, step: Step): void {
+    for (const task of [...app.tasks.values()]) this.removeTask(task, step);
+    this.#take(app);
+    this.#ledger.remove(app);
+    step.journal?.record(() => {
+      this.insert(app);
+      this.#ledger.put(app);
+    });
+  }
+
+  change(app: App, facts: AppFacts, step: Step): void {
+    const before = app.facts;
+    app.facts = facts;
+    this.#ledger.touch(app);
+    step.journal?.record(() => {
+      app.facts = before;
+      this.#ledger.touch(app);
+    });
+  }
+
+  addTask(task: AppTask, step: Step): void {
+    this.insertTask(task, step.logTime);
+    this.#ledger.put(task);
+    step.journal?.record(() => {
+      this.#takeTask(task);
+      this.#ledger.remove(task);
+    });
+  }
+
+  removeTask(task: AppTask, step: Step): void {
+    this.#takeTask(task);
+    this.#ledger.remove(task);
+    step.journal?.record(() => {
+      this.insertTask(task, step.logTime);
+      this.#ledger.put(task);
+    });
+  }
+
+  changeTask(task: AppTask, facts: TaskFacts, step: Step): void {
+    const before = task.facts;
+    this.#setFacts(task, facts, step.logTime);
+    step.journal?.record(() => this.#setFacts(task, before, step.logTime));
+  }
+
+  /** An app whose row is known. */
+  insert(app: App): void {
+    this.#byName.set(app.name, app);
+    this.#sorted.splice(this.#placeOf(app.name), 0, app);
+  }
+
+  /** A task whose row is known, as of a log time. */
+  insertTask(task: AppTask, logTime: number): void {
+    task.app.tasks.set(task.name, task);
+    this.#taskCount += 1;
+    this.#schedule(task, logTime);
+  }
+
+  #setFacts(task: AppTask, facts: TaskFacts, logTime: number): void {
+    task.facts = facts;
+    this.#schedule(task, logTime);
+    this.#ledger.touch(task);
+  }
+
+  /** What is due at a time is done before the first record that is later: somebody has to hear that the time is over. */
+  #schedule(task: AppTask, logTime: number): void {
+    const { nextDue } = task.facts;
+    if (nextDue === undefined || nextDue < logTime) this.deadlines.cancel(task.deadline);
+    else this.deadlines.set(task.deadline, nextDue + 1);
+  }
+
+  #take(app: App): void {
+    this.#byName.delete(app.name);
+    this.#sorted.splice(this.#placeOf(app.name), 1);
+  }
+
+  #takeTask(task: AppTask): void {
+    task.app.tasks.delete(task.name);
+    this.#taskCount -= 1;
+    this.deadlines.cancel(task.deadline);
+  }
+
+  #placeOf(name: AppName): number {
+    return firstNotBefore(this.#sorted, (other) => compareTexts(other.name, name) < 0);
+  }
+}

@@ -1,0 +1,32 @@
+/** What others see of an app: copies, true at the position they were taken at. */
+import type { AppName, TaskName } from "../../src/wire/app-command.ts";
+import type { App, AppFacts } from "./app.ts";
+import type { AppTask, TaskFacts } from "./app-task.ts";
+import { compareTexts } from "./group-member.ts";
+
+export type TaskView = TaskFacts & { readonly task: TaskName };
+
+export type AppView = AppFacts & {
+  readonly app: AppName;
+  readonly taskCount: number;
+  /** By name. Taken when called. */
+  readonly tasks: () => readonly TaskView[];
+  readonly task: (name: TaskName) => TaskView | undefined;
+};
+
+export function viewOfApp(app: App): AppView {
+  return {
+    app: app.name,
+    ...app.facts,
+    taskCount: app.tasks.size,
+    tasks: () => [...app.tasks.values()].sort((a, b) => compareTexts(a.name, b.name)).map(viewOfTask),
+    task: (name) => {
+      const task = app.tasks.get(name);
+      return task && viewOfTask(task);
+    },
+  };
+}
+
+function viewOfTask({ name, facts }: AppTask): TaskView {
+  return { task: name, ...facts };
+}

@@ -1,0 +1,165 @@
+/** Commands about apps as a whole: `app-put`, `app-state`, `app-reset`, `app-delete`. */
+import { equalBytes, utf8 } from "../../src/lib/bytes.ts";
+import type {
+  AppConfig,
+  AppDeleteCommand,
+  AppPutCommand,
+  AppResetCommand,
+  AppStateCommand,
+  TaskSpec,
+} from "../../src/wire/app-command.ts";
+import { writeAppConfig } from "../../src/wire/app-command-codec.ts";
+import { checkAppName, isTaskName } from "../../src/wire/app-streams.ts";
+import type { CommandResult, Rejection } from "../../src/wire/command.ts";
+import { checkStreamName } from "../../src/wire/stream-name.ts";
+import { App, type AppFacts } from "./app.ts";
+import { AppTask, freshTask } from "./app-task.ts";
+import { compareTexts } from "./group-member.ts";
+import type { StreamsLimits } from "./limits.ts";
+import { reject, tooMany } from "./rejections.ts";
+import { encodeRow } from "./rows.ts";
+import type { State } from "./state.ts";
+import type { Step } from "./step.ts";
+
+export function putApp(state: State, step: Step, command: AppPutCommand): CommandResult {
+  const config = inOneForm(command);
+  const wrong = configRefusal(state.limits, config);
+  if (wrong !== undefined) return wrong;
+  const existing = state.apps.get(config.app);
+  if (existing !== undefined && existing.facts.version >= config.version) return standing(existing, config);
+  const refusal = roomRefusal(state, existing, config);
+  if (refusal !== undefined) return refusal;
+  const epoch = drawEpoch(state, step);
+  if (existing === undefined) create(state, step, config, epoch);
+  else replace(state, step, existing, config, epoch);
+  return { kind: "app-epoch", epoch, changed: true };
+}
+
+export function setAppState(state: State, step: Step, command: AppStateCommand): CommandResult {
+  const app = state.apps.get(command.app);
+  if (app === undefined) return unknownApp(command.app);
+  if (app.facts.paused !== command.paused) state.apps.change(app, { ...app.facts, paused: command.paused }, step);
+  return { kind: "done" };
+}
+
+export function resetApp(state: State, step: Step, command: AppResetCommand): CommandResult {
+  const app = state.apps.get(command.app);
+  if (app === undefined) return unknownApp(command.app);
+  const named = new Map(command.tasks.map(({ task, start }) => [task, start]));
+  for (const [name, { position }] of named) {
+    if (!app.tasks.has(name)) return unknownTask(command.app, name);
+    if (position >= step.index) return reject("invalid-app", `task "${name}" cannot begin where the log is not yet`);
+  }
+  for (const task of sortedTasks(app)) {
+    if (named.size > 0 && !named.has(task.name)) continue;
+    state.apps.changeTask(task, freshTask(task.facts.inputs, named.get(task.name)), step);
+  }
+  const epoch = drawEpoch(state, step);
+  state.apps.change(app, { ...app.facts, epoch }, step);
+  return { kind: "app-epoch", epoch, changed: true };
+}
+
+export function deleteApp(state: State, step: Step, command: AppDeleteCommand): CommandResult {
+  const app = state.apps.get(command.app);
+  if (app === undefined) return unknownApp(command.app);
+  state.apps.remove(app, step);
+  return { kind: "done" };
+}
+
+export function unknownApp(app: string): Rejection {
+  return reject("app-not-found", `there is no app "${app}"`);
+}
+
+export function unknownTask(app: string, task: string): Rejection {
+  return reject("app-not-found", `the app "${app}" has no task "${task}"`);
+}
+
+function standing(app: App, config: AppConfig): CommandResult {
+  const { version, epoch } = app.facts;
+  if (version > config.version)
+    return reject("task-fenced", `version ${version} of the app "${app.name}" is deployed`, { epoch });
+  if (equalBytes(configBytes(configOf(app)), configBytes(config))) return { kind: "app-epoch", epoch, changed: false };
+  return reject("app-exists", `version ${version} of the app "${app.name}" is another: deploy this as a higher one`);
+}
+
+/** Tasks by name, their inputs too, each once. */
+function inOneForm({ app, version, tasks, description, options }: AppConfig): AppConfig {
+  const sorted = tasks.map(({ task, inputs }) => ({ task, inputs: [...new Set(inputs)].sort(compareTexts) }));
+  return { app, version, tasks: sorted.sort((a, b) => compareTexts(a.task, b.task)), description, options };
+}
+
+function configOf(app: App): AppConfig {
+  const { version, description, options } = app.facts;
+  const tasks = sortedTasks(app).map(({ name: task, facts: { inputs } }): TaskSpec => ({ task, inputs }));
+  return { app: app.name, version, tasks, description, options };
+}
+
+function configBytes(config: AppConfig): Uint8Array {
+  return encodeRow((writer) => writeAppConfig(writer, config));
+}
+
+function sortedTasks(app: App): readonly AppTask[] {
+  return [...app.tasks.values()].sort((a, b) => compareTexts(a.name, b.name));
+}
+
+function configRefusal(limits: StreamsLimits, config: AppConfig): Rejection | undefined {
+  const { app, version, tasks, description, options } = config;
+  const name = checkAppName(app);
+  if (!name.ok) return reject("invalid-app", name.error.message);
+  const { tasksPerAppMax, taskInputsMax, appTextBytesMax } = limits;
+  if (version < 1) return reject("invalid-app", "an app's version is a whole number from 1");
+  if (tasks.length === 0) return reject("invalid-app", "an app has one task at least");
+  if (tasks.length > tasksPerAppMax) return tooMany("tasks of one app", tasksPerAppMax);
+  for (const text of [description, options])
+    if (utf8(text).length > appTextBytesMax)
+      return reject("invalid-app", `an app's description and options have at most ${appTextBytesMax} bytes each`);
+  for (const [place, { task, inputs }] of tasks.entries()) {
+    if (!isTaskName(task)) return reject("invalid-app", `"${task}" is not a task's name: a stage, a dot, a partition`);
+    if (tasks[place - 1]?.task === task) return reject("invalid-app", `task "${task}" is there twice`);
+    if (inputs.length > taskInputsMax) return tooMany("inputs of one task", taskInputsMax);
+    const wrong = inputs.find((input) => !checkStreamName(input).ok);
+    if (wrong !== undefined) return reject("invalid-app", `task "${task}" reads "${wrong}", which no stream is called`);
+  }
+  return undefined;
+}
+
+function roomRefusal({ apps, limits }: State, existing: App | undefined, { tasks }: AppConfig): Rejection | undefined {
+  if (existing === undefined && apps.count >= limits.appsMax) return tooMany("apps", limits.appsMax);
+  const others = apps.taskCount - (existing?.tasks.size ?? 0);
+  return others + tasks.length > limits.tasksMax ? tooMany("tasks of all apps", limits.tasksMax) : undefined;
+}
+
+function create(state: State, step: Step, config: AppConfig, epoch: number): void {
+  const { app: name, version, tasks, description, options } = config;
+  const { logTime } = step;
+  const facts: AppFacts = {
+    version,
+    epoch,
+    paused: false,
+    description,
+    options,
+    createdAtMs: logTime,
+    deployedAtMs: logTime,
+  };
+  const app = new App(name, facts);
+  state.apps.add(app, step);
+  for (const { task, inputs } of tasks) state.apps.addTask(new AppTask(app, task, freshTask(inputs)), step);
+}
+
+function replace(state: State, step: Step, app: App, config: AppConfig, epoch: number): void {
+  const { version, tasks, description, options } = config;
+  state.apps.change(app, { ...app.facts, version, epoch, description, options, deployedAtMs: step.logTime }, step);
+  const kept = new Set(tasks.map(({ task }) => task));
+  for (const task of sortedTasks(app)) if (!kept.has(task.name)) state.apps.removeTask(task, step);
+  for (const { task: name, inputs } of tasks) {
+    const task = app.tasks.get(name);
+    if (task === undefined) state.apps.addTask(new AppTask(app, name, freshTask(inputs)), step);
+    else state.apps.changeTask(task, { ...task.facts, inputs }, step);
+  }
+}
+
+function drawEpoch({ position }: State, step: Step): number {
+  const epoch = position.drawGeneration();
+  step.journal?.record(() => (position.nextGeneration = epoch));
+  return epoch;
+}

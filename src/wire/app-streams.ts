@@ -1,0 +1,30 @@
+/** What apps and tasks may be called, and the streams that are theirs by name. */
+import { utf8 } from "../lib/bytes.ts";
+import { err, ok, type Result } from "../lib/result.ts";
+import type { AppName, TaskName } from "./app-command.ts";
+import type { StreamName } from "./command.ts";
+import { WIRE_LIMITS } from "./limits.ts";
+import { checkStreamName, type StreamNameError } from "./stream-name.ts";
+
+const FOLDER = "apps";
+const TASK_NAME = /^(?:0|[1-9]\d{0,5})\.(?:0|[1-9]\d{0,5})$/;
+
+/** Whether an app may have this name: short enough that its streams' names are some, too. */
+export function checkAppName(app: string): Result<AppName, StreamNameError> {
+  const { appNameBytesMax } = WIRE_LIMITS;
+  const name = checkStreamName(app);
+  if (!name.ok) return err({ code: "malformed-name", message: name.error.message });
+  if (app.includes("/")) return err({ code: "malformed-name", message: "an app's name has no slash" });
+  if (utf8(app).length > appNameBytesMax)
+    return err({ code: "malformed-name", message: `an app's name has at most ${appNameBytesMax} bytes` });
+  return ok(app);
+}
+
+export function isTaskName(task: string): boolean {
+  return TASK_NAME.test(task);
+}
+
+/** Each commit is there, in the order in which they took effect. */
+export function commitsStream(app: AppName, task: TaskName): StreamName {
+  return `${FOLDER}/${app}/commits/${task}`;
+}

@@ -1,0 +1,278 @@
+/** Apps and their tasks: a task moves only from where it is (I12), by who may say so; what is refused leaves all as it was (I11). */
+import { beforeEach, describe, expect, it } from "vitest";
+import type { RecordPlace } from "../../src/record/record-place.ts";
+import type { TaskPlace } from "../../src/record/task-place.ts";
+import type { AppPutCommand, TaskCommitCommand } from "../../src/wire/app-command.ts";
+import { commitsStream } from "../../src/wire/app-streams.ts";
+import type { Command, TransactionOperation } from "../../src/wire/command.ts";
+import { append, Driver, restored, rowTexts } from "./driver.ts";
+
+const at = (position: number, index = 0): RecordPlace => ({ position, ordinal: 0, index });
+const place = (position: number, outputs: number, index = 0): TaskPlace => ({ cursor: at(position, index), outputs });
+const START = place(0, 0);
+
+function put(version = 1, more: Partial<AppPutCommand> = {}): AppPutCommand {
+  const tasks = ["0.0", "0.1"].map((task) => ({ task, inputs: ["in"] }));
+  return { kind: "app-put", app: "x", version, tasks, description: "a topology", options: "{}", ...more };
+}
+
+function commit(epoch: number, from: TaskPlace, to: TaskPlace, more: Partial<TaskCommitCommand> = {}) {
+  const who = { app: "x", task: "0.0", epoch, replica: "r" };
+  return { kind: "task-commit", ...who, from, to, chain: 7n, digests: [], ...more } satisfies TaskCommitCommand;
+}
+
+function transaction(...operations: readonly TransactionOperation[]): Command {
+  return { kind: "transaction", conditions: [], operations };
+}
+
+/** All rows but that of the position, which every entry moves. */
+function stateOf(driver: Driver): string[] {
+  return rowTexts(driver.machine.rows()).filter((row) => !row.startsWith("00="));
+}
+
+let driver: Driver;
+beforeEach(() => {
+  driver = new Driver();
+  driver.create("in");
+  driver.append("in", 9);
+});
+
+function deploy(command: AppPutCommand = put()): number {
+  const result = driver.run(command);
+  if (result.kind !== "app-epoch") throw new Error(`not deployed: ${JSON.stringify(result)}`);
+  return result.epoch;
+}
+
+const taskNow = (task = "0.0") => driver.machine.app("x")?.task(task);
+
+describe("an app", () => {
+  it("is deployed once, however many say so, and in whatever order its tasks are named", () => {
+    const epoch = deploy();
+    const before = stateOf(driver);
+    const { tasks } = put();
+    expect(driver.run(put(1, { tasks: tasks.toReversed() }))).toEqual({ kind: "app-epoch", epoch, changed: false });
+    expect(stateOf(driver)).toEqual(before);
+    expect(driver.machine.app("x")).toMatchObject({ version: 1, epoch, paused: false, taskCount: 2 });
+    expect(taskNow()).toMatchObject({ inputs: ["in"], start: at(0), place: START, chain: 0n, commits: 0 });
+  });
+
+  it("of a higher version fences the one before, and leaves tasks of the same name where they are", () => {
+    const first = deploy();
+    driver.run(commit(first, START, place(2, 1)));
+    const tasks = ["0.0", "1.0"].map((task) => ({ task, inputs: ["in", "other"] }));
+    const second = deploy(put(2, { tasks }));
+    expect(second).toBeGreaterThan(first);
+    expect(
+      driver.machine
+        .app("x")
+        ?.tasks()
+        .map(({ task, place: { outputs } }) => [task, outputs]),
+    ).toEqual([
+      ["0.0", 1],
+      ["1.0", 0],
+    ]);
+    expect(taskNow()?.inputs).toEqual(["in", "other"]);
+    expect(driver.refused(commit(first, place(2, 1), place(2, 2)))).toMatchObject({
+      code: "task-fenced",
+      epoch: second,
+    });
+    expect(driver.run(commit(second, place(2, 1), place(2, 2))).kind).toBe("done");
+    expect(driver.refused(put(1))).toMatchObject({ code: "task-fenced", epoch: second });
+    expect(driver.refused(put(2))).toMatchObject({ code: "app-exists" });
+  });
+
+  it("that is deleted and deployed anew has an epoch that was never given (P39)", () => {
+    const first = deploy();
+    expect(driver.run({ kind: "app-delete", app: "x" }).kind).toBe("done");
+    expect(driver.machine.app("x")).toBeUndefined();
+    expect(driver.refused(commit(first, START, place(2, 1)))).toMatchObject({ code: "app-not-found" });
+    expect(deploy()).toBeGreaterThan(first);
+    expect(driver.refused(commit(first, START, place(2, 1)))).toMatchObject({ code: "task-fenced" });
+  });
+
+  it("takes no commits while it is paused", () => {
+    const epoch = deploy();
+    driver.run({ kind: "app-state", app: "x", paused: true });
+    expect(driver.refused(commit(epoch, START, place(2, 1)))).toMatchObject({ code: "app-paused" });
+    driver.run({ kind: "app-state", app: "x", paused: false });
+    expect(driver.run(commit(epoch, START, place(2, 1))).kind).toBe("done");
+  });
+
+  it("begins anew, whole or in part, with its streams going in the same transaction", () => {
+    const first = deploy();
+    driver.create("out");
+    for (const task of ["0.0", "0.1"]) driver.run(commit(first, START, place(2, 3), { task, nextDue: driver.now + 5 }));
+    expect(driver.machine.nextDeadline()).toBe(driver.now + 6);
+    const reset = { kind: "app-reset", app: "x", tasks: [{ task: "0.0", start: at(1, 4) }] } as const;
+    const result = driver.run(transaction(reset, { kind: "delete", stream: "out" }));
+    expect(result).toMatchObject({ kind: "transaction", results: [{ kind: "app-epoch" }, { kind: "done" }] });
+    expect(driver.machine.stream("out")).toBeUndefined();
+    expect(taskNow()).toMatchObject({ start: at(1, 4), place: place(1, 0, 4), chain: 0n, commits: 0 });
+    expect(taskNow("0.1")).toMatchObject({ place: place(2, 3) });
+    expect(driver.refused(commit(first, place(1, 0, 4), place(2, 1)))).toMatchObject({ code: "task-fenced" });
+    driver.run({ kind: "app-reset", app: "x", tasks: [] });
+    expect(
+      driver.machine
+        .app("x")
+        ?.tasks()
+        .map((task) => task.place),
+    ).toEqual([START, START]);
+    expect(driver.machine.nextDeadline()).toBeUndefined();
+  });
+
+  it.each<[string, Command, string]>([
+    ["a name with a slash", put(1, { app: "x/y" }), "invalid-app"],
+    ["a name that is too long", put(1, { app: "x".repeat(257) }), "invalid-app"],
+    ["no version", put(0), "invalid-app"],
+    ["no task", put(1, { tasks: [] }), "invalid-app"],
+    ["a task that is called otherwise", put(1, { tasks: [{ task: "0.01", inputs: [] }] }), "invalid-app"],
+    ["a task twice", put(1, { tasks: ["0.0", "0.0"].map((task) => ({ task, inputs: [] })) }), "invalid-app"],
+    ["an input that no stream is called", put(1, { tasks: [{ task: "0.0", inputs: [""] }] }), "invalid-app"],
+    ["too long a description", put(1, { description: "d".repeat(16_385) }), "invalid-app"],
+    ["a state of an app that is not there", { kind: "app-state", app: "y", paused: true }, "app-not-found"],
+    ["a reset of an app that is not there", { kind: "app-reset", app: "y", tasks: [] }, "app-not-found"],
+    [
+      "a reset of a task that is not there",
+      { kind: "app-reset", app: "x", tasks: [{ task: "9.9", start: at(1) }] },
+      "app-not-found",
+    ],
+    [
+      "a reset to what is to come",
+      { kind: "app-reset", app: "x", tasks: [{ task: "0.0", start: at(99) }] },
+      "invalid-app",
+    ],
+    ["an end of an app that is not there", { kind: "app-delete", app: "y" }, "app-not-found"],
+  ])("is refused with %s, and nothing is left of it", (_what, command, code) => {
+    deploy();
+    const before = stateOf(driver);
+    expect(driver.refused(command)).toMatchObject({ code });
+    expect(stateOf(driver)).toEqual(before);
+  });
+
+  it("is not one too many, and has not too many tasks", () => {
+    driver = Driver.limited({ appsMax: 2, tasksPerAppMax: 2, tasksMax: 3, taskInputsMax: 1 });
+    deploy();
+    const one = (app: string, task = "0.0") => put(1, { app, tasks: [{ task, inputs: [] }] });
+    expect(driver.refused(put(1, { app: "y" }))).toMatchObject({
+      code: "too-many",
+      message: expect.stringContaining("all apps"),
+    });
+    deploy(one("y"));
+    expect(driver.refused(one("z"))).toMatchObject({ code: "too-many" });
+    const three = ["0.0", "0.1", "0.2"].map((task) => ({ task, inputs: [] }));
+    expect(driver.refused(put(2, { tasks: three }))).toMatchObject({ code: "too-many" });
+    expect(driver.refused(put(2, { tasks: [{ task: "0.0", inputs: ["a", "b"] }] }))).toMatchObject({
+      code: "too-many",
+    });
+    // Those that it replaces make room.
+    expect(driver.run(put(2)).kind).toBe("app-epoch");
+  });
+});
+
+describe("a commit", () => {
+  it("moves the task, and all that is in its transaction is there with it (I11, I12)", () => {
+    const epoch = deploy();
+    driver.create("out");
+    const digests = [{ records: 1, logTime: 5, state: 2n, outputs: 3n }];
+    const done = commit(epoch, START, place(2, 4, 8), { digests, nextDue: driver.now + 50 });
+    driver.create(commitsStream("x", "0.0"));
+    const applied = driver.run(transaction(append("out", 4), append("apps/x/commits/0.0", 1), done));
+    expect(applied.kind).toBe("transaction");
+    expect(taskNow()).toMatchObject({
+      place: place(2, 4, 8),
+      chain: 7n,
+      digests: [{ replica: "r", point: digests[0] }],
+      nextDue: driver.now + 50,
+      commits: 1,
+      commit: { replica: "r", atMs: driver.now },
+    });
+    expect(driver.machine.stream("out")?.nextOffset).toBe(4);
+  });
+
+  it("counts once: the same again, or that of another replica, is told where the task is, and appends nothing (I12)", () => {
+    const epoch = deploy();
+    driver.create("out");
+    const once = transaction(append("out", 1), commit(epoch, START, place(2, 1)));
+    expect(driver.run(once).kind).toBe("transaction");
+    const before = stateOf(driver);
+    const late = transaction(append("out", 2), commit(epoch, START, place(2, 2, 3), { replica: "q" }));
+    for (const command of [once, late])
+      expect(driver.refused(command)).toMatchObject({ code: "task-moved", place: place(2, 1) });
+    expect(stateOf(driver)).toEqual(before);
+  });
+
+  it("is exact within a batch, and where timers made outputs without a record", () => {
+    const epoch = deploy();
+    expect(driver.run(commit(epoch, START, place(2, 0, 3))).kind).toBe("done");
+    expect(driver.refused(commit(epoch, place(2, 0, 2), place(2, 1, 3)))).toMatchObject({ code: "task-moved" });
+    expect(driver.run(commit(epoch, place(2, 0, 3), place(2, 2, 3))).kind).toBe("done");
+    expect(driver.refused(commit(epoch, place(2, 1, 3), place(2, 3, 3)))).toMatchObject({ code: "task-moved" });
+    expect(taskNow()?.place).toEqual(place(2, 2, 3));
+  });
+
+  it.each<[string, Partial<TaskCommitCommand>, string]>([
+    ["of no task", { task: "9.9" }, "app-not-found"],
+    ["of no app", { app: "y" }, "app-not-found"],
+    ["of an epoch to come", { epoch: 99 }, "task-fenced"],
+    ["that goes back in its input", { to: place(1, 3) }, "invalid-app"],
+    ["that goes back in a batch", { to: place(2, 3, 0) }, "invalid-app"],
+    ["that takes outputs back", { to: place(2, 0, 1) }, "invalid-app"],
+    ["of what the log has not yet", { to: place(99, 3) }, "invalid-app"],
+    ["of nobody", { replica: "" }, "invalid-app"],
+    ["of somebody with a long name", { replica: "r".repeat(65) }, "invalid-app"],
+    [
+      "with too many digest points",
+      { digests: Array(17).fill({ records: 1, logTime: 1, state: 1n, outputs: 1n }) },
+      "too-many",
+    ],
+  ])("%s is refused", (_what, wrong, code) => {
+    const epoch = deploy();
+    driver.run(commit(epoch, START, place(2, 1, 1)));
+    const before = stateOf(driver);
+    expect(driver.refused(commit(epoch, place(2, 1, 1), place(2, 1, 1), wrong))).toMatchObject({ code });
+    expect(stateOf(driver)).toEqual(before);
+  });
+
+  it("that is taken back with its transaction leaves the task, and what it waits for, as they were", () => {
+    const epoch = deploy();
+    driver.run(commit(epoch, START, place(2, 1), { nextDue: driver.now + 30 }));
+    const before = stateOf(driver);
+    const operations = [
+      commit(epoch, place(2, 1), place(3, 1), { nextDue: driver.now + 10 }),
+      { kind: "app-state", app: "x", paused: true },
+      { kind: "app-reset", app: "x", tasks: [] },
+      put(2, { tasks: [{ task: "7.0", inputs: [] }] }),
+      put(1, { app: "new" }),
+      { kind: "app-delete", app: "x" },
+      append("missing", 1),
+    ] as const;
+    for (let count = 1; count < operations.length; count += 1) {
+      const taken = transaction(...operations.slice(0, count), append("missing", 1));
+      expect(driver.refused(taken)).toMatchObject({ code: "stream-not-found" });
+      expect(stateOf(driver)).toEqual(before);
+      expect(driver.machine.nextDeadline()).toBe(driver.now + 31);
+      expect(driver.machine.digest()).toBe(restored(driver.machine).digest());
+    }
+    expect([...driver.machine.apps()].map(({ app }) => app)).toEqual(["x"]);
+  });
+});
+
+describe("what a task waits for", () => {
+  it("is a deadline until log time has gone past it (I14), also after a restore", () => {
+    const epoch = deploy();
+    const due = driver.now + 100;
+    driver.run(commit(epoch, START, place(2, 1), { nextDue: due }));
+    expect(driver.machine.nextDeadline()).toBe(due + 1);
+    driver.pass(100);
+    expect(driver.machine.nextDeadline()).toBe(due + 1);
+    expect(restored(driver.machine).nextDeadline()).toBe(due + 1);
+    driver.pass(1);
+    expect(driver.machine.nextDeadline()).toBeUndefined();
+    expect(restored(driver.machine).nextDeadline()).toBeUndefined();
+    expect(taskNow()?.nextDue).toBe(due);
+    driver.run(commit(epoch, place(2, 1), place(2, 2), { nextDue: due }));
+    expect(driver.machine.nextDeadline()).toBeUndefined();
+    driver.run(commit(epoch, place(2, 2), place(2, 3)));
+    expect(taskNow()?.nextDue).toBeUndefined();
+  });
+});
