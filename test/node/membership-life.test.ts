@@ -179,6 +179,31 @@ describe("a node that is to be replaced", () => {
     // Nobody has come yet: what was cut short may be asked for again.
     await cluster.settle(cluster.node(leader).changeCluster(replace));
   });
+
+  it("and has come, is not taken for lost before it could begin to answer", async () => {
+    const cluster = await SimCluster.started({ spares: 0 });
+    const [leader, other] = await followers(cluster);
+    const diskOf = (name: string): string | undefined =>
+      cluster.node(leader).machine.members.find(({ node }) => node === name)?.disk;
+    await cluster.until(() => diskOf(other) !== undefined, "the members are known");
+    cluster.kill(other);
+    cluster.wipe(other);
+    const replace = { kind: "replace", node: other, address: undefined } as const;
+    await cluster.settle(cluster.node(leader).changeCluster(replace));
+    const started = cluster.start(other);
+    await cluster.until(() => diskOf(other) !== "", "it has come");
+    // It is long in beginning.
+    cluster.pause(other);
+    await cluster.pass(3_000);
+    cluster.clock.schedule(2_000, () => cluster.resume(other));
+    const { diskId } = cluster.member(other);
+    expect(diskOf(other)).toBe(diskId);
+    // The operator did not hear that it was done.
+    const asked = cluster.settle(cluster.node(leader).changeCluster(replace));
+    await expect(asked).rejects.toMatchObject({ code: "member-alive" });
+    await cluster.settle(started);
+    expect(diskOf(other)).toBe(diskId);
+  });
 });
 
 describe("the feature level", () => {

@@ -189,22 +189,28 @@ export class ClusterAdmin {
 
   /**
    * Out with what was, for it may have forgotten what it voted; whoever comes under the name is new, and is caught up. Not while it
-   * is heard: asked for again after its new disk has come, this would take that for lost, and the next empty one for it (P33).
+   * is heard: asked for again after its new disk has come, this would take that for lost, and the next empty one for it (P33). Who
+   * has come and does not vote yet is given the time to begin.
    */
   async #replace(node: string, address: Address | undefined): Promise<void> {
     const known = this.#parts.machine.members.find((member) => member.node === node);
     if (known === undefined) throw noMember(node);
+    const isVoter = (): boolean => this.#loop().configuration.voters.includes(node);
     const isThere = (): boolean => known.disk !== "" && this.#isHeard(node);
+    if (known.disk !== "" && !isVoter()) await this.#wait(isVoter);
     await this.#wait(() => !isThere());
     if (isThere())
       throw new NodeError(
         "member-alive",
         `${node} answers, with the disk that is known: stop it first if it is to be replaced`,
       );
-    await this.#remove(node, false);
-    await this.#command({ kind: "member-set", node, host: known.host, port: known.port, ...address, disk: "" });
+    if (known.disk !== "" || isVoter()) await this.#remove(node, false);
+    if (known.disk !== "" || address !== undefined)
+      await this.#command({ kind: "member-set", node, host: known.host, port: known.port, ...address, disk: "" });
+    const isMember = (): boolean => membersOf(this.#loop().configuration).includes(node);
+    if (isMember()) return;
     await this.#reconfigure([{ kind: "add", node, as: "voter" }]);
-    await this.#until(() => membersOf(this.#loop().configuration).includes(node));
+    await this.#until(isMember);
   }
 
   #isHeard(node: string): boolean {

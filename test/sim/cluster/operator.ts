@@ -41,6 +41,7 @@ export interface Site {
   /** Its process ends, its disk is gone; it begins anew with an empty one. */
   loseDisk(name: string): void;
   count(what: string): void;
+  note(line: string): void;
   violated(error: unknown): void;
 }
 
@@ -137,6 +138,7 @@ export class Operator {
   /** At one node after another, until one says that it is done. */
   async #insist(change: ClusterChange): Promise<void> {
     for (let code = await this.#tried(change); code !== "done"; code = await this.#tried(change)) {
+      this.#site.note(`the operator is told ${code} of ${change.kind}`);
       // It was removed by the time before.
       if (code === "member-not-found" && change.kind === "remove") return;
       // It was replaced by the time before, and has come.
