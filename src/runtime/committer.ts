@@ -1,0 +1,225 @@
+/**
+ * Decides when a replica commits. Who committed last goes on; the others hold what they have, and step in when a commit is due and none
+ * was seen for a while. Nobody is elected and nobody needs to agree: a commit counts only if the task is where it begins, so of two that
+ * are made at once one is refused, and says how far the other came (I12).
+ */
+import { unreachable } from "../lib/assert.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
+import type { DigestPoint } from "../record/digest-point.ts";
+import type { TaskPlace } from "../record/task-place.ts";
+import { RUNTIME_LIMITS } from "./limits.ts";
+import type { CommitPart, PendingOutputs } from "./pending-outputs.ts";
+import { isBefore } from "./pending-outputs.ts";
+import type { CommitRefusal, TaskCommit, TaskLog } from "./task-log.ts";
+
+export type CommitterConfig = {
+  readonly app: string;
+  readonly task: string;
+  readonly epoch: number;
+  readonly replica: string;
+  /** Between the beginnings of two commits of a replica. */
+  readonly commitEveryMs: number;
+  /** Without a commit for so long, a replica that waits for one makes it. */
+  readonly takeoverMs: number;
+  /** Between two commits that have nothing but a cursor. */
+  readonly cursorEveryMs: number;
+};
+
+/** Why a replica cannot go on committing. */
+export type CommitEnd = Extract<CommitRefusal, { kind: "fenced" | "gone" | "too-large" }>;
+
+export type CommitterListener = {
+  /** Outputs were covered, perhaps. */
+  covered(): void;
+  ended(why: CommitEnd): void;
+};
+
+/** What waits for a commit, from the most urgent on: outputs, news of when something falls due, a cursor alone. */
+type Want = "outputs" | "due" | "cursor";
+
+export class Committer {
+  readonly #log: TaskLog;
+  readonly #clock: Clock;
+  readonly #pending: PendingOutputs;
+  readonly #config: CommitterConfig;
+  readonly #listener: CommitterListener;
+  /** The last commit is this replica's. */
+  #leading = false;
+  #paused = false;
+  #inFlight = false;
+  #stopped = false;
+  #timer: { readonly timer: Timer; readonly atMs: number } | undefined;
+  /** When it began to want what it wants, unless a commit came since. */
+  #wantedSinceMs: number | undefined;
+  #startedMs = -Infinity;
+  #seenMs: number;
+  #notBeforeMs = -Infinity;
+  /** Passed since the last commit that named any. */
+  #digests: DigestPoint[] = [];
+  #logTime = -Infinity;
+  #nextDue: number | undefined;
+  /** As the last commit told it. */
+  #dueTold: number | undefined;
+
+  constructor(
+    log: TaskLog,
+    clock: Clock,
+    pending: PendingOutputs,
+    config: CommitterConfig,
+    listener: CommitterListener,
+    dueTold: number | undefined,
+  ) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#pending = pending;
+    this.#config = config;
+    this.#listener = listener;
+    this.#dueTold = dueTold;
+    this.#seenMs = clock.monotonic();
+  }
+
+  get leading(): boolean {
+    return this.#leading;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /** The task came further, and log time with it. */
+  moved(digests: readonly DigestPoint[], nextDue: number | undefined, logTime: number): void {
+    this.#digests = [...this.#digests, ...digests].slice(-RUNTIME_LIMITS.commitDigestsMax);
+    this.#nextDue = nextDue;
+    this.#logTime = logTime;
+    this.#plan();
+  }
+
+  /** A commit of this epoch was applied. */
+  seen(commit: TaskCommit): void {
+    // What is older than what is known says nothing of who commits now.
+    if (!isBefore(commit.to, this.#pending.committed)) {
+      this.#leading = commit.replica === this.#config.replica;
+      this.#dueTold = commit.nextDue;
+    }
+    const named = commit.digests.at(-1)?.records ?? 0;
+    this.#digests = this.#digests.filter(({ records }) => records > named);
+    this.cover(commit.to);
+  }
+
+  /** So far it is committed, whoever did. */
+  cover(place: TaskPlace): void {
+    this.#seenMs = this.#clock.monotonic();
+    this.#wantedSinceMs = undefined;
+    this.#pending.cover(place);
+    this.#listener.covered();
+    this.#plan();
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.timer.cancel();
+  }
+
+  get #want(): Want | undefined {
+    const { size, committed, place } = this.#pending;
+    if (size > 0) return "outputs";
+    if (isBefore(place, committed)) return undefined;
+    // What was told and has passed is told no more.
+    const told = this.#dueTold !== undefined && this.#dueTold > this.#logTime ? this.#dueTold : Infinity;
+    if (this.#nextDue !== undefined && this.#nextDue < told) return "due";
+    return isBefore(committed, place) ? "cursor" : undefined;
+  }
+
+  /** Makes the next commit, or sets the timer for it. */
+  #plan(): void {
+    const want = this.#want;
+    if (want === undefined || this.#inFlight || this.#stopped) return;
+    const nowMs = this.#clock.monotonic();
+    this.#wantedSinceMs ??= nowMs;
+    const atMs = Math.max(this.#dueMs(want, this.#wantedSinceMs), this.#notBeforeMs);
+    if (atMs <= nowMs) {
+      void this.#commit();
+      return;
+    }
+    if (this.#timer !== undefined && this.#timer.atMs <= atMs) return;
+    this.#timer?.timer.cancel();
+    // What was waited for may have come by then.
+    const timer = this.#clock.schedule(atMs - nowMs, () => {
+      this.#timer = undefined;
+      this.#plan();
+    });
+    this.#timer = { timer, atMs };
+  }
+
+  #dueMs(want: Want, sinceMs: number): number {
+    const { commitEveryMs, takeoverMs, cursorEveryMs } = this.#config;
+    const waitedMs = Math.max(sinceMs, this.#seenMs);
+    if (!this.#leading) return waitedMs + (want === "cursor" ? cursorEveryMs : 0) + takeoverMs;
+    switch (want) {
+      case "outputs":
+        return this.#startedMs + commitEveryMs;
+      case "due":
+        return Math.max(sinceMs, this.#startedMs) + RUNTIME_LIMITS.dueToldWithinMs;
+      case "cursor":
+        return this.#startedMs + cursorEveryMs;
+      default:
+        return unreachable(want);
+    }
+  }
+
+  async #commit(): Promise<void> {
+    const part = this.#pending.part();
+    this.#inFlight = true;
+    this.#startedMs = this.#clock.monotonic();
+    const digests = this.#digests;
+    const commit = this.#commitOf(part, digests);
+    const done = await this.#log.commit(commit, part.outputs);
+    this.#inFlight = false;
+    if (this.#stopped) return;
+    if (!done.ok) {
+      this.#onRefusal(done.error, part.to);
+      return;
+    }
+    this.#paused = false;
+    this.#leading = true;
+    this.#dueTold = commit.nextDue;
+    this.#digests = this.#digests.filter((point) => !digests.includes(point));
+    this.cover(part.to);
+  }
+
+  #commitOf({ to, chain }: CommitPart, digests: readonly DigestPoint[]): TaskCommit {
+    const { app, task, epoch, replica } = this.#config;
+    const nextDue = this.#nextDue;
+    const from = this.#pending.committed;
+    return { app, task, epoch, replica, from, to, chain, digests, ...(nextDue !== undefined && { nextDue }) };
+  }
+
+  #onRefusal(refusal: CommitRefusal, tried: TaskPlace): void {
+    const nowMs = this.#clock.monotonic();
+    switch (refusal.kind) {
+      case "moved":
+        this.#paused = false;
+        // An earlier try of the same may be what took effect.
+        this.#leading &&= !isBefore(refusal.place, tried) && !isBefore(tried, refusal.place);
+        this.cover(refusal.place);
+        return;
+      case "unknown":
+        // Whether it counted or not: the next one finds out.
+        this.#notBeforeMs = nowMs + RUNTIME_LIMITS.unknownRetryMs;
+        break;
+      case "paused":
+        this.#paused = true;
+        this.#notBeforeMs = nowMs + RUNTIME_LIMITS.pausedRetryMs;
+        break;
+      case "fenced":
+      case "gone":
+      case "too-large":
+        this.stop();
+        this.#listener.ended(refusal);
+        return;
+      default:
+        unreachable(refusal);
+    }
+    this.#plan();
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What goes out in place of poison: the record that was, as far as it fits, with headers that say where it came from and what was
+ * wrong. It is an output like any other, the same in every replica.
+ */
+import { utf8 } from "../lib/bytes.ts";
+import type { Poison, TaskInput, TaskOutput } from "../operators/engine/task-input.ts";
+import { timerOfRow } from "../operators/state/row-keys.ts";
+import { RECORD_LIMITS } from "../record/limits.ts";
+import { isTimestamp, type RecordHeader } from "../record/record.ts";
+import { recordBytes, sizeFault } from "../record/record-size.ts";
+import { RUNTIME_LIMITS } from "./limits.ts";
+
+/** `stream`: where it goes. */
+export type DeadLetterOrigin = { readonly stream: string; readonly app: string; readonly task: string };
+
+/** `input`: the record at hand, if it is that which was poison. */
+export function deadLetter(origin: DeadLetterOrigin, poison: Poison, input?: TaskInput): TaskOutput {
+  const { stream, app, task } = origin;
+  const { at, operator } = poison;
+  const headers: RecordHeader[] = [
+    header("app", app),
+    header("task", task),
+    header("operator", operator),
+    header("error", messageOf(poison.error)),
+  ];
+  if (at.kind === "timer" || input === undefined) {
+    const due = at.kind === "timer" ? timerOfRow(at.row).due : 0;
+    headers.push(header("timer", String(due)));
+    return { stream, value: null, timestamp: isTimestamp(due) ? due : 0, headers };
+  }
+  headers.push(header("stream", at.source), header("offset", String(at.offset)));
+  const { key, value, logTime, timestamp = logTime } = input;
+  const letter: TaskOutput = { stream, value, timestamp, headers, ...(key !== undefined && { key }) };
+  const fits = sizeFault(recordBytes(letter), headers.length, RECORD_LIMITS.recordBytesMax) === undefined;
+  return fits ? letter : { stream, value: null, timestamp, headers: [...headers, header("value", "too large")] };
+}
+
+function header(name: string, value: string): RecordHeader {
+  return [`tidemark-${name}`, utf8(value)];
+}
+
+function messageOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return message.slice(0, RUNTIME_LIMITS.errorCharactersMax).toWellFormed();
+}

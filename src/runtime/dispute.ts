@@ -1,0 +1,93 @@
+/**
+ * What replicas tell each other when they differ: a statement of what one has at a point that all have, written to the task's stream of
+ * commits, which all read. Who sees one answers with its own; each judges by the voices that it heard.
+ */
+import { text, utf8 } from "../lib/bytes.ts";
+import type { StreamRecord } from "../record/record.ts";
+import { RUNTIME_LIMITS } from "./limits.ts";
+
+/** Its name is the same in every replica: "chain 17", "digest 1024 1700000000000". */
+export type Point = string;
+export type Statement = { readonly replica: string; readonly point: Point; readonly value: string };
+
+/** `backed`, `alone`: most of those heard have the same, and so has this replica, or not. */
+export type Judgement = "agreed" | "open" | "backed" | "alone";
+
+const KEY = "statement";
+const KEY_BYTES = utf8(KEY);
+
+export function statementRecord(statement: Statement): StreamRecord {
+  return { key: KEY_BYTES, value: utf8(JSON.stringify(statement)) };
+}
+
+/** Undefined: the record is something else. */
+export function readStatement(key: Uint8Array | undefined, value: Uint8Array | null): Statement | undefined {
+  if (key === undefined || value === null || text(key) !== KEY) return undefined;
+  try {
+    const { replica, point, value: held } = JSON.parse(text(value) ?? "") as Record<string, unknown>;
+    if (typeof replica !== "string" || typeof point !== "string" || typeof held !== "string") return undefined;
+    return { replica, point, value: held };
+  } catch {
+    return undefined;
+  }
+}
+
+/** One replica's view of what all have said. */
+export class Disputes {
+  readonly #replica: string;
+  /** What this replica had, by point. */
+  readonly #own = new Map<Point, string>();
+  /** By point, by replica. */
+  readonly #voices = new Map<Point, Map<string, string>>();
+
+  constructor(replica: string) {
+    this.#replica = replica;
+  }
+
+  /** What this replica has, from now on. */
+  note(point: Point, value: string): void {
+    this.#own.set(point, value);
+    dropOldest(this.#own, RUNTIME_LIMITS.pointsKeptMax);
+  }
+
+  /** What this replica had, if it remembers. */
+  own(point: Point): string | undefined {
+    return this.#own.get(point);
+  }
+
+  /** Somebody has this: true, if it differs from what this replica has. */
+  differs({ point, value }: Statement): boolean {
+    const own = this.#own.get(point);
+    return own !== undefined && own !== value;
+  }
+
+  /** Whether this replica has spoken about the point. */
+  spoke(point: Point): boolean {
+    return this.#voices.get(point)?.has(this.#replica) ?? false;
+  }
+
+  hear({ replica, point, value }: Statement): Judgement {
+    const voices = this.#voices.get(point) ?? new Map<string, string>();
+    this.#voices.set(point, voices);
+    if (voices.size < RUNTIME_LIMITS.voicesMax) voices.set(replica, value);
+    dropOldest(this.#voices, RUNTIME_LIMITS.disputesMax);
+    return this.#judge(voices);
+  }
+
+  #judge(voices: ReadonlyMap<string, string>): Judgement {
+    const own = voices.get(this.#replica);
+    const counts = new Map<string, number>();
+    for (const value of voices.values()) counts.set(value, (counts.get(value) ?? 0) + 1);
+    if (counts.size <= 1) return "agreed";
+    const most = [...counts].find(([, count]) => count * 2 > voices.size)?.[0];
+    if (most === undefined || own === undefined) return "open";
+    return own === most ? "backed" : "alone";
+  }
+}
+
+function dropOldest(map: Map<Point, unknown>, most: number): void {
+  for (const point of map.keys()) {
+    if (map.size <= most) return;
+    map.delete(point);
+  }
+}

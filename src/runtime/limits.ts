@@ -1,0 +1,47 @@
+/** Bounds of what runs tasks (I15), and what it does unless it is set up otherwise. */
+
+export const RUNTIME_LIMITS = {
+  /** Outputs that no commit is known to cover: at one of these a replica reads on only when one does. */
+  pendingOutputsMax: 65_536,
+  pendingBytesMax: 32 * 1024 * 1024,
+  /** What holding an output costs besides its bytes. */
+  outputOverheadBytes: 128,
+  /** Of outputs that are covered, until the commit itself is read and compared. */
+  chainsMax: 262_144,
+  /** Inputs and outputs that a task gathers before they are taken from it. */
+  untakenMax: 8_192,
+  /** Inputs that one turn of the loop takes in, so that others have theirs. */
+  inputsPerTurnMax: 512,
+
+  /** What one commit takes along at most, unless a single record or timer brought about more. */
+  commitOutputsMax: 16_384,
+  commitBytesMax: 4 * 1024 * 1024,
+  commitStreamsMax: 1_000,
+  /** The newest digest points that it names. */
+  commitDigestsMax: 16,
+
+  /** Between the beginnings of two commits of a replica. */
+  commitEveryMsDefault: 3,
+  /** Without a commit for so long, a replica that waits for one makes it; each adds up to a part of it, so that one is first. */
+  takeoverMsDefault: 60,
+  takeoverSpreadMs: 40,
+  /** Between two commits that have nothing but a cursor. */
+  cursorEveryMsDefault: 1_000,
+  /** The log is told within this when something falls due, where that is sooner than it knows. */
+  dueToldWithinMs: 20,
+  unknownRetryMs: 20,
+  pausedRetryMs: 500,
+  /** Between two looks at how far the task is committed, while there is no room for more outputs. */
+  roomPollMs: 50,
+  /** Between two tries to learn how the task stands. */
+  factsRetryMs: 100,
+
+  /** What a replica remembers of its own, to answer objections: digest points, and chains at commits. */
+  pointsKeptMax: 256,
+  /** Points that are in dispute, and voices on one. */
+  disputesMax: 64,
+  voicesMax: 64,
+
+  /** Of what an error says, in a dead letter. */
+  errorCharactersMax: 1_000,
+} as const;

@@ -1,0 +1,64 @@
+/** Topologies for tests of the runtime, one per shape of work: outputs at once, by event time, by log time, through a repartition. */
+import { topology, type Topology } from "../../src/operators/build/topology.ts";
+import { valueState } from "../../src/operators/state/keyed-state.ts";
+import { tumbling } from "../../src/operators/windows/window.ts";
+
+export type Event = { readonly key: string; readonly n: number };
+
+const OUT_OF_ORDER_MS = 20;
+const IDLE_MS = 200;
+const WINDOW_MS = 40;
+const SILENT_MS = 30;
+
+const keyOf = (value: unknown): string => (value as Event).key;
+
+export const APPS = {
+  /** Each record a few outputs, or none. */
+  counts: (): Topology => {
+    const app = topology("counts");
+    const counted = app.stream("in", { key: keyOf }).groupByKey().count().toStream();
+    counted.to("out");
+    counted.flatMap((n) => Array.from({ length: n % 4 }, (_, copy) => `${n}.${copy}`)).to("copies");
+    return app;
+  },
+  /** Many outputs at once, long after their records, and by silence. */
+  windows: (): Topology => {
+    const app = topology("windows", { silence: "advance" });
+    app
+      .stream("in", { key: keyOf, outOfOrderMs: OUT_OF_ORDER_MS, idleMs: IDLE_MS })
+      .groupByKey()
+      .window(tumbling({ sizeMs: WINDOW_MS }))
+      .count()
+      .to("out");
+    return app;
+  },
+  /** Outputs without a record: whoever was silent for a while is said to be. */
+  silences: (): Topology => {
+    const app = topology("silences");
+    app
+      .stream("in", { key: keyOf })
+      .process({
+        state: { until: valueState<number>() },
+        onRecord(_, { state, timers, logTime }) {
+          const before = state.until.get();
+          if (before !== undefined) timers.clearLog(before);
+          state.until.set(logTime + SILENT_MS);
+          timers.log(logTime + SILENT_MS);
+          return [];
+        },
+        onTimer: ({ due }) => [`silent at ${due}`],
+      })
+      .to("out");
+    return app;
+  },
+  /** Two stages of two tasks each. */
+  repartitioned: (): Topology => {
+    const app = topology("repartitioned");
+    app
+      .stream("in", { partitions: 2, key: (_, { offset }) => String(offset % 5) })
+      .groupBy(keyOf)
+      .count()
+      .to("out");
+    return app;
+  },
+} as const;
