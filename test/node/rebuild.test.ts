@@ -4,9 +4,10 @@
  */
 import { expect, it } from "vitest";
 import type { NodeLimits } from "../../log-server/node/limits.ts";
+import type { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { type Member, SimCluster } from "./sim-cluster.ts";
 
 const LIMITS: Partial<NodeLimits> = {
   imageEveryMs: 200,
@@ -60,6 +61,18 @@ async function scene(limits: Partial<NodeLimits> = {}): Promise<Scene> {
   return { cluster, name, notes };
 }
 
+/** The node dies and its image with it; `spoil` says what becomes of each of its snapshots. */
+async function loseState(
+  { cluster, name }: Scene,
+  spoil: (disk: SimDisk, path: string) => unknown = () => undefined,
+): Promise<Member> {
+  cluster.kill(name, { kind: "all" });
+  const member = cluster.member(name);
+  member.kv = new SimKv();
+  for (const path of member.disk.files()) if (path.endsWith(".snapshot")) await spoil(member.disk, path);
+  return member;
+}
+
 function told({ notes }: Scene, code: string): number {
   return notes.filter((line) => line.includes(` ${code} `)).length;
 }
@@ -81,10 +94,7 @@ async function expectRebuilt({ cluster, name, notes }: Scene): Promise<void> {
 it("comes back without image and snapshot, over a log that was trimmed", async () => {
   const one = await scene();
   const { cluster, name } = one;
-  cluster.kill(name, { kind: "all" });
-  const member = cluster.member(name);
-  Object.assign(member, { kv: new SimKv() });
-  for (const path of member.disk.files()) if (path.endsWith(".snapshot")) await member.disk.remove(path);
+  const member = await loseState(one, (disk, path) => disk.remove(path));
   cluster.isolate(name);
   cluster.start(name).catch(() => undefined);
   await cluster.pass(5_000);
@@ -99,10 +109,7 @@ it("comes back without image and snapshot, over a log that was trimmed", async (
 it("keeps its word for what it acknowledged, also where the leader's segments end before it", async () => {
   const one = await scene();
   const { cluster, name } = one;
-  cluster.kill(name, { kind: "all" });
-  const member = cluster.member(name);
-  Object.assign(member, { kv: new SimKv() });
-  for (const path of member.disk.files()) if (path.endsWith(".snapshot")) member.disk.zeroSector(path, 0);
+  await loseState(one, (disk, path) => disk.zeroSector(path, 0));
   cluster.start(name).catch(() => undefined);
   await cluster.until(() => told(one, "snapshot-received") > 0, "all was shipped");
   await expectRebuilt(one);
@@ -111,11 +118,7 @@ it("keeps its word for what it acknowledged, also where the leader's segments en
 
 it("stays down where there is nobody to ask", async () => {
   const one = await scene();
-  const { cluster, name } = one;
-  cluster.kill(name, { kind: "all" });
-  const member = cluster.member(name);
-  Object.assign(member, { kv: new SimKv() });
-  for (const path of member.disk.files()) if (path.endsWith(".snapshot")) await member.disk.remove(path);
+  const member = await loseState(one, (disk, path) => disk.remove(path));
   const alone = new SimCluster({ nodes: 1, limits: LIMITS });
   const [only] = alone.members as [(typeof alone.members)[number]];
   Object.assign(only, { disk: member.disk, kv: member.kv });
@@ -151,10 +154,8 @@ it("takes what the leader ships where an entry in its way is damaged that nobody
   await cluster.settle(cluster.propose(leader, create("late")));
   await appendAll(cluster, "late", [...VALUES, ...VALUES, ...VALUES]);
   await cluster.agreed();
-  cluster.kill(name, { kind: "all" });
-  const member = cluster.member(name);
-  // Its image is gone, too: all behind its snapshot is to be applied again.
-  Object.assign(member, { kv: new SimKv() });
+  // All behind its snapshot is to be applied again.
+  const member = await loseState(one);
   for (const path of segments(cluster, name).slice(0, -1))
     if (!before.has(path)) for (let sector = 2; sector < 8; sector += 1) member.disk.zeroSector(path, sector);
   const late = others.map((one, at) => segments(cluster, one.name).filter((path) => atOthers[at]?.has(path) === false));

@@ -3,44 +3,27 @@
  * still here, and takes its old place in a corrected copy of the file. Nothing else moves, so indexes stay as they are;
  * what nobody could give stays as damaged as it was (I13).
  */
-import { type Disk, DiskError, type DiskFile } from "../../../src/ports/disk.ts";
+import { DiskError, type DiskFile } from "../../../src/ports/disk.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import { closingPlace, encodeClosing, EMPTY_LOG, type LogEnd } from "../entries/closing.ts";
-import type { DamageList } from "./damage.ts";
 import { frameLengthOf, hashOfEntry, readEntryFrame } from "../entries/entry-frame.ts";
-import type { FilePool } from "../segments/file-pool.ts";
 import { copyPatched, type PatchedCopy } from "./file-swap.ts";
 import { aligned } from "../entries/frame.ts";
 import { type BatchRow, NO_STREAM } from "../index/index-block.ts";
-import type { LogLimits } from "../limits.ts";
-import { type LogLayout, parseSegmentFileName } from "../log-layout.ts";
+import { parseSegmentFileName } from "../log-layout.ts";
 import { type EntrySource, type MendedEntry, Mending, type Patch } from "./mending.ts";
-import type { Poison } from "../poison.ts";
+import type { RepairParts } from "./repair-parts.ts";
 import { damagedRows, damageInRows } from "./rewritten-check.ts";
 import { type BatchSource, patchesOfRewritten } from "./rewritten-mending.ts";
-import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
+import type { SealedSegment } from "../segments/sealed-segment.ts";
 import { checkOfScan, checkSegment, damageIn, type SegmentCheck } from "./segment-check.ts";
 import { batchIsIntact, scanSegment } from "../segments/segment-scan.ts";
-import type { SegmentFiles } from "../segments/segment-files.ts";
 import { encodeSegmentHeader } from "../segments/segment-header.ts";
-import type { Segment, SegmentList } from "../segments/segment-list.ts";
+import type { Segment } from "../segments/segment-list.ts";
 import { SharedFile } from "../segments/shared-file.ts";
 import { isMissing } from "./unreadable.ts";
 import type { UnsealedSegment } from "../segments/unsealed-segment.ts";
 import { syncSegments } from "../segments/sync-segments.ts";
-
-export type MenderParts = {
-  readonly disk: Disk;
-  readonly layout: LogLayout;
-  readonly limits: LogLimits;
-  readonly logId: number;
-  readonly segments: SegmentList;
-  readonly indexReader: IndexReader;
-  readonly files: SegmentFiles;
-  readonly pool: FilePool;
-  readonly damage: DamageList;
-  readonly poison: Poison;
-};
 
 export type MendReport = {
   /** Entries and batches that are there again. */
@@ -63,10 +46,10 @@ const MENDED_KINDS = ["entry", "batch", "segment"] as const;
 const NOTHING_DONE = { entries: 0, batches: 0, left: 0 } as const;
 
 export class Mender {
-  readonly #parts: MenderParts;
+  readonly #parts: RepairParts;
   #stopped = false;
 
-  constructor(parts: MenderParts) {
+  constructor(parts: RepairParts) {
     this.#parts = parts;
   }
 

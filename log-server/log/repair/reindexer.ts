@@ -3,24 +3,19 @@
  * put each batch cannot be known from them, and below a snapshot nobody applies them again. Others know, from their indexes.
  */
 import { err, ok, type Result } from "../../../src/lib/result.ts";
-import type { Disk, DiskFile } from "../../../src/ports/disk.ts";
+import type { DiskFile } from "../../../src/ports/disk.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
-import type { FilePool } from "../segments/file-pool.ts";
 import { FRAME_HEADER_LENGTH } from "../entries/frame.ts";
 import { NO_STREAM } from "../index/index-block.ts";
-import type { LogLayout } from "../log-layout.ts";
-import type { LogLimits } from "../limits.ts";
 import type { Exclusively } from "./mender.ts";
-import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
+import type { SealedSegment } from "../segments/sealed-segment.ts";
 import type { BatchPlacement } from "../segments/segment-index.ts";
-import type { SegmentList } from "../segments/segment-list.ts";
 import { scanSegment, type SegmentScan } from "../segments/segment-scan.ts";
 import { SharedFile } from "../segments/shared-file.ts";
 import type { TailCache } from "../index/tail-cache.ts";
 import type { BatchIndex } from "../index/batch-index.ts";
-import type { Poison } from "../poison.ts";
 import { syncSegments } from "../segments/sync-segments.ts";
-import type { DamageList } from "./damage.ts";
+import type { RepairParts } from "./repair-parts.ts";
 import { makeRewrittenIndex } from "./rewritten-index.ts";
 import { isMissing } from "./unreadable.ts";
 import { UnsealedSegment } from "../segments/unsealed-segment.ts";
@@ -37,19 +32,7 @@ export interface PlacementSource {
   placements(from: LogIndex, to: LogIndex): Promise<readonly PlacedEntry[] | undefined>;
 }
 
-export type ReindexerParts = {
-  readonly disk: Disk;
-  readonly layout: LogLayout;
-  readonly limits: LogLimits;
-  readonly logId: number;
-  readonly segments: SegmentList;
-  readonly indexReader: IndexReader;
-  readonly pool: FilePool;
-  readonly cache: TailCache;
-  readonly batchIndex: BatchIndex;
-  readonly damage: DamageList;
-  readonly poison: Poison;
-};
+export type ReindexerParts = RepairParts & { readonly cache: TailCache; readonly batchIndex: BatchIndex };
 
 export class Reindexer {
   readonly #parts: ReindexerParts;

@@ -2,41 +2,21 @@
  * Reads a segment that is written no more from end to end, and says what in it is damaged: before somebody asks for it, and
  * while others still have it. A page of an index that its stripe can make good is written anew at once.
  */
-import type { Disk } from "../../../src/ports/disk.ts";
-import type { DamageList } from "./damage.ts";
-import type { FilePool } from "../segments/file-pool.ts";
 import { copyPatched } from "./file-swap.ts";
 import { PAGE_BYTES, pageIsIntact, placeOfPage, readPage } from "../index/index-pages.ts";
-import type { LogLimits } from "../limits.ts";
-import type { LogLayout } from "../log-layout.ts";
 import type { Exclusively } from "./mender.ts";
 import type { Patch } from "./mending.ts";
-import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
+import type { SealedSegment } from "../segments/sealed-segment.ts";
+import type { RepairParts } from "./repair-parts.ts";
 import { damagedRows, damageInRows } from "./rewritten-check.ts";
 import { checkSegment, damageIn, type Pace } from "./segment-check.ts";
-import type { SegmentFiles } from "../segments/segment-files.ts";
-import type { SegmentList } from "../segments/segment-list.ts";
 import { isMissing } from "./unreadable.ts";
 import { syncSegments } from "../segments/sync-segments.ts";
-import type { Poison } from "../poison.ts";
-
-export type ScrubberParts = {
-  readonly disk: Disk;
-  readonly layout: LogLayout;
-  readonly limits: LogLimits;
-  readonly logId: number;
-  readonly segments: SegmentList;
-  readonly indexReader: IndexReader;
-  readonly files: SegmentFiles;
-  readonly pool: FilePool;
-  readonly damage: DamageList;
-  readonly poison: Poison;
-};
 
 export class Scrubber {
-  readonly #parts: ScrubberParts;
+  readonly #parts: RepairParts;
 
-  constructor(parts: ScrubberParts) {
+  constructor(parts: RepairParts) {
     this.#parts = parts;
   }
 

@@ -46,17 +46,21 @@ const EXCUSED: ReadonlySet<string> = new Set([
   "aborted",
 ]);
 
-export abstract class Actor {
+/** Somebody who does one thing over and over, for as long as the world lasts; `task` says to which streams, how often and the like. */
+export abstract class Actor<Task> {
   readonly name: string;
+  readonly task: Task;
   protected readonly world: Surroundings;
+  /** Its own: what others draw does not change what it does. */
   protected readonly prng: Prng;
   /** Nothing of it is under way any more. */
   done = false;
 
-  constructor(world: Surroundings, name: string, prng: Prng) {
+  constructor(world: Surroundings, prng: Prng, name: string, task: Task) {
     this.world = world;
     this.name = name;
-    this.prng = prng;
+    this.prng = prng.fork(name);
+    this.task = task;
   }
 
   async run(): Promise<void> {
@@ -91,25 +95,16 @@ export abstract class Actor {
 }
 
 /** Appends records through the SDK's producer, as fast as it likes; a new one where one has failed. */
-export class ProducerActor extends Actor {
-  readonly #stream: string;
-  readonly #meanMs: number;
-
-  constructor(world: Surroundings, name: string, prng: Prng, stream: string, meanMs: number) {
-    super(world, name, prng);
-    this.#stream = stream;
-    this.#meanMs = meanMs;
-  }
-
+export class ProducerActor extends Actor<{ readonly stream: string; readonly meanMs: number }> {
   protected async live(): Promise<void> {
     const client = this.world.connect(this.name);
-    const history = this.world.history(this.#stream);
+    const history = this.world.history(this.task.stream);
     for (let life = 0; !this.world.finishing; life += 1) {
       const id = `${this.name}.${life}`;
       history.session(id, true);
       const timeout = this.prng.pick([3_000, 10_000, 30_000]);
       const lingerMs = this.prng.pick([0, 0, 5]);
-      const producer = client.stream(this.#stream).producer({ id, timeout, lingerMs });
+      const producer = client.stream(this.task.stream).producer({ id, timeout, lingerMs });
       const answers: Promise<void>[] = [];
       try {
         for (let ordinal = 0; !this.world.finishing; ordinal += 1) {
@@ -119,7 +114,7 @@ export class ProducerActor extends Actor {
               this.world.violated(error),
             ),
           );
-          if (this.prng.chance(0.7)) await this.think(this.#meanMs);
+          if (this.prng.chance(0.7)) await this.think(this.task.meanMs);
         }
         await producer.close();
       } catch (thrown) {
@@ -153,7 +148,7 @@ export class ProducerActor extends Actor {
   }
 }
 
-export type AppenderOptions = {
+type AppenderTask = {
   readonly stream: string;
   readonly meanMs: number;
   /** Of the longest records, about. */
@@ -161,17 +156,10 @@ export type AppenderOptions = {
 };
 
 /** Single appends, several at a time, with less patience than the SDK would have. */
-export class AppenderActor extends Actor {
-  readonly #options: AppenderOptions;
-
-  constructor(world: Surroundings, name: string, prng: Prng, options: AppenderOptions) {
-    super(world, name, prng);
-    this.#options = options;
-  }
-
+export class AppenderActor extends Actor<AppenderTask> {
   protected async live(): Promise<void> {
     const client = this.world.connect(this.name);
-    const { stream, meanMs } = this.#options;
+    const { stream, meanMs } = this.task;
     const history = this.world.history(stream);
     history.session(this.name, false);
     const under = new Set<Promise<void>>();
@@ -188,7 +176,7 @@ export class AppenderActor extends Actor {
   }
 
   async #append(client: Client, history: StreamHistory): Promise<void> {
-    const { stream, bytesMax } = this.#options;
+    const { stream, bytesMax } = this.task;
     const filler = "y".repeat(this.prng.below(bytesMax));
     const sent = history.sent(this.name, `${this.name}/${history.sentCount} ${filler}`);
     try {
@@ -209,17 +197,10 @@ export class AppenderActor extends Actor {
  * Reads a counter and moves it on by one, in a transaction that holds only if nobody else did, and says so in two streams
  * (I9, I11).
  */
-export class CounterActor extends Actor {
-  readonly #streams: readonly string[];
-
-  constructor(world: Surroundings, name: string, prng: Prng, streams: readonly string[]) {
-    super(world, name, prng);
-    this.#streams = streams;
-  }
-
+export class CounterActor extends Actor<{ readonly streams: readonly string[] }> {
   protected async live(): Promise<void> {
     const client = this.world.connect(this.name);
-    for (const stream of this.#streams) this.world.history(stream).session(this.name, false);
+    for (const stream of this.task.streams) this.world.history(stream).session(this.name, false);
     for (let attempt = 0; !this.world.finishing; attempt += 1) {
       await this.think(150);
       const value = await this.#look(client);
@@ -247,7 +228,7 @@ export class CounterActor extends Actor {
   async #move(client: Client, value: number, attempt: number): Promise<void> {
     const { counter } = this.world;
     const move = counter.asked(value, this.name);
-    const rows = this.#streams.map((stream) => {
+    const rows = this.task.streams.map((stream) => {
       const history = this.world.history(stream);
       return { stream, history, sent: history.sent(this.name, `${this.name}/${attempt}: ${value + 1}`) };
     });
@@ -276,19 +257,12 @@ export class CounterActor extends Actor {
 }
 
 /** Asks how far a stream reaches, and reads parts of it, again and again. */
-export class LookerActor extends Actor {
-  readonly #streams: readonly string[];
-
-  constructor(world: Surroundings, name: string, prng: Prng, streams: readonly string[]) {
-    super(world, name, prng);
-    this.#streams = streams;
-  }
-
+export class LookerActor extends Actor<{ readonly streams: readonly string[] }> {
   protected async live(): Promise<void> {
     const client = this.world.connect(this.name);
     while (!this.world.finishing) {
       await this.think(200);
-      const stream = this.prng.pick(this.#streams);
+      const stream = this.prng.pick(this.task.streams);
       if (this.prng.chance(0.6)) await this.#describe(client, stream);
       else await this.#read(client, stream);
     }
@@ -329,15 +303,9 @@ export class LookerActor extends Actor {
 }
 
 /** Follows one stream by subscription, in order, each record or gap once, for as long as the world lasts (I7). */
-export class SubscriberActor extends Actor {
-  readonly stream: string;
+export class SubscriberActor extends Actor<{ readonly stream: string }> {
   next = 0;
   readonly #ending = new AbortController();
-
-  constructor(world: Surroundings, name: string, prng: Prng, stream: string) {
-    super(world, name, prng);
-    this.stream = stream;
-  }
 
   /** Whether it has seen so much. */
   hasReached(tail: number): boolean {
@@ -349,13 +317,13 @@ export class SubscriberActor extends Actor {
   }
 
   protected async live(): Promise<void> {
-    const history = this.world.history(this.stream);
+    const history = this.world.history(this.task.stream);
     while (!this.#ending.signal.aborted) {
       const client = this.world.connect(this.name);
       // Now and then it begins anew where it was.
       let left = this.prng.chance(0.5) ? this.prng.below(200) : Number.POSITIVE_INFINITY;
       try {
-        const records = client.stream(this.stream).subscribe({
+        const records = client.stream(this.task.stream).subscribe({
           from: this.next,
           signal: this.#ending.signal,
           prefetchBytes: this.prng.pick([8_192, 65_536]),
@@ -369,7 +337,7 @@ export class SubscriberActor extends Actor {
         });
         for await (const record of records) {
           if (record.offset !== this.next)
-            throw new Violation(`I7: ${this.name} got ${this.stream}@${record.offset} where ${this.next} was due`);
+            throw new Violation(`I7: ${this.name} got ${this.task.stream}@${record.offset} where ${this.next} was due`);
           history.saw(record.offset, record.text(), this.name);
           this.next += 1;
           this.world.count("client: delivered");
@@ -387,18 +355,12 @@ export class SubscriberActor extends Actor {
 }
 
 /** Follows several streams as one, in the log's order (I7), and sees of each transaction all (I11). */
-export class FollowerActor extends Actor {
-  readonly streams: readonly string[];
+export class FollowerActor extends Actor<{ readonly streams: readonly string[] }> {
   readonly #next = new Map<string, number>();
   readonly #ending = new AbortController();
 
-  constructor(world: Surroundings, name: string, prng: Prng, streams: readonly string[]) {
-    super(world, name, prng);
-    this.streams = streams;
-  }
-
   hasReached(tailOf: (stream: string) => number): boolean {
-    return this.streams.every((stream) => (this.#next.get(stream) ?? 0) >= tailOf(stream));
+    return this.task.streams.every((stream) => (this.#next.get(stream) ?? 0) >= tailOf(stream));
   }
 
   end(): void {
@@ -412,7 +374,7 @@ export class FollowerActor extends Actor {
     while (!this.#ending.signal.aborted) {
       const from = Object.fromEntries(this.#next);
       try {
-        for await (const record of client.follow(this.streams, { from, signal: this.#ending.signal })) {
+        for await (const record of client.follow(this.task.streams, { from, signal: this.#ending.signal })) {
           const due = this.#next.get(record.stream) ?? 0;
           if (record.offset !== due)
             throw new Violation(`I7: ${this.name} got ${record.stream}@${record.offset} where ${due} was due`);

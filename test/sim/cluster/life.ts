@@ -124,7 +124,7 @@ class Life {
   readonly world: World;
   readonly faults: readonly TimedFault[];
   readonly #options: LifeOptions;
-  readonly #actors: Actor[] = [];
+  readonly #actors: Actor<unknown>[] = [];
   readonly #subscribers: SubscriberActor[] = [];
   readonly #followers: FollowerActor[] = [];
   readonly #prng: Prng;
@@ -178,41 +178,40 @@ class Life {
     const { world } = this;
     const prng = this.#prng;
     const thinkMs = prng.pick(this.#options.profile.thinkMs);
-    const draw = (name: string): Prng => prng.fork(name);
     this.#subscribers.push(
-      new SubscriberActor(world, "subscriber-0", draw("subscriber-0"), SHARED),
-      new SubscriberActor(world, "subscriber-1", draw("subscriber-1"), "own"),
+      new SubscriberActor(world, prng, "subscriber-0", { stream: SHARED }),
+      new SubscriberActor(world, prng, "subscriber-1", { stream: "own" }),
     );
-    this.#followers.push(new FollowerActor(world, "follower-0", draw("follower-0"), STREAMS));
+    this.#followers.push(new FollowerActor(world, prng, "follower-0", { streams: STREAMS }));
     this.#actors.push(
-      new ProducerActor(world, "producer-0", draw("producer-0"), SHARED, thinkMs),
-      new ProducerActor(world, "producer-1", draw("producer-1"), SHARED, thinkMs * 3),
-      new ProducerActor(world, "producer-2", draw("producer-2"), "own", thinkMs),
-      new AppenderActor(world, "appender-0", draw("appender-0"), {
+      new ProducerActor(world, prng, "producer-0", { stream: SHARED, meanMs: thinkMs }),
+      new ProducerActor(world, prng, "producer-1", { stream: SHARED, meanMs: thinkMs * 3 }),
+      new ProducerActor(world, prng, "producer-2", { stream: "own", meanMs: thinkMs }),
+      new AppenderActor(world, prng, "appender-0", {
         stream: SHARED,
         meanMs: thinkMs * 2,
         bytesMax: APPENDED_BYTES_MAX,
       }),
-      new CounterActor(world, "counter-0", draw("counter-0"), PAIR),
-      new CounterActor(world, "counter-1", draw("counter-1"), PAIR),
-      new LookerActor(world, "looker-0", draw("looker-0"), STREAMS),
-      new LookerActor(world, "looker-1", draw("looker-1"), STREAMS),
-      new SessionActor(world, "session-0", draw("session-0"), [SHARED, "own"], "session"),
-      new SessionActor(world, "session-1", draw("session-1"), [SHARED, "own"], "session"),
-      new SessionActor(world, "eventual-0", draw("eventual-0"), [SHARED, "own"], "eventual"),
+      new CounterActor(world, prng, "counter-0", { streams: PAIR }),
+      new CounterActor(world, prng, "counter-1", { streams: PAIR }),
+      new LookerActor(world, prng, "looker-0", { streams: STREAMS }),
+      new LookerActor(world, prng, "looker-1", { streams: STREAMS }),
+      new SessionActor(world, prng, "session-0", { streams: [SHARED, "own"], consistency: "session" }),
+      new SessionActor(world, prng, "session-1", { streams: [SHARED, "own"], consistency: "session" }),
+      new SessionActor(world, prng, "eventual-0", { streams: [SHARED, "own"], consistency: "eventual" }),
     );
-    if (this.#options.profile.passing) this.#letPass(thinkMs, draw);
+    if (this.#options.profile.passing) this.#letPass(thinkMs, prng);
     for (const actor of [...this.#actors, ...this.#subscribers, ...this.#followers]) void actor.run();
   }
 
   /** Most of the log is what nobody wants any more, so that snapshots take the place of entries. */
-  #letPass(thinkMs: number, draw: (name: string) => Prng): void {
+  #letPass(thinkMs: number, prng: Prng): void {
     const { world } = this;
     const appender = { stream: PASSING, meanMs: thinkMs, bytesMax: PASSING_BYTES_MAX };
-    this.#subscribers.push(new SubscriberActor(world, "subscriber-2", draw("subscriber-2"), PASSING));
+    this.#subscribers.push(new SubscriberActor(world, prng, "subscriber-2", { stream: PASSING }));
     this.#actors.push(
-      new AppenderActor(world, "passer-0", draw("passer-0"), appender),
-      new TrimmerActor(world, "trimmer-0", draw("trimmer-0"), PASSING, TRIM_EVERY_MS),
+      new AppenderActor(world, prng, "passer-0", appender),
+      new TrimmerActor(world, prng, "trimmer-0", { stream: PASSING, meanMs: TRIM_EVERY_MS }),
     );
   }
 
@@ -269,7 +268,7 @@ class Life {
     const tailOf = (stream: string): number => cluster.leader?.node?.machine.stream(stream)?.nextOffset ?? 0;
     await this.#until(
       () =>
-        this.#subscribers.every((subscriber) => subscriber.hasReached(tailOf(subscriber.stream))) &&
+        this.#subscribers.every((subscriber) => subscriber.hasReached(tailOf(subscriber.task.stream))) &&
         this.#followers.every((follower) => follower.hasReached(tailOf)),
       "subscribers have everything",
       FINISHED_WITHIN_MS,

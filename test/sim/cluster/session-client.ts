@@ -4,8 +4,7 @@
  */
 import type { Client } from "../../../client/client.ts";
 import { text } from "../../../src/lib/bytes.ts";
-import type { Prng } from "../../../src/lib/prng.ts";
-import { Actor, type Surroundings } from "./clients.ts";
+import { Actor } from "./clients.ts";
 import type { StreamHistory } from "./stream-history.ts";
 import { Violation } from "../history.ts";
 
@@ -13,34 +12,22 @@ const THINK_MS = 200;
 /** It has seen enough. */
 const READ_MAX = 100;
 
-export class SessionActor extends Actor {
-  readonly #streams: readonly string[];
-  readonly #consistency: "session" | "eventual";
+type SessionTask = { readonly streams: readonly string[]; readonly consistency: "session" | "eventual" };
+
+export class SessionActor extends Actor<SessionTask> {
   /** By stream: what it has written or was shown. */
   readonly #floors = new Map<string, number>();
   /** Of the counter it was shown this much. */
   #counted = 0;
 
-  constructor(
-    world: Surroundings,
-    name: string,
-    prng: Prng,
-    streams: readonly string[],
-    consistency: "session" | "eventual",
-  ) {
-    super(world, name, prng);
-    this.#streams = streams;
-    this.#consistency = consistency;
-  }
-
   protected async live(): Promise<void> {
-    const client = this.world.connect(this.name, this.#consistency);
-    for (const stream of this.#streams) this.world.history(stream).session(this.name, false);
+    const client = this.world.connect(this.name, this.task.consistency);
+    for (const stream of this.task.streams) this.world.history(stream).session(this.name, false);
     while (!this.world.finishing) {
       await this.think(THINK_MS);
       // The next node may know less than the one before.
       if (this.prng.chance(0.3)) this.world.hangUp(this.name);
-      const history = this.world.history(this.prng.pick(this.#streams));
+      const history = this.world.history(this.prng.pick(this.task.streams));
       const draw = this.prng.float();
       try {
         if (draw < 0.2) await this.#append(client, history);
@@ -67,12 +54,12 @@ export class SessionActor extends Actor {
 
   async #look(client: Client): Promise<void> {
     const { counter } = this.world;
-    const floor = this.#consistency === "session" ? this.#counted : 0;
+    const floor = this.task.consistency === "session" ? this.#counted : 0;
     const value = await client.cursor(counter.name).get({ timeout: 5_000 });
     const shown = value === undefined ? 0 : Number(text(value));
     counter.shownTo(shown, floor, this.name);
     this.#counted = Math.max(this.#counted, shown);
-    this.world.count(`client: counter read, ${this.#consistency}`);
+    this.world.count(`client: counter read, ${this.task.consistency}`);
   }
 
   async #describe(client: Client, history: StreamHistory): Promise<void> {
@@ -80,7 +67,7 @@ export class SessionActor extends Actor {
     const { nextOffset } = await client.stream(history.name).describe({ timeout: 5_000 });
     history.tailShownTo(nextOffset, floor, this.name);
     this.#reached(history, nextOffset);
-    this.world.count(`client: described, ${this.#consistency}`);
+    this.world.count(`client: described, ${this.task.consistency}`);
   }
 
   async #read(client: Client, history: StreamHistory): Promise<void> {
@@ -93,14 +80,14 @@ export class SessionActor extends Actor {
       history.saw(record.offset, record.text(), this.name);
       next += 1;
       this.#reached(history, next);
-      if (next - from === READ_MAX) return this.world.count(`client: read, ${this.#consistency}`);
+      if (next - from === READ_MAX) return this.world.count(`client: read, ${this.task.consistency}`);
     }
     history.tailShownTo(next, floor, `${this.name}, reading to the end,`);
-    this.world.count(`client: read, ${this.#consistency}`);
+    this.world.count(`client: read, ${this.task.consistency}`);
   }
 
   #floorOf({ name }: StreamHistory): number {
-    return this.#consistency === "session" ? (this.#floors.get(name) ?? 0) : 0;
+    return this.task.consistency === "session" ? (this.#floors.get(name) ?? 0) : 0;
   }
 
   #reached({ name }: StreamHistory, tail: number): void {
