@@ -5,7 +5,7 @@
 import { text, utf8 } from "../../src/lib/bytes.ts";
 import type { RecordHeader } from "../../src/record/record.ts";
 import type { Topology } from "../../src/operators/build/topology.ts";
-import type { Counter } from "../../src/operators/engine/operator.ts";
+import type { Counter, SourceFormat } from "../../src/operators/engine/operator.ts";
 import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
 import { type Difference, runAgain } from "../../src/operators/run/check-determinism.ts";
 import { TopologyRun } from "../../src/operators/run/topology-run.ts";
@@ -44,11 +44,13 @@ export class DifferenceError extends Error {
 
 export class TopologyDriver {
   readonly #run: TopologyRun;
+  readonly #sources: TopologyRun["sources"];
   #now: number;
 
   /** `now`: the log time at which it begins. */
   constructor(topology: Topology, now = 0) {
     this.#run = new TopologyRun(topology.build());
+    this.#sources = this.#run.sources;
     this.#now = now;
   }
 
@@ -62,10 +64,18 @@ export class TopologyDriver {
     return Math.min(...this.#run.tasks.map(({ task }) => task.watermark));
   }
 
-  /** A value as JSON, bytes as they are, null as a tombstone. A stream in partitions has its number behind the name. */
+  /**
+   * A value as JSON, or as text where the topology reads text; bytes as they are, null as a tombstone. A stream in partitions
+   * has its number behind the name.
+   */
   write(stream: string, value: unknown, record: WrittenRecord = {}): void {
     const { key, ...rest } = record;
-    const bytes = value === null || value instanceof Uint8Array ? value : utf8(JSON.stringify(value));
+    const source = this.#sources.get(stream);
+    if (source === undefined) {
+      const known = [...this.#sources].flatMap(([name, { internal }]) => (internal ? [] : [name]));
+      throw new TypeError(`the topology does not read "${stream}"; it reads ${known.join(", ")}`);
+    }
+    const bytes = bytesOf(value, source.format, stream);
     const keyed = key === undefined ? {} : { key: typeof key === "string" ? utf8(key) : key };
     this.#run.append(stream, { value: bytes, ...keyed, ...rest }, this.#now);
   }
@@ -96,6 +106,13 @@ export class TopologyDriver {
   counted(counter: Counter): number {
     return this.#run.tasks.reduce((sum, { task }) => sum + task.counters[counter], 0);
   }
+}
+
+function bytesOf(value: unknown, format: SourceFormat, stream: string): Uint8Array | null {
+  if (value === null || value instanceof Uint8Array) return value;
+  if (format === "json") return utf8(JSON.stringify(value));
+  if (format === "text" && typeof value === "string") return utf8(value);
+  throw new TypeError(`the topology reads "${stream}" as ${format}, and was given ${JSON.stringify(value)}`);
 }
 
 function shown({ key, value, timestamp, headers = [] }: TaskOutput): ReadRecord {

@@ -28,10 +28,10 @@ export type { FiredTimer, ProcessContext, Processor, TimerSetter } from "./verbs
 export type { Callback, CallbackContext } from "./verbs/callback.ts";
 export type { Joiner } from "./joins/joiner.ts";
 export type { Partitioner } from "./verbs/partitioner.ts";
-export { SourceError, type SourceFormat, type SourceRecord } from "./verbs/source.ts";
+export { SourceError, type SourceRecord } from "./verbs/source.ts";
 export { DeterminismError } from "./engine/determinism-error.ts";
 export type { Silence } from "./engine/graph.ts";
-export type { TimeKind } from "./engine/operator.ts";
+export type { SourceFormat, TimeKind } from "./engine/operator.ts";
 export { EncodingError } from "./encoding/encoding-error.ts";
 export type { Key } from "./encoding/key-codec.ts";
 export type { RecordHeader } from "../record/record.ts";

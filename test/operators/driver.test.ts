@@ -62,3 +62,35 @@ describe("the driver's check of determinism", () => {
     );
   });
 });
+
+describe("what is written by the driver", () => {
+  it("is what the topology reads: JSON, text or bytes", () => {
+    const app = topology("formats");
+    app.stream("json").to("out");
+    app.stream("text", { format: "text" }).to("out");
+    app
+      .stream("bytes", { format: "bytes" })
+      .map((bytes) => bytes.length)
+      .to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("json", "five");
+    driver.write("text", "five");
+    driver.write("bytes", Uint8Array.of(1, 2, 3));
+    expect(driver.read("out").map(({ value }) => value)).toEqual(["five", "five", 3]);
+    expect(() => driver.write("text", 5)).toThrow('the topology reads "text" as text, and was given 5');
+    expect(() => driver.write("bytes", "five")).toThrow(/reads "bytes" as bytes/);
+  });
+
+  it("goes to a stream that is read, partition by partition", () => {
+    const app = topology("parts");
+    app
+      .stream("in", { partitions: 2 })
+      .keyBy((value) => String(value))
+      .repartition()
+      .to("out");
+    const driver = new TopologyDriver(app);
+    expect(() => driver.write("in", 1)).toThrow('the topology does not read "in"; it reads in/0, in/1');
+    driver.write("in/1", 1);
+    expect(driver.read("out").length).toBe(1);
+  });
+});

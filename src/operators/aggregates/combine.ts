@@ -7,7 +7,7 @@ type Results<V, P extends Parts<V>> = {
 };
 type Sofar = Readonly<Record<string, never>>;
 
-export function combine<V, P extends Parts<V>>(parts: P): Aggregate<V, Sofar, Results<V, P>> {
+export function combine<V, P extends Parts<V>>(parts: P & Parts<V>): Aggregate<V, Sofar, Results<V, P>> {
   const names = Object.keys(parts);
   const each = (of: (part: SomeAggregate<V, unknown>, name: string) => unknown): Sofar =>
     Object.fromEntries(names.map((name) => [name, of(parts[name] as SomeAggregate<V, unknown>, name)])) as Sofar;

@@ -1,7 +1,7 @@
 /** A stream in a topology: its verbs add nodes to the graph, and nothing runs until a task does. */
 import type { Key } from "../encoding/key-codec.ts";
 import type { Operator } from "../engine/operator.ts";
-import type { AnyJoiner, Joiner, JoinKind } from "../joins/joiner.ts";
+import type { AnyJoiner, Joiner, JoinKind, Meeting } from "../joins/joiner.ts";
 import { heldBack, type JoinBounds, streamStreamJoin } from "../joins/stream-stream-join.ts";
 import { streamTableJoin } from "../joins/stream-table-join.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
@@ -55,6 +55,13 @@ export type JoinOptions = Named & {
   readonly graceMs?: number;
 };
 
+type Narrows<V, W extends V> = (value: V, context: never) => value is W;
+
+/** A stream per predicate, of what it narrows the values to where it does. */
+export type Branches<K extends Key, V, P extends readonly unknown[]> = {
+  readonly [I in keyof P]: Stream<K, P[I] extends Narrows<V, infer W> ? W : V>;
+};
+
 export class Stream<K extends Key, V> {
   /** Where it stands in the graph; for other handles. */
   readonly port: Port;
@@ -83,14 +90,11 @@ export class Stream<K extends Key, V> {
   }
 
   /** One stream per predicate; a record goes to the first that accepts it, or nowhere. */
-  branch<N extends number>(
-    predicates: readonly Callback<K, V, boolean>[] & { readonly length: N },
-    options: Named = {},
-  ): Stream<K, V>[] & { readonly length: N } {
+  branch<const P extends readonly Callback<K, V, boolean>[]>(predicates: P, options: Named = {}): Branches<K, V, P> {
     const { building, edge, keying } = this.port;
     const { from } = building.add({ kind: "branch", inputs: [edge], operator: branch(predicates) }, options.name);
     const branches = predicates.map((_, output) => new Stream<K, V>({ building, edge: { from, output }, keying }));
-    return branches as Stream<K, V>[] & { readonly length: N };
+    return branches as unknown as Branches<K, V, P>;
   }
 
   /** The records of both, in the order in which the log has them. */
@@ -126,7 +130,7 @@ export class Stream<K extends Key, V> {
     });
     const source = { name: stream, read: readRepartitioned, partitions, lanes: keying.partitions, internal: true };
     // What is out of order within a task, its watermark has taken into account.
-    const settings = { ...source, outOfOrderMs: 0, idleMs: building.idleMs };
+    const settings = { ...source, format: "bytes" as const, outOfOrderMs: 0, idleMs: building.idleMs };
     const from = building.newId(`${id}.in`, `${id}.in`);
     building.put(from, { kind: "repartitioned", inputs: [], operator: PASS, source: settings, detail: stream });
     return new Stream({ building, edge: { from, output: 0 }, keying: { partitions, partitioner: by, rekeyed: false } });
@@ -158,15 +162,22 @@ export class Stream<K extends Key, V> {
   }
 
   /** A function per record and per timer, with state of its own for each key. */
-  process<Out, S extends StateSpecs>(processor: Processor<K, V, S, Out>, options: Named = {}): Stream<K, Out> {
+  process<Out, S extends StateSpecs, Fired = never>(
+    processor: Processor<K, V, S, Out, Fired>,
+    options: Named = {},
+  ): Stream<K, Out | Fired> {
     return this.keyed().#then("process", process(processor as unknown as AnyProcessor), options);
   }
 
   /** Pairs with another stream's records of the same key that are near in event time, or with what a table has of it. */
-  join<W, R>(table: Table<K, W>, joiner: Joiner<K, V, W, R>, options?: Named): Stream<K, R>;
-  join<W, R>(stream: Stream<K, W>, joiner: Joiner<K, V, W, R>, options: JoinOptions): Stream<K, R>;
-  join<W, R>(
-    other: Stream<K, W> | Table<K, W>,
+  join<L extends Meeting<K>, W, R>(table: Table<L, W>, joiner: Joiner<K, V, W, R>, options?: Named): Stream<K, R>;
+  join<L extends Meeting<K>, W, R>(
+    stream: Stream<L, W>,
+    joiner: Joiner<K, V, W, R>,
+    options: JoinOptions,
+  ): Stream<K, R>;
+  join<L extends Meeting<K>, W, R>(
+    other: Stream<L, W> | Table<L, W>,
     joiner: Joiner<K, V, W, R>,
     options: Named | JoinOptions = {},
   ): Stream<K, R> {
@@ -174,10 +185,18 @@ export class Stream<K extends Key, V> {
   }
 
   /** As `join`, and its own records that find nothing, with null: as soon as no partner can come any more. */
-  leftJoin<W, R>(table: Table<K, W>, joiner: Joiner<K, V, W | null, R>, options?: Named): Stream<K, R>;
-  leftJoin<W, R>(stream: Stream<K, W>, joiner: Joiner<K, V, W | null, R>, options: JoinOptions): Stream<K, R>;
-  leftJoin<W, R>(
-    other: Stream<K, W> | Table<K, W>,
+  leftJoin<L extends Meeting<K>, W, R>(
+    table: Table<L, W>,
+    joiner: Joiner<K, V, W | null, R>,
+    options?: Named,
+  ): Stream<K, R>;
+  leftJoin<L extends Meeting<K>, W, R>(
+    stream: Stream<L, W>,
+    joiner: Joiner<K, V, W | null, R>,
+    options: JoinOptions,
+  ): Stream<K, R>;
+  leftJoin<L extends Meeting<K>, W, R>(
+    other: Stream<L, W> | Table<L, W>,
     joiner: Joiner<K, V, W | null, R>,
     options: Named | JoinOptions = {},
   ): Stream<K, R> {
@@ -185,7 +204,11 @@ export class Stream<K extends Key, V> {
   }
 
   /** As `join`, and both streams' records that find nothing. */
-  outerJoin<W, R>(stream: Stream<K, W>, joiner: Joiner<K, V | null, W | null, R>, options: JoinOptions): Stream<K, R> {
+  outerJoin<L extends Meeting<K>, W, R>(
+    stream: Stream<L, W>,
+    joiner: Joiner<K | L, V | null, W | null, R>,
+    options: JoinOptions,
+  ): Stream<K | L, R> {
     return this.#join("outer", stream, joiner, options);
   }
 
@@ -204,9 +227,9 @@ export class Stream<K extends Key, V> {
     return isKeyed(this.port.keying) ? this : this.repartition();
   }
 
-  #join<W, R>(
+  #join<R>(
     kind: JoinKind,
-    other: Stream<K, W> | Table<K, W>,
+    other: Stream<Key, unknown> | Table<Key, unknown>,
     joiner: AnyJoiner,
     options: Named | JoinOptions,
   ): Stream<K, R> {

@@ -1,7 +1,7 @@
 /** A table in a topology: the newest value of each key, as something to join and to look up. */
 import type { Key } from "../encoding/key-codec.ts";
 import type { Operator } from "../engine/operator.ts";
-import type { AnyJoiner, Joiner, JoinKind } from "../joins/joiner.ts";
+import type { AnyJoiner, Joiner, JoinKind, Meeting } from "../joins/joiner.ts";
 import { tableTableJoin } from "../joins/table-table-join.ts";
 import type { Callback } from "../verbs/callback.ts";
 import { TABLE_TO_STREAM } from "../verbs/pass.ts";
@@ -31,21 +31,29 @@ export class Table<K extends Key, V> {
   }
 
   /** A table of what both have of a key. */
-  join<W, R>(other: Table<K, W>, joiner: Joiner<K, V, W, R>, options: Named = {}): Table<K, NonNullable<R>> {
+  join<L extends Meeting<K>, W, R>(
+    other: Table<L, W>,
+    joiner: Joiner<K, V, W, R>,
+    options: Named = {},
+  ): Table<K, NonNullable<R>> {
     return this.#join("inner", other, joiner, options);
   }
 
   /** Of all keys that this has, with null where the other has nothing. */
-  leftJoin<W, R>(other: Table<K, W>, joiner: Joiner<K, V, W | null, R>, options: Named = {}): Table<K, NonNullable<R>> {
+  leftJoin<L extends Meeting<K>, W, R>(
+    other: Table<L, W>,
+    joiner: Joiner<K, V, W | null, R>,
+    options: Named = {},
+  ): Table<K, NonNullable<R>> {
     return this.#join("left", other, joiner, options);
   }
 
   /** Of all keys that either has. */
-  outerJoin<W, R>(
-    other: Table<K, W>,
-    joiner: Joiner<K, V | null, W | null, R>,
+  outerJoin<L extends Meeting<K>, W, R>(
+    other: Table<L, W>,
+    joiner: Joiner<K | L, V | null, W | null, R>,
     options: Named = {},
-  ): Table<K, NonNullable<R>> {
+  ): Table<K | L, NonNullable<R>> {
     return this.#join("outer", other, joiner, options);
   }
 
@@ -61,7 +69,7 @@ export class Table<K extends Key, V> {
     this.#asStream(this.port).to(stream, options);
   }
 
-  #join<W, R>(kind: JoinKind, other: Table<K, W>, joiner: AnyJoiner, { name }: Named): Table<K, R> {
+  #join<L extends Key, R>(kind: JoinKind, other: Table<L, unknown>, joiner: AnyJoiner, { name }: Named): Table<K, R> {
     const { building, edge, keying } = this.port;
     building.checkOwn(other.port);
     checkCoPartitioned(keying, other.port.keying, true, `a ${kind} join of tables`);

@@ -2,11 +2,11 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Key } from "../encoding/key-codec.ts";
 import type { Graph, Silence } from "../engine/graph.ts";
-import type { Operator } from "../engine/operator.ts";
+import type { Operator, SourceFormat } from "../engine/operator.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import { HASH, type Partitioner } from "../verbs/partitioner.ts";
 import { PASS } from "../verbs/pass.ts";
-import { reader, type SourceFormat, type SourceRecord } from "../verbs/source.ts";
+import { reader, type SourceRecord } from "../verbs/source.ts";
 import { TABLE } from "../verbs/table.ts";
 import { Building, type Named, type Port } from "./building.ts";
 import { describeMermaid, describeText } from "./describe.ts";
@@ -95,7 +95,8 @@ export class Topology {
     name: string,
     options: StreamOptions<S, F, Key>,
   ): Port {
-    const { format = "json", schema, key, timestamp, by = HASH } = options;
+    const { schema, key, timestamp, by = HASH } = options;
+    const format: SourceFormat = options.format ?? "json";
     const read = reader({ format, schema, key, timestamp, tombstones: kind === "table" });
     const outOfOrderMs = checkMs("outOfOrderMs", options.outOfOrderMs ?? 0, 0);
     const idleMs = checkMs("idleMs", options.idleMs ?? OPERATOR_LIMITS.idleMsDefault, 1);
@@ -106,7 +107,7 @@ export class Topology {
         "not-co-partitioned",
         `the table "${name}" has a key's records in any of its partitions (${by.kind}); read it as a stream, and .toTable() that`,
       );
-    const source = { name, read, partitions, lanes: 1, internal: false, outOfOrderMs, idleMs };
+    const source = { name, read, format, partitions, lanes: 1, internal: false, outOfOrderMs, idleMs };
     const edge = this.#building.add({ kind, inputs: [], operator, source, detail: name }, options.name);
     return { building: this.#building, edge, keying };
   }

@@ -1,5 +1,5 @@
 /** A topology as data: what the builder makes, the engine runs and `describe` shows. */
-import type { Operator, SourceReader } from "./operator.ts";
+import type { Operator, SourceFormat, SourceReader } from "./operator.ts";
 
 export type NodeId = string;
 
@@ -10,6 +10,8 @@ export type SourceSettings = {
   /** What `TaskInput.source` says. */
   readonly name: string;
   readonly read: SourceReader;
+  /** What its values are to `read`, for whoever writes some in a test. */
+  readonly format: SourceFormat;
   readonly partitions: number;
   /** How many tasks write to it, each in its own order; 1 unless it is a repartition. */
   readonly lanes: number;

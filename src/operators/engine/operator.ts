@@ -16,6 +16,9 @@ export interface Operator {
   lookup?(key: Key, context: OperatorContext): unknown;
 }
 
+/** What values are: JSON's, text, or bytes that only the app knows. */
+export type SourceFormat = "json" | "text" | "bytes";
+
 /** Where a record comes in. */
 export type SourceReader = (input: TaskInput) => Reading;
 

@@ -6,6 +6,26 @@ import { type AnyCallback, call, type CallbackContext } from "../verbs/callback.
 
 export type JoinKind = "inner" | "left" | "outer";
 
+/**
+ * Keys of which some may be equal to some of `K`: of the same kind, or null, which a source's keys may be. Keys of another kind
+ * never are, and a join by them does not compile.
+ */
+export type Meeting<K extends Key> =
+  | null
+  | (K extends string
+      ? string
+      : K extends number
+        ? number
+        : K extends bigint
+          ? bigint
+          : K extends boolean
+            ? boolean
+            : K extends Uint8Array
+              ? Uint8Array
+              : K extends null
+                ? never
+                : readonly Key[]);
+
 /** Null where a left or an outer join found nothing. */
 export type Joiner<K extends Key, V, W, R> = (left: V, right: W, context: CallbackContext<K>) => R;
 export type AnyJoiner = (left: never, right: never, context: CallbackContext<never>) => unknown;

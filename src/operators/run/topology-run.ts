@@ -6,7 +6,7 @@ import { assert } from "../../lib/assert.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { StreamRecord } from "../../record/record.ts";
 import type { RecordPlace } from "../../record/record-place.ts";
-import type { Graph, Stage } from "../engine/graph.ts";
+import type { Graph, SourceSettings, Stage } from "../engine/graph.ts";
 import { Task } from "../engine/task.ts";
 import type { Poison, TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
@@ -37,7 +37,7 @@ export type TaskRun = {
   readonly digests: DigestPoint[];
 };
 
-type Target = { readonly run: TaskRun; readonly source: string };
+type Target = { readonly run: TaskRun; readonly source: SourceSettings };
 
 /** A topology may read what it writes: one record is the cause of so many at most. */
 const RECORDS_PER_APPEND_MAX = 100_000;
@@ -58,6 +58,11 @@ export class TopologyRun {
       }),
     );
     this.#targets = new Map(this.tasks.flatMap(targetsOf));
+  }
+
+  /** The streams that it reads, and what is known of each. */
+  get sources(): ReadonlyMap<string, SourceSettings> {
+    return new Map([...this.#targets].map(([stream, { source }]) => [stream, source]));
   }
 
   /** A record of a stream, whose name has the partition behind it where there is more than one. */
@@ -95,7 +100,7 @@ export class TopologyRun {
     const { run, source } = target;
     const offset = this.#offsets.get(stream) ?? 0;
     this.#offsets.set(stream, offset + 1);
-    const input: TaskInput = { ...record, source, offset, place: this.#nextPlace(), logTime };
+    const input: TaskInput = { ...record, source: source.name, offset, place: this.#nextPlace(), logTime };
     run.inputs.push(input);
     check(run.task.process(input));
     return taken(run);
@@ -112,7 +117,7 @@ function targetsOf(run: TaskRun): [string, Target][] {
     if (source === undefined) return [];
     const { name, internal, partitions } = source;
     const stream = internal ? `${name}/${run.partition}` : partitionStream(name, run.partition, partitions);
-    return [[stream, { run, source: name }]];
+    return [[stream, { run, source }]];
   });
 }
 

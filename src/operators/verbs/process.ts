@@ -31,13 +31,14 @@ export interface ProcessContext<K extends Key, S extends StateSpecs> {
 
 export type FiredTimer = { readonly kind: TimeKind; readonly due: number; readonly name: Key };
 
-export type Processor<K extends Key, V, S extends StateSpecs, Out> = {
+/** `Out` comes of records, and `Fired` of timers. */
+export type Processor<K extends Key, V, S extends StateSpecs, Out, Fired> = {
   readonly state?: S;
   readonly onRecord: (value: V, context: ProcessContext<K, S>) => Iterable<Out> | undefined;
-  readonly onTimer?: (timer: FiredTimer, context: ProcessContext<K, S>) => Iterable<Out> | undefined;
+  readonly onTimer?: (timer: FiredTimer, context: ProcessContext<K, S>) => Iterable<Fired> | undefined;
 };
 
-export type AnyProcessor = Processor<Key, unknown, StateSpecs, unknown>;
+export type AnyProcessor = Processor<Key, unknown, StateSpecs, unknown, unknown>;
 
 /** What the timers of users begin with. */
 const USER = "user";

@@ -5,10 +5,8 @@ import { parseExactJson } from "../../record/exact-json.ts";
 import { isTimestamp } from "../../record/record.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import { notPromise } from "../engine/guards.ts";
-import type { SourceReader } from "../engine/operator.ts";
+import type { SourceFormat, SourceReader } from "../engine/operator.ts";
 import type { TaskInput } from "../engine/task-input.ts";
-
-export type SourceFormat = "json" | "text" | "bytes";
 
 /** What a source's own callbacks may look at besides the value. */
 export type SourceRecord = Pick<TaskInput, "source" | "offset" | "key" | "headers" | "timestamp" | "logTime">;
