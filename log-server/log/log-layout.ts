@@ -9,6 +9,7 @@
  *     snapshots/                      see `snapshot-store.ts`
  *     tails/                          the index of what was not sealed, for each snapshot
  *     distrusted                      says that the state made of this log is not to be believed: see `distrust.ts`
+ *     newest-segment                  which segment is the newest: see `newest-segment.ts`
  *     incoming/                       what another node ships to take the place of all of this: see `incoming.ts`
  *
  * Sequences have 16 digits and are never used twice.
@@ -28,6 +29,7 @@ export class LogLayout {
   readonly snapshots: string;
   readonly tails: string;
   readonly distrusted: string;
+  readonly newest: string;
 
   constructor(root: string) {
     this.root = root;
@@ -36,6 +38,7 @@ export class LogLayout {
     this.snapshots = `${root}/snapshots`;
     this.tails = `${root}/tails`;
     this.distrusted = `${root}/distrusted`;
+    this.newest = `${root}/newest-segment`;
   }
 
   file(sequence: number, kind: SegmentFileKind): string {

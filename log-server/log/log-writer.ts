@@ -16,6 +16,7 @@ import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { Poison } from "./poison.ts";
 import { setAside } from "./repair/quarantine.ts";
+import type { NewestSegment } from "./segments/newest-segment.ts";
 import type { Sealer } from "./segments/sealer.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_LENGTH } from "./segments/segment-header.ts";
 import type { AmbiguousTail } from "./segments/segment-judge.ts";
@@ -36,6 +37,7 @@ export type WriterParts = {
   readonly logId: number;
   readonly segments: SegmentList;
   readonly spares: Spares;
+  readonly newest: NewestSegment;
   readonly sealer: Sealer;
   readonly cache: TailCache;
   readonly poison: Poison;
@@ -235,11 +237,12 @@ export class LogWriter {
     if (this.#active !== undefined) await this.#close(this.#active);
     const segment = beginSegment(spare, this.#end);
     await this.#guard(async () => {
-      const { logId } = this.#parts;
+      const { logId, newest } = this.#parts;
       await segment.file.raw.write(0, [
         encodeSegmentHeader({ logId, sequence: segment.sequence, previous: this.#end }),
       ]);
       await segment.file.raw.sync();
+      await newest.set(segment.sequence);
     });
     this.#parts.segments.add(segment);
     this.#active = segment;
@@ -294,7 +297,7 @@ export class LogWriter {
 
   /** Takes a conflicting suffix out of the log: from the index of `first` on, another leader's entries come. */
   async #cut(first: Entry): Promise<void> {
-    const { segments, sealer, disk } = this.#parts;
+    const { segments, sealer, disk, newest } = this.#parts;
     const { index } = first;
     const segment = segments.find(index);
     assert(segment?.kind === "unsealed", "I6: what is applied is never cut");
@@ -314,6 +317,7 @@ export class LogWriter {
       this.#end = end;
       for (const other of cutOff) segments.remove(other);
       await this.#guard(async () => {
+        for (const other of cutOff) await newest.leave(other.sequence, segment.sequence);
         for (const other of cutOff) {
           await other.file.retire();
           await disk.remove(other.path);

@@ -5,7 +5,7 @@
  * The log is what its segments say in the order of their sequences (a rewritten one stands where its sources did): where two hold the same index, the later one
  * counts, for it was written after the earlier one was cut.
  */
-import { ok, type Result } from "../../src/lib/result.ts";
+import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import type { BatchIndex } from "./index/batch-index.ts";
 import { EMPTY_LOG, type LogEnd } from "./entries/closing.ts";
@@ -17,7 +17,7 @@ import type { IndexReader, SealedSegment } from "./segments/sealed-segment.ts";
 import { footerOf, type JudgedSegment, judgeSegment, previousOf } from "./segments/segment-judge.ts";
 import { isUnused, type ScanFault, scanSegment, type SegmentScan } from "./segments/segment-scan.ts";
 import { findSealed, type Inventory, takeInventory } from "./segments/segment-inventory.ts";
-import { type Gap, makeMissing } from "./segments/missing-segments.ts";
+import { type Gap, makeMissing, makeNewest } from "./segments/missing-segments.ts";
 import { SharedFile } from "./segments/shared-file.ts";
 import { openSpare, type Spare, UnsealedSegment } from "./segments/unsealed-segment.ts";
 
@@ -33,6 +33,10 @@ export type RecoveryOptions = {
   readonly damage: DamageList;
   /** Of the newest snapshot: what is missing below was trimmed. */
   readonly snapshotPosition: number;
+  /** The sequence of the newest segment, as it is written apart; 0: it is not known. */
+  readonly newest: number;
+  /** See `SegmentedLog`'s options. */
+  readonly soleVoter: boolean;
   readonly onProgress: (progress: Progress) => void;
 };
 
@@ -49,7 +53,10 @@ export type Recovered = {
   readonly scannedBytes: number;
 };
 
-export async function recover(options: RecoveryOptions): Promise<Result<Recovered, ScanFault>> {
+/** It is no crash that takes a file's name from it: nobody else has what it held, so that is for an operator to find. */
+export type NewestMissing = { readonly kind: "newest-segment-missing"; readonly message: string };
+
+export async function recover(options: RecoveryOptions): Promise<Result<Recovered, ScanFault | NewestMissing>> {
   const { disk, layout } = options;
   const inventory = await takeInventory(options);
   const { sealed, lost } = await findSealed(options, inventory);
@@ -75,6 +82,10 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   }
 
   const living = await removeCutOff(options, scans);
+  if (isNewestMissing(options, inventory, scans)) {
+    if (options.soleVoter) return err(newestMissing(options));
+    living.push(await makeNewest(options, options.newest));
+  }
   let judged = judgeAll([...sealed.values(), ...living]);
   const gaps = findGaps(options, inventory, lost, judged);
   if (gaps.length > 0) {
@@ -94,13 +105,30 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   return ok({ segments, spares, nextSequence, end, scannedBytes: done });
 }
 
+/** Neither there, nor cut off since, nor followed by another. While it is the newest it is neither dropped nor rewritten. */
+function isNewestMissing(
+  { newest }: RecoveryOptions,
+  { logs, compacted, indexes }: Inventory,
+  scans: readonly SegmentScan[],
+): boolean {
+  if (newest === 0 || logs.has(newest) || compacted.has(newest) || indexes.has(newest)) return false;
+  return scans.every((scan) => scan.sequence < newest && newest >= (footerOf(scan)?.nextSequence ?? 0));
+}
+
+function newestMissing({ layout, newest }: RecoveryOptions): NewestMissing {
+  const message =
+    `${layout.file(newest, "log")} is missing, the newest segment of the log: put it back. ` +
+    `To go on without what it held, acknowledged records among it, remove ${layout.newest}`;
+  return { kind: "newest-segment-missing", message };
+}
+
 function orderOf(item: SealedSegment | SegmentScan): number {
   return "kind" in item ? item.order : item.sequence;
 }
 
 /** Tells used segments from spares: files that were never written to, behind all that were. */
 async function findSpares(
-  { disk, layout, limits }: RecoveryOptions,
+  { disk, layout, limits, newest }: RecoveryOptions,
   sequences: readonly number[],
 ): Promise<{ used: readonly number[]; spares: Spare[] }> {
   let usedCount = sequences.length;
@@ -108,6 +136,8 @@ async function findSpares(
   let removed = false;
   while (usedCount > 0) {
     const sequence = sequences[usedCount - 1] as number;
+    // It had a header once: what is gone from it is damage.
+    if (sequence === newest) break;
     const path = layout.file(sequence, "log");
     const spare = await openSpare(disk, sequence, path, limits.segmentBytes);
     if (!(await isUnused(spare.file.raw))) {

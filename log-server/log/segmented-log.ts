@@ -35,11 +35,12 @@ import { LogImage } from "./log-image.ts";
 import { LogLayout } from "./log-layout.ts";
 import { type DiscardedTail, LogWriter } from "./log-writer.ts";
 import { Poison } from "./poison.ts";
-import { createFolders, type Progress, type Recovered, recover } from "./recovery.ts";
+import { createFolders, type NewestMissing, type Progress, type Recovered, recover } from "./recovery.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
 import { bytesOf, refused, type RewriteReport, Rewriter } from "./rewrite/rewriter.ts";
 import { type PlacedEntry, type PlacementSource, Reindexer } from "./repair/reindexer.ts";
 import type { KeptBatch, WantedBatch } from "./repair/rewritten-mending.ts";
+import { NewestSegment } from "./segments/newest-segment.ts";
 import { IndexReader } from "./segments/sealed-segment.ts";
 import type { Pace } from "./repair/segment-check.ts";
 import { Scrubber } from "./repair/scrubber.ts";
@@ -74,8 +75,8 @@ export type OpenOptions = {
   readonly onProgress?: (progress: Progress) => void;
 };
 
-/** This version cannot read what is there, it is another log's, or what was to take its place is damaged. */
-export type LogOpenError = ScanFault | InstallFault;
+/** This version cannot read what is there, it is another log's, what was to take its place is damaged, or its end is gone. */
+export type LogOpenError = ScanFault | InstallFault | NewestMissing;
 
 export type RecoveryReport = {
   readonly firstIndex: LogIndex;
@@ -150,6 +151,7 @@ type Parts = {
   readonly cache: TailCache;
   readonly damage: DamageList;
   readonly poison: Poison;
+  readonly newest: NewestSegment;
   readonly snapshots: SnapshotStore;
   /** The index of the unsealed segments at each snapshot's position. */
   readonly tails: SnapshotStore;
@@ -228,6 +230,7 @@ export class SegmentedLog {
     const snapshots = new SnapshotStore({ disk, directory: layout.snapshots, logId });
     await createFolders(disk, layout);
     const [snapshotPosition = 0] = await snapshots.positions();
+    const newest = await NewestSegment.open(disk, layout, logId);
     const onProgress = options.onProgress ?? ((): void => undefined);
     const recovered = await recover({
       disk,
@@ -238,9 +241,14 @@ export class SegmentedLog {
       indexReader,
       damage,
       snapshotPosition,
+      newest: newest.sequence,
+      soleVoter: options.soleVoter,
       onProgress,
     });
-    if (!recovered.ok) return recovered;
+    if (!recovered.ok) {
+      await newest.close();
+      return recovered;
+    }
     const { segments: found, spares: ready, nextSequence } = recovered.value;
     const segments = new SegmentList(found.map((item) => ("judged" in item ? item.segment : item)));
     const poison = new Poison();
@@ -257,6 +265,7 @@ export class SegmentedLog {
       cache: new TailCache(limits),
       damage,
       poison,
+      newest,
       snapshots,
       tails: new SnapshotStore({ disk, directory: layout.tails, logId }),
       recovered: recovered.value,
@@ -700,6 +709,7 @@ export class SegmentedLog {
       if (this.poisoned === undefined) await this.#writer.close();
     } finally {
       await this.#parts.spares.close();
+      await this.#parts.newest.close();
       await Promise.all(this.#parts.segments.unsealed.map((segment) => segment.file.retire()));
       await this.#parts.pool.close();
     }
@@ -711,6 +721,7 @@ export class SegmentedLog {
     const last = recovered.segments.at(-1);
     const clean = last === undefined || !("judged" in last) || last.judged.marked || last.judged.footer !== undefined;
     await this.#writer.proveTail();
+    await this.#parts.newest.set(segments.last?.sequence ?? 0);
     const discarded =
       options.soleVoter && this.ambiguous !== undefined ? await this.#writer.discardAmbiguous() : undefined;
     spares.prepare();

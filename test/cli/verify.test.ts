@@ -98,6 +98,18 @@ describe("verify --data", () => {
     expect((await verify("--data", data)).status).toBe(0);
   });
 
+  it("misses the newest segment, of which nothing else tells", async () => {
+    const path = segment();
+    const kept = readFileSync(path);
+    rmSync(path);
+    const { status, out } = await verify("--data", data);
+    expect(status).toBe(8);
+    expect(out).toContain(`missing  ${path}: it is the newest segment`);
+    await expect(startNode({ dataDirectory: data })).rejects.toThrow("the newest segment of the log: put it back");
+    writeFileSync(path, kept);
+    expect((await verify("--data", data)).status).toBe(0);
+  });
+
   it("wants a data folder", async () => {
     const { status, err } = await verify("--data", folder);
     expect(status).toBe(2);

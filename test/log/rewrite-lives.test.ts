@@ -94,17 +94,17 @@ class RewriteLives {
       // Nobody moves a frontier under a rewrite.
       await Promise.all(aside.splice(0));
       this.#moveFrontiers(world);
-    } else if (roll < 74) {
+    } else if (roll < 79) {
       aside.push(
         log
           .trim(log.horizon.index, (stream, end) => end > this.#law.liveFrom(stream))
           .then((dropped) => this.#count(dropped > 0 ? "trim" : "no trim")),
       );
-    } else if (roll < 84) {
-      aside.push(this.#rewrite(world));
     } else if (roll < 88) {
+      aside.push(this.#rewrite(world));
+    } else if (roll < 91) {
       await log.settled();
-    } else if (roll < 92) {
+    } else if (roll < 94) {
       await Promise.all(aside.splice(0));
     } else {
       await this.#check(world, "in the middle");

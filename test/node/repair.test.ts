@@ -189,6 +189,27 @@ describe("repair from peers", () => {
     expect(disk.exists(path as string)).toBe(true);
   });
 
+  it("a newest segment that is missing: until the others have said what it held its node helps nobody to lead (I3, I5)", async () => {
+    const cluster = await filled({ imageEveryMs: 1e9 });
+    const leader = (await cluster.elected()).name;
+    const [name, other] = NAMES.filter((one) => one !== leader) as [string, string];
+    cluster.isolate(other);
+    for (const value of VALUES.slice(0, 3)) await cluster.settle(cluster.propose(leader, append("s", [value])));
+    for (const one of [leader, name]) cluster.kill(one, { kind: "all" });
+    const { disk } = cluster.member(name);
+    await disk.remove(logs(cluster, name).at(-1) as string);
+    cluster.network.healAll();
+    void cluster.start(name).catch(() => undefined);
+    await cluster.pass(60_000);
+    // Together these two were a majority, without what was acknowledged.
+    expect(cluster.leader).toBeUndefined();
+    await cluster.settle(cluster.start(leader));
+    await cluster.agreed();
+    for (const one of NAMES)
+      expect(await cluster.settle(readAll(cluster.node(one), "s")), one).toEqual([...VALUES, ...VALUES.slice(0, 3)]);
+    expect(cluster.failures).toEqual([]);
+  });
+
   it.each([
     ["applied", {}],
     ["to be applied again", { imageEveryMs: 1e9 }],

@@ -5,6 +5,9 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
+import { openRealDisk } from "../../../log-server/log/disk/real-disk.ts";
+import { LogLayout } from "../../../log-server/log/log-layout.ts";
+import { readNewest } from "../../../log-server/log/segments/newest-segment.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { inspectFile } from "../inspect/inspect-file.ts";
 
@@ -39,6 +42,7 @@ export async function verifyFolder(
     const findings: FolderFinding[] = [];
     let files = 0;
     let bytes = 0;
+    for (const log of namesIn(logs)) findings.push(...(await newestMissing(join(logs, log))));
     for (const file of namesIn(logs).flatMap((log) => filesOf(join(logs, log), findings))) {
       files += 1;
       bytes += statSync(file).size;
@@ -80,6 +84,26 @@ function filesOf(log: string, findings: FolderFinding[]): readonly string[] {
       what: "without it the node does not start: it is as good as wiped",
     });
   return files;
+}
+
+/** The newest segment is named in a file of its own. */
+async function newestMissing(log: string): Promise<readonly FolderFinding[]> {
+  const name = new LogLayout("").newest.slice(1);
+  if (!existsSync(join(log, name))) return [];
+  const file = await openRealDisk(log).open(name, "read");
+  try {
+    const [newest] = await readNewest(file);
+    if (newest === undefined || newest.sequence === 0) return [];
+    const paths = (["log", "compacted", "index"] as const).map((kind) =>
+      new LogLayout(log).file(newest.sequence, kind),
+    );
+    if (paths.some((path) => existsSync(path))) return [];
+    return [
+      { file: paths[0] as string, kind: "missing", what: "it is the newest segment, and what it held is not known" },
+    ];
+  } finally {
+    await file.close();
+  }
 }
 
 async function findingsIn(file: string): Promise<readonly FolderFinding[]> {

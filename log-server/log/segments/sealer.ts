@@ -13,6 +13,7 @@ import { writeIndexBlock } from "../index/index-block-writer.ts";
 import type { LogLimits } from "../limits.ts";
 import type { LogLayout } from "../log-layout.ts";
 import type { Poison } from "../poison.ts";
+import type { NewestSegment } from "./newest-segment.ts";
 import { SealedSegment } from "./sealed-segment.ts";
 import type { SegmentList } from "./segment-list.ts";
 import type { Spares } from "./spares.ts";
@@ -27,6 +28,7 @@ export type SealerParts = {
   readonly logId: number;
   readonly segments: SegmentList;
   readonly spares: Spares;
+  readonly newest: NewestSegment;
   readonly batchIndex: BatchIndex;
   readonly cache: TailCache;
   readonly poison: Poison;
@@ -136,8 +138,9 @@ export class Sealer {
   }
 
   async #remove(segment: UnsealedSegment): Promise<void> {
-    const { disk, segments } = this.#parts;
+    const { disk, segments, newest } = this.#parts;
     segments.remove(segment);
+    await newest.leave(segment.sequence, segments.last?.sequence ?? 0);
     await segment.file.retire();
     await disk.remove(segment.path);
     await syncSegments(this.#parts);

@@ -97,7 +97,9 @@ class Judge {
     this.#proven = provenEnd(scan);
     this.#previous = this.#withTerm(previousOf(scan) ?? context.expected);
     this.#end = this.#previous;
-    if (scan.header === undefined && scan.pieces.length > 0) {
+    // Of what counts for nothing none is missed.
+    const isEmpty = this.#footer !== undefined && this.#footer.endPlace <= SEGMENT_HEADER_LENGTH;
+    if (scan.header === undefined && scan.pieces.length > 0 && !isEmpty) {
       this.#report({
         kind: "segment",
         segment: scan.sequence,

@@ -12,6 +12,7 @@ import { pathOf } from "./holds.ts";
 import { listOf, readSmall } from "./incoming.ts";
 import { trustAgain } from "../distrust.ts";
 import type { LogLayout } from "../log-layout.ts";
+import { forgetNewest } from "../segments/newest-segment.ts";
 import { decodeShipment, type Shipment } from "./shipment.ts";
 
 export type InstallFault = { readonly kind: "install-damaged"; readonly message: string };
@@ -36,6 +37,7 @@ export async function finishInstall(
   const targets = new Set(shipment.files.map((file) => pathOf(layout, file)));
   const directories = [layout.segments, layout.snapshots, layout.tails];
   for (const directory of directories) await disk.createDirectory(directory);
+  await forgetNewest(disk, layout);
   await disk.syncDirectory(layout.root);
   const waiting = new Set<string>();
   for (const directory of [incoming.segments, incoming.snapshots])

@@ -8,6 +8,8 @@ import {
   writeFrameHeader,
 } from "../../../log-server/log/entries/frame.ts";
 import { HardStateFile, SLOT_LENGTH } from "../../../log-server/log/hard-state.ts";
+import { LogLayout } from "../../../log-server/log/log-layout.ts";
+import { NEWEST_SLOT_LENGTH, NewestSegment } from "../../../log-server/log/segments/newest-segment.ts";
 import { Image } from "../../../log-server/log/image.ts";
 import { writeIndexBlock } from "../../../log-server/log/index/index-block-writer.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
@@ -109,6 +111,15 @@ export async function writeHardState(file: DiskFile): Promise<void> {
   const path = "node/hard-state";
   await HardStateFile.create(disk, path, state);
   await file.write(0, [disk.bytes(path).subarray(0, SLOT_LENGTH)]);
+}
+
+export async function writeNewest(file: DiskFile): Promise<void> {
+  const disk = new SimDisk();
+  await disk.createDirectory("log");
+  const layout = new LogLayout("log");
+  const newest = await NewestSegment.open(disk, layout, 0);
+  await newest.set(12);
+  await file.write(0, [disk.bytes(layout.newest).subarray(0, NEWEST_SLOT_LENGTH)]);
 }
 
 export async function writeIndex(file: DiskFile): Promise<void> {

@@ -7,6 +7,7 @@ import { readSlot, SLOT_LENGTH } from "../../../log-server/log/hard-state.ts";
 import { PAGE_BYTES } from "../../../log-server/log/index/index-pages.ts";
 import { LogLayout } from "../../../log-server/log/log-layout.ts";
 import { IndexReader } from "../../../log-server/log/segments/sealed-segment.ts";
+import { NEWEST_SLOT_LENGTH, readNewestSlot } from "../../../log-server/log/segments/newest-segment.ts";
 import { readSegmentHeader, SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
 import { scanSegment } from "../../../log-server/log/segments/segment-scan.ts";
 import { readSnapshotFile, writeSnapshotFile } from "../../../log-server/log/snapshots/snapshot-file.ts";
@@ -27,6 +28,7 @@ import {
   writeSegment,
   writeHardState,
   writeIndex,
+  writeNewest,
   rowFiles,
   rowsOf,
 } from "./disk-samples.ts";
@@ -125,6 +127,12 @@ const FILES: readonly Target[] = [
     write: writeHardState,
     seal: (bytes) => hashed(bytes, 0, SLOT_LENGTH, 0n),
     check: async (file) => ((await readSlot(file, 0)).kind === "intact" ? "accepted" : "refused"),
+  }),
+  await fileTarget({
+    name: "newest segment slot",
+    write: writeNewest,
+    seal: (bytes) => hashed(bytes, 0, NEWEST_SLOT_LENGTH, 0n),
+    check: async (file) => ((await readNewestSlot(file, 0)) === undefined ? "refused" : "accepted"),
   }),
   await fileTarget({
     name: "index block",
