@@ -1,19 +1,13 @@
 /** The names of what an app has in the log: its tasks, and the streams that are its own. */
 import type { Stage } from "../operators/engine/graph.ts";
 import { partitionStream } from "../operators/verbs/partitioner.ts";
-
-export type TaskName = string;
+import type { TaskName } from "../wire/app-command.ts";
 
 /** A task that reads a stream, and under which name its topology knows that. */
 export type TaskSource = { readonly stream: string; readonly source: string; readonly table: boolean };
 
 export function taskName(stage: number, partition: number): TaskName {
   return `${stage}.${partition}`;
-}
-
-/** Where each commit of the task leaves a record. */
-export function commitsStream(app: string, task: TaskName): string {
-  return `apps/${app}/commits/${task}`;
 }
 
 /** Where what was poison goes, unless the app is set up otherwise. */

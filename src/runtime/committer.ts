@@ -10,7 +10,8 @@ import type { TaskPlace } from "../record/task-place.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { CommitPart, PendingOutputs } from "./pending-outputs.ts";
 import { isBefore } from "./pending-outputs.ts";
-import type { CommitRefusal, TaskCommit, TaskLog } from "./task-log.ts";
+import type { CommitRefusal, TaskLog } from "./task-log.ts";
+import type { TaskCommit } from "../wire/app-command.ts";
 
 export type CommitterConfig = {
   readonly app: string;
@@ -108,9 +109,13 @@ export class Committer {
 
   /** So far it is committed, whoever did. */
   cover(place: TaskPlace): void {
-    this.#seenMs = this.#clock.monotonic();
-    this.#wantedSinceMs = undefined;
-    this.#pending.cover(place);
+    // What was known already is no sign that anybody commits.
+    if (isBefore(this.#pending.committed, place)) {
+      this.#seenMs = this.#clock.monotonic();
+      this.#wantedSinceMs = undefined;
+      this.#paused = false;
+      this.#pending.cover(place);
+    }
     this.#listener.covered();
     this.#plan();
   }
@@ -198,7 +203,6 @@ export class Committer {
     const nowMs = this.#clock.monotonic();
     switch (refusal.kind) {
       case "moved":
-        this.#paused = false;
         // An earlier try of the same may be what took effect.
         this.#leading &&= !isBefore(refusal.place, tried) && !isBefore(tried, refusal.place);
         this.cover(refusal.place);

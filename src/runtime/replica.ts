@@ -18,13 +18,15 @@ import { utf8 } from "../lib/bytes.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import { commitsStream, deadLetterStream, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
+import { deadLetterStream, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
 import { Committer, type CommitEnd } from "./committer.ts";
 import { Disputes, readStatement, type Statement, statementRecord } from "./dispute.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import { TaskDriver } from "./task-driver.ts";
-import type { Feed, FeedGap, FeedItem, FeedRecord, TaskCommit, TaskFacts, TaskLog } from "./task-log.ts";
+import type { Feed, FeedGap, FeedItem, FeedRecord, TaskFacts, TaskLog } from "./task-log.ts";
+import type { TaskCommit } from "../wire/app-command.ts";
+import { commitsStream } from "../wire/app-streams.ts";
 
 export type ReplicaConfig = {
   readonly stage: Stage;

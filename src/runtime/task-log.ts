@@ -7,11 +7,11 @@
  */
 import type { Result } from "../lib/result.ts";
 import type { TaskOutput } from "../operators/engine/task-input.ts";
-import type { DigestPoint } from "../record/digest-point.ts";
 import type { Offset } from "../record/offset.ts";
 import type { RecordHeader, StreamRecord } from "../record/record.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
+import type { TaskCommit } from "../wire/app-command.ts";
 
 export interface TaskLog {
   /**
@@ -68,25 +68,6 @@ export type FeedMark = { readonly kind: "mark"; readonly position: number; reado
 
 /** Records that are no longer kept: offsets `from`, up to, not including, `to`. */
 export type FeedGap = { readonly kind: "gap"; readonly stream: string; readonly from: Offset; readonly to: Offset };
-
-export type TaskCommit = {
-  readonly app: string;
-  /** `<stage>.<partition>`. */
-  readonly task: string;
-  /** Of the app: a newer one fences this. */
-  readonly epoch: number;
-  /** Who commits. */
-  readonly replica: string;
-  /** Where the task must be for the commit to count. */
-  readonly from: TaskPlace;
-  readonly to: TaskPlace;
-  /** Over all outputs until `to`. */
-  readonly chain: bigint;
-  /** The newest that were passed since `from`. */
-  readonly digests: readonly DigestPoint[];
-  /** Log time at which something falls due even if no record comes. */
-  readonly nextDue?: number;
-};
 
 export type CommitRefusal =
   /** The task is elsewhere: somebody else committed, or this very commit had taken effect before. */

@@ -13,6 +13,8 @@ type Running = { readonly worker: Worker; readonly replicas: readonly Replica[];
 
 export const CALM: Roughness = { delayMsMax: 2, lost: 0, twice: 0 };
 
+type TaskOfGraph = { readonly stage: Stage; readonly partition: number };
+
 const TURNS_MAX = 200_000;
 const LOOK_EVERY_MS = 250;
 
@@ -34,18 +36,16 @@ export class AppWorld {
     for (const { stage, partition } of this.tasks) this.log.deploy(graph.app, taskName(stage.number, partition), 1);
   }
 
-  get tasks(): readonly { readonly stage: Stage; readonly partition: number }[] {
-    return this.graph.stages.flatMap((stage) =>
-      Array.from({ length: stage.partitions }, (_, partition) => ({ stage, partition })),
-    );
+  get tasks(): readonly TaskOfGraph[] {
+    return tasksOf(this.graph);
   }
 
   /** A worker with a replica of every task, from nothing. */
-  start(roughness: Roughness = CALM): Running {
+  start(roughness: Roughness = CALM, graph: Graph = this.graph): Running {
     const number = this.#started;
     this.#started += 1;
     const worker = new Worker(this.clock, this.log, this.prng.fork(`worker ${number}`), roughness);
-    const replicas = this.tasks.map(({ stage, partition }) => {
+    const replicas = tasksOf(graph).map(({ stage, partition }) => {
       const replica = new Replica(worker, worker, new MemoryStore(), {
         stage,
         partition,
@@ -113,6 +113,10 @@ export class AppWorld {
     }
     return undefined;
   }
+}
+
+function tasksOf({ stages }: Graph): readonly TaskOfGraph[] {
+  return stages.flatMap((stage) => Array.from({ length: stage.partitions }, (_, partition) => ({ stage, partition })));
 }
 
 function shown(_: string, value: unknown): unknown {

@@ -9,8 +9,9 @@ import type { Clock } from "../../src/ports/clock.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
 import type { TaskPlace } from "../../src/record/task-place.ts";
-import { commitsStream } from "../../src/runtime/app-streams.ts";
-import type { CommitRefusal, FeedRecord, TaskCommit, TaskFacts } from "../../src/runtime/task-log.ts";
+import type { CommitRefusal, FeedRecord, TaskFacts } from "../../src/runtime/task-log.ts";
+import type { TaskCommit } from "../../src/wire/app-command.ts";
+import { commitsStream } from "../../src/wire/app-streams.ts";
 
 export type Committed = {
   readonly commit: TaskCommit;
@@ -23,7 +24,8 @@ type Task = { facts: TaskFacts; readonly commits: Committed[] };
 const TICK_MS = 1;
 
 export class MemoryLog {
-  readonly records: FeedRecord[] = [];
+  /** Commits that were refused because the task was elsewhere. */
+  refused = 0;
   readonly #clock: Clock;
   readonly #streams = new Map<string, FeedRecord[]>();
   readonly #tasks = new Map<string, Task>();
@@ -84,6 +86,10 @@ export class MemoryLog {
     this.#tasks.set(`${app} ${task}`, { facts, commits: known?.commits ?? [] });
   }
 
+  remove(app: string, task: string): void {
+    this.#tasks.delete(`${app} ${task}`);
+  }
+
   pause(app: string, task: string, paused: boolean): void {
     const known = this.#tasks.get(`${app} ${task}`);
     assert(known !== undefined, "who is paused is there");
@@ -105,7 +111,10 @@ export class MemoryLog {
     const { facts } = task;
     if (commit.epoch !== facts.epoch) return err({ kind: "fenced" });
     if (facts.paused) return err({ kind: "paused" });
-    if (!samePlace(commit.from, facts.place)) return err({ kind: "moved", place: facts.place });
+    if (!samePlace(commit.from, facts.place)) {
+      this.refused += 1;
+      return err({ kind: "moved", place: facts.place });
+    }
     const streams = Map.groupBy(outputs, ({ stream }) => stream);
     let ordinal = 0;
     const [record] = this.#put(commitsStream(commit.app, commit.task), [{ value: new Uint8Array() }], ordinal);
@@ -144,7 +153,6 @@ export class MemoryLog {
       };
     });
     this.#streams.set(stream, [...there, ...put]);
-    this.records.push(...put);
     return put;
   }
 

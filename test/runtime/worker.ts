@@ -14,11 +14,11 @@ import type {
   FeedItem,
   FeedRecord,
   FeedStart,
-  TaskCommit,
   TaskFacts,
   TaskLog,
 } from "../../src/runtime/task-log.ts";
 import type { MemoryLog } from "./memory-log.ts";
+import type { TaskCommit } from "../../src/wire/app-command.ts";
 
 /** Chances are of each message. */
 export type Roughness = { readonly delayMsMax: number; readonly lost: number; readonly twice: number };
@@ -143,6 +143,14 @@ export class Worker implements Clock, TaskLog {
   #read(seen: Map<string, number>, position: number): readonly FeedItem[] {
     const records = [...seen].flatMap(([name, from]) => this.#log.from(name, from));
     records.sort((a, b) => compareRecordPlaces(a.place, b.place));
+    const gaps = [...seen].flatMap(([stream, from]): FeedItem[] => {
+      const [first] = this.#log.of(stream);
+      // Who begins, begins with the oldest that is kept.
+      if (first === undefined || first.offset <= from || from === 0) return [];
+      seen.set(stream, first.offset);
+      return [{ kind: "gap", stream, from, to: first.offset }];
+    });
+    if (gaps.length > 0) return gaps;
     const items: FeedItem[] = records.slice(0, 1 + this.#prng.below(CHUNK_MAX));
     for (const item of items) if (item.kind === "record") seen.set(item.stream, item.offset + 1);
     const { position: end, logTime } = this.#log;

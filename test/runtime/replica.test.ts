@@ -1,0 +1,340 @@
+/** What one replica does when something is the matter: no commit comes, poison, a pause, no room, another answer, a gap. */
+import { describe, expect, it } from "vitest";
+import { text, utf8 } from "../../src/lib/bytes.ts";
+import { topology, type Topology } from "../../src/operators/build/topology.ts";
+import { RUNTIME_LIMITS } from "../../src/runtime/limits.ts";
+import type { ReplicaConfig, ReplicaEnd, ReplicaStatus } from "../../src/runtime/replica.ts";
+import { AppWorld } from "./app-world.ts";
+import { commitsStream } from "../../src/wire/app-streams.ts";
+
+/** Each record so many outputs, the last of them counted over all. */
+function copies(skew = 0): Topology {
+  const app = topology("copies");
+  app
+    .stream("in")
+    .map((n) => {
+      if (n === 13) throw new Error("unlucky");
+      return n as number;
+    })
+    .groupBy(() => "all")
+    .reduce((a, b) => a + b + skew)
+    .toStream()
+    .flatMap((sum) => [sum])
+    .to("out");
+  return app;
+}
+
+function worldOf(app: Topology, config: Partial<ReplicaConfig> = {}): AppWorld {
+  return new AppWorld(app.build(), 7, config);
+}
+
+function append(world: AppWorld, ...values: readonly unknown[]): void {
+  world.log.append(
+    "in",
+    values.map((value) => ({ value: utf8(JSON.stringify(value)) })),
+  );
+}
+
+function sums(world: AppWorld): unknown[] {
+  return world.log.of("out").map(({ value }) => JSON.parse(text(value as Uint8Array) as string) as unknown);
+}
+
+type Running = ReturnType<AppWorld["start"]>;
+
+function statusOf({ replicas }: Running): ReplicaStatus {
+  return (replicas[0] as (typeof replicas)[number]).status;
+}
+
+function endOf({ replicas }: Running): Promise<ReplicaEnd> {
+  return (replicas[0] as (typeof replicas)[number]).finished;
+}
+
+describe("taking over", () => {
+  it("is one replica's work while it does it, and another's soon after it is gone", async () => {
+    const world = worldOf(copies());
+    const running = [world.start(), world.start(), world.start()];
+    for (let n = 0; n < 30; n += 1) {
+      append(world, 1);
+      await world.pass(10);
+    }
+    const committing = running.filter((each) => statusOf(each).committing);
+    expect(committing.length).toBe(1);
+    const first = world.log.committed("copies", "0.0");
+    expect(new Set(first.map(({ commit }) => commit.replica)).size).toBe(1);
+    world.kill(committing[0] as Running);
+    const killedMs = world.clock.monotonic();
+    append(world, 1);
+    expect(await world.until(() => world.log.of("out").length === 31, 1_000)).toBe(true);
+    const { takeoverMs, roundTripsMs } = { takeoverMs: 60 + RUNTIME_LIMITS.takeoverSpreadMs, roundTripsMs: 15 };
+    expect(world.clock.monotonic() - killedMs).toBeLessThanOrEqual(takeoverMs + roundTripsMs);
+    expect(running.filter((each) => statusOf(each).committing).length).toBe(1);
+    expect(await world.finish(1_000)).toBeUndefined();
+  });
+
+  it("is not tried while commits come, however many replicas wait", async () => {
+    const world = worldOf(copies());
+    for (let n = 0; n < 5; n += 1) world.start();
+    for (let n = 0; n < 100; n += 1) {
+      append(world, 1);
+      await world.pass(5);
+    }
+    const replicas = world.log.committed("copies", "0.0").map(({ commit }) => commit.replica);
+    expect(new Set(replicas).size).toBe(1);
+    expect(world.log.refused).toBeLessThan(5);
+  });
+
+  it("starts from the place it knows, and finds out where the task is", async () => {
+    const world = worldOf(copies());
+    const first = world.start();
+    const second = world.start();
+    append(world, 1, 2, 3);
+    await world.pass(300);
+    const [committing, waiting] = statusOf(first).committing ? [first, second] : [second, first];
+    waiting.worker.pause();
+    append(world, 4);
+    await world.pass(100);
+    world.kill(committing);
+    append(world, 5);
+    waiting.worker.resume();
+    expect(await world.finish(2_000)).toBeUndefined();
+    expect(sums(world)).toEqual([1, 3, 6, 10, 15]);
+  });
+});
+
+describe("a cursor without outputs", () => {
+  it("is committed now and then, and a timer's time soon", async () => {
+    const app = topology("quiet");
+    app
+      .stream("in")
+      .process({
+        onRecord: (_, { timers, logTime }) => {
+          timers.log(logTime + 5_000);
+          return [];
+        },
+        onTimer: ({ due }) => [due],
+      })
+      .to("out");
+    const world = worldOf(app, { cursorEveryMs: 1_000 });
+    world.start();
+    append(world, 1);
+    const due = world.log.logTime + 5_000;
+    await world.pass(200);
+    expect(world.log.task("quiet", "0.0")?.nextDue).toBe(due);
+    const before = world.log.committed("quiet", "0.0").length;
+    for (let n = 0; n < 30; n += 1) {
+      append(world, n);
+      await world.pass(100);
+    }
+    const commits = world.log.committed("quiet", "0.0").length - before;
+    expect(commits).toBeGreaterThan(1);
+    expect(commits).toBeLessThan(6);
+    // Nothing else happens: the log ticks because it was told when.
+    expect(await world.until(() => world.log.of("out").length === 31, 20_000)).toBe(true);
+    expect(world.fault()).toBeUndefined();
+  });
+});
+
+describe("poison", () => {
+  it("goes to the dead letters, with where it was and why, and the task goes on", async () => {
+    const world = worldOf(copies());
+    world.start();
+    world.start();
+    append(world, 1, 13, 2);
+    world.log.append("in", [{ value: utf8("{"), key: utf8("k") }]);
+    append(world, 3);
+    await world.until(() => world.log.of("out").length === 3, 2_000);
+    expect(sums(world)).toEqual([1, 3, 6]);
+    const letters = world.log.of("apps/copies/dead");
+    const headers = letters.map(({ headers: held = [] }) =>
+      Object.fromEntries(held.map(([name, value]) => [name, text(value)])),
+    );
+    expect(headers).toMatchObject([
+      {
+        "tidemark-app": "copies",
+        "tidemark-task": "0.0",
+        "tidemark-operator": "map-1",
+        "tidemark-error": "unlucky",
+        "tidemark-stream": "in",
+        "tidemark-offset": "1",
+      },
+      { "tidemark-operator": "stream-1", "tidemark-offset": "3" },
+    ]);
+    expect(letters.map(({ value }) => text(value as Uint8Array))).toEqual(["13", "{"]);
+    expect(text(letters[1]?.key as Uint8Array)).toBe("k");
+    expect(world.ends).toEqual([]);
+  });
+
+  it("of a timer says when it was due", async () => {
+    const app = topology("timers");
+    app
+      .stream("in")
+      .process({
+        onRecord: (_, { timers, logTime }) => {
+          timers.log(logTime + 10);
+          return [];
+        },
+        onTimer() {
+          throw new Error("late");
+        },
+      })
+      .to("out");
+    const world = worldOf(app);
+    world.start();
+    append(world, 1);
+    const due = world.log.logTime + 10;
+    await world.until(() => world.log.of("apps/timers/dead").length === 1, 2_000);
+    const [letter] = world.log.of("apps/timers/dead");
+    expect([letter?.value, letter?.timestamp]).toEqual([null, due]);
+    expect(letter?.headers?.map(([name, value]) => [name, text(value)])).toContainEqual(["tidemark-timer", `${due}`]);
+  });
+
+  it("stops the task, if it is set up so", async () => {
+    const world = worldOf(copies(), { poison: "stop" });
+    const running = world.start();
+    append(world, 1, 2);
+    await world.pass(300);
+    append(world, 13, 4);
+    await world.pass(300);
+    expect(await endOf(running)).toMatchObject({
+      kind: "poison",
+      poison: { operator: "map-1", at: { kind: "record", source: "in", offset: 2 } },
+    });
+    expect(statusOf(running).state).toBe("poison");
+    expect(sums(world)).toEqual([1, 3]);
+  });
+});
+
+describe("an app", () => {
+  it("that is paused commits nothing, and goes on where it was", async () => {
+    const world = worldOf(copies());
+    const running = [world.start(), world.start()];
+    append(world, 1);
+    await world.pass(300);
+    world.log.pause("copies", "0.0", true);
+    append(world, 2);
+    await world.pass(1_000);
+    expect(sums(world)).toEqual([1]);
+    expect(running.map((each) => statusOf(each).state)).toContain("paused");
+    world.log.pause("copies", "0.0", false);
+    expect(await world.finish(2_000)).toBeUndefined();
+    expect(running.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
+  });
+
+  it("of a newer epoch ends the replicas of the older, whether they commit or not", async () => {
+    const world = worldOf(copies());
+    const old = [world.start(), world.start()];
+    append(world, 1);
+    await world.pass(300);
+    world.log.deploy("copies", "0.0", 2);
+    world.start();
+    append(world, 2);
+    await world.pass(500);
+    expect((await Promise.all(old.map(endOf))).map(({ kind }) => kind)).toEqual(["fenced", "fenced"]);
+    expect(sums(world)).toEqual([1, 3]);
+  });
+
+  it("that is not there ends its replicas", async () => {
+    const world = worldOf(copies());
+    world.log.remove("copies", "0.0");
+    const running = world.start();
+    await world.pass(100);
+    expect(await endOf(running)).toEqual({ kind: "gone" });
+  });
+});
+
+describe("backpressure", () => {
+  it("stops the reading when nothing is committed, and lets it go on", async () => {
+    const app = topology("many");
+    app
+      .stream("in")
+      .flatMap((n) => Array.from({ length: n as number }, (_, copy) => copy))
+      .to("out");
+    const world = worldOf(app);
+    const running = [world.start(), world.start()];
+    world.log.pause("many", "0.0", true);
+    const each = 10_000;
+    const inputs = 8;
+    for (let n = 0; n < inputs; n += 1) append(world, each);
+    await world.pass(2_000);
+    for (const { pendingOutputs, place } of running.map(statusOf)) {
+      expect(pendingOutputs).toBeLessThan(RUNTIME_LIMITS.pendingOutputsMax + 5 * each);
+      expect(place.cursor.position).toBeLessThan(world.log.position);
+    }
+    world.log.pause("many", "0.0", false);
+    await world.until(() => world.log.task("many", "0.0")?.place.outputs === inputs * each, 10_000);
+    expect(world.log.of("out").length).toBe(inputs * each);
+    // Whoever did not commit knows it, too.
+    await world.pass(200);
+    expect(running.map((one) => statusOf(one).pendingOutputs)).toEqual([0, 0]);
+  });
+});
+
+describe("a replica that differs", () => {
+  it("stops, if most are against it, and the others go on", async () => {
+    const world = worldOf(copies());
+    const good = [world.start(), world.start()];
+    append(world, 1);
+    await world.pass(300);
+    const bad = world.start(undefined, copies(1).build());
+    append(world, 2, 3);
+    await world.pass(500);
+    expect(await endOf(bad)).toMatchObject({ kind: "contradicted" });
+    append(world, 4);
+    await world.until(() => world.log.of("out").length === 4, 2_000);
+    expect(sums(world)).toEqual([1, 3, 6, 10]);
+    expect(good.map((each) => [statusOf(each).state, statusOf(each).disputed])).toEqual([
+      ["running", false],
+      ["running", false],
+    ]);
+  });
+
+  it("stops even if it is the one that commits", async () => {
+    const world = worldOf(copies());
+    const bad = world.start(undefined, copies(1).build());
+    append(world, 1);
+    await world.pass(300);
+    const good = [world.start(), world.start()];
+    await world.pass(100);
+    append(world, 2);
+    await world.pass(500);
+    expect(await endOf(bad)).toMatchObject({ kind: "contradicted" });
+    append(world, 3);
+    await world.until(() => world.log.of("out").length === 3, 2_000);
+    expect(sums(world).at(-1)).toBe(6);
+    expect(good.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
+  });
+
+  it("is an alarm where there is no majority, said once, and both go on", async () => {
+    const world = worldOf(copies());
+    const first = world.start();
+    append(world, 1);
+    await world.pass(300);
+    const second = world.start(undefined, copies(1).build());
+    for (let n = 0; n < 20; n += 1) {
+      append(world, 2);
+      await world.pass(20);
+    }
+    expect([first, second].map((each) => [statusOf(each).state, statusOf(each).disputed])).toEqual([
+      ["running", true],
+      ["running", true],
+    ]);
+    const statements = world.log.of(commitsStream("copies", "0.0")).filter(({ key }) => key !== undefined);
+    expect(statements.length).toBe(2);
+  });
+});
+
+describe("input that is gone", () => {
+  it("ends the replica that had not read it", async () => {
+    const world = worldOf(copies());
+    const running = world.start();
+    append(world, 1);
+    await world.pass(300);
+    running.worker.cut = true;
+    append(world, 2);
+    append(world, 3);
+    world.log.trim("in", 2);
+    running.worker.cut = false;
+    await world.pass(300);
+    expect(await endOf(running)).toEqual({ kind: "input-trimmed", stream: "in", from: 1, to: 2 });
+  });
+});
