@@ -1,6 +1,8 @@
 /** Bounds of operators, their state and their encodings (I15). */
 
 export const OPERATOR_LIMITS = {
+  /** Of a topology. */
+  versionMax: 1_000_000_000,
   /** Of one key, encoded. */
   keyBytesMax: 640,
   /** Of a row's key, all of it: a state's key and a field of a map in it together, say. No store takes longer ones. */

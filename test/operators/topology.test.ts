@@ -98,7 +98,7 @@ describe("a topology", () => {
 
   it("shows itself as text", () => {
     expect(wordCount().describe().split("\n")).toEqual([
-      "app words",
+      "app words, version 1",
       "  stage 0, 2 tasks",
       "    stream-1       stream (lines)",
       "    flat-map-1     flat-map <- stream-1",
@@ -196,6 +196,7 @@ describe("what cannot be run is refused when it is built", () => {
           .groupByKey()
           .window(tumbling({ sizeMs: 0.5 })),
     ],
+    ["a version that is none", "bad-setting", /version is 0;/, () => topology("a", { version: 0 })],
     ["too many partitions", "bad-setting", /partitions is/, (app) => app.stream("a", { partitions: 100_000 })],
     [
       "bounds that do not fit",

@@ -2,7 +2,7 @@
 import type { Edge, Graph, GraphNode, Silence } from "../engine/graph.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import type { Keying } from "./keying.ts";
-import { checkId } from "./settings.ts";
+import { checkCount, checkId } from "./settings.ts";
 import { stagesOf } from "./stages.ts";
 import { TopologyError } from "./topology-error.ts";
 
@@ -20,12 +20,17 @@ export type NewNode = Pick<GraphNode, "kind" | "inputs" | "operator"> &
 
 export class Building {
   readonly app: string;
+  readonly #version: number;
   readonly #silence: Silence;
   readonly #nodes = new Map<string, GraphNode>();
   readonly #counts = new Map<string, number>();
 
-  constructor(app: string, silence: Silence) {
+  constructor(
+    app: string,
+    { version = 1, silence = "wait" }: { readonly version?: number; readonly silence?: Silence },
+  ) {
     this.app = checkId("the app's name", app);
+    this.#version = checkCount("version", version, OPERATOR_LIMITS.versionMax);
     this.#silence = silence;
   }
 
@@ -78,6 +83,6 @@ export class Building {
     const nodes = [...this.#nodes.values()];
     if (nodes.length === 0)
       throw new TopologyError("empty", "the topology reads nothing; begin with .stream() or .table()");
-    return { app: this.app, nodes, stages: stagesOf(this.app, nodes, this.#silence) };
+    return { app: this.app, version: this.#version, nodes, stages: stagesOf(this.app, nodes, this.#silence) };
   }
 }

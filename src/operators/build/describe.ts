@@ -2,8 +2,8 @@
 import type { Graph, GraphNode, Stage } from "../engine/graph.ts";
 
 /** One line a node, by stage: its id, what it is, and whom it takes from. */
-export function describeText({ app, stages }: Graph): string {
-  return [`app ${app}`, ...stages.flatMap(stageLines)].join("\n");
+export function describeText({ app, version, stages }: Graph): string {
+  return [`app ${app}, version ${version}`, ...stages.flatMap(stageLines)].join("\n");
 }
 
 function stageLines({ number, partitions, nodes }: Stage): string[] {

@@ -18,6 +18,11 @@ import { TopologyError } from "./topology-error.ts";
 
 export type TopologyOptions = {
   /**
+   * From 1, the default, up: where an older version runs, this takes its place, and goes on with the state of the tasks that both
+   * have. What runs under a version never changes.
+   */
+  readonly version?: number;
+  /**
    * When all sources have been silent for their `idleMs`, event time stands still ("wait", the default: nothing that is only
    * delayed is late), or passes as log time does ("advance": the last windows close without another record).
    */
@@ -59,7 +64,7 @@ export class Topology {
   readonly #building: Building;
 
   constructor(name: string, options: TopologyOptions = {}) {
-    this.#building = new Building(name, options.silence ?? "wait");
+    this.#building = new Building(name, options);
   }
 
   stream<

@@ -52,4 +52,10 @@ export type Stage = {
   readonly silence: Silence;
 };
 
-export type Graph = { readonly app: string; readonly nodes: readonly GraphNode[]; readonly stages: readonly Stage[] };
+export type Graph = {
+  readonly app: string;
+  /** Of the topology: a newer one replaces it where it runs. */
+  readonly version: number;
+  readonly nodes: readonly GraphNode[];
+  readonly stages: readonly Stage[];
+};
