@@ -2,8 +2,9 @@
  * A network in memory, between nodes that join it by name: messages are delayed, lost, repeated and reordered by a seed,
  * directions are cut, connections reset. What happens depends on nothing but the seed, the clock and the calls.
  *
- * A pair is connected while both are here and neither direction has been cut for long, as with TCP: what is under way
- * when the connection ends is lost. Loss, repetition and reordering within a connection are more than TCP would do.
+ * A pair is connected while both are here, neither refuses the other, and neither direction has been cut for long, as with
+ * TCP: what is under way when the connection ends is lost. Loss, repetition and reordering within a connection are more than
+ * TCP would do.
  */
 import { assert } from "../lib/assert.ts";
 import type { Prng } from "../lib/prng.ts";
@@ -45,6 +46,8 @@ export type NetworkCounts = {
   cut: number;
   resets: number;
   refused: number;
+  /** Handshakes after which one of the two did not want the other. */
+  unwelcome: number;
 };
 
 export type SimNetworkOptions = {
@@ -54,12 +57,16 @@ export type SimNetworkOptions = {
   /** From a cut until both sides give the connection up; from then, or from a reset, until they try again. */
   readonly silenceMs?: number;
   readonly redialMs?: number;
+  /** Each handshake: whether both want the connection. If not they try again, later. Default: they do. */
+  readonly admits?: (one: string, other: string) => boolean;
+  readonly unwelcomeRedialMs?: number;
   /** Bytes under way in one lane of one direction, beyond which it refuses. */
   readonly laneBytesMax?: Readonly<Record<Lane, number>>;
 };
 
 const SILENCE_MS = 1_000;
 const REDIAL_MS = 50;
+const UNWELCOME_REDIAL_MS = 500;
 const LANE_BYTES_MAX: Readonly<Record<Lane, number>> = {
   control: 1024 * 1024,
   entries: 32 * 1024 * 1024,
@@ -85,6 +92,8 @@ type Pair = {
   epoch: number;
   /** Grows with each cut and each healing: a timer that was set before is void. */
   changes: number;
+  /** They will try again, after one did not want the other. */
+  trying: boolean;
 };
 
 export class SimNetwork {
@@ -97,12 +106,15 @@ export class SimNetwork {
     cut: 0,
     resets: 0,
     refused: 0,
+    unwelcome: 0,
   };
   readonly #clock: Clock;
   readonly #prng: Prng;
   readonly #faults: NetworkFaults;
   readonly #silenceMs: number;
   readonly #redialMs: number;
+  readonly #admits: (one: string, other: string) => boolean;
+  readonly #unwelcomeRedialMs: number;
   readonly #laneBytesMax: Readonly<Record<Lane, number>>;
   readonly #nodes = new Map<string, SimLink>();
   readonly #directions = new Map<string, Direction>();
@@ -114,6 +126,8 @@ export class SimNetwork {
     this.#faults = options.faults ?? CALM;
     this.#silenceMs = options.silenceMs ?? SILENCE_MS;
     this.#redialMs = options.redialMs ?? REDIAL_MS;
+    this.#admits = options.admits ?? ((): boolean => true);
+    this.#unwelcomeRedialMs = options.unwelcomeRedialMs ?? UNWELCOME_REDIAL_MS;
     this.#laneBytesMax = options.laneBytesMax ?? LANE_BYTES_MAX;
   }
 
@@ -168,9 +182,15 @@ export class SimNetwork {
 
   /** The connection breaks, and is made again. */
   reset(a: string, b: string): void {
+    if (!this.connected(a, b)) return;
+    this.counts.resets += 1;
+    this.hangUp(a, b);
+  }
+
+  /** One of the two ends the connection; whether there is another the next handshake tells. */
+  hangUp(a: string, b: string): void {
     const pair = this.#pair(a, b);
     if (!pair.connected) return;
-    this.counts.resets += 1;
     this.#disconnect(pair);
     this.#connectLater(pair, this.#redialMs);
   }
@@ -256,9 +276,23 @@ export class SimNetwork {
       if (pair.connected || a === undefined || b === undefined) return;
       // A handshake needs both ways; healing tries again.
       if (this.#direction(pair.a, pair.b).cut || this.#direction(pair.b, pair.a).cut) return;
+      if (!this.#admits(pair.a, pair.b)) {
+        this.counts.unwelcome += 1;
+        this.#tryAgain(pair);
+        return;
+      }
       pair.connected = true;
       a.listener?.reachable(pair.b);
       b.listener?.reachable(pair.a);
+    });
+  }
+
+  #tryAgain(pair: Pair): void {
+    if (pair.trying) return;
+    pair.trying = true;
+    this.#clock.schedule(this.#unwelcomeRedialMs, () => {
+      pair.trying = false;
+      this.#connectLater(pair, 0);
     });
   }
 
@@ -294,7 +328,7 @@ export class SimNetwork {
     const key = `${a}\n${b}`;
     let pair = this.#pairs.get(key);
     if (pair === undefined) {
-      pair = { a, b, connected: false, epoch: 0, changes: 0 };
+      pair = { a, b, connected: false, epoch: 0, changes: 0, trying: false };
       this.#pairs.set(key, pair);
     }
     return pair;

@@ -20,6 +20,7 @@ import {
   VERSION_OLDEST,
 } from "../../log-server/peer/hello.ts";
 import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "../../log-server/peer/judge-hello.ts";
+import { PEER_LIMITS } from "../../log-server/peer/limits.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { concat } from "../../src/lib/bytes.ts";
@@ -36,19 +37,25 @@ import type { Command, CommandResult } from "../../src/wire/command.ts";
 /** Of one process: what it had set or awaited ends with it, and stands still while it is paused. */
 type Life = { over: boolean; paused: boolean; readonly backlog: (() => void)[]; readonly ended: Promise<never> };
 
-export type Member = {
-  readonly name: string;
+/** What a process finds when it starts. */
+export type Machine = {
   disk: SimDisk;
   kv: SimKv;
   /** A disk that was lost and made anew has another. */
   diskId: string;
   /** Of its cluster, once it has one: on its disk. */
   origin: ClusterOrigin | undefined;
+};
+
+export type Member = Machine & {
+  readonly name: string;
   /** It runs a build that is newer than this one, as far as it tells others: another version of the protocol beside today's. */
   newer: boolean;
   /** Whom it talks to, where members change. */
   known: readonly KnownPeer[];
   rules: ClusterRules;
+  /** Who has said, when last asked, that this node's disk was a member's and is none's now. */
+  saysRemoved: Set<string>;
   /** Undefined: it is down. */
   node: LogNode | undefined;
   link: Link | undefined;
@@ -112,12 +119,18 @@ export class SimCluster {
   readonly failures: Error[] = [];
   readonly #prng: Prng;
   readonly #options: SimClusterOptions;
+  #wipes = 0;
 
   constructor(options: SimClusterOptions = {}) {
     this.#options = options;
     this.#prng = new Prng(options.seed ?? 1);
     const { faults } = options;
-    this.network = new SimNetwork({ clock: this.clock, prng: this.#prng.fork("network"), ...(faults && { faults }) });
+    this.network = new SimNetwork({
+      clock: this.clock,
+      prng: this.#prng.fork("network"),
+      ...(faults && { faults }),
+      ...(options.spares !== undefined && { admits: (one: string, other: string) => this.#admit(one, other) }),
+    });
     const { nodes = 3, spares = 0 } = options;
     const names = Array.from({ length: nodes + spares }, (_, place) => `n${place + 1}`);
     const founders = names.slice(0, nodes).map((node) => ({ ...this.addressOf(node), node, disk: firstDiskOf(node) }));
@@ -132,6 +145,7 @@ export class SimCluster {
         newer: false,
         known: [],
         rules: NO_RULES,
+        saysRemoved: new Set(),
         node: undefined,
         link: undefined,
         held: undefined,
@@ -262,9 +276,9 @@ export class SimCluster {
   }
 
   /** As a server does: whoever has no cluster yet asks the others for theirs. */
-  async #belong(member: Member, heard: Link): Promise<ClusterParts> {
+  async #belong(member: Member, link: Link): Promise<ClusterParts> {
     const { name, life, diskId } = member;
-    const link = this.#judging(member, heard);
+    member.saysRemoved = new Set();
     const peers = this.#names.map((node) => ({ ...this.addressOf(node), node }));
     const prng = this.#prng.fork(`founding ${name}`);
     const parts = {
@@ -281,6 +295,8 @@ export class SimCluster {
     if (member.origin === undefined) {
       member.origin = await Promise.race([findCluster(parts), life.ended]);
       member.known = this.#told(member);
+      // Whoever is connected did not know it, and may be of another.
+      for (const other of this.#names) this.network.hangUp(name, other);
     }
     const { founders } = member.origin;
     const voters = founders.map(({ node }) => node);
@@ -288,8 +304,9 @@ export class SimCluster {
       if (life.over) return;
       member.known = knownOf(view, peers);
       member.rules = view;
+      queueMicrotask(() => this.#judgeAgain(member));
     };
-    const removed = (): boolean => this.up.some((other) => judged(other, member)?.code === "removed");
+    const removed = (): boolean => member.known.some(({ node }) => member.saysRemoved.has(node));
     return { voters, founders, link, know, removed };
   }
 
@@ -299,34 +316,51 @@ export class SimCluster {
     return this.#names.map((node) => ({ ...this.addressOf(node), node, disk: diskOf(node) }));
   }
 
-  /** Nothing passes between two of whom one would have refused the other. */
-  #judging(member: Member, link: Link): Link {
-    const refuses = (one: Member, other: Member): boolean => judged(one, other) !== undefined;
-    return {
-      listen: (listener: LinkListener) =>
-        link.listen({
-          message: (from, lane, bytes) => {
-            const other = this.member(from);
-            if (!refuses(member, other) && !refuses(other, member)) listener.message(from, lane, bytes);
-          },
-          reachable: (peer) => listener.reachable(peer),
-          unreachable: (peer) => listener.unreachable(peer),
-          room: (peer) => listener.room(peer),
-        }),
-      send: (to, lane, pieces) => link.send(to, lane, pieces),
-      close: () => link.close(),
-    };
+  /** The handshake of the production link: each judges the other. */
+  #admit(one: string, other: string): boolean {
+    const [a, b] = [this.member(one), this.member(other)];
+    const refusals = [refusalSaid(a, b), refusalSaid(b, a)];
+    return refusals.every((refusal) => refusal === undefined);
   }
 
-  /** The disk is lost, and there is another: of a node that is down. */
-  wipe(name: string): void {
+  /** As the production link does when it knows more: who is no member has a last word, who is another goes at once. */
+  #judgeAgain(member: Member): void {
+    const { name, life } = member;
+    if (life.over) return;
+    const isKnown = (other: string): boolean => member.known.some(({ node }) => node === other);
+    for (const other of this.members) {
+      if (other === member || !this.network.connected(name, other.name)) continue;
+      if (isKnown(other.name)) {
+        if (judged(member, other) !== undefined) this.network.hangUp(name, other.name);
+        continue;
+      }
+      this.clock.schedule(PEER_LIMITS.farewellMs, () => {
+        if (!life.over && !isKnown(other.name)) this.network.hangUp(name, other.name);
+      });
+    }
+  }
+
+  /** The disk is lost, and there is another: of a node that is down. Answers with what was lost. */
+  wipe(name: string): Machine {
     const member = this.member(name);
-    member.disk = new SimDisk(this.#diskOptions(member));
-    member.kv = new SimKv();
-    member.diskId += " anew";
-    member.origin = undefined;
+    this.#wipes += 1;
+    const machine: Machine = {
+      disk: new SimDisk(this.#diskOptions(member)),
+      kv: new SimKv(),
+      diskId: `${firstDiskOf(name)} anew, ${this.#wipes}`,
+      origin: undefined,
+    };
+    return this.swap(name, machine);
+  }
+
+  /** Another machine takes the place of a node that is down, with the disk that it has. Answers with the one before. */
+  swap(name: string, machine: Machine): Machine {
+    const member = this.member(name);
+    const { disk, kv, diskId, origin } = member;
+    Object.assign(member, machine);
     member.known = this.#told(member);
     member.rules = NO_RULES;
+    return { disk, kv, diskId, origin };
   }
 
   /** As a server does that has received a snapshot. */
@@ -511,6 +545,14 @@ function judged(one: Member, other: Member): Refusal | undefined {
   const said = decodeHello(concat([encodeHello(helloOf(other, one)), new Uint8Array(other.newer ? 3 : 0)]));
   if (said === undefined) return { code: "not-a-hello", detail: "" };
   return judgeHello(helloOf(one, other), peer, one.rules, said, undefined);
+}
+
+/** The same, and `other` keeps in mind whether it was told that it is a member no more. */
+function refusalSaid(one: Member, other: Member): Refusal | undefined {
+  const refusal = judged(one, other);
+  if (refusal?.code === "removed") other.saysRemoved.add(one.name);
+  else other.saysRemoved.delete(one.name);
+  return refusal;
 }
 
 function helloOf({ name, diskId, origin, newer }: Member, to: Member): Hello {

@@ -63,6 +63,27 @@ class World {
 }
 
 describe("the simulated network", () => {
+  it("unwelcome: who is refused at the handshake tries again, and who is connected stays so until one hangs up", () => {
+    const clock = new SimClock();
+    const refused = new Set(["n1 n2"]);
+    const admits = (one: string, other: string): boolean => !refused.has(`${one} ${other}`);
+    const network = new SimNetwork({ clock, prng: new Prng(1), admits, redialMs: 10, unwelcomeRedialMs: 100 });
+    const heard = new Heard();
+    network.join("n1").listen(heard);
+    network.join("n2");
+    clock.advance(250);
+    expect([network.connected("n1", "n2"), heard.events, network.counts.unwelcome]).toEqual([false, [], 3]);
+    refused.clear();
+    clock.advance(100);
+    expect(network.connected("n1", "n2")).toBe(true);
+    refused.add("n1 n2");
+    clock.advance(1_000);
+    expect(network.connected("n1", "n2")).toBe(true);
+    network.hangUp("n1", "n2");
+    clock.advance(1_000);
+    expect(network.connected("n1", "n2")).toBe(false);
+  });
+
   it("calm: everything arrives, once, in order", () => {
     const world = new World();
     for (let count = 0; count < 100; count += 1) world.send("n1", "n2", `${count}`);

@@ -46,6 +46,8 @@ export type Fault =
   | { readonly kind: "add"; readonly votes: boolean }
   | { readonly kind: "promote" }
   | { readonly kind: "remove" | "replace" | "transfer"; readonly node: Target }
+  /** A machine of old, which was replaced or removed, is found and started again, with all that its disk had. */
+  | { readonly kind: "return-disk"; readonly which: number; readonly forMs: number }
   | { readonly kind: "skew"; readonly node: Target; readonly aheadMs: number }
   | { readonly kind: "break-clients"; readonly node: Target }
   | { readonly kind: "silence-clients"; readonly node: Target; readonly forMs: number };
@@ -124,6 +126,8 @@ function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind):
     case "replace":
     case "transfer":
       return { kind, node };
+    case "return-disk":
+      return { kind, which: prng.float(), forMs: 500 + drawMs(prng, 10_000) };
     case "skew":
       return { kind, node, aheadMs: prng.pick([-60_000, -2_000, -100, 0, 0, 100, 2_000, 60_000]) };
     case "break-clients":

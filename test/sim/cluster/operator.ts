@@ -5,6 +5,7 @@
  */
 import type { ClusterMemberStatus, ClusterStatus } from "../../../log-server/node/cluster/cluster-status.ts";
 import type { ClusterChange } from "../../../log-server/node/cluster/cluster-change.ts";
+import { LEVEL_OF_FORMER_DISKS } from "../../../log-server/streams/feature-level.ts";
 import { NodeError } from "../../../log-server/node/node-error.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import { Killed, type SimCluster } from "../../node/sim-cluster.ts";
@@ -40,6 +41,8 @@ export interface Site {
   dismiss(name: string): void;
   /** Its process ends, its disk is gone; it begins anew with an empty one. */
   loseDisk(name: string): void;
+  /** Its new machine belongs to the cluster, and no older one runs in its place. */
+  hasJoined(name: string): boolean;
   count(what: string): void;
   note(line: string): void;
   violated(error: unknown): void;
@@ -69,6 +72,8 @@ export class Operator {
   ask(wish: Wish): boolean {
     const status = this.#status();
     if (this.#busy || status === undefined || status.changing || has(status, "joining")) return false;
+    // Before that, nobody remembers whose disks were a member's (N52).
+    if (status.featureLevel < LEVEL_OF_FORMER_DISKS) return false;
     const begun = this.#begin(wish, status);
     if (begun === undefined) return false;
     this.#busy = true;
@@ -141,9 +146,11 @@ export class Operator {
       this.#site.note(`the operator is told ${code} of ${change.kind}`);
       // It was removed by the time before.
       if (code === "member-not-found" && change.kind === "remove") return;
-      // It was replaced by the time before, and has come.
-      if (code === "member-alive" && change.kind === "replace") return;
-      if (!AGAIN.has(code)) throw new Violation(`the operator was told ${code} of ${JSON.stringify(change)}`);
+      // It was replaced by the time before, and has come; or the machine of old is back, and has to go first.
+      const isAlive = code === "member-alive" && change.kind === "replace";
+      if (isAlive && this.#site.hasJoined(change.node)) return;
+      if (!isAlive && !AGAIN.has(code))
+        throw new Violation(`the operator was told ${code} of ${JSON.stringify(change)}`);
       if (code === "cluster-conflict" && change.kind === "remove")
         await this.#once({ kind: "transfer", node: undefined });
       await this.#rest();

@@ -60,6 +60,7 @@ const CHANGES = { add: 4, promote: 2, remove: 4, replace: 4, transfer: 3 } as co
 
 const CHURN = {
   ...CHANGES,
+  "return-disk": 4,
   "kill": 4,
   "kill-all": 1,
   "cut-power": 3,
@@ -180,7 +181,9 @@ export const PROFILES = {
     ],
   },
   churn: {
-    about: "members that are added, promoted, removed and replaced, leadership handed over, while all else goes on",
+    about:
+      "members that are added, promoted, removed and replaced, leadership handed over, and old disks that come back, " +
+      "while all else goes on",
     nodes: [3, 3, 5],
     spares: 2,
     plans: [
@@ -194,6 +197,8 @@ export const PROFILES = {
     promised: [
       ...Object.keys(CHURN).map((kind) => `fault: ${kind}`),
       ...Object.keys(CHANGES).map((kind) => `done: ${kind}`),
+      "event: removed",
+      "network: unwelcome",
       "event: snapshot-received",
       "node started anew",
       "client: acknowledged",

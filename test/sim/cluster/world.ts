@@ -19,7 +19,7 @@ import type { Consistency } from "../../../src/wire/consistency.ts";
 import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
 import type { CrashChoice } from "../../../src/sim/disk.ts";
 import { CALM, type NetworkFaults } from "../../../src/sim/network.ts";
-import { Killed, type Member, SimCluster, whileRunning } from "../../node/sim-cluster.ts";
+import { Killed, type Machine, type Member, SimCluster, whileRunning } from "../../node/sim-cluster.ts";
 import { Violation } from "../history.ts";
 import type { Surroundings } from "./clients.ts";
 import { CounterHistory } from "./counter-history.ts";
@@ -55,6 +55,8 @@ const STAGE_EVENTS = {
   received: "snapshot-received",
 } as const satisfies Record<Stage, string>;
 
+type OldMachine = { readonly name: string; readonly machine: Machine };
+
 export type WorldOptions = {
   readonly seed: number;
   readonly nodes: number;
@@ -87,6 +89,10 @@ export class World implements Surroundings, Site {
   readonly #ambushes = new Map<string, number>();
   /** Machines that run nothing. */
   readonly #idle = new Set<string>();
+  /** Of nodes that were replaced or removed: by now others may have acknowledged what these do not have (P33). */
+  readonly #old: OldMachine[] = [];
+  /** In whose place an old one runs now, and what puts an end to it. */
+  readonly #returned = new Map<string, () => void>();
   #healed = false;
   #rotten = false;
 
@@ -137,16 +143,18 @@ export class World implements Surroundings, Site {
   }
 
   employ(name: string): void {
+    this.#returned.get(name)?.();
     this.note(`${name} is set up`);
     this.#idle.delete(name);
     this.#start(name);
   }
 
   dismiss(name: string): void {
+    this.#returned.get(name)?.();
     this.note(`${name} is taken away`);
     this.#idle.add(name);
     this.cluster.kill(name);
-    this.cluster.wipe(name);
+    this.#keepOld(name, this.cluster.wipe(name));
   }
 
   loseDisk(name: string): void {
@@ -157,8 +165,18 @@ export class World implements Surroundings, Site {
       member.disk.disarm();
       member.cutIn = Number.POSITIVE_INFINITY;
     }
+    this.#returned.get(name)?.();
     this.cluster.kill(name);
-    this.cluster.wipe(name);
+    this.#keepOld(name, this.cluster.wipe(name));
+  }
+
+  hasJoined(name: string): boolean {
+    return !this.#returned.has(name) && this.cluster.member(name).origin !== undefined;
+  }
+
+  /** One that never came to belong to the cluster is as good as empty. */
+  #keepOld(name: string, machine: Machine): void {
+    if (machine.origin !== undefined) this.#old.push({ name, machine });
   }
 
   async found(): Promise<void> {
@@ -310,6 +328,8 @@ export class World implements Surroundings, Site {
         if (fragile) return false;
         this.#ambushes.set(STAGE_EVENTS[fault.stage], fault.calls);
         return true;
+      case "return-disk":
+        return this.#return(fault);
       case "skew":
         return this.#withRunning(fault.node, (member) => {
           member.aheadMs = fault.aheadMs;
@@ -322,6 +342,32 @@ export class World implements Surroundings, Site {
           this.#lasts(fault, fault.forMs, () => this.sockets.unsilence(name));
         });
     }
+  }
+
+  /**
+   * In the place of who has its name now: two of one name would find each other by neither's address. One at a time: a majority
+   * of old machines is a cluster, as far as anybody can tell.
+   */
+  #return(fault: Extract<Fault, { readonly kind: "return-disk" }>): boolean {
+    const { cluster } = this;
+    const at = Math.floor(fault.which * this.#old.length);
+    const old = this.#old[at];
+    if (old === undefined || this.#returned.size > 0) return false;
+    const { name, machine } = old;
+    const isIdle = this.#idle.has(name);
+    this.#old.splice(at, 1);
+    cluster.kill(name, { kind: "all" });
+    const current = cluster.swap(name, machine);
+    this.note(`${name} is the machine with ${machine.diskId} again`);
+    this.#returned.set(name, () => this.#lasting.get(fault)?.());
+    this.#start(name);
+    this.#lasts(fault, fault.forMs, () => {
+      this.#returned.delete(name);
+      cluster.kill(name, { kind: "all" });
+      this.#old.push({ name, machine: cluster.swap(name, current) });
+      if (!isIdle) this.#start(name);
+    });
+    return true;
   }
 
   #told(name: string, code: string): void {
