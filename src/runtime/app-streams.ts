@@ -1,18 +1,37 @@
-/** The names of what an app has in the log: its tasks, and the streams that are its own. */
-import type { Stage } from "../operators/engine/graph.ts";
+/** What an app has in the log: its tasks, what they read, and the streams that there must be. */
+import type { Graph, Stage } from "../operators/engine/graph.ts";
 import { partitionStream } from "../operators/verbs/partitioner.ts";
-import type { TaskName } from "../wire/app-command.ts";
+import type { AppName, TaskName, TaskSpec } from "../wire/app-command.ts";
+import { commitsStream } from "../wire/app-streams.ts";
+import type { StreamName } from "../wire/command.ts";
 
-/** A task that reads a stream, and under which name its topology knows that. */
-export type TaskSource = { readonly stream: string; readonly source: string; readonly table: boolean };
+/** A stream that a task reads, and under which name its topology knows it. */
+export type TaskSource = { readonly stream: StreamName; readonly source: string; readonly table: boolean };
+
+export type TaskOfApp = { readonly stage: Stage; readonly partition: number; readonly task: TaskName };
 
 export function taskName(stage: number, partition: number): TaskName {
   return `${stage}.${partition}`;
 }
 
-/** Where what was poison goes, unless the app is set up otherwise. */
-export function deadLetterStream(app: string): string {
+/** Where what was poison goes. */
+export function deadLetterStream(app: AppName): StreamName {
   return `apps/${app}/dead`;
+}
+
+export function tasksOf({ stages }: Graph): TaskOfApp[] {
+  return stages.flatMap((stage) =>
+    Array.from({ length: stage.partitions }, (_, partition) => {
+      return { stage, partition, task: taskName(stage.number, partition) };
+    }),
+  );
+}
+
+/** As an app is deployed with them. */
+export function taskSpecsOf(graph: Graph): TaskSpec[] {
+  return tasksOf(graph).map(({ stage, partition, task }) => {
+    return { task, inputs: sourcesOf(stage, partition).map(({ stream }) => stream) };
+  });
 }
 
 /** What the task of this partition reads. */
@@ -23,4 +42,19 @@ export function sourcesOf(stage: Stage, partition: number): TaskSource[] {
     const stream = internal ? `${name}/${partition}` : partitionStream(name, partition, partitions);
     return [{ stream, source: name, table: kind === "table" }];
   });
+}
+
+/** What tasks write to, which must be there: their commits, dead letters, what they repartition, and the app's outputs. */
+export function writtenStreamsOf(graph: Graph): StreamName[] {
+  const { app, nodes } = graph;
+  const sinks = nodes.flatMap(({ kind, sink }) => {
+    if (sink === undefined) return [];
+    const { stream, partitions } = sink;
+    const numbers = Array.from({ length: partitions }, (_, partition) => partition);
+    return numbers.map((partition) =>
+      kind === "repartition" ? `${stream}/${partition}` : partitionStream(stream, partition, partitions),
+    );
+  });
+  const commits = tasksOf(graph).map(({ task }) => commitsStream(app, task));
+  return [...new Set([...commits, deadLetterStream(app), ...sinks])];
 }

@@ -36,6 +36,10 @@ export const RUNTIME_LIMITS = {
   /** Between two tries to learn how the task stands. */
   factsRetryMs: 100,
 
+  /** State on disk is brought up to date when so much waits for it, or now and then. */
+  flushBytes: 16 * 1024 * 1024,
+  flushEveryMs: 1_000,
+
   /** What a replica remembers of its own, to answer objections: digest points, and chains at commits. */
   pointsKeptMax: 256,
   /** Points that are in dispute, and voices on one. */

@@ -1,9 +1,11 @@
 /** An app on simulated workers, with a log in memory and one clock: replicas come, go, stand still, are cut off, and come back. */
 import { Prng } from "../../src/lib/prng.ts";
-import type { Graph, Stage } from "../../src/operators/engine/graph.ts";
-import { MemoryStore } from "../../src/operators/state/memory-store.ts";
-import { taskName } from "../../src/runtime/app-streams.ts";
-import { Replica, type ReplicaConfig, type ReplicaEnd } from "../../src/runtime/replica.ts";
+import type { Graph } from "../../src/operators/engine/graph.ts";
+import { type TaskOfApp, tasksOf } from "../../src/runtime/app-streams.ts";
+import { openInMemory } from "../../src/runtime/app-run.ts";
+import { Replica } from "../../src/runtime/replica.ts";
+import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
+import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { batchAnswer, commitFault } from "./batch-answer.ts";
 import { MemoryLog } from "./memory-log.ts";
@@ -12,8 +14,6 @@ import { type Roughness, Worker } from "./worker.ts";
 type Running = { readonly worker: Worker; readonly replicas: readonly Replica[]; readonly lasts: (() => void)[] };
 
 export const CALM: Roughness = { delayMsMax: 2, lost: 0, twice: 0 };
-
-type TaskOfGraph = { readonly stage: Stage; readonly partition: number };
 
 const TURNS_MAX = 200_000;
 const LOOK_EVERY_MS = 250;
@@ -33,10 +33,10 @@ export class AppWorld {
     this.graph = graph;
     this.prng = new Prng(seed);
     this.#config = config;
-    for (const { stage, partition } of this.tasks) this.log.deploy(graph.app, taskName(stage.number, partition), 1);
+    for (const { task } of this.tasks) this.log.deploy(graph.app, task, 1);
   }
 
-  get tasks(): readonly TaskOfGraph[] {
+  get tasks(): readonly TaskOfApp[] {
     return tasksOf(this.graph);
   }
 
@@ -46,7 +46,7 @@ export class AppWorld {
     this.#started += 1;
     const worker = new Worker(this.clock, this.log, this.prng.fork(`worker ${number}`), roughness);
     const replicas = tasksOf(graph).map(({ stage, partition }) => {
-      const replica = new Replica(worker, worker, new MemoryStore(), {
+      const replica = new Replica(worker, worker, openInMemory, {
         stage,
         partition,
         id: `replica-${number}`,
@@ -91,8 +91,8 @@ export class AppWorld {
   /** All that must come out has, and nothing else. */
   async finish(withinMs: number): Promise<string | undefined> {
     const isDone = (): boolean =>
-      this.tasks.every(({ stage, partition }) => {
-        const committed = this.log.task(stage.app, taskName(stage.number, partition))?.place.outputs;
+      this.tasks.every(({ stage, partition, task }) => {
+        const committed = this.log.task(stage.app, task)?.place.outputs;
         return committed === batchAnswer(this.log, stage, partition).outputs.length;
       });
     const endMs = this.clock.monotonic() + withinMs;
@@ -113,10 +113,6 @@ export class AppWorld {
     }
     return undefined;
   }
-}
-
-function tasksOf({ stages }: Graph): readonly TaskOfGraph[] {
-  return stages.flatMap((stage) => Array.from({ length: stage.partitions }, (_, partition) => ({ stage, partition })));
 }
 
 function shown(_: string, value: unknown): unknown {

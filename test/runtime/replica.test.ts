@@ -3,7 +3,10 @@ import { describe, expect, it } from "vitest";
 import { text, utf8 } from "../../src/lib/bytes.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
 import { RUNTIME_LIMITS } from "../../src/runtime/limits.ts";
-import type { ReplicaConfig, ReplicaEnd, ReplicaStatus } from "../../src/runtime/replica.ts";
+import type { ReplicaStatus } from "../../src/runtime/replica.ts";
+import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
+import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
+import type { WorkStatus } from "../../src/runtime/replica-work.ts";
 import { AppWorld } from "./app-world.ts";
 import { commitsStream } from "../../src/wire/app-streams.ts";
 
@@ -45,6 +48,10 @@ function statusOf({ replicas }: Running): ReplicaStatus {
   return (replicas[0] as (typeof replicas)[number]).status;
 }
 
+function workOf(running: Running): WorkStatus {
+  return statusOf(running).work as WorkStatus;
+}
+
 function endOf({ replicas }: Running): Promise<ReplicaEnd> {
   return (replicas[0] as (typeof replicas)[number]).finished;
 }
@@ -57,7 +64,7 @@ describe("taking over", () => {
       append(world, 1);
       await world.pass(10);
     }
-    const committing = running.filter((each) => statusOf(each).committing);
+    const committing = running.filter((each) => workOf(each).committing);
     expect(committing.length).toBe(1);
     const first = world.log.committed("copies", "0.0");
     expect(new Set(first.map(({ commit }) => commit.replica)).size).toBe(1);
@@ -67,7 +74,7 @@ describe("taking over", () => {
     expect(await world.until(() => world.log.of("out").length === 31, 1_000)).toBe(true);
     const { takeoverMs, roundTripsMs } = { takeoverMs: 60 + RUNTIME_LIMITS.takeoverSpreadMs, roundTripsMs: 15 };
     expect(world.clock.monotonic() - killedMs).toBeLessThanOrEqual(takeoverMs + roundTripsMs);
-    expect(running.filter((each) => statusOf(each).committing).length).toBe(1);
+    expect(running.filter((each) => workOf(each).committing).length).toBe(1);
     expect(await world.finish(1_000)).toBeUndefined();
   });
 
@@ -89,7 +96,7 @@ describe("taking over", () => {
     const second = world.start();
     append(world, 1, 2, 3);
     await world.pass(300);
-    const [committing, waiting] = statusOf(first).committing ? [first, second] : [second, first];
+    const [committing, waiting] = workOf(first).committing ? [first, second] : [second, first];
     waiting.worker.pause();
     append(world, 4);
     await world.pass(100);
@@ -256,7 +263,7 @@ describe("backpressure", () => {
     const inputs = 8;
     for (let n = 0; n < inputs; n += 1) append(world, each);
     await world.pass(2_000);
-    for (const { pendingOutputs, place } of running.map(statusOf)) {
+    for (const { pendingOutputs, place } of running.map(workOf)) {
       expect(pendingOutputs).toBeLessThan(RUNTIME_LIMITS.pendingOutputsMax + 5 * each);
       expect(place.cursor.position).toBeLessThan(world.log.position);
     }
@@ -265,7 +272,7 @@ describe("backpressure", () => {
     expect(world.log.of("out").length).toBe(inputs * each);
     // Whoever did not commit knows it, too.
     await world.pass(200);
-    expect(running.map((one) => statusOf(one).pendingOutputs)).toEqual([0, 0]);
+    expect(running.map((one) => workOf(one).pendingOutputs)).toEqual([0, 0]);
   });
 });
 
@@ -282,7 +289,7 @@ describe("a replica that differs", () => {
     append(world, 4);
     await world.until(() => world.log.of("out").length === 4, 2_000);
     expect(sums(world)).toEqual([1, 3, 6, 10]);
-    expect(good.map((each) => [statusOf(each).state, statusOf(each).disputed])).toEqual([
+    expect(good.map((each) => [statusOf(each).state, workOf(each).disputed])).toEqual([
       ["running", false],
       ["running", false],
     ]);
@@ -314,7 +321,7 @@ describe("a replica that differs", () => {
       append(world, 2);
       await world.pass(20);
     }
-    expect([first, second].map((each) => [statusOf(each).state, statusOf(each).disputed])).toEqual([
+    expect([first, second].map((each) => [statusOf(each).state, workOf(each).disputed])).toEqual([
       ["running", true],
       ["running", true],
     ]);

@@ -34,8 +34,8 @@ export function describeMermaid({ stages }: Graph): string {
     for (const { id, inputs, source, sink } of nodes) {
       for (const { from } of inputs) lines.push(`  ${nodeName(from)} --> ${nodeName(id)}`);
       if (source !== undefined) lines.push(`  ${streamName(source.name)} --> ${nodeName(id)}`);
-      if (sink !== undefined) lines.push(`  ${nodeName(id)} --> ${streamName(sink)}`);
-      for (const stream of [source?.name, sink]) if (stream !== undefined) streams.add(stream);
+      if (sink !== undefined) lines.push(`  ${nodeName(id)} --> ${streamName(sink.stream)}`);
+      for (const stream of [source?.name, sink?.stream]) if (stream !== undefined) streams.add(stream);
     }
   }
   for (const stream of streams) lines.push(`  ${streamName(stream)}[("${escaped(stream)}")]`);

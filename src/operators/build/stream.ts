@@ -125,7 +125,7 @@ export class Stream<K extends Key, V> {
       kind: "repartition",
       inputs: [edge],
       operator: repartition(stream, by, partitions),
-      sink: stream,
+      sink: { stream, partitions },
       detail,
     });
     const source = { name: stream, read: readRepartitioned, partitions, lanes: keying.partitions, internal: true };
@@ -219,7 +219,10 @@ export class Stream<K extends Key, V> {
     const route = (key: Key, timestamp: number): string =>
       partitionStream(stream, partitionOf(HASH, count, key, timestamp, 0), count);
     const detail = count === 1 ? stream : `${stream}, ${count} partitions`;
-    building.add({ kind: "to", inputs: [edge], operator: to(route), sink: stream, detail }, options.name);
+    building.add(
+      { kind: "to", inputs: [edge], operator: to(route), sink: { stream, partitions: count }, detail },
+      options.name,
+    );
   }
 
   /** With all records of a key in one task. */

@@ -23,6 +23,12 @@ export type SourceSettings = {
   readonly idleMs: number;
 };
 
+export type SinkSettings = {
+  /** Without the partition, which is behind it where there is more than one, or where it is a repartition's. */
+  readonly stream: string;
+  readonly partitions: number;
+};
+
 export type GraphNode = {
   readonly id: NodeId;
   /** The verb: "filter", "tumbling-window" … */
@@ -31,7 +37,7 @@ export type GraphNode = {
   readonly operator: Operator;
   readonly source?: SourceSettings;
   /** The stream it writes to, if it does. */
-  readonly sink?: string;
+  readonly sink?: SinkSettings;
   /** What tells it from others of its kind, for people: "5000 ms, grace 100 ms". */
   readonly detail: string;
   /** How long, in event time, it holds back what it emits: those behind it see a watermark that is so much earlier. */

@@ -1,0 +1,70 @@
+/**
+ * An app in one worker: a replica of each of its tasks. Workers know nothing of each other; the log is all that they share. Deploying the
+ * app and making its streams goes before, and is somebody else's.
+ */
+import { hex } from "../lib/bytes.ts";
+import type { Graph } from "../operators/engine/graph.ts";
+import { MemoryStore } from "../operators/state/memory-store.ts";
+import type { Clock } from "../ports/clock.ts";
+import type { Entropy } from "../ports/entropy.ts";
+import type { TaskName } from "../wire/app-command.ts";
+import { tasksOf } from "./app-streams.ts";
+import { RUNTIME_LIMITS } from "./limits.ts";
+import { Replica, type ReplicaStatus } from "./replica.ts";
+import type { ReplicaConfig } from "./replica-config.ts";
+import type { ReplicaEnd } from "./replica-end.ts";
+import type { TaskFacts, TaskLog } from "./task-log.ts";
+import type { TaskState } from "./task-state.ts";
+
+export type AppRunConfig = Omit<ReplicaConfig, "stage" | "partition" | "id">;
+
+/** Where the rows of a task are; asked once for each. */
+export type OpenTaskState = (task: TaskName, facts: TaskFacts) => Promise<TaskState>;
+
+export type AppRunPorts = { readonly clock: Clock; readonly entropy: Entropy; readonly openState: OpenTaskState };
+
+export const APP_RUN_DEFAULTS: AppRunConfig = {
+  commitEveryMs: RUNTIME_LIMITS.commitEveryMsDefault,
+  takeoverMs: RUNTIME_LIMITS.takeoverMsDefault,
+  cursorEveryMs: RUNTIME_LIMITS.cursorEveryMsDefault,
+  poison: "dead-letter",
+};
+
+const ID_BYTES = 8;
+
+export class AppRun {
+  readonly #replicas: readonly Replica[];
+  readonly #finished: Promise<{ readonly task: TaskName; readonly end: ReplicaEnd }>;
+
+  /** Begins at once. */
+  constructor(log: TaskLog, { clock, entropy, openState }: AppRunPorts, graph: Graph, config: AppRunConfig) {
+    const id = hex(entropy.bytes(ID_BYTES));
+    const start = ({ stage, partition, task }: ReturnType<typeof tasksOf>[number]): Replica =>
+      new Replica(log, clock, (facts) => openState(task, facts), { ...config, stage, partition, id });
+    const tasks = tasksOf(graph);
+    this.#replicas = tasks.map(start);
+    this.#finished = Promise.race(
+      tasks.map(async ({ task }, place) => ({ task, end: await (this.#replicas[place] as Replica).finished })),
+    );
+  }
+
+  /** By task. */
+  get status(): readonly ReplicaStatus[] {
+    return this.#replicas.map(({ status }) => status);
+  }
+
+  /** The first replica that ended, and why. */
+  get finished(): Promise<{ readonly task: TaskName; readonly end: ReplicaEnd }> {
+    return this.#finished;
+  }
+
+  /** Ends all of them. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#replicas.map((replica) => replica.stop()));
+  }
+}
+
+/** For state that is made anew whenever a worker starts. */
+export function openInMemory(): Promise<TaskState> {
+  return Promise.resolve({ store: new MemoryStore() });
+}

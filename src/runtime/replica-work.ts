@@ -1,0 +1,302 @@
+/**
+ * What a replica does with what it reads: lets its task work, holds the outputs until they are committed, and compares what it has with
+ * what others committed.
+ *
+ * When it reads a commit it has done all that the commit covers, for it has taken in everything that is before it in the log.
+ */
+import { assert, unreachable } from "../lib/assert.ts";
+import { utf8 } from "../lib/bytes.ts";
+import type { Counters } from "../operators/engine/progress.ts";
+import { Task, type TaskBatch } from "../operators/engine/task.ts";
+import type { Clock } from "../ports/clock.ts";
+import { xxh64 } from "../record/checksum.ts";
+import type { DigestPoint } from "../record/digest-point.ts";
+import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
+import type { TaskPlace } from "../record/task-place.ts";
+import type { TaskCommit } from "../wire/app-command.ts";
+import { commitsStream } from "../wire/app-streams.ts";
+import { deadLetterStream, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
+import { type CommitEnd, Committer } from "./committer.ts";
+import { Disputes, readStatement, type Statement, statementRecord } from "./dispute.ts";
+import { RUNTIME_LIMITS } from "./limits.ts";
+import { PendingOutputs } from "./pending-outputs.ts";
+import type { ReplicaConfig } from "./replica-config.ts";
+import { Ended } from "./replica-end.ts";
+import { TaskDriver } from "./task-driver.ts";
+import type { FeedGap, FeedItem, FeedRecord, TaskFacts, TaskLog } from "./task-log.ts";
+import { StateKeeper, type TaskState } from "./task-state.ts";
+
+/** How a task at work stands. */
+export type WorkStatus = {
+  /** It made the last commit. */
+  readonly committing: boolean;
+  readonly place: TaskPlace;
+  readonly committed: TaskPlace;
+  /** Position in the log, and log time, up to which it has read. */
+  readonly readPosition: number;
+  readonly readLogTime: number;
+  readonly watermark: number;
+  readonly counters: Counters;
+  readonly rows: number;
+  readonly stateBytes: number;
+  /** Of all rows, in hexadecimal. */
+  readonly digest: string;
+  readonly pendingOutputs: number;
+  readonly poisoned: number;
+  /** It differs from another replica, and no majority is against it. */
+  readonly disputed: boolean;
+};
+
+export type WorkListener = {
+  /** There may be room for more outputs. */
+  covered(): void;
+  ended(error: Ended): void;
+};
+
+export class ReplicaWork {
+  readonly #log: TaskLog;
+  readonly #config: ReplicaConfig;
+  readonly #listener: WorkListener;
+  readonly #epoch: number;
+  readonly #commits: string;
+  readonly #sources: ReadonlyMap<string, TaskSource>;
+  readonly #task: Task;
+  readonly #driver: TaskDriver;
+  readonly #pending: PendingOutputs;
+  readonly #committer: Committer;
+  readonly #disputes: Disputes;
+  readonly #keeper: StateKeeper | undefined;
+  /** Where its feed begins; records until there may come again. */
+  readonly #after: RecordPlace;
+  #disputed = false;
+  #readPosition: number;
+  #readLogTime = -Infinity;
+
+  constructor(
+    log: TaskLog,
+    clock: Clock,
+    config: ReplicaConfig,
+    { epoch, start, place, nextDue }: TaskFacts,
+    { store, totals, durable }: TaskState,
+    listener: WorkListener,
+  ) {
+    const { stage, partition, id: replica, commitEveryMs, takeoverMs, cursorEveryMs } = config;
+    const { app } = stage;
+    const task = taskName(stage.number, partition);
+    this.#log = log;
+    this.#config = config;
+    this.#listener = listener;
+    this.#epoch = epoch;
+    this.#commits = commitsStream(app, task);
+    this.#sources = new Map(sourcesOf(stage, partition).map((source) => [source.stream, source]));
+    this.#task = new Task(stage, partition, store, totals);
+    const letters = { stream: deadLetterStream(app), app, task };
+    const deadLetters = config.poison === "stop" ? undefined : letters;
+    this.#driver = new TaskDriver(this.#task, deadLetters, (batch) => this.#onBatch(batch));
+    this.#disputes = new Disputes(replica);
+    this.#pending = new PendingOutputs(this.#task.place, this.#task.chain, place);
+    // So that of several that wait one is first.
+    const spreadMs = Number(xxh64(utf8(replica)) % BigInt(RUNTIME_LIMITS.takeoverSpreadMs));
+    const times = { commitEveryMs, takeoverMs: takeoverMs + spreadMs, cursorEveryMs };
+    this.#committer = new Committer(
+      log,
+      clock,
+      this.#pending,
+      { app, task, epoch, replica, ...times },
+      { covered: () => this.#onCovered(), ended: (why) => listener.ended(endOf(why)) },
+      nextDue,
+    );
+    if (durable !== undefined)
+      this.#keeper = new StateKeeper(durable, clock, (error) => listener.ended(new Ended({ kind: "failed", error })));
+    const isNew = compareRecordPlaces(this.#task.cursor, BEFORE_RECORDS) === 0;
+    this.#after = isNew ? start : this.#task.cursor;
+    this.#readPosition = this.#after.position;
+  }
+
+  /** What it reads. */
+  get streams(): readonly string[] {
+    return [...this.#sources.keys(), this.#commits];
+  }
+
+  /** From where on it reads. */
+  get after(): RecordPlace {
+    return this.#after;
+  }
+
+  /** Outputs wait for a commit, and no more may. */
+  get full(): boolean {
+    return this.#pending.full;
+  }
+
+  get paused(): boolean {
+    return this.#committer.paused;
+  }
+
+  get status(): WorkStatus {
+    const { place, watermark, counters, totals } = this.#task;
+    const { committed, size } = this.#pending;
+    return {
+      committing: this.#committer.leading,
+      place,
+      committed,
+      readPosition: this.#readPosition,
+      readLogTime: this.#readLogTime,
+      watermark,
+      counters,
+      rows: totals.rows,
+      stateBytes: totals.bytes,
+      digest: hexOf(totals.digest),
+      pendingOutputs: size,
+      poisoned: this.#driver.poisoned,
+      disputed: this.#disputed,
+    };
+  }
+
+  /** Throws `Ended`. */
+  take(item: FeedItem): void {
+    switch (item.kind) {
+      case "record":
+        if (item.stream === this.#commits) this.#onCommitsRecord(item);
+        else this.#onInput(item);
+        this.#readPosition = item.place.position;
+        this.#readLogTime = item.logTime;
+        return;
+      case "mark":
+        this.#advance(item.logTime);
+        // Everything before it was read.
+        this.#readPosition = item.position - 1;
+        this.#readLogTime = item.logTime;
+        return;
+      case "gap":
+        this.#onGap(item);
+        return;
+      default:
+        unreachable(item);
+    }
+  }
+
+  /** What was done is to be committed. */
+  handOver(): void {
+    this.#driver.take();
+  }
+
+  /** The log says how the task stands. */
+  learn({ epoch, place }: TaskFacts): void {
+    if (epoch !== this.#epoch) throw new Ended({ kind: "fenced" });
+    this.#committer.cover(place);
+  }
+
+  stop(): void {
+    this.#committer.stop();
+  }
+
+  /** After `stop`: what is committed is kept. */
+  async close(): Promise<void> {
+    await this.#keeper?.close(this.#pending.committed.outputs);
+  }
+
+  #onInput(record: FeedRecord): void {
+    const source = this.#sources.get(record.stream);
+    assert(source !== undefined, "a feed gives what it was asked for");
+    if (compareRecordPlaces(record.place, this.#after) <= 0) return;
+    if (compareRecordPlaces(record.place, this.#task.cursor) <= 0)
+      throw new Ended({ kind: "failed", error: twice(record) });
+    const { offset, place, key, value, headers, timestamp, logTime } = record;
+    const input = {
+      source: source.source,
+      offset,
+      place,
+      value,
+      logTime,
+      ...(key !== undefined && { key }),
+      ...(headers !== undefined && { headers }),
+      ...(timestamp !== undefined && { timestamp }),
+    };
+    const done = this.#driver.process(input);
+    if (!done.ok) throw new Ended({ kind: "poison", poison: done.error });
+  }
+
+  #advance(logTime: number): void {
+    const done = this.#driver.advance(logTime);
+    if (!done.ok) throw new Ended({ kind: "poison", poison: done.error });
+  }
+
+  /** Of commits, only the newest matter. Of a table, only superseded records may be gone. */
+  #onGap({ stream, from, to }: FeedGap): void {
+    if (stream === this.#commits || this.#sources.get(stream)?.table === true) return;
+    throw new Ended({ kind: "input-trimmed", stream, from, to });
+  }
+
+  #onBatch(batch: TaskBatch): void {
+    this.#keeper?.taken(this.#task.totals, batch.to.outputs);
+    this.#pending.add(batch);
+    for (const point of batch.digests) this.#disputes.note(digestPoint(point), digestValue(point));
+    this.#committer.moved(batch.digests, batch.nextDue, this.#readLogTime);
+  }
+
+  #onCovered(): void {
+    this.#keeper?.committed(this.#pending.committed.outputs);
+    this.#listener.covered();
+  }
+
+  #onCommitsRecord(record: FeedRecord): void {
+    const commit = this.#log.readCommit(record);
+    const statement = commit === undefined ? readStatement(record.key, record.value) : undefined;
+    if (statement !== undefined) this.#hear(statement);
+    // What fell due before it, the commit may cover.
+    this.#advance(record.logTime);
+    if (commit === undefined || commit.epoch < this.#epoch) return;
+    if (commit.epoch > this.#epoch) throw new Ended({ kind: "fenced" });
+    this.handOver();
+    this.#compare(commit);
+    this.#committer.seen(commit);
+  }
+
+  /** I10: all have the same. */
+  #compare(commit: TaskCommit): void {
+    const { outputs } = commit.to;
+    const chain = this.#pending.chainAt(outputs);
+    if (chain !== undefined) this.#disputes.note(`chain ${outputs}`, hexOf(chain));
+    this.#pending.forgetChains(outputs);
+    const { replica } = commit;
+    const statements: Statement[] = [{ replica, point: `chain ${outputs}`, value: hexOf(commit.chain) }];
+    for (const point of commit.digests)
+      statements.push({ replica, point: digestPoint(point), value: digestValue(point) });
+    for (const statement of statements) if (this.#disputes.differs(statement)) this.#hear(statement);
+  }
+
+  /** Answers with its own, where it has one. Once it differs all that follows differs, so one point is enough. */
+  #hear(statement: Statement): void {
+    const { point } = statement;
+    const own = this.#disputes.own(point);
+    const heard = this.#disputes.hear(statement);
+    if (own === undefined) return;
+    const mine = { replica: this.#config.id, point, value: own };
+    const isNew = !this.#disputes.spoke(point);
+    const judgement = isNew ? this.#disputes.hear(mine) : heard;
+    if (isNew && !(this.#disputed && own !== statement.value))
+      void this.#log.append(this.#commits, [statementRecord(mine)]);
+    if (judgement === "alone") throw new Ended({ kind: "contradicted", point, own });
+    this.#disputed = judgement === "open" || (this.#disputed && judgement !== "backed");
+  }
+}
+
+function endOf(why: CommitEnd): Ended {
+  return new Ended(why.kind === "too-large" ? { kind: "failed", error: new Error(why.message) } : why);
+}
+
+function twice({ stream }: FeedRecord): Error {
+  return new Error(`"${stream}" shares records with another input of the task: one of them is a fork of the other`);
+}
+
+function digestPoint({ records, logTime }: DigestPoint): string {
+  return `digest ${records} ${logTime}`;
+}
+
+function digestValue({ state, outputs }: DigestPoint): string {
+  return `${hexOf(state)} ${hexOf(outputs)}`;
+}
+
+function hexOf(value: bigint): string {
+  return value.toString(16).padStart(16, "0");
+}
