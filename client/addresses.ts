@@ -27,6 +27,11 @@ export class Addresses {
     if (url === this.current) this.#at = (this.#at + 1) % this.#urls.length;
   }
 
+  /** `url` has answered with this: where that says that the node does not serve, another is asked from now on. */
+  answered(url: URL, code: TidemarkErrorCode): void {
+    if (GONE.has(code)) this.leave(url);
+  }
+
   /**
    * Tries one address after the other, each once, for as long as that is harmless: while the error says that the node
    * cannot be reached, and that nothing was done there. Rejects with the last one's error.

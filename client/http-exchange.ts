@@ -48,8 +48,11 @@ const CONNECTING = new Set(["connect", "getaddrinfo"]);
 /** What `fetch` says of a port that it connects to for nobody (say 1, or 6000). */
 const FORBIDDEN_PORT = "bad port";
 
+/** An answer's bytes, and who has given it. */
+export type Exchanged = { readonly url: URL; readonly body: Uint8Array };
+
 /**
- * Sends `body`, to the next node where one cannot be reached, and resolves to the answer's bytes. `signal` must end with a
+ * Sends `body`, to the next node where one cannot be reached, and resolves to the answer. `signal` must end with a
  * `TidemarkError` as its reason.
  */
 export function exchange(
@@ -57,8 +60,11 @@ export function exchange(
   body: Uint8Array,
   timeoutMs: number,
   signal: AbortSignal,
-): Promise<Uint8Array> {
-  return options.addresses.tryEach((url) => exchangeWith(url, options, body, timeoutMs, signal), signal);
+): Promise<Exchanged> {
+  return options.addresses.tryEach(
+    async (url) => ({ url, body: await exchangeWith(url, options, body, timeoutMs, signal) }),
+    signal,
+  );
 }
 
 async function exchangeWith(

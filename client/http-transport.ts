@@ -9,7 +9,7 @@ import { decodeResponse, type Response } from "../src/wire/response.ts";
 import { boundedFrame } from "./bounded-frame.ts";
 import type { CallSignal } from "./call-signal.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
-import { exchange, type HttpOptions } from "./http-exchange.ts";
+import { exchange, type Exchanged, type HttpOptions } from "./http-exchange.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
 import type { Transport } from "./transport.ts";
 
@@ -117,13 +117,13 @@ export class HttpTransport implements Transport {
   async #post(group: readonly Queued[]): Promise<void> {
     let answers: ReadonlyMap<number, Response>;
     try {
-      const body = await exchange(
+      const exchanged = await exchange(
         this.#options,
         concat(group.map((queued) => queued.frame)),
         CLIENT_LIMITS.attemptTimeoutMs,
         this.#closing.signal,
       );
-      answers = decodeAnswers(body, group.length);
+      answers = this.#decode(exchanged, group.length);
     } catch (thrown) {
       const error = asTidemarkError(thrown);
       const failure = this.#closing.signal.aborted ? withOutcome(error, "unknown") : error;
@@ -148,8 +148,9 @@ export class HttpTransport implements Transport {
     this.#closing.signal.addEventListener("abort", onClose, { once: true });
     signal.addEventListener("abort", onAbort, { once: true });
     try {
-      const body = await exchange(this.#options, frame, waitMs + CLIENT_LIMITS.attemptTimeoutMs, controller.signal);
-      const answer = decodeAnswers(body, 1).get(requestId);
+      const { attemptTimeoutMs } = CLIENT_LIMITS;
+      const exchanged = await exchange(this.#options, frame, waitMs + attemptTimeoutMs, controller.signal);
+      const answer = this.#decode(exchanged, 1).get(requestId);
       if (answer === undefined) throw new TidemarkError("connection-lost", "the answer ended early");
       return answer;
     } finally {
@@ -157,6 +158,14 @@ export class HttpTransport implements Transport {
       this.#closing.signal.removeEventListener("abort", onClose);
       signal.removeEventListener("abort", onAbort);
     }
+  }
+
+  /** A node that is there and does not serve is left, too: whoever asks again asks another. */
+  #decode({ url, body }: Exchanged, framesMax: number): ReadonlyMap<number, Response> {
+    const answers = decodeAnswers(body, framesMax);
+    for (const answer of answers.values())
+      if (answer.kind === "error") this.#options.addresses.answered(url, answer.code);
+    return answers;
   }
 }
 

@@ -70,7 +70,7 @@ export function createHttpServer(options: HttpServerOptions): FastifyInstance {
   const { node, limits = HTTP_LIMITS, observer = NO_HTTP_OBSERVER } = options;
   const access = new Access(options.access);
   const answers = new Answers(node, access.crossOrigin);
-  const live = new LiveResponses(node.clock, observer, limits.liveResponsesMax);
+  const live = new LiveResponses(node, observer, limits.liveResponsesMax);
   const server = fastify({
     exposeHeadRoutes: false,
     bodyLimit: limits.bodyBytesMax,

@@ -76,6 +76,8 @@ export class LogNode {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly limits: NodeLimits;
+  /** Of live readers, by an operator. */
+  readonly drain: Belonging["drain"];
 
   readonly #parts: NodeParts;
   readonly #log: SegmentedLog;
@@ -175,8 +177,9 @@ export class LogNode {
       raise: (level) => void this.#background({ kind: "feature-level", level }),
       serveNoMore: (why) => this.#startAnew(why),
     });
+    this.drain = this.#belonging.drain;
     this.#admin = new ClusterAdmin(
-      { ...parts, standBack: this.#belonging.standBack, levelOf: (node) => this.#belonging.levelOf(node) },
+      { ...parts, belonging: this.#belonging },
       this.#calls,
       () => this.#loop,
       (command) => this.propose(command),
@@ -483,10 +486,8 @@ export class LogNode {
     if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
     const oversized = oversizedBatch(command, this.limits.batchBytesMax);
     if (oversized !== undefined) {
-      return new NodeError(
-        "batch-too-large",
-        `a batch has ${oversized} bytes; at most ${this.limits.batchBytesMax} are allowed`,
-      );
+      const most = `at most ${this.limits.batchBytesMax} are allowed`;
+      return new NodeError("batch-too-large", `a batch has ${oversized} bytes; ${most}`);
     }
     if (this.#loop.role === "leader" && this.#space.full && growsTheLog(command)) return this.#fullError();
     return undefined;

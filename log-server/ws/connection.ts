@@ -81,13 +81,13 @@ export class Connection {
   }
 
   /** Ends subscriptions, each with its place, lets what is under way be answered, and closes. */
-  async stop(): Promise<void> {
+  async stop(why: string): Promise<void> {
     this.#desk.endAll("stopping");
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = this.#context.clock.schedule(this.#context.limits.closeGraceMs, resolve);
     await Promise.race([this.#desk.settled(), late]);
     timer.cancel();
-    this.close(CLOSE.goingAway, "the server is stopping");
+    this.close(CLOSE.goingAway, why);
     await this.#gone;
   }
 

@@ -166,7 +166,7 @@ export class Desk {
     if (this.#subscriptions.has(key)) return false;
     const { node, limits, observer } = this.context;
     if (this.#closing.signal.aborted) {
-      send(refusal(node.position, "unavailable", "the server is stopping"));
+      send(refusal(node.position, "unavailable", "the connection is about to be closed"));
       return true;
     }
     if (this.#subscriptions.size >= limits.subscriptionsMax) {

@@ -1,5 +1,5 @@
 /**
- * `GET /v1/ws`: where connections begin and, when the server stops, end. Access is decided by the server's hook before
+ * `GET /v1/ws`: where connections begin and, when the server stops or the node is drained, end. Access is decided by the server's hook before
  * anything here is asked; a browser, which cannot set headers, brings its token as a subprotocol (W103).
  */
 import websocket from "@fastify/websocket";
@@ -28,10 +28,15 @@ export function wsRoute(options: WsOptions): (server: Server) => Promise<void> {
     timer = node.clock.schedule(limits.checkEveryMs, checks);
   };
   let timer = node.clock.schedule(limits.checkEveryMs, checks);
+  const stopAll = async (why: string): Promise<void> => {
+    await Promise.all([...open.values()].map((connection) => connection.stop(why)));
+  };
+  const stopHearing = node.drain.onBegin(() => void stopAll("the node is drained"));
 
   const accept = (socket: Socket): void => {
-    if (stopping || open.size >= limits.connectionsMax) {
-      const [code, why] = stopping ? [CLOSE.goingAway, "the server is stopping"] : [CLOSE.tryAgainLater, "no room"];
+    const leaves = stopping || node.drain.on;
+    if (leaves || open.size >= limits.connectionsMax) {
+      const [code, why] = leaves ? [CLOSE.goingAway, "no new connections"] : [CLOSE.tryAgainLater, "no room"];
       socket.close(code, closeReason(why));
       return;
     }
@@ -56,12 +61,16 @@ export function wsRoute(options: WsOptions): (server: Server) => Promise<void> {
       preClose: (done) => {
         stopping = true;
         timer.cancel();
-        void Promise.all([...open.values()].map((connection) => connection.stop())).then(() => done());
+        stopHearing();
+        void stopAll("the server is stopping").then(() => done());
       },
     });
     server.route({
       method: "GET",
       url: WS_PATH,
+      // Before the connection is one: its client has sent nothing yet, and goes elsewhere.
+      onRequest: (_request, _reply, done) =>
+        done(node.drain.on ? new NodeError("unavailable", "the node is drained: connect to another") : undefined),
       wsHandler: (socket) => accept(socket),
       handler: (_request, reply) => {
         reply.raw.setHeader("Upgrade", "websocket");

@@ -1,6 +1,6 @@
 /**
  * Why a subscription is over. `closed`: what it reads is closed, and everything there was sent. `unsubscribed`: as asked.
- * `slow`: the reader took nothing for too long. `stopping`: the server stops.
+ * `slow`: the reader took nothing for too long. `stopping`: the server stops, or an operator has drained it: another goes on.
  */
 
 /** Their places are their numbers on the wire. */

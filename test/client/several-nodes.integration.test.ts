@@ -53,6 +53,44 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
     expect(seen).toEqual(Array.from({ length: 60 }, (_, count) => count));
   });
 
+  it("goes on elsewhere when its node is drained, begins elsewhere while it is, and there again afterwards", async () => {
+    const [{ name: at, node }] = nodes.followers;
+    const reader = connect(urlsFrom(at, scheme), { timeout: 20_000 });
+    await using writer = connect(nodes.leader.url);
+    await writer.stream("live").create({ contentType: "application/json" });
+    const seen: unknown[] = [];
+    const subscription = reader.stream("live").subscribe();
+    const reading = (async () => {
+      for await (const record of subscription) {
+        seen.push(record.json());
+        if (seen.length === 40) break;
+      }
+    })();
+    for (let count = 0; count < 40; count += 1) {
+      await writer.stream("live").append({ json: count });
+      if (count === 15) await node.changeCluster({ kind: "drain", node: at, undo: false });
+    }
+    await reading;
+    expect(seen).toEqual(Array.from({ length: 40 }, (_, count) => count));
+    expect(node.status().waitingReaders).toBe(0);
+    await reader.close();
+
+    const refused = connect(urlsFrom(at, scheme).slice(0, 1), { timeout: 400 });
+    const alone = refused.stream("live").subscribe({ from: 40, timeout: 400 }).next();
+    await expect(alone).rejects.toMatchObject({ code: "timeout", message: expect.stringContaining("drained") });
+    await refused.close();
+    await using other = connect(urlsFrom(at, scheme));
+    const next = other.stream("live").subscribe({ from: 40 }).next();
+    await writer.stream("live").append({ json: 40 });
+    expect((await next).value?.json()).toBe(40);
+
+    await node.changeCluster({ kind: "drain", node: at, undo: true });
+    await using again = connect(urlsFrom(at, scheme).slice(0, 1));
+    const last = again.stream("live").subscribe({ from: 41 }).next();
+    await writer.stream("live").append({ json: 41 });
+    expect((await last).value?.json()).toBe(41);
+  });
+
   it("repeats what was under way at a node that is gone, and it takes effect once, in order (I8)", async () => {
     const { name: at } = nodes.leader;
     await using client = connect(urlsFrom(at, scheme));

@@ -163,7 +163,7 @@ describe("answers are what it says", () => {
     ["DELETE", "/v1/cluster/members/{node}", "/v1/cluster/members/n2", 409],
     ["POST", "/v1/cluster/members/{node}/replace", "/v1/cluster/members/n2/replace", 409, {}],
     ["POST", "/v1/cluster/members/{node}/drain", "/v1/cluster/members/n1/drain", 409],
-    ["POST", "/v1/cluster/upgrade", "/v1/cluster/upgrade", 409],
+    ["POST", "/v1/cluster/upgrade", "/v1/cluster/upgrade", 204],
     ["POST", "/v1/cluster/transfer", "/v1/cluster/transfer", 409, {}],
     ["PUT", "/v1/cursors/{name}", "/v1/cursors/c", 204, "7"],
     ["GET", "/v1/cursors/{name}", "/v1/cursors/c", 200],

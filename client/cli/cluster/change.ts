@@ -75,13 +75,13 @@ export const drainCommand: Verb = (io, onDone) =>
   withConnectionOptions(
     newVerb(
       "drain",
-      "before maintenance: move leadership off a node and keep it off, until undone or until it restarts",
+      "before maintenance: move leadership and live readers off a node and keep them off, until undone or until it restarts",
       "tidemark cluster drain n2",
       "tidemark cluster drain n2 --undo",
     ),
   )
-    .argument("<name>", "the node; its /readyz answers 503 meanwhile, and it serves what comes")
-    .option("--undo", "it may lead again")
+    .argument("<name>", "the node; its /readyz answers 503 meanwhile, and it serves what does not wait")
+    .option("--undo", "it may lead and be followed again")
     .action((node: string, options: DrainOptions) =>
       done(io, options, onDone, (cluster, call) => cluster.drain(node, { ...call, undo: options.undo === true })),
     );

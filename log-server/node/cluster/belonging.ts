@@ -9,6 +9,7 @@ import type { PeerCalls } from "../calls/peer-calls.ts";
 import type { RaftLoop } from "../consensus/raft-loop.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { NodePhase } from "../node-status.ts";
+import { Drain } from "./drain.ts";
 import { PeerWatch } from "./peer-watch.ts";
 import { StandBack } from "./stand-back.ts";
 
@@ -29,6 +30,7 @@ type BelongingParts = Pick<
 
 export class Belonging {
   readonly standBack: StandBack;
+  readonly drain: Drain = new Drain();
   readonly #parts: BelongingParts;
   readonly #owner: BelongingOwner;
   /** Undefined: there are no others. */

@@ -9,7 +9,6 @@ import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { Member } from "../../log/node-identity.ts";
 import type { MembershipChange } from "../../raft/config-change.ts";
 import { isJoint, membersOf } from "../../raft/configuration.ts";
-import type { NodeId } from "../../raft/types.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../streams/feature-level.ts";
 import {
   type Address,
@@ -19,19 +18,17 @@ import {
   encodeOutcome,
   takeOutcome,
 } from "./cluster-change.ts";
+import type { Belonging } from "./belonging.ts";
 import { NodeError } from "../node-error.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
-import type { StandBack } from "./stand-back.ts";
 import type { RaftLoop } from "../consensus/raft-loop.ts";
 
 export type ClusterAdminParts = Pick<
   NodeParts,
   "nodeName" | "clusterId" | "hardState" | "machine" | "clock" | "limits" | "observer"
 > & {
-  readonly standBack: StandBack;
-  /** Of another node; undefined where it does not answer. */
-  readonly levelOf: (node: NodeId) => number | undefined;
+  readonly belonging: Pick<Belonging, "standBack" | "drain" | "levelOf">;
 };
 
 export class ClusterAdmin {
@@ -112,12 +109,14 @@ export class ClusterAdmin {
 
   /** Done once another leads; if nobody takes over the node goes on as it was. */
   async #drain(undo: boolean): Promise<void> {
-    const { standBack, observer } = this.#parts;
+    const { belonging, observer } = this.#parts;
+    const { standBack, drain } = belonging;
     standBack.set("drained", !undo);
     observer.event(undo ? "drain-undone" : "drained", {});
-    if (undo) return;
+    if (undo) return drain.end();
     await this.#wait(() => this.#loop().role !== "leader");
-    if (this.#loop().role !== "leader") return;
+    // Who follows live here follows elsewhere from now on.
+    if (this.#loop().role !== "leader") return drain.begin();
     standBack.set("drained", false);
     throw new NodeError("cluster-conflict", "it leads, and no other node takes leadership over");
   }
@@ -251,7 +250,7 @@ export class ClusterAdmin {
   get supportedLevel(): Result<number, string> {
     let supported = FEATURE_LEVEL_NEWEST;
     for (const node of this.#loop().others) {
-      const level = this.#parts.levelOf(node);
+      const level = this.#parts.belonging.levelOf(node);
       if (level === undefined) return err(`${node} is not heard: which feature level it supports is not known`);
       supported = Math.min(supported, level);
     }

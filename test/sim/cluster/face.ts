@@ -29,7 +29,7 @@ export function faceOf(node: LogNode, failed: (what: string) => void): Accept {
     answers: new Answers(node, new Access({ kind: "loopback" }).crossOrigin),
     bodies: new BodyPool(limits),
     ahead: new ReadAhead(limits.readsAheadMax),
-    live: new LiveResponses(node.clock, observer, limits.liveResponsesMax),
+    live: new LiveResponses(node, observer, limits.liveResponsesMax),
     publicUrl: () => `http://${node.nodeName}${WS_PATH}`,
   });
   const context: WsContext = {
@@ -46,6 +46,9 @@ export function faceOf(node: LogNode, failed: (what: string) => void): Accept {
     node.clock.schedule(WS_LIMITS.checkEveryMs, check);
   };
   node.clock.schedule(WS_LIMITS.checkEveryMs, check);
+  node.drain.onBegin(() => {
+    for (const connection of open) void connection.stop("the node is drained");
+  });
   return (socket) => {
     const connection = new Connection(context, socket);
     open.add(connection);
