@@ -5,6 +5,9 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Zstd } from "../src/ports/zstd.ts";
 import type { Consistency } from "../src/wire/consistency.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
+import { App } from "./app.ts";
+import type { AppInfo } from "./app-description.ts";
+import { listApps } from "./app-list.ts";
 import { Cluster } from "./cluster.ts";
 import { Connection } from "./connection.ts";
 import { Addresses, isHttp, parseAddresses } from "./addresses.ts";
@@ -184,6 +187,22 @@ export class Client {
   /** The groups there are, by id: fetched page by page as the loop goes on. */
   groups(options: ListOptions = {}): AsyncIterableIterator<GroupInfo, void, undefined> {
     return listGroups(this.#connection, options);
+  }
+
+  /**
+   * A handle for an app, a topology of operators that runs under a name; it need not be deployed.
+   *
+   * ```ts
+   * const { tasks, paused } = await client.app("word-count").describe();
+   * ```
+   */
+  app(name: string): App {
+    return new App(this.#connection, name);
+  }
+
+  /** The apps that are deployed, by name: fetched page by page as the loop goes on. */
+  apps(options: ListOptions = {}): AsyncIterableIterator<AppInfo, void, undefined> {
+    return listApps(this.#connection, options);
   }
 
   /**

@@ -3,6 +3,7 @@
  * the session position. Internal; users hold a `Client`.
  */
 import { unreachable } from "../src/lib/assert.ts";
+import type { AppLookUpRequest } from "../src/wire/app-look-up.ts";
 import { checkCommand } from "../src/wire/check-command.ts";
 import type { AppendCommand, Command, CommandResult, TransactionCommand } from "../src/wire/command.ts";
 import type { GroupLookUpRequest } from "../src/wire/group-look-up.ts";
@@ -40,6 +41,8 @@ const ANSWERS = {
   "cursor-get": "cursor",
   "groups": "groups",
   "group": "group",
+  "apps": "apps",
+  "app": "app",
 } as const;
 
 /** How commands that end something are refused once it has ended. */
@@ -47,9 +50,10 @@ const DONE_BEFORE: ReadonlyMap<Command["kind"], ErrorCode> = new Map([
   ["delete", "stream-not-found"],
   ["group-delete", "group-not-found"],
   ["group-leave", "fenced"],
+  ["app-delete", "app-not-found"],
 ]);
 
-type LookUp = DescribeRequest | LookUpRequest | GroupLookUpRequest;
+type LookUp = DescribeRequest | LookUpRequest | GroupLookUpRequest | AppLookUpRequest;
 type AnswerTo<Request extends LookUp> = Extract<Response, { readonly kind: (typeof ANSWERS)[Request["kind"]] }>;
 type Transacted = Extract<CommandResult, { readonly kind: "transaction" }>;
 
@@ -287,6 +291,8 @@ export class Connection {
       case "cursor":
       case "groups":
       case "group":
+      case "apps":
+      case "app":
         return response;
       case "error":
         throw toError(response);

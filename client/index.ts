@@ -23,6 +23,8 @@ export type { Description, StreamInfo } from "./description.ts";
 export type { ListOptions } from "./stream-list.ts";
 export type { OperationResult, Transaction, TransactionAppendOptions } from "./transaction.ts";
 export type { Cluster, ClusterMember, ClusterStatus, PeerAddress } from "./cluster.ts";
+export type { App, DeployOptions, Deployed, ResetAppOptions, ResetAppOutcome, ResetTask } from "./app.ts";
+export type { AppDescription, AppInfo, AppTaskDescription, CommittedDigest } from "./app-description.ts";
 export type { Cursor, CursorOptions } from "./cursor.ts";
 export type {
   CreateGroupOptions,
@@ -50,6 +52,9 @@ export type { FollowOptions } from "./follow-options.ts";
 export type { FollowedRecord, LogMark } from "./followed-record.ts";
 export type { MergedStream } from "./merged-stream.ts";
 export type { LogPlace } from "../src/record/log-place.ts";
+export type { RecordPlace } from "../src/record/record-place.ts";
+export type { TaskPlace } from "../src/record/task-place.ts";
+export type { TaskSpec } from "../src/wire/app-command.ts";
 export type { BytesInput, RecordInput } from "./record-input.ts";
 export type { CallOptions } from "./deadline.ts";
 export { TidemarkError, type Gap, type Outcome, type SchemaIssue, type TidemarkErrorCode } from "./error.ts";

@@ -71,6 +71,7 @@ export const CLIENT_LIMITS = {
   /** Of a listing; the server may give fewer. */
   listedStreamsPerPage: 1_000,
   listedGroupsPerPage: 1_000,
+  listedAppsPerPage: 1_000,
   /** A member renews its session this often: several times a lease, and not seldom. */
   heartbeatsPerLease: 3,
   heartbeatEveryMsMax: 3_000,

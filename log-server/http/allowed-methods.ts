@@ -1,4 +1,5 @@
 /** Which methods a path takes: what a request with another one is told. */
+import { appMethods, APPS_PATH } from "./apps/paths.ts";
 import { CURSORS_PREFIX } from "./cursors/routes.ts";
 import { groupMethods, GROUPS_PATH } from "./groups/paths.ts";
 import { FRAMES_PATH } from "./native/frames-route.ts";
@@ -12,6 +13,7 @@ const PATHS: ReadonlyMap<string, string> = new Map([
   [FRAMES_PATH, "POST, OPTIONS"],
   [STREAMS_PATH, "GET, OPTIONS"],
   [GROUPS_PATH, "GET, OPTIONS"],
+  [APPS_PATH, "GET, OPTIONS"],
   [TRANSACTIONS_PATH, "POST, OPTIONS"],
   [OPENAPI_PATH, "GET"],
 ]);
@@ -27,5 +29,6 @@ const PREFIXES: readonly (readonly [string, string])[] = [
 /** Undefined where nothing is served. */
 export function allowedMethods(url: string): string | undefined {
   const [path = ""] = url.split("?", 1);
-  return PATHS.get(path) ?? PREFIXES.find(([prefix]) => path.startsWith(prefix))?.[1] ?? groupMethods(path);
+  const known = PATHS.get(path) ?? PREFIXES.find(([prefix]) => path.startsWith(prefix))?.[1];
+  return known ?? groupMethods(path) ?? appMethods(path);
 }

@@ -42,6 +42,7 @@ const MAYBE_LATE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "stream-not-found",
   "stream-gone",
   "group-not-found",
+  "app-not-found",
   "cursor-not-found",
   "malformed-offset",
 ]);

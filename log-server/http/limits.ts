@@ -64,9 +64,10 @@ export type HttpLimits = {
   readonly frameReadBytesMax: number;
   readonly frameWaitMsMax: number;
 
-  /** Of one page of a listing: streams, groups. */
+  /** Of one page of a listing: streams, groups, apps. */
   readonly listedStreamsMax: number;
   readonly listedGroupsMax: number;
+  readonly listedAppsMax: number;
   /** Bytes of records that one take over HTTP shows; those it has no room for are leased all the same. */
   readonly takenBytesMax: number;
   /** Takes that are made for one request which others are faster than. */
@@ -131,6 +132,7 @@ export const HTTP_LIMITS: HttpLimits = {
 
   listedStreamsMax: 1_000,
   listedGroupsMax: 1_000,
+  listedAppsMax: 1_000,
   takenBytesMax: 4 * 1024 * 1024,
   takeTriesMax: 64,
 

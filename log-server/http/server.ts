@@ -8,6 +8,7 @@ import type { Zstd } from "../../src/ports/zstd.ts";
 import type { LogNode } from "../node/log-node.ts";
 import { allowedMethods } from "./allowed-methods.ts";
 import { Answers } from "./answers.ts";
+import { registerAppRoutes } from "./apps/routes.ts";
 import { Access, type AccessConfig } from "./auth.ts";
 import { bodyParser } from "./body.ts";
 import { BodyPool } from "./body-pool.ts";
@@ -153,6 +154,7 @@ function registerRoutes(server: FastifyInstance, context: HttpContext, options: 
   registerTransactionRoutes(server, context);
   registerCursorRoutes(server, context);
   registerGroupRoutes(server, context);
+  registerAppRoutes(server, context);
   registerClusterRoutes(server, context);
   if (options.upgrade !== undefined) {
     server.register(options.upgrade.plugin(requests));

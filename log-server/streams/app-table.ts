@@ -1,7 +1,8 @@
 /** All apps and their tasks, and when which of these is due. Every change of them goes through here, and can be undone. */
 import type { AppName } from "../../src/wire/app-command.ts";
-import type { App, AppFacts } from "./app.ts";
-import { type AppTask, compareTasks, type TaskFacts } from "./app-task.ts";
+import type { AppFacts, TaskStanding } from "../../src/wire/app-facts.ts";
+import type { App } from "./app.ts";
+import { type AppTask, compareTasks } from "./app-task.ts";
 import { Deadlines } from "./deadlines.ts";
 import { compareTexts } from "./group-member.ts";
 import type { RowLedger } from "./row-ledger.ts";
@@ -94,10 +95,10 @@ export class AppTable {
     });
   }
 
-  changeTask(task: AppTask, facts: TaskFacts, step: Step): void {
-    const before = task.facts;
-    this.#setFacts(task, facts, step.logTime);
-    step.journal?.record(() => this.#setFacts(task, before, step.logTime));
+  changeTask(task: AppTask, standing: TaskStanding, step: Step): void {
+    const before = task.standing;
+    this.#setStanding(task, standing, step.logTime);
+    step.journal?.record(() => this.#setStanding(task, before, step.logTime));
   }
 
   /** An app whose row is known. */
@@ -113,15 +114,15 @@ export class AppTable {
     this.#schedule(task, logTime);
   }
 
-  #setFacts(task: AppTask, facts: TaskFacts, logTime: number): void {
-    task.facts = facts;
+  #setStanding(task: AppTask, standing: TaskStanding, logTime: number): void {
+    task.standing = standing;
     this.#schedule(task, logTime);
     this.#ledger.touch(task);
   }
 
   /** What is due at a time is done before the first record that is later: somebody has to hear that the time is over. */
   #schedule(task: AppTask, logTime: number): void {
-    const { nextDue } = task.facts;
+    const { nextDue } = task.standing;
     if (nextDue === undefined || nextDue < logTime) this.deadlines.cancel(task.deadline);
     else this.deadlines.set(task.deadline, nextDue + 1);
   }

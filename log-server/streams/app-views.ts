@@ -1,17 +1,17 @@
 /** What others see of an app: copies, true at the position they were taken at. */
 import type { AppName, TaskName } from "../../src/wire/app-command.ts";
-import type { App, AppFacts } from "./app.ts";
-import type { AppTask, TaskFacts } from "./app-task.ts";
+import type { AppFacts } from "../../src/wire/app-facts.ts";
+import type { AppTaskInfo } from "../../src/wire/app-look-up.ts";
+import type { App } from "./app.ts";
+import type { AppTask } from "./app-task.ts";
 import { compareTexts } from "./group-member.ts";
-
-export type TaskView = TaskFacts & { readonly task: TaskName };
 
 export type AppView = AppFacts & {
   readonly app: AppName;
   readonly taskCount: number;
   /** By name. Taken when called. */
-  readonly tasks: () => readonly TaskView[];
-  readonly task: (name: TaskName) => TaskView | undefined;
+  readonly tasks: () => readonly AppTaskInfo[];
+  readonly task: (name: TaskName) => AppTaskInfo | undefined;
 };
 
 export function viewOfApp(app: App): AppView {
@@ -27,6 +27,6 @@ export function viewOfApp(app: App): AppView {
   };
 }
 
-function viewOfTask({ name, facts }: AppTask): TaskView {
-  return { task: name, ...facts };
+function viewOfTask({ name, standing }: AppTask): AppTaskInfo {
+  return { task: name, ...standing };
 }

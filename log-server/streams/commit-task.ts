@@ -19,18 +19,20 @@ export function commitTask(state: State, step: Step, command: TaskCommitCommand)
   const refusal = refusalOf(state, step, task, command);
   if (refusal !== undefined) return refusal;
   const { replica, to, chain, digests, nextDue } = command;
-  const { facts } = task;
-  const points = [...facts.digests, ...digests.map((point) => ({ replica, point }))];
-  const changed = {
-    ...facts,
+  const { inputs, born, start, digests: before, commits } = task.standing;
+  const points = [...before, ...digests.map((point) => ({ replica, point }))];
+  const standing = {
+    inputs,
+    born,
+    start,
     place: to,
     chain,
     digests: points.slice(-state.limits.digestsPerTaskMax),
-    nextDue,
-    commits: facts.commits + 1,
+    commits: commits + 1,
+    ...(nextDue !== undefined && { nextDue }),
     commit: { replica, atMs: step.logTime },
   };
-  state.apps.changeTask(task, changed, step);
+  state.apps.changeTask(task, standing, step);
   return { kind: "done" };
 }
 
@@ -49,7 +51,7 @@ function taskOf(state: State, { app: name, task: taskName, epoch }: TaskReplica)
 function refusalOf(state: State, step: Step, task: AppTask, command: TaskCommitCommand): Rejection | undefined {
   const { replicaBytesMax, digestsPerCommitMax } = state.limits;
   const { from, to, replica, digests } = command;
-  const { place } = task.facts;
+  const { place } = task.standing;
   if (task.app.facts.paused) return reject("app-paused", `the app "${task.app.name}" is paused`);
   if (!isSame(from, place))
     return reject("task-moved", `task "${task.name}" is not where the commit begins`, { place });

@@ -12,7 +12,8 @@ import { writeAppConfig } from "../../src/wire/app-command-codec.ts";
 import { checkAppName, isTaskName } from "../../src/wire/app-streams.ts";
 import type { CommandResult, Rejection } from "../../src/wire/command.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
-import { App, type AppFacts } from "./app.ts";
+import type { AppFacts } from "../../src/wire/app-facts.ts";
+import { App } from "./app.ts";
 import { AppTask, freshTask } from "./app-task.ts";
 import { compareTexts } from "./group-member.ts";
 import type { StreamsLimits } from "./limits.ts";
@@ -50,11 +51,11 @@ export function resetApp(state: State, step: Step, command: AppResetCommand): Co
     if (!app.tasks.has(name)) return unknownTask(command.app, name);
     if (position >= step.index) return reject("invalid-app", `task "${name}" cannot begin where the log is not yet`);
   }
+  const epoch = drawEpoch(state, step);
   for (const task of sortedTasks(app)) {
     if (named.size > 0 && !named.has(task.name)) continue;
-    state.apps.changeTask(task, freshTask(task.facts.inputs, named.get(task.name)), step);
+    state.apps.changeTask(task, freshTask(epoch, task.standing.inputs, named.get(task.name)), step);
   }
-  const epoch = drawEpoch(state, step);
   state.apps.change(app, { ...app.facts, epoch }, step);
   return { kind: "app-epoch", epoch, changed: true };
 }
@@ -90,7 +91,7 @@ function inOneForm({ app, version, tasks, description, options }: AppConfig): Ap
 
 function configOf(app: App): AppConfig {
   const { version, description, options } = app.facts;
-  const tasks = sortedTasks(app).map(({ name: task, facts: { inputs } }): TaskSpec => ({ task, inputs }));
+  const tasks = sortedTasks(app).map(({ name: task, standing: { inputs } }): TaskSpec => ({ task, inputs }));
   return { app: app.name, version, tasks, description, options };
 }
 
@@ -143,7 +144,7 @@ function create(state: State, step: Step, config: AppConfig, epoch: number): voi
   };
   const app = new App(name, facts);
   state.apps.add(app, step);
-  for (const { task, inputs } of tasks) state.apps.addTask(new AppTask(app, task, freshTask(inputs)), step);
+  for (const { task, inputs } of tasks) state.apps.addTask(new AppTask(app, task, freshTask(epoch, inputs)), step);
 }
 
 function replace(state: State, step: Step, app: App, config: AppConfig, epoch: number): void {
@@ -153,8 +154,8 @@ function replace(state: State, step: Step, app: App, config: AppConfig, epoch: n
   for (const task of sortedTasks(app)) if (!kept.has(task.name)) state.apps.removeTask(task, step);
   for (const { task: name, inputs } of tasks) {
     const task = app.tasks.get(name);
-    if (task === undefined) state.apps.addTask(new AppTask(app, name, freshTask(inputs)), step);
-    else state.apps.changeTask(task, { ...task.facts, inputs }, step);
+    if (task === undefined) state.apps.addTask(new AppTask(app, name, freshTask(epoch, inputs)), step);
+    else state.apps.changeTask(task, { ...task.standing, inputs }, step);
   }
 }
 

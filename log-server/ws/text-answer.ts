@@ -39,6 +39,8 @@ export function answerOf(context: WsContext, stream: string, from: Offset, respo
     case "cursor":
     case "groups":
     case "group":
+    case "apps":
+    case "app":
       return { done: stream };
     case "error":
       return errorAnswer(response);

@@ -11,6 +11,7 @@ import { err, ok, type Err, type Result } from "../lib/result.ts";
 import { type BatchError, checkBatch } from "../record/batch-codec.ts";
 import type { BatchRef } from "../record/batch.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
+import { type AppLookUpRequest, readApp, readApps, writeApp, writeApps } from "./app-look-up.ts";
 import { COMMAND_LIMITS } from "./check-command.ts";
 import { type CommandError, decodeCommands, encodeCommand } from "./command-codec.ts";
 import type { Command, StreamName } from "./command.ts";
@@ -40,7 +41,7 @@ export type ReadRequest = {
 export type DescribeRequest = { readonly kind: "describe"; readonly stream: StreamName };
 
 /** Asks, and changes nothing. */
-export type QueryRequest = ReadRequest | DescribeRequest | LookUpRequest | GroupLookUpRequest;
+export type QueryRequest = ReadRequest | DescribeRequest | LookUpRequest | GroupLookUpRequest | AppLookUpRequest;
 
 export type Request = CommandRequest | QueryRequest;
 
@@ -56,6 +57,8 @@ const KINDS = {
   "groups": 11,
   "group": 12,
   "cursor-get": 13,
+  "apps": 16,
+  "app": 17,
 } as const;
 const READ_FROM = ["offset", "start", "now"] as const;
 
@@ -106,6 +109,12 @@ function encodeQuery(request: QueryRequest, requestId: number): Uint8Array {
     case "group":
       writeGroup(writer, request);
       return encodeFrame(KINDS.group, requestId, [writer.view()]);
+    case "apps":
+      writeApps(writer, request);
+      return encodeFrame(KINDS.apps, requestId, [writer.view()]);
+    case "app":
+      writeApp(writer, request);
+      return encodeFrame(KINDS.app, requestId, [writer.view()]);
     case "cursor-get":
       return encodeFrame(KINDS["cursor-get"], requestId, [writer.string(request.name).view()]);
     default:
@@ -147,6 +156,14 @@ export function decodeRequest(frame: Frame, limits: { readonly batchBytesMax: nu
     case KINDS.group: {
       const request = readGroup(reader);
       return reader.complete ? ok(request) : malformed("a group request is malformed");
+    }
+    case KINDS.apps: {
+      const request = readApps(reader);
+      return reader.complete ? ok(request) : malformed("an apps request is malformed");
+    }
+    case KINDS.app: {
+      const request = readApp(reader);
+      return reader.complete ? ok(request) : malformed("an app request is malformed");
     }
     case KINDS["cursor-get"]: {
       const name = reader.string(COMMAND_LIMITS.textBytesMax);

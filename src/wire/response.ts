@@ -7,6 +7,13 @@ import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import type { Offset } from "../record/offset.ts";
+import {
+  type AppLookUpResponse,
+  readAppDescription,
+  readAppList,
+  writeAppDescription,
+  writeAppList,
+} from "./app-look-up.ts";
 import type { CommandResult } from "./command.ts";
 import { type ErrorCode, ERRORS } from "./errors.ts";
 import { encodeFrame, type Frame, type FrameError } from "./frame.ts";
@@ -71,6 +78,7 @@ export type Response =
   | DescriptionResponse
   | LookUpResponse
   | GroupLookUpResponse
+  | AppLookUpResponse
   | ErrorResponse;
 
 /** Never renumber. */
@@ -84,6 +92,8 @@ const KINDS = {
   "groups": 140,
   "group": 141,
   "cursor": 144,
+  "apps": 146,
+  "app": 147,
 } as const;
 const ERROR_CODES = Object.keys(ERRORS) as readonly ErrorCode[];
 
@@ -122,6 +132,12 @@ export function encodeResponse(response: Response, requestId: number): Uint8Arra
     case "group":
       writeGroupDescription(writer, response);
       return encodeFrame(KINDS.group, requestId, [writer.view()]);
+    case "apps":
+      writeAppList(writer, response);
+      return encodeFrame(KINDS.apps, requestId, [writer.view()]);
+    case "app":
+      writeAppDescription(writer, response);
+      return encodeFrame(KINDS.app, requestId, [writer.view()]);
     case "cursor":
       writeCursor(writer, response);
       return encodeFrame(KINDS.cursor, requestId, [writer.view()]);
@@ -177,6 +193,10 @@ export function decodeResponse(frame: Frame): Result<Response, FrameError> {
       return lookedUp(reader, readGroupList(reader, position));
     case KINDS.group:
       return lookedUp(reader, readGroupDescription(reader, position));
+    case KINDS.apps:
+      return lookedUp(reader, readAppList(reader, position));
+    case KINDS.app:
+      return lookedUp(reader, readAppDescription(reader, position));
     case KINDS.cursor:
       return lookedUp(reader, readCursor(reader, position));
     case KINDS.error: {
@@ -202,7 +222,10 @@ export function decodeResponse(frame: Frame): Result<Response, FrameError> {
   }
 }
 
-function lookedUp(reader: ByteReader, response: LookUpResponse | GroupLookUpResponse): Result<Response, FrameError> {
+function lookedUp(
+  reader: ByteReader,
+  response: LookUpResponse | GroupLookUpResponse | AppLookUpResponse,
+): Result<Response, FrameError> {
   return reader.complete ? ok(response) : malformed(`a response of kind ${response.kind} is malformed`);
 }
 

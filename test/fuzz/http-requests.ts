@@ -87,6 +87,16 @@ export const HTTP_REQUESTS: readonly Uint8Array[] = [
     '{"member":"m","session":1,"acks":[{"stream":"s","generation":1,"offset":0}]}',
   ),
   request("POST", "/v1/groups/g/reset", [JSON_TYPE], '{"to":"start","force":true}'),
+  request("PUT", "/v1/apps/a", [JSON_TYPE], '{"version":1,"tasks":[{"task":"0.0","inputs":["s"]}],"options":"o"}'),
+  request("GET", "/v1/apps?limit=3"),
+  request("GET", "/v1/apps/a"),
+  request(
+    "POST",
+    "/v1/apps/a/reset",
+    [JSON_TYPE],
+    '{"tasks":[{"task":"0.0","start":{"position":1,"ordinal":0,"index":0}}],"deleteStreams":["s"],"dryRun":true}',
+  ),
+  request("POST", "/v1/apps/a/pause"),
   utf8(
     `POST /v1/stream/s HTTP/1.1\r\nHost: localhost\r\n${JSON_TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{"a\r\n5;x=y\r\n":1 }\r\n0\r\nX: y\r\n\r\n`,
   ),

@@ -108,6 +108,7 @@ describe("an app", () => {
     expect(result).toMatchObject({ kind: "transaction", results: [{ kind: "app-epoch" }, { kind: "done" }] });
     expect(driver.machine.stream("out")).toBeUndefined();
     expect(taskNow()).toMatchObject({ start: at(1, 4), place: place(1, 0, 4), chain: 0n, commits: 0 });
+    expect([taskNow()?.born, taskNow("0.1")?.born]).toEqual([driver.machine.app("x")?.epoch, first]);
     expect(taskNow("0.1")).toMatchObject({ place: place(2, 3) });
     expect(driver.refused(commit(first, place(1, 0, 4), place(2, 1)))).toMatchObject({ code: "task-fenced" });
     driver.run({ kind: "app-reset", app: "x", tasks: [] });

@@ -10,7 +10,7 @@ import type { CommandResult } from "../../src/wire/command.ts";
 import type { StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import type { Row } from "../../src/record/row.ts";
-import type { TaskView } from "../../log-server/streams/app-views.ts";
+import type { AppTaskInfo } from "../../src/wire/app-look-up.ts";
 import type { Applied } from "../../log-server/streams/views.ts";
 import { anyCommand } from "../wire/command-arbitraries.ts";
 import { digestOf, restored, rowTexts } from "./driver.ts";
@@ -43,7 +43,7 @@ function lookOf(machine: StreamsMachine): string {
   });
 }
 
-function taskText({ chain, digests, ...task }: TaskView): string {
+function taskText({ chain, digests, ...task }: AppTaskInfo): string {
   const points = digests.map(({ replica, point }) => ({ replica, ...point, state: 0, outputs: 0 }));
   return JSON.stringify({ ...task, chain: String(chain), points });
 }

@@ -113,6 +113,19 @@ describe("golden requests", () => {
       8,
       goldenHex("0d000000 01 0c 0000 08000000", "0167 ac02 01"),
     ],
+    [
+      "W207: a listing of apps",
+      { kind: "apps", prefix: "p", after: "a", limit: 200 },
+      8,
+      goldenHex("0e000000 01 10 0000 08000000", "0170 0161 c801"),
+    ],
+    ["W208: an app", { kind: "app", app: "a" }, 8, goldenHex("0b000000 01 11 0000 08000000", "0161 00")],
+    [
+      "W208: a task",
+      { kind: "app", app: "a", task: "0.0" },
+      8,
+      goldenHex("0f000000 01 11 0000 08000000", "0161 01 03302e30"),
+    ],
   ])("%s", (_what, value, id, golden) => {
     expect(hex(encodeRequest(value, id))).toBe(golden);
     const frame = frameOf(goldenBytes(golden));
@@ -255,6 +268,53 @@ describe("golden responses", () => {
       },
       goldenHex("1f000000 01 8d 0000 07000000", "0c 0167 07 05 ac02 012a 0164 01 e807 00", "ac02 01 02 03 01", "00 00"),
     ],
+    [
+      "W207: a page of apps",
+      {
+        kind: "apps",
+        position: 12,
+        apps: [{ app: "a", version: 2, epoch: 3, paused: true, tasks: 4, createdAtMs: 5, deployedAtMs: 300 }],
+        next: "a",
+      },
+      goldenHex("16000000 01 92 0000 07000000", "0c 01 0161 02 03 01 04 05 ac02 01 0161"),
+    ],
+    [
+      "W208: an app and its tasks",
+      {
+        kind: "app",
+        position: 12,
+        logTime: 300,
+        app: "a",
+        version: 2,
+        epoch: 3,
+        paused: false,
+        description: "d",
+        options: "o",
+        createdAtMs: 5,
+        deployedAtMs: 6,
+        tasks: [
+          {
+            task: "0.0",
+            inputs: ["i"],
+            born: 3,
+            start: { position: 0, ordinal: 0, index: 0 },
+            place: { cursor: { position: 300, ordinal: 1, index: 2 }, outputs: 3 },
+            chain: 4n,
+            digests: [{ replica: "r", point: { records: 5, logTime: 9, state: 6n, outputs: 7n } }],
+            nextDue: 8,
+            commits: 9,
+            commit: { replica: "r", atMs: 10 },
+          },
+        ],
+      },
+      goldenHex(
+        "4a000000 01 93 0000 07000000",
+        "0c ac02 0161 02 03 00 0164 016f 05 06",
+        "01 03302e30 01 0169 03 000000 ac020102 03 0400000000000000",
+        "01 0172 05 09 0600000000000000 0700000000000000",
+        "09 03 08 0172 0a",
+      ),
+    ],
     ["W123: no cursor", { kind: "cursor", position: 12 }, goldenHex("0a000000 01 90 0000 07000000", "0c 00")],
     [
       "W85: overloaded",
@@ -392,6 +452,9 @@ describe("requests that are refused", () => {
       11,
       (body) => body.string("").string("g").varint(1).u8(0),
     ],
+    ["W207: a listing of apps cut short", "malformed-frame", 16, (body) => body.string("").string("a")],
+    ["W208: an app cut short", "malformed-frame", 17, (body) => body.string("a")],
+    ["W208: a flag that is neither", "malformed-frame", 17, (body) => body.string("a").u8(2)],
     ["W139: a group cut short", "malformed-frame", 12, (body) => body.string("g").varint(1)],
     ["W139: neither brief nor in full", "malformed-frame", 12, (body) => body.string("g").varint(1).u8(2)],
     ["W71: a read cut short", "malformed-frame", 2, (body) => body.string("a").u8(0).varint(0).varint(1).varint(0)],
@@ -473,6 +536,8 @@ describe("responses that are refused", () => {
     ["W124: an expiry that is none", 130, (body) => facts(body).varint(0).u8(0).u8(3).u8(0).u8(0)],
     ["W120: more streams than bytes", 138, (body) => body.varint(1).varint(2 ** 16)],
     ["W120: a flag that is neither", 138, (body) => body.varint(1).varint(0).u8(2)],
+    ["W207: more apps than bytes", 146, (body) => body.varint(1).varint(2 ** 16)],
+    ["W208: an app cut short", 147, (body) => body.varint(1).varint(1).string("a")],
     ["W138: more groups than bytes", 140, (body) => body.varint(1).varint(2 ** 16)],
     ["W138: a mode that is none", 140, (body) => body.varint(1).varint(1).string("g").u8(2).bytes(new Uint8Array(7))],
     [

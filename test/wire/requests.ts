@@ -80,6 +80,8 @@ export const arbitraryRequest: fc.Arbitrary<Request> = fc.oneof(
   fc.record({ kind: fc.constant("cursor-get" as const), name: word }),
   fc.record({ kind: fc.constant("groups" as const), prefix: word, after: word, limit: number }),
   fc.record({ kind: fc.constant("group" as const), id: word, waitMs: number, brief: fc.boolean() }),
+  fc.record({ kind: fc.constant("apps" as const), prefix: word, after: word, limit: number }),
+  fc.record({ kind: fc.constant("app" as const), app: word, task: word }, { requiredKeys: ["kind", "app"] }),
 );
 
 const facts = { incarnation: number, contentType, firstOffset: number, tail: number, closed: fc.boolean() };
@@ -127,6 +129,37 @@ const listedGroup = fc.record({
   streams: number,
   ...totals,
 });
+
+const u64 = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
+const recordPlace = fc.record({ position: number, ordinal: number, index: number });
+const appHead = {
+  app: word,
+  version: number,
+  epoch: number,
+  paused: fc.boolean(),
+  createdAtMs: number,
+  deployedAtMs: number,
+};
+const listedApp = fc.record({ ...appHead, tasks: number });
+const committedPoint = fc.record({
+  replica: word,
+  point: fc.record({ records: number, logTime: number, state: u64, outputs: u64 }),
+});
+const appTask = fc.record(
+  {
+    task: word,
+    inputs: fc.array(name, { maxLength: 3 }),
+    born: number,
+    start: recordPlace,
+    place: fc.record({ cursor: recordPlace, outputs: number }),
+    chain: u64,
+    digests: fc.array(committedPoint, { maxLength: 3 }),
+    commits: number,
+    nextDue: number,
+    commit: fc.record({ replica: word, atMs: number }),
+  },
+  { requiredKeys: ["task", "inputs", "born", "start", "place", "chain", "digests", "commits"] },
+);
 
 export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(
   fc.record({ kind: fc.constant("result" as const), position: number, result }),
@@ -205,6 +238,19 @@ export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(
     ready: fc.boolean(),
     members: fc.array(groupMember, { maxLength: 4 }),
     streams: fc.array(groupStream, { maxLength: 4 }),
+  }),
+  fc.record(
+    { kind: fc.constant("apps" as const), position: number, apps: fc.array(listedApp, { maxLength: 4 }), next: word },
+    { requiredKeys: ["kind", "position", "apps"] },
+  ),
+  fc.record({
+    kind: fc.constant("app" as const),
+    position: number,
+    logTime: number,
+    ...appHead,
+    description: word,
+    options: word,
+    tasks: fc.array(appTask, { maxLength: 3 }),
   }),
   fc.record(
     { kind: fc.constant("cursor" as const), position: number, value: fc.uint8Array({ maxLength: 20 }) },

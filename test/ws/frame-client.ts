@@ -143,6 +143,8 @@ export function encode(request: Request | SocketRequest, id: number): Uint8Array
     case "cursor-get":
     case "groups":
     case "group":
+    case "apps":
+    case "app":
       return encodeRequest(request, id);
     default:
       return encodeSocketRequest(request, id);

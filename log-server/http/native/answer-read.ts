@@ -1,5 +1,6 @@
 /** Answers `read` and `describe` frames: batches as stored, with what is known of the stream. */
 import { utf8 } from "../../../src/lib/bytes.ts";
+import type { AppResponse } from "../../../src/wire/app-look-up.ts";
 import type { Incarnation, Offset } from "../../../src/record/offset.ts";
 import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { DescribeRequest, ReadRequest } from "../../../src/wire/request.ts";
@@ -130,6 +131,8 @@ const LISTED_STREAM_BYTES = 128;
 export function responseBytes(response: Response): number {
   if (response.kind === "stream-list") return 256 + response.streams.length * LISTED_STREAM_BYTES;
   if (response.kind === "groups") return 256 + response.groups.length * LISTED_STREAM_BYTES;
+  if (response.kind === "apps") return 256 + response.apps.length * LISTED_STREAM_BYTES;
+  if (response.kind === "app") return appBytes(response);
   if (response.kind === "group") return 256 + (response.streams.length + response.members.length) * LISTED_STREAM_BYTES;
   if (response.kind === "result" && response.result.kind === "group-assigned")
     return 256 + response.result.assignments.length * LISTED_STREAM_BYTES;
@@ -137,5 +140,15 @@ export function responseBytes(response: Response): number {
   if (response.kind !== "records") return 256;
   let bytes = 256 + utf8(response.contentType).length;
   for (const batch of response.batches) bytes += batch.bytes.length + 24;
+  return bytes;
+}
+
+/** A digest point with who committed it. */
+const DIGEST_BYTES = 64;
+
+function appBytes({ description, options, tasks }: AppResponse): number {
+  let bytes = 256 + utf8(description).length + utf8(options).length;
+  for (const { inputs, digests } of tasks)
+    bytes += (1 + inputs.length) * LISTED_STREAM_BYTES + digests.length * DIGEST_BYTES;
   return bytes;
 }

@@ -14,6 +14,7 @@ import { awaitSession } from "../session-token.ts";
 import { findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 import { answerDescribe, answerRead } from "./answer-read.ts";
+import { answerApp, answerApps } from "./answer-apps.ts";
 import { answerGroup, answerGroups } from "./answer-groups.ts";
 import { answerCursor, answerList, answerLocate } from "./answer-look-up.ts";
 import { CommandLane } from "./command-lane.ts";
@@ -58,6 +59,10 @@ export class NativeRequests {
         return answerGroups(this.#context, request, level);
       case "group":
         return answerGroup(this.#context, request, wait, level);
+      case "apps":
+        return answerApps(this.#context, request, level);
+      case "app":
+        return answerApp(this.#context, request, level);
       default:
         return unreachable(request);
     }

@@ -23,6 +23,7 @@ const TAGS = [
   { name: "streams", description: "what streams there are, their settings, what they may forget" },
   { name: "transactions", description: "several changes at one position, all or none" },
   { name: "groups", description: "consumers that share a stream's records" },
+  { name: "apps", description: "topologies of operators that run under a name, and their tasks" },
   { name: "cursors", description: "small durable values under a name" },
   { name: "durable-streams", description: "the open Durable Streams protocol" },
   { name: "frames", description: "the binary protocol, over HTTP and WebSocket" },

@@ -1,0 +1,91 @@
+/** What the SDK tells of an app: in a listing, and in full. */
+import type { DigestPoint } from "../src/record/digest-point.ts";
+import type { RecordPlace } from "../src/record/record-place.ts";
+import type { TaskPlace } from "../src/record/task-place.ts";
+import type { AppResponse, AppTaskInfo, ListedApp } from "../src/wire/app-look-up.ts";
+
+/** An app as `client.apps()` lists it. */
+export type AppInfo = {
+  readonly name: string;
+  readonly version: number;
+  /** What commits of its replicas name; a later one is higher. */
+  readonly epoch: number;
+  readonly paused: boolean;
+  readonly tasks: number;
+  readonly createdAt: Date;
+  /** When this version was. */
+  readonly deployedAt: Date;
+};
+
+/** What a replica that committed had at a digest point. */
+export type CommittedDigest = DigestPoint & { readonly replica: string };
+
+/** How a task stands. */
+export type AppTaskDescription = {
+  /** `<stage>.<partition>`. */
+  readonly task: string;
+  readonly inputs: readonly string[];
+  /** The epoch in which it began with nothing … */
+  readonly born: number;
+  /** … behind this place. */
+  readonly start: RecordPlace;
+  readonly place: TaskPlace;
+  /** Over all its outputs. */
+  readonly chain: bigint;
+  readonly commits: number;
+  /** Who committed last, and when by the log's time. */
+  readonly committedBy?: string;
+  readonly committedAt?: Date;
+  /** When, by the log's time, it goes on even if no record comes. */
+  readonly nextDue?: Date;
+  /** The newest, oldest first. */
+  readonly digests: readonly CommittedDigest[];
+};
+
+/** All there is to know of an app. */
+export type AppDescription = Omit<AppInfo, "tasks"> & {
+  /** The topology, for people. */
+  readonly description: string;
+  /** What all its replicas have alike. */
+  readonly options: string;
+  /** The log's time when this was told. */
+  readonly logTime: Date;
+  readonly tasks: readonly AppTaskDescription[];
+};
+
+export function toAppInfo(app: ListedApp): AppInfo {
+  return { ...headOf(app), tasks: app.tasks };
+}
+
+export function toAppDescription(app: AppResponse): AppDescription {
+  const { description, options, logTime, tasks } = app;
+  return { ...headOf(app), description, options, logTime: new Date(logTime), tasks: tasks.map(toTask) };
+}
+
+function headOf({
+  app,
+  version,
+  epoch,
+  paused,
+  createdAtMs,
+  deployedAtMs,
+}: Omit<ListedApp, "tasks">): Omit<AppInfo, "tasks"> {
+  return {
+    name: app,
+    version,
+    epoch,
+    paused,
+    createdAt: new Date(createdAtMs),
+    deployedAt: new Date(deployedAtMs),
+  };
+}
+
+function toTask(info: AppTaskInfo): AppTaskDescription {
+  const { task, inputs, born, start, place, chain, commits, commit, nextDue, digests } = info;
+  return {
+    ...{ task, inputs, born, start, place, chain, commits },
+    ...(commit !== undefined && { committedBy: commit.replica, committedAt: new Date(commit.atMs) }),
+    ...(nextDue !== undefined && { nextDue: new Date(nextDue) }),
+    digests: digests.map(({ replica, point }) => ({ ...point, replica })),
+  };
+}

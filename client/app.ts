@@ -1,0 +1,123 @@
+/**
+ * An app as the log knows it: what is deployed under a name, and how far its tasks are. What runs them is the runtime
+ * (`src/runtime`); this looks at them, and tells them to stop, go on, or begin anew.
+ */
+import { BEFORE_RECORDS, type RecordPlace } from "../src/record/record-place.ts";
+import type { TaskPlace } from "../src/record/task-place.ts";
+import type { AppCommand, TaskSpec } from "../src/wire/app-command.ts";
+import { checkAppName } from "../src/wire/app-streams.ts";
+import { checkStreamName } from "../src/wire/stream-name.ts";
+import { toAppDescription, type AppDescription } from "./app-description.ts";
+import type { Connection } from "./connection.ts";
+import type { CallOptions } from "./deadline.ts";
+import { TidemarkError } from "./error.ts";
+
+export type DeployOptions = CallOptions & {
+  /** A whole number from 1. A higher one than is deployed takes its place; tasks of the same name stay where they are. */
+  readonly version: number;
+  readonly tasks: readonly TaskSpec[];
+  /** The topology, for people. */
+  readonly description?: string;
+  /** What all replicas are to have alike. */
+  readonly options?: string;
+};
+
+/** `changed`: it was not deployed just so before. */
+export type Deployed = { readonly epoch: number; readonly changed: boolean };
+
+/** Without a `start` it begins before the first record. */
+export type ResetTask = { readonly task: string; readonly start?: RecordPlace };
+
+export type ResetAppOptions = CallOptions & {
+  /** Only these. */
+  readonly tasks?: readonly ResetTask[];
+  /** Streams to be deleted with it: what it has written, and writes again. */
+  readonly deleteStreams?: readonly string[];
+  /** Changes nothing. */
+  readonly dryRun?: boolean;
+};
+
+export type ResetAppOutcome = {
+  readonly dryRun: boolean;
+  readonly tasks: readonly { readonly task: string; readonly from: TaskPlace; readonly to: TaskPlace }[];
+};
+
+export class App {
+  readonly name: string;
+  readonly #connection: Connection;
+
+  constructor(connection: Connection, name: string) {
+    const checked = checkAppName(name);
+    if (!checked.ok) throw new TidemarkError(checked.error.code, checked.error.message);
+    this.name = name;
+    this.#connection = connection;
+  }
+
+  /**
+   * Deploys it, or finds it deployed just so. `task-fenced`: a higher version is deployed; `app-exists`: this version is, with
+   * something else different.
+   */
+  async deploy(options: DeployOptions): Promise<Deployed> {
+    const { version, tasks, description = "", options: shared = "" } = options;
+    if (!Number.isSafeInteger(version) || version < 1)
+      throw new TidemarkError("invalid-argument", "an app's version is a whole number from 1");
+    const put = { kind: "app-put", app: this.name, version, tasks, description, options: shared } as const;
+    const result = await this.#connection.execute(put, options);
+    if (result.kind !== "app-epoch")
+      throw new TidemarkError("protocol-error", `"app-put" was answered with "${result.kind}"`, { outcome: "applied" });
+    return { epoch: result.epoch, changed: result.changed };
+  }
+
+  /** What is deployed, and how each task stands. Everything that anyone was told is in it. */
+  async describe(options: CallOptions = {}): Promise<AppDescription> {
+    return toAppDescription(await this.#connection.lookUp({ kind: "app", app: this.name }, options));
+  }
+
+  /** Commits of its tasks are refused until it is resumed: their replicas stop. One that is paused is fine. */
+  async pause(options: CallOptions = {}): Promise<void> {
+    await this.#connection.execute({ kind: "app-state", app: this.name, paused: true }, options);
+  }
+
+  async resume(options: CallOptions = {}): Promise<void> {
+    await this.#connection.execute({ kind: "app-state", app: this.name, paused: false }, options);
+  }
+
+  /**
+   * Begins tasks anew, without what they have done so far; what they wrote stays unless it is named to be deleted, all in one
+   * transaction. Their replicas stop. The outcome of one whose answer was lost is `unknown`; it is not done twice.
+   */
+  async reset(options: ResetAppOptions = {}): Promise<ResetAppOutcome> {
+    const { deleteStreams = [], dryRun = false } = options;
+    const { tasks: standing } = await this.describe(options);
+    const wanted: readonly ResetTask[] = options.tasks ?? standing.map(({ task }) => ({ task }));
+    if (wanted.length === 0) throw new TidemarkError("invalid-argument", "no task is named");
+    const moves = wanted.map(({ task, start = BEFORE_RECORDS }) => {
+      const known = standing.find((other) => other.task === task);
+      if (known === undefined) throw new TidemarkError("app-not-found", `the app "${this.name}" has no task "${task}"`);
+      return { task, from: known.place, to: { cursor: start, outputs: 0 } };
+    });
+    if (!dryRun) {
+      const tasks = moves.map(({ task, to }) => ({ task, start: to.cursor }));
+      await this.#transact({ kind: "app-reset", app: this.name, tasks }, deleteStreams, options);
+    }
+    return { dryRun, tasks: moves };
+  }
+
+  /** Forgets it and how its tasks stand, and deletes these streams with it. Their replicas stop. */
+  async delete(options: CallOptions & { readonly deleteStreams?: readonly string[] } = {}): Promise<void> {
+    const { deleteStreams = [] } = options;
+    const command = { kind: "app-delete", app: this.name } as const;
+    if (deleteStreams.length === 0) await this.#connection.execute(command, options);
+    else await this.#transact(command, deleteStreams, options);
+  }
+
+  async #transact(command: AppCommand, deleteStreams: readonly string[], call: CallOptions): Promise<void> {
+    const deletions = deleteStreams.map((stream) => {
+      const checked = checkStreamName(stream);
+      if (!checked.ok) throw new TidemarkError(checked.error.code, checked.error.message);
+      return { kind: "delete", stream } as const;
+    });
+    const operations = [command, ...deletions];
+    await this.#connection.transact({ kind: "transaction", conditions: [], operations }, false, call);
+  }
+}

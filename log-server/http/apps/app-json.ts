@@ -1,0 +1,147 @@
+/** Apps as native HTTP takes and shows them. */
+import { type Static, Type } from "typebox";
+import type { DigestPoint } from "../../../src/record/digest-point.ts";
+import type { RecordPlace } from "../../../src/record/record-place.ts";
+import type { TaskPlace } from "../../../src/record/task-place.ts";
+import type { AppPutCommand } from "../../../src/wire/app-command.ts";
+import type { AppResponse, AppTaskInfo, ListedApp } from "../../../src/wire/app-look-up.ts";
+import { Count } from "../schemas.ts";
+
+const State = Type.Union([Type.Literal("running"), Type.Literal("paused")]);
+
+/** A record's place in the log's one order. */
+export const RecordPlaceJson = Type.Object(
+  {
+    position: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "of its entry" }),
+    ordinal: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "of its batch in the entry" }),
+    index: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, description: "of the record in the batch" }),
+  },
+  { additionalProperties: false },
+);
+
+export const TaskPlaceOut = Type.Object({
+  cursor: RecordPlaceJson,
+  outputs: Type.Integer({ description: "handed over since its beginning" }),
+});
+
+const TaskSpecIn = Type.Object(
+  {
+    task: Type.String({ description: "`<stage>.<partition>`" }),
+    inputs: Type.Array(Type.String(), { description: "the streams that it reads" }),
+  },
+  { additionalProperties: false },
+);
+
+export const DeployBody = Type.Object(
+  {
+    version: Type.Integer({
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: "a higher one than is deployed takes its place",
+    }),
+    tasks: Type.Array(TaskSpecIn),
+    description: Type.Optional(Type.String({ description: "the topology, for people" })),
+    options: Type.Optional(Type.String({ description: "what all replicas are to have alike" })),
+  },
+  { additionalProperties: false },
+);
+
+export function deployCommand(app: string, body: Static<typeof DeployBody>): AppPutCommand {
+  const { version, tasks, description = "", options = "" } = body;
+  return { kind: "app-put", app, version, tasks, description, options };
+}
+
+const LISTED = {
+  app: Type.String(),
+  version: Count,
+  epoch: Type.Integer({ description: "what commits of its replicas name" }),
+  state: State,
+  createdAtMs: Count,
+  deployedAtMs: Type.Integer({ description: "when this version was" }),
+};
+
+export const ListedAppOut = Type.Object({ ...LISTED, tasks: Count });
+
+const Hash = Type.String({ pattern: "^[0-9a-f]{16}$" });
+
+const PointOut = Type.Object({
+  records: Type.Integer({ description: "taken in until there" }),
+  logTimeMs: Count,
+  state: Type.String({ pattern: "^[0-9a-f]{16}$", description: "of all its rows" }),
+  outputs: Type.String({ pattern: "^[0-9a-f]{16}$", description: "of all its outputs" }),
+  replica: Type.String({ description: "who committed it" }),
+});
+
+const TaskOut = Type.Object({
+  task: Type.String(),
+  inputs: Type.Array(Type.String()),
+  born: Type.Integer({ description: "the epoch in which it began with nothing" }),
+  start: RecordPlaceJson,
+  place: TaskPlaceOut,
+  chain: Hash,
+  commits: Count,
+  committedBy: Type.Optional(Type.String()),
+  committedAtMs: Type.Optional(Type.Integer({ description: "log time of the newest commit" })),
+  nextDueMs: Type.Optional(Type.Integer({ description: "log time at which it goes on even if no record comes" })),
+  digests: Type.Array(PointOut, { description: "what replicas had at the newest digest points" }),
+});
+
+export const DescribedApp = Type.Object({
+  ...LISTED,
+  description: Type.String(),
+  options: Type.String(),
+  logTimeMs: Type.Integer({ description: "of the log" }),
+  tasks: Type.Array(TaskOut),
+});
+
+export function listedAppJson({ app, version, epoch, paused, tasks, createdAtMs, deployedAtMs }: ListedApp): object {
+  return { app, version, epoch, state: stateOf(paused), createdAtMs, deployedAtMs, tasks };
+}
+
+export function describedAppJson(described: AppResponse): object {
+  const { app, version, epoch, paused, createdAtMs, deployedAtMs, description, options, logTime, tasks } = described;
+  return {
+    ...{ app, version, epoch, state: stateOf(paused), createdAtMs, deployedAtMs },
+    ...{ description, options, logTimeMs: logTime },
+    tasks: tasks.map(taskJson),
+  };
+}
+
+export function taskPlaceJson({ cursor, outputs }: TaskPlace): object {
+  return { cursor: recordPlaceJson(cursor), outputs };
+}
+
+function taskJson(task: AppTaskInfo): object {
+  const { inputs, born, start, place, chain, commits, commit, nextDue, digests } = task;
+  return {
+    task: task.task,
+    inputs,
+    born,
+    start: recordPlaceJson(start),
+    place: taskPlaceJson(place),
+    chain: hash(chain),
+    commits,
+    ...(commit !== undefined && { committedBy: commit.replica, committedAtMs: commit.atMs }),
+    ...(nextDue !== undefined && { nextDueMs: nextDue }),
+    digests: digests.map(({ replica, point }) => ({ ...pointJson(point), replica })),
+  };
+}
+
+function pointJson({ records, logTime, state, outputs }: DigestPoint): object {
+  return { records, logTimeMs: logTime, state: hash(state), outputs: hash(outputs) };
+}
+
+function recordPlaceJson({ position, ordinal, index }: RecordPlace): object {
+  return { position, ordinal, index };
+}
+
+function stateOf(paused: boolean): Static<typeof State> {
+  return paused ? "paused" : "running";
+}
+
+const HASH_DIGITS = 16;
+
+/** JSON has no number for it. */
+function hash(value: bigint): string {
+  return value.toString(16).padStart(HASH_DIGITS, "0");
+}

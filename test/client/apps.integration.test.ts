@@ -1,0 +1,96 @@
+/** Apps by the SDK against a real node: what is deployed, where tasks are, and what happens once however often it is said. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect, TidemarkError, type Client } from "../../client/index.ts";
+import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { LossyTransport } from "./lossy-transport.ts";
+
+let folder = "";
+let node: RunningNode;
+let transport: LossyTransport;
+let client: Client;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tidemark-apps-"));
+  node = await startNode({ dataDirectory: folder, listen: "127.0.0.1:0", segmentBytes: 4 * 1024 * 1024 });
+  transport = new LossyTransport(node.url);
+  client = connect(node.url, { transport });
+});
+
+afterAll(async () => {
+  await client.close();
+  await node.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const TOPOLOGY = { version: 1, tasks: [{ task: "0.0", inputs: ["in"] }], description: "a topology", options: "{}" };
+const START = { cursor: { position: 0, ordinal: 0, index: 0 }, outputs: 0 };
+
+describe("an app", () => {
+  it("is deployed, described, listed, paused, resumed and deleted", async () => {
+    const app = client.app("life");
+    const { epoch, changed } = await app.deploy(TOPOLOGY);
+    expect(changed).toBe(true);
+    expect(await app.deploy(TOPOLOGY)).toEqual({ epoch, changed: false });
+    await app.pause();
+    const { description, options } = TOPOLOGY;
+    const described = await app.describe();
+    expect(described).toMatchObject({ name: "life", version: 1, epoch, paused: true, description, options });
+    expect(described.tasks).toMatchObject([{ task: "0.0", inputs: ["in"], born: epoch, place: START, chain: 0n }]);
+    expect(described.createdAt.getTime()).toBeLessThanOrEqual(described.logTime.getTime());
+    await app.resume();
+    expect((await app.describe()).paused).toBe(false);
+    await client.app("life too").deploy(TOPOLOGY);
+    const listed: unknown[] = [];
+    for await (const { name, tasks } of client.apps({ prefix: "life" })) listed.push([name, tasks]);
+    expect(listed).toEqual([
+      ["life", 1],
+      ["life too", 1],
+    ]);
+    await app.delete();
+    await expect(app.describe()).rejects.toMatchObject({ code: "app-not-found" });
+    await expect(app.delete()).rejects.toMatchObject({ code: "app-not-found" });
+  });
+
+  it("begins anew together with what it wrote, or not at all", async () => {
+    const app = client.app("anew");
+    const { epoch } = await app.deploy(TOPOLOGY);
+    await client.stream("anew-out").create();
+    const dry = await app.reset({ deleteStreams: ["anew-out"], dryRun: true });
+    expect(dry).toEqual({ dryRun: true, tasks: [{ task: "0.0", from: START, to: START }] });
+    expect((await app.describe()).epoch).toBe(epoch);
+    await expect(app.reset({ deleteStreams: ["anew-out", "none"] })).rejects.toMatchObject({
+      code: "stream-not-found",
+    });
+    expect((await app.describe()).epoch).toBe(epoch);
+    await app.reset({ deleteStreams: ["anew-out"] });
+    expect((await app.describe()).epoch).toBeGreaterThan(epoch);
+    await expect(client.stream("anew-out").describe()).rejects.toMatchObject({ code: "stream-not-found" });
+    await client.stream("anew-out").create();
+    await app.delete({ deleteStreams: ["anew-out"] });
+    await expect(client.stream("anew-out").describe()).rejects.toMatchObject({ code: "stream-not-found" });
+  });
+
+  it("is deployed once and deleted once when an answer was lost; a reset is not done twice", async () => {
+    const app = client.app("lost");
+    transport.losses.push("lose-answer");
+    const { epoch } = await app.deploy(TOPOLOGY);
+    expect((await app.describe()).epoch).toBe(epoch);
+    transport.losses.push("lose-answer");
+    await expect(app.reset()).rejects.toMatchObject({ outcome: "unknown" });
+    expect((await app.describe()).epoch).toBe(epoch + 1);
+    transport.losses.push("lose-answer");
+    await expect(app.delete()).resolves.toBeUndefined();
+  });
+
+  it("has a name of its own, and a version", async () => {
+    expect(() => client.app("a/b")).toThrow(TidemarkError);
+    expect(() => client.app("")).toThrow(TidemarkError);
+    await expect(client.app("v").deploy({ ...TOPOLOGY, version: 0.5 })).rejects.toMatchObject({
+      code: "invalid-argument",
+    });
+    await expect(client.app("v").deploy({ ...TOPOLOGY, tasks: [] })).rejects.toMatchObject({ code: "invalid-app" });
+  });
+});
