@@ -37,6 +37,11 @@ export const OPERATOR_LIMITS = {
   digestEveryRecords: 1_024,
   digestEveryMs: 10_000,
 
+  /** Of rows that are replaced while a capture of them is being read. */
+  captureReplacedBytesMax: 128 * 1024 * 1024,
+  /** Rows that changed since a snapshot; of more, none is known. */
+  changedKeysMax: 1_000_000,
+
   /** Event time after which a task tells those that it repartitions for how far it has come. */
   markEveryMs: 1_000,
 

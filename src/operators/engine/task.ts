@@ -21,6 +21,7 @@ import type { TaskPlace } from "../../record/task-place.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import { NodeRows } from "../state/node-rows.ts";
+import type { RowCapture } from "../state/row-capture.ts";
 import type { TimerKind } from "../state/row-keys.ts";
 import { Rows } from "../state/rows.ts";
 import type { StateStore } from "../state/state-store.ts";
@@ -46,8 +47,19 @@ export type TaskBatch = {
   /** Where the outputs may be parted: behind those of one record or one timer. The last is behind all. */
   readonly cuts: readonly TaskPlace[];
   readonly digests: readonly DigestPoint[];
+  /** Made as asked for, one at most. */
+  readonly captures: readonly TaskCapture[];
   /** Log time at which something falls due even if no record comes; undefined: nothing does. */
   readonly nextDue: number | undefined;
+};
+
+/** A task as it was at a digest point: what a snapshot is made of. */
+export type TaskCapture = {
+  readonly point: DigestPoint;
+  readonly place: TaskPlace;
+  /** What the rows' changes are counted from: a place that is behind this point, or is it; undefined: they are not known. */
+  readonly since: DigestPoint | undefined;
+  readonly rows: RowCapture;
 };
 
 /** What gathers until it is taken. */
@@ -56,6 +68,7 @@ type Done = {
   readonly chains: bigint[];
   readonly cuts: TaskPlace[];
   readonly digests: DigestPoint[];
+  readonly captures: TaskCapture[];
 };
 
 type Reader = { readonly node: RunningNode; readonly input: number };
@@ -94,6 +107,8 @@ export class Task {
   /** Where an error would come from. */
   #running = "";
   #firing: DueTimer | undefined;
+  #captureWanted = false;
+  #changesSince: DigestPoint | undefined;
 
   /** Goes on where the rows in the store are. `totals`: of those rows, if they are known. */
   constructor(stage: Stage, partition: number, store: StateStore, totals?: RowTotals) {
@@ -194,6 +209,25 @@ export class Task {
     return this.#rows.changes();
   }
 
+  /** From now on captures know what has changed. */
+  trackChanges(): void {
+    this.#changesSince = this.digest();
+    this.#rows.track();
+  }
+
+  /** The next digest point is captured, and comes with what is taken then. Not while an earlier one is unsettled. */
+  requestCapture(): void {
+    assert(!this.#rows.captured, "I15: there is one capture at a time");
+    this.#captureWanted = true;
+  }
+
+  /** Nobody reads it any more. `used`: it became a snapshot, and the next one is about what changed since. */
+  settle({ rows, point }: TaskCapture, used: boolean): void {
+    this.#rows.settle(rows, used);
+    if (used) this.#changesSince = point;
+    else if (rows.changed === undefined) this.#changesSince = undefined;
+  }
+
   /** Hands over what was done. There is no way back behind it. */
   take(): TaskBatch {
     this.#progress.write(this.#rows);
@@ -211,13 +245,15 @@ export class Task {
     this.#progress.read(this.#rows);
     this.#clock = this.#progress.watermarks.reached;
     this.#inputs = 0;
+    this.#uncapture(0);
     this.#done = nothingDone();
   }
 
   #attempt(run: () => void, input: TaskInput | undefined): Result<void, Poison> {
     const mark = this.#rows.mark();
     const saved = this.#progress.save();
-    const { outputs, chains, cuts, digests } = this.#done;
+    const { outputs, chains, cuts, digests, captures } = this.#done;
+    const capturesBefore = captures.length;
     const before = [outputs.length, cuts.length, digests.length] as const;
     this.#timersFired = 0;
     const named = nameRunning("");
@@ -233,6 +269,7 @@ export class Task {
       this.#clock = this.#progress.watermarks.reached;
       [outputs.length, cuts.length, digests.length] = before;
       chains.length = outputs.length;
+      this.#uncapture(capturesBefore);
       return err({ operator: this.#running, error, at: this.#poisoned(input) });
     } finally {
       this.#firing = undefined;
@@ -244,6 +281,14 @@ export class Task {
     if (this.#firing !== undefined) return { kind: "timer", row: this.#firing.row };
     assert(input !== undefined, "without a record only a timer runs a callback");
     return { kind: "record", source: input.source, offset: input.offset };
+  }
+
+  /** They were of a place that is undone, and may come out otherwise. */
+  #uncapture(kept: number): void {
+    for (const capture of this.#done.captures.splice(kept)) {
+      this.settle(capture, false);
+      this.#captureWanted = true;
+    }
   }
 
   #undo(mark: number): void {
@@ -328,7 +373,12 @@ export class Task {
 
   #digest(logTime: number): void {
     this.#progress.digested(logTime);
-    this.#done.digests.push(this.digest());
+    const point = this.digest();
+    this.#done.digests.push(point);
+    if (!this.#captureWanted) return;
+    this.#captureWanted = false;
+    const since = this.#changesSince;
+    this.#done.captures.push({ point, place: this.place, since, rows: this.#rows.capture() });
   }
 
   #fireEventTimers(): void {
@@ -476,7 +526,7 @@ function lagsOf(nodes: readonly GraphNode[]): ReadonlyMap<string, number> {
 }
 
 function nothingDone(): Done {
-  return { outputs: [], chains: [], cuts: [], digests: [] };
+  return { outputs: [], chains: [], cuts: [], digests: [], captures: [] };
 }
 
 function finite(time: number): number | undefined {

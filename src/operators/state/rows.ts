@@ -8,6 +8,8 @@
 import { assert } from "../../lib/assert.ts";
 import { compareBytes, equalBytes } from "../../lib/bytes.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../record/row.ts";
+import { ChangedKeys } from "./changed-keys.ts";
+import { RowCapture } from "./row-capture.ts";
 import type { StateStore } from "./state-store.ts";
 import { rowBytes, type RowTotals, totalsOf } from "./totals.ts";
 
@@ -23,6 +25,9 @@ export class Rows {
   #count: number;
   #bytes: number;
   #journal: Undo[] = [];
+  /** Since the last capture, or since changes are tracked; undefined: they are not. */
+  #changed: ChangedKeys | undefined;
+  #capture: RowCapture | undefined;
 
   /** Whoever knows the totals of what is in the store saves reading all of it. */
   constructor(store: StateStore, totals: RowTotals = totalsOf(store.range(LOWEST, HIGHEST))) {
@@ -71,6 +76,34 @@ export class Rows {
     return this.#store.range(LOWEST, HIGHEST);
   }
 
+  /** From now on a capture knows which rows have changed. */
+  track(): void {
+    this.#changed ??= new ChangedKeys();
+  }
+
+  get captured(): boolean {
+    return this.#capture !== undefined;
+  }
+
+  /** All rows as they are now, to be read later. One at a time, until it is settled. */
+  capture(): RowCapture {
+    assert(this.#capture === undefined, "I15: there is one capture at a time");
+    const changed = this.#changed;
+    this.#changed = new ChangedKeys();
+    this.#capture = new RowCapture(this.#store, this.totals, changed?.unknown === false ? changed : undefined);
+    return this.#capture;
+  }
+
+  /** The capture is not read any more. `used`: the next one is about what changed since; otherwise, also about what it was about. */
+  settle(capture: RowCapture, used: boolean): void {
+    assert(this.#capture === capture, "the capture that is settled is the one that was made");
+    capture.close();
+    this.#capture = undefined;
+    if (used) return;
+    if (capture.changed === undefined) this.#changed = undefined;
+    else this.#changed?.addAll(capture.changed);
+  }
+
   /** The place to which `rollback` goes back; it holds until the next commit. */
   mark(): number {
     return this.#journal.length;
@@ -106,6 +139,8 @@ export class Rows {
   }
 
   #set(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {
+    this.#changed?.add(key);
+    this.#capture?.replaces(key, before);
     const hashBefore = before === undefined ? 0n : rowHash(key, before);
     const hashAfter = after === undefined ? 0n : rowHash(key, after);
     this.#digest = asDigest(this.#digest - hashBefore + hashAfter);

@@ -71,6 +71,11 @@ export class KvStore implements StateStore {
     return { store, totals: NO_ROWS, discarded };
   }
 
+  /** All rows of a state were written to the `Kv` by somebody else: from now on it is a store. */
+  static complete(kv: Kv, label: string, totals: RowTotals): Promise<void> {
+    return kv.write([totalsWrite(label, totals)]);
+  }
+
   private constructor(kv: Kv, label: string) {
     this.#kv = kv;
     this.#label = label;
@@ -128,7 +133,7 @@ export class KvStore implements StateStore {
     if (last === undefined) return;
     const changes = covered.flatMap(({ changes }) => changes);
     this.#flushing = true;
-    await this.#kv.write([...changes.map(writeOf), this.#totalsWrite(last.totals)]);
+    await this.#kv.write([...changes.map(writeOf), totalsWrite(this.#label, last.totals)]);
     this.#flushing = false;
     this.#flushes += 1;
     this.#sealed = this.#sealed.filter(({ number }) => number > seal);
@@ -139,11 +144,11 @@ export class KvStore implements StateStore {
     this.#changes.push({ key, over: this.#overlay.set(key, value) });
     this.#changedBytes += key.length + (value?.length ?? 0);
   }
+}
 
-  #totalsWrite(totals: RowTotals): KvWrite {
-    const value = new ByteWriter().u8(VERSION).string(this.#label);
-    return { kind: "put", key: TOTALS_KEY, value: writeTotals(value, totals).finish() };
-  }
+function totalsWrite(label: string, totals: RowTotals): KvWrite {
+  const value = new ByteWriter().u8(VERSION).string(label);
+  return { kind: "put", key: TOTALS_KEY, value: writeTotals(value, totals).finish() };
 }
 
 function writeOf({ key, over: { value } }: Change): KvWrite {

@@ -1,0 +1,60 @@
+/** Restored rows in memory. Slices come sorted, and are put together from what was added to each of them, in short turns. */
+import { compareBytes } from "../../lib/bytes.ts";
+import { MemoryStore } from "../../operators/state/memory-store.ts";
+import { rowBytes, type RowTotals } from "../../operators/state/totals.ts";
+import type { Clock } from "../../ports/clock.ts";
+import { asDigest, type RowChange, rowHash } from "../../record/row.ts";
+import type { RestoreTarget } from "./restore.ts";
+import { Turns } from "./turns.ts";
+
+/** Sorted by key. */
+type Run = readonly RowChange[];
+
+export class MemoryTarget implements RestoreTarget<MemoryStore> {
+  readonly #clock: Clock;
+  /** By slice, the older first. */
+  #runs: Run[][] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async begin(slices: number): Promise<void> {
+    this.#runs = Array.from({ length: slices }, () => []);
+  }
+
+  async add(slice: number, rows: Run): Promise<void> {
+    this.#runs[slice]?.push(rows);
+  }
+
+  async finish(): Promise<{ readonly store: MemoryStore; readonly totals: RowTotals }> {
+    const turns = new Turns(this.#clock, 0);
+    const store = new MemoryStore();
+    let digest = 0n;
+    let bytes = 0;
+    for (const [slice, runs] of this.#runs.entries()) {
+      for (const { key, value } of merged(runs)) {
+        if (value === undefined) continue;
+        store.append(key, value);
+        digest += rowHash(key, value);
+        bytes += rowBytes(key, value);
+      }
+      this.#runs[slice] = [];
+      await turns.rest();
+    }
+    this.#runs = [];
+    return { store, totals: { digest: asDigest(digest), rows: store.size, bytes } };
+  }
+}
+
+/** Of rows with the same key, the one of the last run. */
+function merged(runs: readonly Run[]): Run {
+  const [first = [], ...others] = runs;
+  if (others.length === 0) return first;
+  // Stable, so that the later stand behind the earlier.
+  const sorted = runs.flat().sort((a, b) => compareBytes(a.key, b.key));
+  return sorted.filter(({ key }, place) => {
+    const next = sorted[place + 1];
+    return next === undefined || compareBytes(key, next.key) !== 0;
+  });
+}

@@ -1,0 +1,23 @@
+/**
+ * The stream that a task's snapshots are in, as the runtime sees it. Offsets are dense; what was trimmed is gone. All of it may
+ * reject where the log cannot be reached: a snapshot then fails, and nothing else does.
+ */
+import type { Offset } from "../../record/offset.ts";
+
+export type StreamPart = {
+  /** Of the first value; more than was asked for where that was trimmed. */
+  readonly from: Offset;
+  /** At least one, unless nothing stands there. */
+  readonly values: readonly Uint8Array[];
+};
+
+export interface SnapshotStream {
+  /** The oldest offset that is kept, and the one behind the newest; the same where there is nothing. */
+  bounds(): Promise<{ readonly first: Offset; readonly next: Offset }>;
+  /** From an offset on, about so many bytes. */
+  read(from: Offset, bytes: number): Promise<StreamPart>;
+  /** One behind the other, durable when it resolves: to the first one's offset. */
+  append(values: readonly Uint8Array[]): Promise<Offset>;
+  /** What is before the offset goes, unless it must be kept. */
+  trim(before: Offset): Promise<void>;
+}

@@ -1,0 +1,257 @@
+/**
+ * Writes snapshots of one task into its stream. Nothing stops for it: what is written was captured, and is read in short turns.
+ *
+ * What has changed since the snapshot before is written as deltas; and for every byte of these two bytes of the oldest slices are
+ * written again. So the stream is a circle: what a restore reads is at most about half as much again as the state, what stands before
+ * the oldest slice is needed no more, and a snapshot costs three times what has changed. (Writing changed buckets whole would write
+ * nearly everything as soon as one key in a hundred changes.)
+ *
+ * Several replicas may do it at once. Each snapshot stands on one that is whole, whoever made that.
+ */
+import { assert } from "../../lib/assert.ts";
+import { compareBytes } from "../../lib/bytes.ts";
+import { err, ok, type Result } from "../../lib/result.ts";
+import type { TaskCapture } from "../../operators/engine/task.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Zstd } from "../../ports/zstd.ts";
+import type { DigestPoint } from "../../record/digest-point.ts";
+import type { Offset } from "../../record/offset.ts";
+import type { SnapshotSizes } from "./limits.ts";
+import { encodeManifest, firstNeeded, type Manifest, type PieceRef, type SliceRef } from "./manifest.ts";
+import { manifestsBack } from "./manifest-search.ts";
+import { encodePiece, type PieceKind } from "./piece.ts";
+import { PieceRows } from "./piece-rows.ts";
+import type { SnapshotStream } from "./snapshot-stream.ts";
+import { Turns } from "./turns.ts";
+
+const LOWEST: Uint8Array = new Uint8Array(0);
+/** Behind all rows. */
+const HIGHEST: Uint8Array = Uint8Array.of(0xff);
+
+export type Snapshot = {
+  readonly manifest: Manifest;
+  /** Of the manifest. */
+  readonly offset: Offset;
+  /** Before it nothing of the snapshot stands. */
+  readonly firstNeeded: Offset;
+};
+
+export type WrittenSnapshot = Snapshot & { readonly writtenBytes: number };
+
+/** A snapshot that did not come about. The next one makes up for it. */
+export type SnapshotFailure =
+  /** There is a newer one. */
+  | "overtaken"
+  /** More was replaced meanwhile than is kept: reading it took too long. */
+  | "lost"
+  /** What the task did until there will not be committed by this replica's life. */
+  | "uncommitted";
+
+export type SnapshotWriterConfig = {
+  /** The epoch in which the task's state began. */
+  readonly born: number;
+  /** How many times as long as it works a snapshot rests. */
+  readonly restRatio: number;
+  readonly sizes: SnapshotSizes;
+};
+
+class Failed extends Error {
+  readonly failure: SnapshotFailure;
+
+  constructor(failure: SnapshotFailure) {
+    super(failure);
+    this.failure = failure;
+  }
+}
+
+export class SnapshotWriter {
+  readonly #stream: SnapshotStream;
+  readonly #zstd: Zstd;
+  readonly #clock: Clock;
+  readonly #config: SnapshotWriterConfig;
+  /** The newest, as far as this writer knows. */
+  #last: Snapshot | undefined;
+  #writtenBytes = 0;
+
+  constructor(stream: SnapshotStream, zstd: Zstd, clock: Clock, config: SnapshotWriterConfig) {
+    this.#stream = stream;
+    this.#zstd = zstd;
+    this.#clock = clock;
+    this.#config = config;
+  }
+
+  /**
+   * `committed` resolves, to true, once a commit has covered all outputs until the captured place: from a snapshot that is further,
+   * nobody could make the outputs in between. Rejects where the stream cannot be reached. The caller settles the capture.
+   */
+  async write(
+    capture: TaskCapture,
+    committed: () => Promise<boolean>,
+  ): Promise<Result<WrittenSnapshot, SnapshotFailure>> {
+    try {
+      return ok(await this.#write(capture, committed));
+    } catch (error) {
+      if (error instanceof Failed) return err(error.failure);
+      throw error;
+    }
+  }
+
+  async #write(capture: TaskCapture, committed: () => Promise<boolean>): Promise<WrittenSnapshot> {
+    this.#writtenBytes = 0;
+    const before = await this.#newest();
+    if (before !== undefined && isBehind(capture.point, before.manifest.point)) throw new Failed("overtaken");
+    const base = before === undefined || !knowsChanges(capture, before) ? undefined : before.manifest;
+    const work = new Turns(this.#clock, this.#config.restRatio);
+    const deltas = base === undefined ? [] : await this.#writeDeltas(capture, work);
+    const slices = await this.#writeSlices(capture, base, bytesOf(deltas), work);
+    const oldest = slices.reduce((least, { offset }) => Math.min(least, offset), Infinity);
+    const { point, place } = capture;
+    const manifest: Manifest = {
+      born: this.#config.born,
+      point,
+      place,
+      totals: capture.rows.totals,
+      slices,
+      // What is before all slices, all slices have.
+      deltas: [...(base?.deltas ?? []), ...deltas].filter(({ offset }) => offset > oldest),
+    };
+    if (!(await committed())) throw new Failed("uncommitted");
+    const { offset, parts } = await this.#append("manifest", encodeManifest(manifest));
+    assert(parts === 1, "I15: a manifest is one record");
+    const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset) };
+    this.#last = written;
+    // The one before is kept, too, for the case that this one is damaged.
+    await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
+    return { ...written, writtenBytes: this.#writtenBytes };
+  }
+
+  async #newest(): Promise<Snapshot | undefined> {
+    const bounds = await this.#stream.bounds();
+    const last = this.#last;
+    if (last !== undefined && bounds.next === last.offset + 1 && bounds.first <= last.firstNeeded) return last;
+    for await (const { offset, manifest } of manifestsBack(this.#stream, this.#zstd, bounds)) {
+      if (!manifest.ok || manifest.value.born !== this.#config.born) continue;
+      const needed = firstNeeded(manifest.value, offset);
+      if (needed >= bounds.first) return { manifest: manifest.value, offset, firstNeeded: needed };
+    }
+    return undefined;
+  }
+
+  async #writeDeltas({ rows }: TaskCapture, work: Turns): Promise<PieceRef[]> {
+    const { deltaBytes, rowsPerTurn } = this.#config.sizes;
+    const refs: PieceRef[] = [];
+    const piece = new PieceRows();
+    let turn = 0;
+    for (const key of rows.changed?.keys() ?? []) {
+      piece.add(key, rows.get(key));
+      turn += 1;
+      if (piece.bytes >= deltaBytes) {
+        refs.push(await this.#append("delta", piece.take()));
+        work.begin();
+      } else if (turn % rowsPerTurn === 0) {
+        await work.rest();
+      } else {
+        continue;
+      }
+      if (rows.lost) throw new Failed("lost");
+    }
+    if (piece.bytes > 0) refs.push(await this.#append("delta", piece.take()));
+    return refs;
+  }
+
+  /** All slices of the new snapshot, those of the base that stay among them. */
+  async #writeSlices(
+    { rows }: TaskCapture,
+    base: Manifest | undefined,
+    changedBytes: number,
+    work: Turns,
+  ): Promise<SliceRef[]> {
+    const { rewrittenPerChanged, snapshotsPerCycle, rowsPerTurn } = this.#config.sizes;
+    const { totals } = rows;
+    const sliceBytes = sliceLength(totals.bytes, this.#config.sizes);
+    const enough =
+      base === undefined ? Infinity : Math.max(rewrittenPerChanged * changedBytes, totals.bytes / snapshotsPerCycle);
+    const start = base === undefined ? LOWEST : oldestOf(base.slices).from;
+    const written: SliceRef[] = [];
+    const piece = new PieceRows();
+    let from = start;
+    let done = 0;
+    let next: Uint8Array = start;
+    for (;;) {
+      if (rows.lost) throw new Failed("lost");
+      let taken = 0;
+      let stop: Uint8Array | undefined;
+      // A walk is not held over turns: stores need not stand that.
+      for (const [key, value] of rows.range(next, HIGHEST)) {
+        next = key;
+        stop = key;
+        if (taken >= rowsPerTurn || piece.bytes >= sliceBytes) break;
+        piece.add(key, value);
+        taken += 1;
+        stop = undefined;
+      }
+      const ended = stop === undefined;
+      if (ended || piece.bytes >= sliceBytes) {
+        done += piece.bytes;
+        written.push({ from, ...(await this.#append("slice", piece.take())) });
+        from = next;
+        if (ended) return joined(base?.slices ?? [], written, start, HIGHEST);
+        if (done >= enough) return joined(base?.slices ?? [], written, start, next);
+      }
+      await work.rest();
+    }
+  }
+
+  async #append(kind: PieceKind, content: Uint8Array): Promise<PieceRef> {
+    const bytes = content.length;
+    const records = encodePiece(kind, content, this.#zstd);
+    this.#writtenBytes += records.reduce((sum, { length }) => sum + length, 0);
+    return { offset: await this.#stream.append(records), parts: records.length, bytes };
+  }
+}
+
+/** The base's slices outside of `[start, stop)`, and those that were written of it. */
+function joined(
+  base: readonly SliceRef[],
+  written: readonly SliceRef[],
+  start: Uint8Array,
+  stop: Uint8Array,
+): SliceRef[] {
+  const before = base.filter(({ from }) => compareBytes(from, start) < 0);
+  const behind = base.flatMap((slice, place) => {
+    const end = base[place + 1]?.from ?? HIGHEST;
+    if (compareBytes(end, stop) <= 0) return [];
+    // Of the one that the walk stopped in, the rest.
+    return compareBytes(slice.from, stop) < 0 ? [{ ...slice, from: stop }] : [slice];
+  });
+  return [...before, ...written, ...behind];
+}
+
+function oldestOf(slices: readonly SliceRef[]): SliceRef {
+  const [first, ...others] = slices;
+  assert(first !== undefined, "a manifest has a slice");
+  return others.reduce((oldest, slice) => (slice.offset < oldest.offset ? slice : oldest), first);
+}
+
+/** The capture's changes are counted from this snapshot, or from before it. */
+function knowsChanges({ since, rows }: TaskCapture, { manifest: { point } }: Snapshot): boolean {
+  if (since === undefined || rows.changed === undefined) return false;
+  return since.records < point.records || isSame(since, point);
+}
+
+/** A place where a task was, told by its records and its state: two may have the same number of records. */
+function isSame(a: DigestPoint, b: DigestPoint): boolean {
+  return a.records === b.records && a.state === b.state && a.outputs === b.outputs;
+}
+
+function isBehind(a: DigestPoint, b: DigestPoint): boolean {
+  return a.records < b.records || (a.records === b.records && a.logTime <= b.logTime);
+}
+
+function bytesOf(refs: readonly PieceRef[]): number {
+  return refs.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function sliceLength(stateBytes: number, { sliceBytesMin, sliceBytesMax, slicesWanted }: SnapshotSizes): number {
+  return Math.min(sliceBytesMax, Math.max(sliceBytesMin, Math.ceil(stateBytes / slicesWanted)));
+}
