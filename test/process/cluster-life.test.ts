@@ -1,11 +1,13 @@
 /**
- * What an operator does with a cluster of servers as processes, beyond the day's work (`cluster.test.ts`): begins anew with what
- * one of them has.
+ * What an operator does with a cluster of servers as processes, beyond the day's work (`cluster.test.ts`): takes nodes out of it for
+ * a while or for good, uses what a newer version brings, begins anew with what one node has.
  */
 import { rmSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { connect } from "../../client/client.ts";
+import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import { temporaryFolder } from "./folders.ts";
-import { create, readMessages } from "./http.ts";
+import { create, readMessages, send } from "./http.ts";
 import { eventsIn, Server } from "./server.ts";
 import { appended, cli, Cluster, NAMES, others, STREAM, upTo, type View } from "./server-cluster.ts";
 
@@ -16,6 +18,59 @@ async function refusal(...args: readonly string[]): Promise<string> {
     (error: { readonly stderr: string }) => error.stderr,
   );
 }
+
+describe("maintenance", () => {
+  it("drains a node of its leadership and its readers, and upgrades all that run the version; who is removed serves no more", async () => {
+    const cluster = await Cluster.started();
+    const leader = await cluster.leader();
+    const [other, gone] = others(leader) as [string, string];
+    const urls = [leader, ...others(leader)].map((name) => cluster.server(name).url);
+    expect((await create(cluster.server(leader).url, STREAM)).status).toBe(201);
+    await appended(cluster.server(leader).url, 0);
+
+    // A command that follows live, at the node that is drained: it goes on at another, with each record once.
+    const client = connect(urls.map((url) => url.replace("http", "ws")));
+    const seen: unknown[] = [];
+    const reading = (async () => {
+      for await (const record of client.stream(STREAM).subscribe()) {
+        seen.push(record.json());
+        if (seen.length === 3) return;
+      }
+    })();
+    await appended(cluster.server(leader).url, 1);
+    await cli(["cluster", "drain", leader, "--url", cluster.server(other).url]);
+    await cluster.leader(others(leader));
+    expect((await send(`${cluster.server(leader).url}/readyz`, { method: "GET" })).status).toBe(503);
+    expect((await send(`${cluster.server(leader).url}/v1/ws`, { method: "GET" })).status).toBe(503);
+    await appended(cluster.server(leader).url, 2);
+    await reading;
+    await client.close();
+    expect(seen).toEqual(upTo(3));
+    await cli(["cluster", "drain", leader, "--undo", "--url", cluster.server(leader).url]);
+    expect((await send(`${cluster.server(leader).url}/readyz`, { method: "GET" })).status).toBe(200);
+
+    // Asked while one has only just come up, it waits until that has said what it supports.
+    await cluster.server(other).stop();
+    await cluster.spawn(other).ready();
+    await cli(["cluster", "upgrade", "--url", cluster.server(leader).url]);
+    const view = JSON.parse(await cli(["cluster", "status", "--url", cluster.server(other).url, "-o", "json"])) as {
+      readonly featureLevel: number;
+    };
+    expect(view.featureLevel).toBe(FEATURE_LEVEL_NEWEST);
+
+    // Asked of the one that is to go, unless that leads.
+    if ((await cluster.leader()) === gone) await cli(["cluster", "transfer", other, "--url", cluster.server(gone).url]);
+    await cli(["cluster", "remove", gone, "--url", cluster.server(gone).url]);
+    await cluster.server(gone).logged("removed");
+    await cluster.server(gone).stop();
+    const again = cluster.spawn(gone);
+    await again.logged("removed");
+    const answer = await send(`http://${cluster.listenOf(gone)}/v1/stream/${STREAM}`, { method: "GET" });
+    expect(answer.status).toBe(503);
+    expect(JSON.parse(Buffer.from(answer.body).toString())).toMatchObject({ code: "node-removed" });
+    expect(await readMessages(cluster.server(other).url, STREAM)).toEqual(upTo(3));
+  });
+});
 
 describe("a lost majority", () => {
   it("is begun anew by one that is left, as another cluster, and the others come back with nothing", async () => {
