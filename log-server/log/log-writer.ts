@@ -212,9 +212,7 @@ export class LogWriter {
     assert(active !== undefined, "entries are written to a segment");
     const group = this.#encoder.encode(active, entries, run.from, run.to);
     try {
-      const file = active.file.raw;
-      await file.write(group.place, group.chunks);
-      await file.sync();
+      await active.file.raw.writeSynced(group.place, group.chunks);
     } catch (error) {
       active.index.abort();
       throw this.#parts.poison.with(error);

@@ -46,6 +46,11 @@ export class SimFile implements DiskFile {
     return this.#access.sync(this.#node, this.path);
   }
 
+  async writeSynced(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await this.write(position, chunks);
+    await this.sync();
+  }
+
   async allocate(size: number): Promise<void> {
     this.#requireOpen(true);
     return this.#access.allocate(this.#node, this.path, size);

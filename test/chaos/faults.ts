@@ -216,10 +216,16 @@ function kindOf(name: string): string {
   return `${dirname(name)} ${extname(name)}`;
 }
 
-/** The next sync of the log fails; the node ends by itself. */
+/** The next write or sync of the log fails; the node ends by itself. */
 async function failNextSync(node: NodeProcess): Promise<void> {
-  const calls = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=1"];
-  const tracer = spawn("strace", ["-f", "-p", String(node.pid), ...calls], { stdio: ["ignore", "ignore", "pipe"] });
+  const calls = ["-e", "trace=pwrite64,fdatasync", "-e", "inject=pwrite64,fdatasync:error=EIO:when=1"];
+  // Spares among them: the log goes on in one.
+  const files = filesIn(node.folder, /^logs\/0\/segments\/\d+\.log$/).flatMap((name) => [
+    "-P",
+    join(node.folder, name),
+  ]);
+  const args = ["-f", "-p", String(node.pid), ...files, ...calls];
+  const tracer = spawn("strace", args, { stdio: ["ignore", "ignore", "pipe"] });
   const exited = once(tracer, "exit");
   await new Promise<void>((resolve) => {
     tracer.stderr.on("data", (chunk: Buffer) => TRACER_READY.test(String(chunk)) && resolve());

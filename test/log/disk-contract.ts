@@ -1,6 +1,9 @@
 /** What every `Disk` must do: run against the real one and the simulated one. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Prng } from "../../src/lib/prng.ts";
 import { type Disk, DiskError, type DiskErrorCode } from "../../src/ports/disk.ts";
+
+const MIB = 1_024 * 1_024;
 
 export type DiskFixture = { readonly disk: Disk; readonly dispose: () => Promise<void> };
 
@@ -77,6 +80,68 @@ export function describeDisk(name: string, open: () => Promise<DiskFixture>): vo
       await file.close();
     });
 
+    it("writes through, in order, whatever else is written to the file between", async () => {
+      const size = 6 * MIB;
+      const file = await disk.open("a", "create");
+      await file.allocate(size);
+      await file.sync();
+      const expected = new Uint8Array(size);
+      const prng = new Prng(7);
+      let at = 0;
+      for (let turn = 0; turn < 40; turn += 1) {
+        // Longer than all that is staged at a time, longer than a block, shorter, and nothing at all.
+        const longest = turn === 20 ? 4.2 * MIB : prng.pick([1, 100, 5_000, 20_000]);
+        const chunks = Array.from({ length: prng.below(4) + 1 }, (_, index) =>
+          pattern(turn === 20 ? (index === 0 ? longest : 0) : prng.below(longest), turn + index),
+        );
+        if (prng.chance(0.2)) await file.write(at, chunks);
+        else await file.writeSynced(at, chunks);
+        for (const chunk of chunks) {
+          expected.set(chunk, at);
+          at += chunk.length;
+        }
+        if (prng.chance(0.2)) at = Math.ceil(at / 512) * 512;
+        if (prng.chance(0.1)) {
+          const all = new Uint8Array(size);
+          expect(await file.read(0, all)).toBe(size);
+          expect(Buffer.compare(all, expected)).toBe(0);
+        }
+      }
+      expect(Buffer.compare(await contents(disk, "a"), expected)).toBe(0);
+      await file.close();
+    });
+
+    it("writes through at the end of a file and behind it, and makes it no longer than that", async () => {
+      const file = await disk.open("a", "create");
+      await file.writeSynced(0, [pattern(10)]);
+      expect(await file.size()).toBe(10);
+      await file.allocate(10_000);
+      await file.writeSynced(9_000, [pattern(990)]);
+      expect(await file.size()).toBe(10_000);
+      await file.writeSynced(9_990, [pattern(20, 2)]);
+      expect(await file.size()).toBe(10_010);
+      await file.allocate(5_000);
+      await file.writeSynced(4_096, [pattern(3, 3)]);
+      expect(await file.size()).toBe(5_000);
+      const expected = new Uint8Array(5_000);
+      expected.set(pattern(10));
+      expected.set(pattern(3, 3), 4_096);
+      expect(await contents(disk, "a")).toEqual(expected);
+      await file.close();
+    });
+
+    it("writes through to two files in turn", async () => {
+      const files = [await disk.open("a", "create"), await disk.open("b", "create")];
+      for (const file of files) await file.allocate(200_000);
+      for (let turn = 0; turn < 10; turn += 1)
+        await Promise.all(files.map((file, at) => file.writeSynced(turn * 300, [pattern(300, turn * 2 + at)])));
+      for (const [at, file] of files.entries()) {
+        const expected = Array.from({ length: 10 }, (_, turn) => [...pattern(300, turn * 2 + at)]).flat();
+        expect([...(await contents(disk, file.path)).subarray(0, 3_001)]).toEqual([...expected, 0]);
+        await file.close();
+      }
+    });
+
     it("leaves zeros in a gap", async () => {
       const file = await disk.open("a", "create");
       await file.write(10_000, [pattern(5)]);
@@ -113,6 +178,7 @@ export function describeDisk(name: string, open: () => Promise<DiskFixture>): vo
         file.size(),
         file.read(0, new Uint8Array(1)),
         file.write(0, [pattern(1)]),
+        file.writeSynced(0, [pattern(1)]),
         file.sync(),
         file.allocate(1),
       ]) {
@@ -120,6 +186,7 @@ export function describeDisk(name: string, open: () => Promise<DiskFixture>): vo
       }
       const reader = await disk.open("a", "read");
       expect(await codeOf(reader.write(0, [pattern(1)]))).toBe("io");
+      expect(await codeOf(reader.writeSynced(0, [pattern(1)]))).toBe("io");
       await reader.close();
     });
 

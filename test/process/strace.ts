@@ -10,16 +10,16 @@ export type Injection = {
   readonly call: "fdatasync" | "pwrite64";
   /** Of its calls, the first that fails with EIO, counted from 1; the others do not. */
   readonly when: number;
-  /** Only calls on this file. */
-  readonly path?: string;
+  /** Only calls on these files. */
+  readonly paths: readonly string[];
   /** Where the calls are written down. */
   readonly trace: string;
 };
 
 export function failing(injection: Injection): ServerOptions {
   requireStrace();
-  const { call, when, path, trace } = injection;
-  const only = path === undefined ? [] : ["-P", path];
+  const { call, when, paths, trace } = injection;
+  const only = paths.flatMap((path) => ["-P", path]);
   const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:error=EIO:when=${when}`];
   return {
     wrapper: ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", trace, ...only, ...inject],

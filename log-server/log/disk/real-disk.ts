@@ -6,6 +6,7 @@ import fs from "node:fs";
 import { join } from "node:path";
 import { assert } from "../../../src/lib/assert.ts";
 import { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenMode } from "../../../src/ports/disk.ts";
+import { DirectMemory, DirectWriter } from "./direct-writer.ts";
 import { DISK_LIMITS } from "./storage-limits.ts";
 
 /** The disk whose paths are below `root`, an existing folder or one made by `createDirectory("")`. */
@@ -25,6 +26,7 @@ const DIRECTORY_MODE = 0o700;
 
 class RealDisk implements Disk {
   readonly #root: string;
+  #memory: DirectMemory | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -33,7 +35,7 @@ class RealDisk implements Disk {
   async open(path: string, mode: OpenMode): Promise<DiskFile> {
     const file = this.#resolve(path);
     const descriptor = await call<number>(path, (done) => fs.open(file, FLAGS[mode], FILE_MODE, done));
-    return new RealFile(path, descriptor);
+    return new RealFile(path, descriptor, () => (this.#memory ??= new DirectMemory()));
   }
 
   async list(directory: string): Promise<string[]> {
@@ -97,14 +99,20 @@ class RealFile implements DiskFile {
   readonly #idle: PromiseWithResolvers<void> = Promise.withResolvers<void>();
   /** A failed sync is final: the kernel has marked the lost pages clean, so a second one would "succeed" (P30). */
   #poisoned = false;
+  /** Something was written that was not synced since. */
+  #unsynced = false;
+  readonly #memory: () => DirectMemory;
+  /** Asked for once. */
+  #direct: Promise<DirectWriter | undefined> | undefined;
 
-  constructor(path: string, descriptor: number) {
+  constructor(path: string, descriptor: number, memory: () => DirectMemory) {
     this.path = path;
     this.#descriptor = descriptor;
+    this.#memory = memory;
   }
 
   size(): Promise<number> {
-    return this.#run(async () => (await call<fs.Stats>(this.path, (done) => fs.fstat(this.#descriptor, done))).size);
+    return this.#run(() => this.#size());
   }
 
   read(position: number, target: Uint8Array): Promise<number> {
@@ -123,48 +131,43 @@ class RealFile implements DiskFile {
   }
 
   write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    return this.#run(async () => {
-      this.#requireHealthy();
-      let rest = chunks.filter((chunk) => chunk.length > 0);
-      let at = position;
-      while (rest.length > 0) {
-        const gathered = rest.slice(0, DISK_LIMITS.gatheredChunksMax);
-        const start = at;
-        const written = await call<number>(this.path, (done) => fs.writev(this.#descriptor, gathered, start, done));
-        at += written;
-        rest = remainder(rest, written);
-      }
-    });
+    return this.#run(() => this.#write(position, chunks));
   }
 
   sync(): Promise<void> {
-    return this.#run(async () => {
-      this.#requireHealthy();
-      try {
-        await call<void>(this.path, (done) => fs.fdatasync(this.#descriptor, done));
-      } catch (error) {
-        this.#poisoned = true;
-        throw error;
-      }
-    });
+    return this.#run(() => this.#sync());
   }
 
-  async allocate(size: number): Promise<void> {
-    const before = await this.size();
-    if (size < before) {
-      await this.#run(() => call<void>(this.path, (done) => fs.ftruncate(this.#descriptor, size, done)));
-      return;
-    }
-    const { allocationBytesMax } = DISK_LIMITS;
-    for (let at = before; at < size; at += allocationBytesMax) {
-      await this.write(at, zeros(Math.min(allocationBytesMax, size - at)));
-    }
+  writeSynced(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    return this.#run(async () => {
+      this.#requireHealthy();
+      if (!this.#unsynced && (await this.#writeDirect(position, chunks))) return;
+      await this.#write(position, chunks);
+      await this.#sync();
+    });
+  }
+  allocate(size: number): Promise<void> {
+    return this.#run(async () => {
+      const before = await this.#size();
+      if (size < before) {
+        await call<void>(this.path, (done) => fs.ftruncate(this.#descriptor, size, done));
+        (await this.#direct)?.changed(size);
+      } else if (size - before < ZEROS.length || !(await this.#growDirect(size))) {
+        const { allocationBytesMax } = DISK_LIMITS;
+        // Begun anew, for nobody knows how far the other way came.
+        for (let at = before; at < size; at += allocationBytesMax)
+          await this.#write(at, zeros(Math.min(allocationBytesMax, size - at)));
+      }
+    });
   }
 
   /** Waits for what is running: a descriptor closed under a running call may by then be another file's. */
   async close(): Promise<void> {
     if (this.#closing !== undefined) return this.#closing;
-    this.#closing = this.#idle.promise.then(() => call<void>(this.path, (done) => fs.close(this.#descriptor, done)));
+    this.#closing = this.#idle.promise.then(async () => {
+      await (await this.#direct)?.close();
+      await call<void>(this.path, (done) => fs.close(this.#descriptor, done));
+    });
     if (this.#running === 0) this.#idle.resolve();
     return this.#closing;
   }
@@ -178,6 +181,65 @@ class RealFile implements DiskFile {
       this.#running -= 1;
       if (this.#running === 0 && this.#closing !== undefined) this.#idle.resolve();
     }
+  }
+
+  async #size(): Promise<number> {
+    return (await call<fs.Stats>(this.path, (done) => fs.fstat(this.#descriptor, done))).size;
+  }
+
+  async #write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#requireHealthy();
+    let rest = chunks.filter((chunk) => chunk.length > 0);
+    let at = position;
+    try {
+      while (rest.length > 0) {
+        const gathered = rest.slice(0, DISK_LIMITS.gatheredChunksMax);
+        const start = at;
+        const written = await call<number>(this.path, (done) => fs.writev(this.#descriptor, gathered, start, done));
+        at += written;
+        rest = remainder(rest, written);
+      }
+    } finally {
+      this.#unsynced = true;
+      if (this.#direct !== undefined) (await this.#direct)?.changed(await this.#size());
+    }
+  }
+
+  async #sync(): Promise<void> {
+    this.#requireHealthy();
+    this.#unsynced = false;
+    try {
+      await call<void>(this.path, (done) => fs.fdatasync(this.#descriptor, done));
+    } catch (error) {
+      this.#poisoned = true;
+      throw error;
+    }
+  }
+
+  async #writeDirect(position: number, chunks: readonly Uint8Array[]): Promise<boolean> {
+    const direct = await this.#openDirect();
+    if (direct === undefined) return false;
+    try {
+      return await direct.write(position, chunks);
+    } catch (error) {
+      this.#poisoned = true;
+      throw asDiskError(this.path, error as NodeJS.ErrnoException);
+    }
+  }
+
+  async #growDirect(size: number): Promise<boolean> {
+    this.#requireHealthy();
+    const direct = await this.#openDirect();
+    try {
+      return (await direct?.grow(size)) === true;
+    } catch (error) {
+      throw asDiskError(this.path, error as NodeJS.ErrnoException);
+    }
+  }
+
+  #openDirect(): Promise<DirectWriter | undefined> {
+    this.#direct ??= this.#size().then((size) => DirectWriter.open(this.#memory(), this.#descriptor, size));
+    return this.#direct;
   }
 
   #requireHealthy(): void {
@@ -213,9 +275,13 @@ function call<T>(
   return new Promise((resolve, reject) => {
     start((error, value) => {
       if (error === null || error === undefined) resolve(value as T);
-      else reject(new DiskError(codeOf(error), path, error.message, { cause: error }));
+      else reject(asDiskError(path, error));
     });
   });
+}
+
+function asDiskError(path: string, error: NodeJS.ErrnoException): DiskError {
+  return new DiskError(codeOf(error), path, error.message, { cause: error });
 }
 
 function codeOf(error: NodeJS.ErrnoException): DiskErrorCode {

@@ -4,9 +4,11 @@ export const DISK_LIMITS = {
   /** Chunks in one gathered write: Linux takes 1,024. */
   gatheredChunksMax: 1_024,
   /** Zeros written at a time when a file is allocated. */
-  allocationBytesMax: 1_048_576,
+  allocationBytesMax: 4_194_304,
   /** Of them in memory, taken again and again. */
   zerosBytes: 65_536,
+  /** Of writes that pass the kernel's cache, in memory: a longer one goes in parts. */
+  stagedBytes: 4_194_304,
 } as const;
 
 export const KV_LIMITS = {

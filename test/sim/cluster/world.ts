@@ -544,6 +544,7 @@ function withoutSyncs(disk: Disk): Disk {
     size: () => file.size(),
     read: (position, target) => file.read(position, target),
     write: (position, chunks) => file.write(position, chunks),
+    writeSynced: (position, chunks) => file.write(position, chunks),
     sync: async () => undefined,
     allocate: (size) => file.allocate(size),
     close: () => file.close(),

@@ -12,8 +12,8 @@ const STORAGE: readonly NodeMutant[] = [
     name: "an append is acknowledged before its sync",
     source: "P27: NATS #7564",
     file: `${LOG}/log-writer.ts`,
-    find: "await file.write(group.place, group.chunks);\n      await file.sync();",
-    replace: "await file.write(group.place, group.chunks);",
+    find: "await active.file.raw.writeSynced(group.place, group.chunks);",
+    replace: "await active.file.raw.write(group.place, group.chunks);",
     quick: true,
   },
   {
@@ -27,8 +27,9 @@ const STORAGE: readonly NodeMutant[] = [
     name: "a failed sync is tried again",
     source: "P30: PostgreSQL fsyncgate; Rebello, ATC '20",
     file: `${LOG}/log-writer.ts`,
-    find: "await file.write(group.place, group.chunks);\n      await file.sync();",
-    replace: "await file.write(group.place, group.chunks);\n      await file.sync().catch(() => file.sync());",
+    find: "await active.file.raw.writeSynced(group.place, group.chunks);",
+    replace:
+      "const file = active.file.raw;\n      await file.writeSynced(group.place, group.chunks).catch(() => file.sync());",
   },
   {
     name: "both slots of the hard state in one sync",
