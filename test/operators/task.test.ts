@@ -468,6 +468,9 @@ describe("guards", () => {
     ["Date.now", () => Date.now()],
     ["new Date()", () => new Date()],
     ["Date()", () => Date()],
+    ["the machine's time zone", () => new Date(2026, 0, 1)],
+    ["the machine's time zone", () => new Date("2026-01-01T10:00")],
+    ["the machine's time zone", () => Date.parse("2001/01/14 21:55")],
     ["Math.random", () => Math.random()],
     ["performance.now", () => performance.now()],
     ["crypto.randomUUID", () => crypto.randomUUID()],
@@ -485,6 +488,10 @@ describe("guards", () => {
 
   it("let dates be made from numbers, and go when the task is done", () => {
     expect(outcome(() => new Date(5).toISOString()).ok).toBe(true);
+    const zoned = ["2026-01-01", "2026-01-01T10:00Z", "2026-01-01T10:00+02:00", "1 Jan 2026 10:00 GMT", "no date"];
+    for (const text of zoned)
+      expect([text, outcome(() => String([Date.parse(text), new Date(text).valueOf()])).ok]).toEqual([text, true]);
+    expect(outcome(() => Date.UTC(2026, 0, 1)).ok).toBe(true);
     expect(outcome(() => (new Date(5) instanceof Date ? 1 : Math.random())).ok).toBe(true);
     expect(Date.now()).toBeGreaterThan(0);
     expect(Math.random()).toBeLessThan(1);

@@ -1,7 +1,7 @@
 /**
  * While operators run, whatever would differ between replicas throws: the global clock, randomness, timers and `fetch` are
  * replaced when the engine is entered, and put back when it is left. That holds for what is global; what a module imports
- * (`node:crypto`, `node:fs`) and the machine's locale and time zone are out of reach, and the digests' to find.
+ * (`node:crypto`, `node:fs`), the machine's locale, and a date's local parts (`getHours`) are out of reach, and the digests' to find.
  *
  * The engine enters once for each input, or once around many; between two operators only a name is set.
  */
@@ -12,6 +12,7 @@ type Slot = { readonly holder: object; readonly name: string; readonly refuse: (
 
 const TIME = "take context.time, or context.logTime";
 const RANDOM = "take context.random()";
+const ZONE = "say it (Z, or an offset), or take Date.UTC";
 const TIMER = "set a timer with context.timers";
 const OUTSIDE = "write to a stream, and let a sink outside of the topology do it";
 
@@ -100,16 +101,38 @@ function replace(holder: object, name: string, value: unknown): void {
   });
 }
 
-/** A date that is made from something is a value like any other. */
+/** A date that is made from something is a value like any other, unless that leaves the time zone to the machine. */
 function dateWithoutNow(date: DateConstructor): DateConstructor {
-  const refuse = (what: string): never => {
-    throw new DeterminismError(running, what, TIME);
+  const refuse = (what: string, instead: string): never => {
+    throw new DeterminismError(running, what, instead);
+  };
+  const checkZone = (text: unknown): void => {
+    if (typeof text !== "string" || isZoned(text) || Number.isNaN(date.parse(text))) return;
+    refuse(`the machine's time zone for "${text}"`, ZONE);
   };
   return new Proxy(date, {
-    apply: () => refuse("Date()"),
-    construct: (target, arguments_, newTarget) =>
-      arguments_.length === 0 ? refuse("new Date()") : (Reflect.construct(target, arguments_, newTarget) as object),
-    get: (target, name, receiver): unknown =>
-      name === "now" ? () => refuse("Date.now") : Reflect.get(target, name, receiver),
+    apply: () => refuse("Date()", TIME),
+    construct(target, arguments_, newTarget) {
+      if (arguments_.length === 0) refuse("new Date()", TIME);
+      if (arguments_.length > 1) refuse("the machine's time zone", ZONE);
+      checkZone(arguments_[0]);
+      return Reflect.construct(target, arguments_, newTarget) as object;
+    },
+    get(target, name, receiver): unknown {
+      if (name === "now") return () => refuse("Date.now", TIME);
+      if (name !== "parse") return Reflect.get(target, name, receiver);
+      return (text: unknown): number => {
+        checkZone(text);
+        return target.parse(String(text));
+      };
+    },
   });
+}
+
+/** It says its offset, or is a date alone as the standard has it, which is in UTC. */
+function isZoned(text: string): boolean {
+  return (
+    /(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})\s*(?:\([^)]*\))?$/i.test(text) ||
+    /^(?:[+-]\d{2})?\d{4}(?:-\d{2}(?:-\d{2})?)?$/.test(text)
+  );
 }
