@@ -2,6 +2,7 @@
  * The records behind leases, which are only offsets: read where they are. The newest answer is kept, for who takes one
  * record of a batch will likely take the next; so it holds one portion of one stream, and what a larger batch takes.
  */
+import { firstNotBefore } from "../src/lib/sorted.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
 import type { Incarnation, Offset } from "../src/record/offset.ts";
 import type { GroupLease } from "../src/wire/group-command.ts";
@@ -73,12 +74,5 @@ export class LeasedRecords {
 
 /** The place of the first record at the offset or behind it. */
 function firstFrom(records: readonly ReceivedRecord[], offset: Offset): number {
-  let low = 0;
-  let high = records.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((records[middle] as ReceivedRecord).offset < offset) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstNotBefore(records, (record) => record.offset < offset);
 }

@@ -3,6 +3,7 @@
  * only the disk holds, so matching logs reads no disk.
  */
 import { assert } from "../../src/lib/assert.ts";
+import { firstNotBefore } from "../../src/lib/sorted.ts";
 import type { LogIndex, Term } from "../../src/wire/entry.ts";
 import type { LogPoint, TermRun } from "./types.ts";
 
@@ -100,13 +101,6 @@ export class TermRuns {
 
   /** The last run that begins at or before `index`; -1 if none does. */
   #runAt(index: LogIndex): number {
-    let low = 0;
-    let high = this.#runs.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#runs[middle] as TermRun).firstIndex <= index) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return firstNotBefore(this.#runs, ({ firstIndex }) => firstIndex <= index) - 1;
   }
 }

@@ -1,4 +1,5 @@
 /** All apps and their tasks, and when which of these is due. Every change of them goes through here, and can be undone. */
+import { firstNotBefore } from "../../src/lib/sorted.ts";
 import type { AppName } from "../../src/wire/app-command.ts";
 import type { AppFacts, TaskStanding } from "../../src/wire/app-facts.ts";
 import type { App } from "./app.ts";
@@ -6,7 +7,6 @@ import { type AppTask, compareTasks } from "./app-task.ts";
 import { Deadlines } from "./deadlines.ts";
 import { compareTexts } from "./group-member.ts";
 import type { RowLedger } from "./row-ledger.ts";
-import { firstNotBefore } from "./sorted.ts";
 import type { Step } from "./step.ts";
 
 export class AppTable {

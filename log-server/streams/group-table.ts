@@ -3,6 +3,7 @@
  * append costs a look at the queues that had given out all of its stream, and at no others.
  */
 import { assert } from "../../src/lib/assert.ts";
+import { firstNotBefore } from "../../src/lib/sorted.ts";
 import type { Offset } from "../../src/record/offset.ts";
 import { Deadlines } from "./deadlines.ts";
 import type { Group, GroupLink } from "./group.ts";
@@ -11,7 +12,6 @@ import { GroupPartition } from "./group-partition.ts";
 import { compareQueues, GroupQueue } from "./group-queue.ts";
 import type { StreamsLimits } from "./limits.ts";
 import type { RowLedger } from "./row-ledger.ts";
-import { firstNotBefore } from "./sorted.ts";
 import type { Step } from "./step.ts";
 import type { Stream } from "./stream.ts";
 

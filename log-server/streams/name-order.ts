@@ -5,6 +5,7 @@
  * Order is that of UTF-16 code units, in which all names of one prefix stand together, and the prefix itself comes first.
  */
 import { assert } from "../../src/lib/assert.ts";
+import { firstNotBefore } from "../../src/lib/sorted.ts";
 
 /** Of a run, before it is cut in two: what an insertion moves at most. */
 const RUN_NAMES_MAX = 512;
@@ -20,7 +21,7 @@ export class NameOrder {
       this.#runs.push([name]);
       return;
     }
-    const index = firstNotBefore(run, name);
+    const index = placeIn(run, name);
     assert(run[index] !== name, "a name is one stream's");
     run.splice(index, 0, name);
     if (run.length > RUN_NAMES_MAX) this.#runs.splice(place + 1, 0, run.splice(run.length >>> 1));
@@ -29,7 +30,7 @@ export class NameOrder {
   remove(name: string): void {
     const place = this.#runOf(name);
     const run = this.#runs[place];
-    const index = run === undefined ? -1 : firstNotBefore(run, name);
+    const index = run === undefined ? -1 : placeIn(run, name);
     assert(run !== undefined && run[index] === name, "only a name that was added is removed");
     run.splice(index, 1);
     if (run.length === 0) this.#runs.splice(place, 1);
@@ -40,7 +41,7 @@ export class NameOrder {
     const from = after > prefix ? after : prefix;
     for (let place = Math.max(0, this.#runOf(from)); place < this.#runs.length; place += 1) {
       const run = this.#runs[place] as string[];
-      for (let index = firstNotBefore(run, from); index < run.length; index += 1) {
+      for (let index = placeIn(run, from); index < run.length; index += 1) {
         const name = run[index] as string;
         if (name <= after) continue;
         if (!name.startsWith(prefix)) return;
@@ -51,25 +52,10 @@ export class NameOrder {
 
   /** The last run that begins at or before the name; -1: it would come before all. */
   #runOf(name: string): number {
-    let low = 0;
-    let high = this.#runs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const [first] = this.#runs[middle] as string[];
-      if ((first as string) <= name) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return firstNotBefore(this.#runs, ([first]) => (first as string) <= name) - 1;
   }
 }
 
-function firstNotBefore(run: readonly string[], name: string): number {
-  let low = 0;
-  let high = run.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((run[middle] as string) < name) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function placeIn(run: readonly string[], name: string): number {
+  return firstNotBefore(run, (other) => other < name);
 }

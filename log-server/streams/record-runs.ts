@@ -6,6 +6,7 @@
 import { unreachable } from "../../src/lib/assert.ts";
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
 import type { ByteWriter } from "../../src/lib/byte-writer.ts";
+import { firstNotBefore } from "../../src/lib/sorted.ts";
 import type { Offset } from "../../src/record/offset.ts";
 
 /** `attempt`: how many leases it has had, this one included. */
@@ -129,14 +130,7 @@ export class RecordRuns {
 
   /** Of the first run that ends behind the offset. */
   #placeOf(offset: Offset): number {
-    let low = 0;
-    let high = this.#runs.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#runs[middle] as RecordRun).to <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstNotBefore(this.#runs, ({ to }) => to <= offset);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Commands by which takers share a group's records: `group-take`, `group-settle`, `group-dead-letter`; and the end of leases. */
 import { assert, unreachable } from "../../src/lib/assert.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
+import { firstNotBefore } from "../../src/lib/sorted.ts";
 import type { Offset } from "../../src/record/offset.ts";
 import { holdsJson } from "../../src/record/record-json.ts";
 import type { CommandResult, Rejection } from "../../src/wire/command.ts";
@@ -21,7 +22,6 @@ import { followed, invalidGroup, unknownGroup } from "./manage-group.ts";
 import type { RecordRun, RecordState } from "./record-runs.ts";
 import { reject, tooMany } from "./rejections.ts";
 import { fenced, memberRefusal } from "./serve-partitions.ts";
-import { firstNotBefore } from "./sorted.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { growStream } from "./stream-lifecycle.ts";

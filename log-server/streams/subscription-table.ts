@@ -3,6 +3,7 @@
  * An append costs a look at the links that were caught up, and at no others.
  */
 import { assert } from "../../src/lib/assert.ts";
+import { firstNotBefore } from "../../src/lib/sorted.ts";
 import type { Offset } from "../../src/record/offset.ts";
 import type { StreamName } from "../../src/wire/command.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -227,13 +228,6 @@ export class SubscriptionTable {
   }
 
   #placeOf(subscription: Subscription): number {
-    let low = 0;
-    let high = this.#sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (byId(this.#sorted[middle] as Subscription, subscription) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstNotBefore(this.#sorted, (other) => byId(other, subscription) < 0);
   }
 }

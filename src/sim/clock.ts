@@ -3,6 +3,7 @@
  * were set, so a run depends on nothing but its calls.
  */
 import { assert } from "../lib/assert.ts";
+import { firstNotBefore } from "../lib/sorted.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 
 type Alarm = { readonly dueMs: number; readonly ordinal: number; readonly run: () => void };
@@ -30,15 +31,9 @@ export class SimClock implements Clock {
   schedule(delayMs: number, run: () => void): Timer {
     const alarm: Alarm = { dueMs: this.#monotonicMs + Math.max(0, delayMs), ordinal: this.#ordinal, run };
     this.#ordinal += 1;
-    // Binary search for the first one due later: it comes behind all that are due at its moment.
-    let low = 0;
-    let high = this.#alarms.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#alarms[middle] as Alarm).dueMs <= alarm.dueMs) low = middle + 1;
-      else high = middle;
-    }
-    this.#alarms.splice(low, 0, alarm);
+    // Behind all that are due at its moment.
+    const place = firstNotBefore(this.#alarms, ({ dueMs }) => dueMs <= alarm.dueMs);
+    this.#alarms.splice(place, 0, alarm);
     return {
       cancel: () => {
         const at = this.#alarms.indexOf(alarm);

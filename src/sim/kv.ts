@@ -3,6 +3,7 @@
  * whole or not at all, as chosen. Reads see only what is durable.
  */
 import { assert } from "../lib/assert.ts";
+import { firstNotBefore } from "../lib/sorted.ts";
 import { DiskError } from "../ports/disk.ts";
 import type { Kv, KvWrite } from "../ports/kv.ts";
 
@@ -165,12 +166,5 @@ export class SimKv implements Kv {
 }
 
 function firstAtLeast(names: readonly string[], name: string): number {
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((names[middle] as string) < name) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstNotBefore(names, (other) => other < name);
 }

@@ -5,6 +5,7 @@
  * until their entry is applied: readers see only applied (I6).
  */
 import { assert } from "../../../src/lib/assert.ts";
+import { firstNotBefore } from "../../../src/lib/sorted.ts";
 import type { Entry } from "../../../src/wire/entry.ts";
 import { headLengthOf } from "../entries/entry-codec.ts";
 import { frameLengthOf } from "../entries/entry-frame.ts";
@@ -180,13 +181,6 @@ export class SegmentIndex {
   #search(streamId: number, isReached: (row: number) => boolean): number {
     const rows = this.streams.get(streamId)?.rows;
     if (rows === undefined || !isReached(rows.at(-1) as number)) return -1;
-    let low = 0;
-    let high = rows.length - 1;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (isReached(rows[middle] as number)) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    return firstNotBefore(rows, (row) => !isReached(row));
   }
 }

@@ -1,5 +1,6 @@
 /** The segments of the log, in order: sealed ones, then (mostly) those that are not. And the terms of their entries. */
 import { assert } from "../../../src/lib/assert.ts";
+import { firstNotBefore } from "../../../src/lib/sorted.ts";
 import type { SealedSegment } from "./sealed-segment.ts";
 import { TermRuns, termRuns } from "./term-runs.ts";
 import type { UnsealedSegment } from "./unsealed-segment.ts";
@@ -66,14 +67,7 @@ export class SegmentList {
 
   /** The segment that holds an entry. */
   find(index: number): Segment | undefined {
-    let low = 0;
-    let high = this.#all.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#all[middle] as Segment).firstIndex <= index) low = middle + 1;
-      else high = middle;
-    }
-    const segment = this.#all[low - 1];
+    const segment = this.#all[firstNotBefore(this.#all, ({ firstIndex }) => firstIndex <= index) - 1];
     return segment !== undefined && index <= segment.lastIndex ? segment : undefined;
   }
 

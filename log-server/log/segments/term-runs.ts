@@ -1,5 +1,6 @@
 /** The terms of the log's entries, as the places where they change: few, however long the log. */
 import { assert } from "../../../src/lib/assert.ts";
+import { firstNotBefore } from "../../../src/lib/sorted.ts";
 import type { SegmentIndex } from "./segment-index.ts";
 
 /** From this entry to the next run's first. Term 0: damage hides it. */
@@ -22,14 +23,7 @@ export class TermRuns {
 
   /** The term of an entry that is in the log. */
   term(index: number): number | undefined {
-    let low = 0;
-    let high = this.#runs.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#runs[middle] as TermRun).firstIndex <= index) low = middle + 1;
-      else high = middle;
-    }
-    const run = this.#runs[low - 1];
+    const run = this.#runs[firstNotBefore(this.#runs, ({ firstIndex }) => firstIndex <= index) - 1];
     return run === undefined || run.term === 0 ? undefined : run.term;
   }
 

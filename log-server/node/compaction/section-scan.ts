@@ -3,6 +3,7 @@
  * is clean, for what of it is superseded now. On the way it counts, segment by segment, what a rewrite would leave out,
  * so that no segment is rewritten for nothing.
  */
+import { firstNotBefore } from "../../../src/lib/sorted.ts";
 import type { Zstd } from "../../../src/ports/zstd.ts";
 import { decodeBatch } from "../../../src/record/batch-codec.ts";
 import type { Offset } from "../../../src/record/offset.ts";
@@ -150,13 +151,6 @@ class SegmentCounts {
 
   /** The last that begins at or before the offset. */
   #find(offset: Offset): number {
-    let low = 0;
-    let high = this.#segments.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#segments[middle] as SegmentPart).firstOffset <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
+    return firstNotBefore(this.#segments, ({ firstOffset }) => firstOffset <= offset) - 1;
   }
 }

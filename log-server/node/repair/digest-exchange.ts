@@ -6,6 +6,7 @@
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../../src/lib/byte-writer.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
+import { majorityOf } from "../../raft/quorum.ts";
 import type { NodeId } from "../../raft/types.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
@@ -108,8 +109,7 @@ export class DigestExchange {
     this.#parts.observer.event("state-differs", detail);
     const counts = new Map<bigint, number>();
     for (const [, digest] of differing) if (digest !== undefined) counts.set(digest, (counts.get(digest) ?? 0) + 1);
-    const majority = Math.floor(voters.length / 2) + 1;
-    if (![...counts.values()].some((count) => count >= majority)) return;
+    if (![...counts.values()].some((count) => count >= majorityOf(voters.length))) return;
     this.#owner.contradicted(
       `after entry ${index} the state here is ${detail.own}, but a majority has another: ${detail.others.join(", ")}`,
     );
