@@ -25,3 +25,11 @@ export function wholeFrom(least: number): (text: string) => number {
     return value;
   };
 }
+
+/** For options that are amounts. */
+export function moreThanZero(text: string): number {
+  const value = Number(text);
+  if (!(value > 0) || value === Number.POSITIVE_INFINITY)
+    throw new InvalidArgumentError("It must be a number above 0.");
+  return value;
+}

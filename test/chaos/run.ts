@@ -9,7 +9,8 @@
  * on after a fault. `--totals` adds the run to what earlier ones came to, after every fault; `--table` prints that.
  */
 import { spawnSync } from "node:child_process";
-import { parseArgs } from "node:util";
+import { InvalidArgumentError, Option } from "commander";
+import { moreThanZero, script, wholeFrom } from "../../bench/script.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { Clients } from "./clients.ts";
 import { Cluster, within } from "./cluster.ts";
@@ -29,20 +30,29 @@ const INSIDE = "CHAOS_INSIDE";
 /** In the memory of the namespace: nothing of it is left, however a run ends. */
 const FOLDER = "/run/nodes";
 
-const { values } = parseArgs({
-  options: {
-    minutes: { type: "string", default: "2" },
-    nodes: { type: "string", default: "3" },
-    seed: { type: "string", default: String(Date.now() % 1_000_000) },
-    only: { type: "string" },
-    totals: { type: "string" },
-    table: { type: "boolean", default: false },
-    json: { type: "boolean", default: false },
-  },
-});
+type Options = {
+  readonly minutes: number;
+  readonly nodes: string;
+  readonly seed: number;
+  readonly only?: readonly Fault[];
+  readonly totals?: string;
+  readonly table?: true;
+  readonly json?: true;
+};
 
-if (values.table) {
-  const totals = totalsIn(values.totals ?? "");
+const command = script("chaos", "Real nodes under load, and all that is done to them; then every history is checked.")
+  .option("--minutes <m>", "begin no fault after so long, but each once", moreThanZero, 2)
+  .addOption(new Option("--nodes <n>", "in the cluster").choices(["3", "5"]).default("3"))
+  .option("--seed <n>", "what faults are drawn from", wholeFrom(0), Date.now() % 1_000_000)
+  .option("--only <name>", "the faults whose name has this in it", faultsNamed)
+  .option("--totals <file>", "add the run to those before it, after every fault")
+  .option("--table", "print what is in that file")
+  .option("--json", "print figures only")
+  .parse();
+const { minutes, nodes, seed, only: faults = FAULTS, totals: totalsFile, json, ...given } = command.opts<Options>();
+
+if (given.table) {
+  const totals = totalsIn(totalsFile ?? command.error("error: --table needs --totals FILE"));
   for (const line of [...summary(totals), "", ...table(totals)]) console.log(line);
 } else if (process.env[INSIDE] === undefined) {
   // Networks and mounts of its own, which end with it, however it ends.
@@ -67,19 +77,11 @@ if (values.table) {
 }
 
 async function main(): Promise<number> {
-  const size = Number(values.nodes);
-  const minutes = Number(values.minutes);
-  const seed = Number(values.seed);
-  const faults = FAULTS.filter(({ name }) => values.only === undefined || name.includes(values.only));
-  if (![3, 5].includes(size) || !(minutes > 0) || !Number.isSafeInteger(seed) || faults.length === 0) {
-    console.error("chaos: --nodes is 3 or 5, --minutes more than 0, --seed a number, --only a part of a fault's name");
-    return 2;
-  }
-  say(`seed ${seed}, ${size} nodes, ${minutes} min`);
-  const cluster = new Cluster(FOLDER, size);
+  say(`seed ${seed}, ${nodes} nodes, ${minutes} min`);
+  const cluster = new Cluster(FOLDER, Number(nodes));
   try {
-    const tally = new Tally(values.totals);
-    await play(cluster, faults, new Prng(seed), minutes, tally);
+    const tally = new Tally(totalsFile);
+    await play(cluster, new Prng(seed), tally);
     report(tally);
     return tally.run.violations.length === 0 ? 0 : 1;
   } finally {
@@ -87,13 +89,7 @@ async function main(): Promise<number> {
   }
 }
 
-async function play(
-  cluster: Cluster,
-  faults: readonly Fault[],
-  prng: Prng,
-  minutes: number,
-  tally: Tally,
-): Promise<void> {
+async function play(cluster: Cluster, prng: Prng, tally: Tally): Promise<void> {
   await cluster.start();
   tally.add({ ...NOTHING, runs: { [cluster.nodes.length]: 1 } });
   const clients = new Clients(cluster.urls);
@@ -142,7 +138,7 @@ async function play(
     readRecords: journal.given,
     looks: looks.length + sessionReads.length,
     events: cluster.events,
-    violations: violations.map((violation) => `${violation} [--seed ${values.seed} --nodes ${values.nodes}]`),
+    violations: violations.map((violation) => `${violation} [--seed ${seed} --nodes ${nodes}]`),
   });
 }
 
@@ -174,12 +170,19 @@ async function check(cluster: Cluster, clients: Clients): Promise<readonly strin
   return violations;
 }
 
+function faultsNamed(part: string): readonly Fault[] {
+  const named = FAULTS.filter(({ name }) => name.includes(part));
+  if (named.length === 0)
+    throw new InvalidArgumentError(`There are ${FAULTS.map(({ name }) => `"${name}"`).join(", ")}.`);
+  return named;
+}
+
 function isSame(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((value, at) => b[at] === value);
 }
 
 function report({ run, all }: Tally): void {
-  if (values.json) {
+  if (json) {
     const [p50, p99, max] = [0.5, 0.99, 1].map((part) => percentile(all, part));
     console.log(JSON.stringify({ ...all, faultCount: faultCount(all), pausesMs: { p50, p99, max } }));
     return;
@@ -191,5 +194,5 @@ function report({ run, all }: Tally): void {
 }
 
 function say(line: string): void {
-  (values.json ? process.stderr : process.stdout).write(`${line}\n`);
+  (json ? process.stderr : process.stdout).write(`${line}\n`);
 }

@@ -15,9 +15,10 @@
  * and when a canary, a world that does not keep a promise (`canaries.ts`), is not caught.
  */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { InvalidArgumentError, Option } from "commander";
+import { moreThanZero, script, wholeFrom } from "../../bench/script.ts";
 import { runZoo } from "./mutants/zoo.ts";
-import { DEFAULT_PROFILE, PROFILE_NAMES, subjectOf } from "./subjects.ts";
+import { DEFAULT_PROFILE, PROFILE_NAMES, type ProfileName, subjectOf } from "./subjects.ts";
 import type { Subject } from "./subject.ts";
 import { printCounts, replay, sweep } from "./sweep.ts";
 import { readTotals, tableOf } from "./totals.ts";
@@ -25,52 +26,65 @@ import { readTotals, tableOf } from "./totals.ts";
 const SEEDS_DEFAULT = 100;
 const SECONDS_DEFAULT = 60;
 
-const { values } = parseArgs({
-  options: {
-    profile: { type: "string", default: DEFAULT_PROFILE },
-    seed: { type: "string" },
-    seeds: { type: "string" },
-    first: { type: "string" },
-    minutes: { type: "string" },
-    seconds: { type: "string" },
-    shrink: { type: "boolean", default: false },
-    trace: { type: "string" },
-    shard: { type: "string", default: "1/1" },
-    totals: { type: "string" },
-    show: { type: "boolean", default: false },
-    mutants: { type: "boolean", default: false },
-    quick: { type: "boolean", default: false },
-    only: { type: "string" },
-    json: { type: "boolean", default: false },
-  },
-});
+type Options = {
+  readonly profile: ProfileName;
+  readonly seeds?: number;
+  readonly first: number;
+  readonly minutes?: number;
+  readonly seconds: number;
+  readonly seed?: number;
+  readonly shrink?: boolean;
+  readonly trace?: string;
+  readonly shard: Shard;
+  readonly totals?: string;
+  readonly show?: boolean;
+  readonly mutants?: boolean;
+  readonly quick?: boolean;
+  readonly only?: string;
+  readonly json?: boolean;
+};
+type Shard = { readonly part: number; readonly of: number };
 
-process.exitCode = await run();
+const command = script("sim", "Clusters and their clients, or one node, in a simulated world, under many seeds.")
+  .addOption(new Option("--profile <name>", "what is most harmed").choices(PROFILE_NAMES).default(DEFAULT_PROFILE))
+  .option("--seeds <n>", `how many (default: ${SEEDS_DEFAULT}, or as many as there is time for)`, wholeFrom(1))
+  .option("--first <n>", "where they begin", wholeFrom(1), 1)
+  .option("--minutes <m>", "begin none after so long", moreThanZero)
+  .option("--seconds <n>", "how long each lasts, in simulated time", wholeFrom(1), SECONDS_DEFAULT)
+  .option("--seed <n>", "one only, with everything it did", wholeFrom(1))
+  .option("--shrink", "make what fails shorter")
+  .option("--trace <file>", "with --seed: write what it did to a file")
+  .addOption(new Option("--shard <i/n>", "a part of many").argParser(shardOf).default({ part: 1, of: 1 }, "1/1"))
+  .option("--totals <file>", "add to what earlier parts came to, and go on where they ended")
+  .option("--show", "print what is in that file, as a table")
+  .option("--mutants", "the bug zoo: see that bugs of others are caught")
+  .option("--quick", "of the zoo those that are caught soon")
+  .option("--only <name>", "of the zoo those whose name has this in it")
+  .option("--json", "print figures only")
+  .parse();
+const options = command.opts<Options>();
 
-async function run(): Promise<number> {
-  const { mutants, quick, only, json, seed, profile, shrink, totals, show } = values;
+process.exitCode = await run(options);
+
+async function run({ mutants, quick = false, only, json = false, show, ...given }: Options): Promise<number> {
   if (mutants) return runZoo({ quick, only, json });
+  const { profile, first, seed, minutes = Number.POSITIVE_INFINITY, shard, totals, shrink = false } = given;
   if (show) {
-    if (totals === undefined) throw new Error("--show needs --totals F");
+    if (totals === undefined) return command.error("error: --show needs --totals FILE");
     console.log(tableOf(readTotals(totals)));
     return 0;
   }
-  const subject = subjectOf(profile, number(values.seconds, SECONDS_DEFAULT));
-  if (subject === undefined) throw new Error(`there is no profile "${profile}", but ${PROFILE_NAMES.join(", ")}`);
-  if (seed !== undefined) return exploreOne(subject, number(seed, 1));
-  const first = number(values.first, 1);
+  const subject = subjectOf(profile, given.seconds);
+  if (seed !== undefined) return exploreOne(subject, seed, shrink, given.trace);
   // Where only the time is said, there are always more seeds.
-  const seeds = number(values.seeds, values.minutes === undefined ? SEEDS_DEFAULT : Number.MAX_SAFE_INTEGER - first);
-  const minutes = values.minutes === undefined ? Number.POSITIVE_INFINITY : minutesOf(values.minutes);
+  const { seeds = given.minutes === undefined ? SEEDS_DEFAULT : Number.MAX_SAFE_INTEGER - first } = given;
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => stop.abort());
-  const shard = shardOf(values.shard);
-  const options = { first, seeds, minutes, stop: stop.signal, shard, totals, shrink, json };
-  return (await sweep(subject, options)) === 0 ? 0 : 1;
+  const failures = await sweep(subject, { first, seeds, minutes, stop: stop.signal, shard, totals, shrink, json });
+  return failures === 0 ? 0 : 1;
 }
 
-async function exploreOne(subject: Subject, seed: number): Promise<number> {
-  const { shrink, trace } = values;
+async function exploreOne(subject: Subject, seed: number, shrink: boolean, trace?: string): Promise<number> {
   const { violation, lines, counts } = await replay(subject, seed, shrink);
   if (trace === undefined) console.log(lines.join("\n"));
   else writeFileSync(trace, `${lines.join("\n")}\n`);
@@ -79,21 +93,8 @@ async function exploreOne(subject: Subject, seed: number): Promise<number> {
   return violation === undefined ? 0 : 1;
 }
 
-function shardOf(text: string): { readonly part: number; readonly of: number } {
-  const [part, of, ...rest] = text.split("/");
-  const shard = { part: number(part, 1), of: number(of, 1) };
-  if (rest.length > 0 || of === undefined || shard.part > shard.of) throw new Error(`${text} is not a shard: say 2/4`);
-  return shard;
-}
-
-function minutesOf(text: string): number {
-  const minutes = Number(text);
-  if (!(minutes > 0)) throw new Error(`${text} is no number of minutes`);
-  return minutes;
-}
-
-function number(text: string | undefined, fallback: number): number {
-  const value = text === undefined ? fallback : Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`${text} is not a whole number from 1`);
-  return value;
+function shardOf(text: string): Shard {
+  const [part = 0, of = 0] = /^\d+\/\d+$/.test(text) ? text.split("/").map(Number) : [];
+  if (part < 1 || part > of) throw new InvalidArgumentError("It must be like 2/4.");
+  return { part, of };
 }

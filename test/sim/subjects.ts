@@ -6,13 +6,12 @@ import { exploreSeed } from "./explore.ts";
 import type { Subject } from "./subject.ts";
 
 export const DEFAULT_PROFILE = "safety";
-export const PROFILE_NAMES: readonly string[] = ["node", ...Object.keys(PROFILES)];
+export type ProfileName = "node" | keyof typeof PROFILES;
+export const PROFILE_NAMES: readonly ProfileName[] = ["node", ...(Object.keys(PROFILES) as (keyof typeof PROFILES)[])];
 
 /** `seconds`: simulated ones, of faults, where the profile counts them. */
-export function subjectOf(name: string, seconds: number): Subject | undefined {
-  if (name === "node") return NODE;
-  const profile: Profile | undefined = Object.entries(PROFILES).find(([key]) => key === name)?.[1];
-  return profile && clusterSubject(name, profile, seconds);
+export function subjectOf(name: ProfileName, seconds: number): Subject {
+  return name === "node" ? NODE : clusterSubject(name, PROFILES[name], seconds);
 }
 
 function clusterSubject(name: string, profile: Profile, seconds: number): Subject {
