@@ -3,11 +3,15 @@
  * each time, in turn, for there may be thousands, with many streams each. What compaction takes from it is known already.
  */
 import type { StreamsMachine } from "../../streams/machine.ts";
+import type { StreamRecord as StreamPart } from "../../log/index/index-block.ts";
 import type { SealedSegmentFacts } from "./compactable-log.ts";
 import { bytesFrom } from "./frontier.ts";
 import type { NodeLimits } from "../limits.ts";
 import type { SegmentState } from "./segment-runs.ts";
 import type { Scan } from "./section-scan.ts";
+
+/** Of a stream's part in a segment's index, roughly: nothing else may be left of it. */
+const PART_BYTES = 64;
 
 export class SegmentSurvey {
   readonly #machine: Pick<StreamsMachine, "neededFrom">;
@@ -43,13 +47,24 @@ export class SegmentSurvey {
     const streams = await segment.streams();
     // What damage hides is not known to be gone.
     if (streams === undefined) return segment.fileBytes;
+    if (segment.rewritten) return segment.fileBytes * this.#liveShare(streams);
     let bytes = 0;
-    for (const part of streams) {
-      const neededFrom = this.#machine.neededFrom(part.streamId);
-      // What a rewrite has left of a stream that is partly gone it would leave again: only all of it is worth another.
-      if (!segment.rewritten) bytes += bytesFrom(part, neededFrom);
-      else if (part.endOffset > neededFrom) bytes += part.bytes;
-    }
+    for (const part of streams) bytes += bytesFrom(part, this.#machine.neededFrom(part.streamId));
     return Math.min(bytes, segment.fileBytes);
+  }
+
+  /**
+   * What a rewrite has left of a stream that is partly gone it would leave again: only all of it is worth another. Nor does
+   * one give anything back of what stands beside the batches, of which small ones have more than of data.
+   */
+  #liveShare(streams: readonly StreamPart[]): number {
+    let live = 0;
+    let all = 0;
+    for (const { streamId, endOffset, bytes } of streams) {
+      const weight = bytes + PART_BYTES;
+      all += weight;
+      if (endOffset > this.#machine.neededFrom(streamId)) live += weight;
+    }
+    return all === 0 ? 0 : live / all;
   }
 }
