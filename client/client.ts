@@ -3,6 +3,7 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Zstd } from "../src/ports/zstd.ts";
+import type { TaskLog } from "../src/runtime/task-log.ts";
 import type { Consistency } from "../src/wire/consistency.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
 import { App } from "./app.ts";
@@ -29,6 +30,7 @@ import { platformWebSocket } from "./platform-web-socket.ts";
 import { Session } from "./session.ts";
 import { Stream } from "./stream.ts";
 import { listStreams, type ListOptions } from "./stream-list.ts";
+import { ConnectionTaskLog } from "./task-log.ts";
 import { Transaction } from "./transaction.ts";
 import type { Transport } from "./transport.ts";
 import { TypedStream } from "./typed-stream.ts";
@@ -203,6 +205,11 @@ export class Client {
   /** The apps that are deployed, by name: fetched page by page as the loop goes on. */
   apps(options: ListOptions = {}): AsyncIterableIterator<AppInfo, void, undefined> {
     return listApps(this.#connection, options);
+  }
+
+  /** What runs the tasks of an app reads and commits by it. Needs a WebSocket: a URL that begins with ws. */
+  taskLog(): TaskLog {
+    return new ConnectionTaskLog(this.#connection, this.#zstd);
   }
 
   /**

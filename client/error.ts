@@ -2,6 +2,7 @@
  * The one error the SDK throws. What the server refused carries the server's own code (`src/wire/errors.ts`); what
  * never got that far carries one of the client's.
  */
+import type { TaskPlace } from "../src/record/task-place.ts";
 import { ERRORS, type ErrorCode } from "../src/wire/errors.ts";
 
 type ClientErrorInfo = { readonly title: string; readonly retryable: boolean };
@@ -44,6 +45,8 @@ export type TidemarkErrorDetails = {
   readonly tail?: number;
   /** The epoch that fenced this producer. */
   readonly epoch?: number;
+  /** Where the task is, when a commit of it begins elsewhere. */
+  readonly place?: TaskPlace;
   /** The server asked for this much patience. */
   readonly retryAfterMs?: number;
   /** The place of the record that cannot be read. */
@@ -64,6 +67,7 @@ export class TidemarkError extends Error {
   readonly gap: Gap | undefined;
   readonly tail: number | undefined;
   readonly epoch: number | undefined;
+  readonly place: TaskPlace | undefined;
   readonly retryAfterMs: number | undefined;
   readonly offset: number | undefined;
   readonly issues: readonly SchemaIssue[] | undefined;
@@ -76,6 +80,7 @@ export class TidemarkError extends Error {
     this.gap = details.gap;
     this.tail = details.tail;
     this.epoch = details.epoch;
+    this.place = details.place;
     this.retryAfterMs = details.retryAfterMs;
     this.offset = details.offset;
     this.issues = details.issues;
@@ -119,13 +124,14 @@ export function after(error: TidemarkError, last: TidemarkError | undefined): Ti
 }
 
 function detailsOf(error: TidemarkError): TidemarkErrorDetails {
-  const { outcome, cause, gap, tail, epoch, retryAfterMs, offset, issues } = error;
+  const { outcome, cause, gap, tail, epoch, place, retryAfterMs, offset, issues } = error;
   return {
     outcome,
     ...(cause !== undefined && { cause }),
     ...(gap !== undefined && { gap }),
     ...(tail !== undefined && { tail }),
     ...(epoch !== undefined && { epoch }),
+    ...(place !== undefined && { place }),
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(offset !== undefined && { offset }),
     ...(issues !== undefined && { issues }),

@@ -85,7 +85,7 @@ function decodeInto(
       skip(stream, { from: next, to: offset });
       ({ records } = run());
     }
-    records.push(new FollowedRecord(record, offset, logTime, incarnation, name, position, ordinal));
+    records.push(new FollowedRecord(record, offset, logTime, incarnation, name, position, ordinal, offsetDelta));
     next = offset + 1;
   }
   stream.next = next;

@@ -52,6 +52,7 @@ export type { FollowOptions } from "./follow-options.ts";
 export type { FollowedRecord, LogMark } from "./followed-record.ts";
 export type { MergedStream } from "./merged-stream.ts";
 export type { LogPlace } from "../src/record/log-place.ts";
+export type { TaskLog } from "../src/runtime/task-log.ts";
 export type { RecordPlace } from "../src/record/record-place.ts";
 export type { TaskPlace } from "../src/record/task-place.ts";
 export type { TaskSpec } from "../src/wire/app-command.ts";

@@ -6,5 +6,6 @@ export function rejectionError(rejection: Rejection): TidemarkError {
   return new TidemarkError(rejection.code, rejection.message, {
     ...(rejection.tail !== undefined && { tail: rejection.tail }),
     ...(rejection.epoch !== undefined && { epoch: rejection.epoch }),
+    ...(rejection.place !== undefined && { place: rejection.place }),
   });
 }

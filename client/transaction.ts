@@ -18,7 +18,7 @@ import { isMany, sealBatch, toBytes, toRecord, type BytesInput, type RecordInput
 import { toAppended, toCreate, toCreated, type Appended, type Created, type CreateOptions } from "./stream.ts";
 import type { TransactionTag } from "./transaction-tags.ts";
 
-/** What is done to apps goes by `client/apps.ts`. */
+/** What is done to apps goes by `app.ts`. */
 type Operation = Exclude<TransactionOperation, AppCommand>;
 
 /** What an operation of a transaction did; `kind` names the builder's method. */

@@ -27,7 +27,7 @@ export type CommitterConfig = {
 };
 
 /** Why a replica cannot go on committing. */
-export type CommitEnd = Extract<CommitRefusal, { kind: "fenced" | "gone" | "too-large" }>;
+export type CommitEnd = Extract<CommitRefusal, { kind: "fenced" | "gone" | "refused" }>;
 
 export type CommitterListener = {
   /** Outputs were covered, perhaps. */
@@ -217,7 +217,7 @@ export class Committer {
         break;
       case "fenced":
       case "gone":
-      case "too-large":
+      case "refused":
         this.stop();
         this.#listener.ended(refusal);
         return;

@@ -282,7 +282,7 @@ export class ReplicaWork {
 }
 
 function endOf(why: CommitEnd): Ended {
-  return new Ended(why.kind === "too-large" ? { kind: "failed", error: new Error(why.message) } : why);
+  return new Ended(why.kind === "refused" ? { kind: "failed", error: new Error(why.message) } : why);
 }
 
 function twice({ stream }: FeedRecord): Error {

@@ -76,8 +76,8 @@ export type CommitRefusal =
   | { readonly kind: "fenced" }
   | { readonly kind: "paused" }
   | { readonly kind: "gone" }
-  /** More than a transaction takes. */
-  | { readonly kind: "too-large"; readonly message: string }
+  /** For good: it is more than a transaction takes, or not what its streams take. */
+  | { readonly kind: "refused"; readonly message: string }
   /** Perhaps it takes effect, perhaps later, perhaps never. */
   | { readonly kind: "unknown" };
 
@@ -89,6 +89,8 @@ export type TaskFacts = {
   /** Who committed last; undefined: nobody has. */
   readonly committing: string | undefined;
   readonly nextDue: number | undefined;
-  /** Behind this the task began, with nothing. */
+  /** The epoch in which the task began with nothing: what was kept of it before is of another life … */
+  readonly born: number;
+  /** … and behind which place. */
   readonly start: RecordPlace;
 };

@@ -81,6 +81,7 @@ export class MemoryLog {
       chain: known?.facts.chain ?? 0n,
       committing: undefined,
       nextDue: known?.facts.nextDue,
+      born: known?.facts.born ?? epoch,
       start: BEFORE_RECORDS,
     };
     this.#tasks.set(`${app} ${task}`, { facts, commits: known?.commits ?? [] });
