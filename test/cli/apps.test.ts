@@ -1,0 +1,127 @@
+/** `tidemark apps` against a whole server: what is printed, and the exit statuses. What runs an app is not here. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { connect, type Client } from "../../client/index.ts";
+import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { shell } from "./shell.ts";
+
+let node: RunningNode;
+let client: Client;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tidemark-cli-apps-"));
+  node = await startNode({ dataDirectory: join(folder, "data") });
+  client = connect(node.url);
+});
+
+afterAll(async () => {
+  await client.close();
+  await node.close();
+  rmSync(folder, { recursive: true });
+});
+
+async function tidemark(...args: readonly string[]): Promise<{ status: number; out: string; err: string }> {
+  const s = shell({ url: node.url });
+  s.stdin.end();
+  const status = await s.tidemark(...args);
+  return { status, out: s.stdout.text, err: s.stderr.text };
+}
+
+/** What must succeed, as JSON. */
+async function json(...args: readonly string[]): Promise<unknown[]> {
+  const { status, out, err } = await tidemark(...args, "-o", "json");
+  expect([status, err]).toEqual([0, ""]);
+  return out === ""
+    ? []
+    : out
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as unknown);
+}
+
+async function deploy(app: string, version = 1): Promise<void> {
+  for (const stream of ["commits/0.0", "commits/1.0", "by-word/0", "dead"])
+    await client.stream(`apps/${app}/${stream}`).create();
+  const tasks = [
+    { task: "0.0", inputs: ["lines"] },
+    { task: "1.0", inputs: [`apps/${app}/by-word/0`] },
+  ];
+  await client.app(app).deploy({ version, tasks, description: `app ${app}, version ${version}` });
+}
+
+async function streams(prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name } of client.streams({ prefix })) found.push(name);
+  return found;
+}
+
+describe("apps", () => {
+  it("list and show", async () => {
+    expect(await tidemark("apps", "list")).toEqual({ status: 0, out: "", err: "" });
+    await deploy("life-a");
+    await deploy("life-b", 3);
+    const listed = await tidemark("apps", "list", "life-");
+    expect(listed.out).toMatch(
+      /^APP +VERSION +STATE +TASKS +DEPLOYED\nlife-a +1 +running +2 +20.*\nlife-b +3 +running /,
+    );
+    expect(await json("apps", "list", "life-b")).toMatchObject([
+      { app: "life-b", version: 3, paused: false, tasks: 2 },
+    ]);
+    const shown = await tidemark("apps", "show", "life-b");
+    expect(shown.out).toMatch(/^version +3 \(epoch \d+\)$/m);
+    expect(shown.out).toMatch(/^commits +none yet$/m);
+    expect(shown.out).toMatch(/^1\.0 +apps\/life-b\/by-word\/0 +0 +0 +0 +- +- +-$/m);
+    expect(shown.out).toMatch(/^app life-b, version 3$/m);
+    const [task] = (await json("apps", "show", "life-b")) as { tasks: object[] }[];
+    expect(task?.tasks[0]).toMatchObject({
+      task: "0.0",
+      place: { cursor: { position: 0 }, outputs: 0 },
+      chain: "0000000000000000",
+      digests: [],
+    });
+  });
+
+  it("pause, resume", async () => {
+    await deploy("calm");
+    expect((await tidemark("apps", "pause", "calm")).out).toBe("paused calm\n");
+    expect(await json("apps", "pause", "calm")).toEqual([{ app: "calm", paused: true }]);
+    expect((await tidemark("apps", "show", "calm")).out).toMatch(/^state +paused$/m);
+    expect((await tidemark("apps", "resume", "calm")).out).toBe("resumed calm\n");
+    expect((await tidemark("apps", "show", "calm")).out).toMatch(/^state +running$/m);
+  });
+
+  it("reset tells what it would do, and does it when told to", async () => {
+    await deploy("again");
+    await client.stream("again-out").create();
+    const { epoch } = await client.app("again").describe();
+    const asked = await tidemark("apps", "reset", "again", "--delete-stream", "again-out");
+    expect(asked.out).toMatch(/^TASK +FROM +TO +OUTPUTS\n0\.0 +0 +the start +0 again\n1\.0 /);
+    expect(asked.out).toContain("would delete apps/again/by-word/0\n");
+    expect(asked.out).toContain("would delete again-out\n");
+    expect(asked.out).toContain("nothing was changed: add --yes to do it\n");
+    expect((await client.app("again").describe()).epoch).toBe(epoch);
+    expect((await streams("again")).length + (await streams("apps/again/")).length).toBe(5);
+
+    const [done] = await json("apps", "reset", "again", "--delete-stream", "again-out", "--yes");
+    expect(done).toMatchObject({ app: "again", dryRun: false, tasks: [{ task: "0.0" }, { task: "1.0" }] });
+    expect((await client.app("again").describe()).epoch).toBeGreaterThan(epoch);
+    // What was poison once is not made good by this.
+    expect([...(await streams("again")), ...(await streams("apps/again/"))]).toEqual(["apps/again/dead"]);
+  });
+
+  it("delete takes an app's own streams along", async () => {
+    await deploy("gone");
+    await deploy("gone-not");
+    expect((await tidemark("apps", "delete", "gone")).out).toBe("deleted gone\n");
+    expect(await streams("apps/gone/")).toEqual([]);
+    expect((await streams("apps/gone-not/")).length).toBe(4);
+    for (const verb of ["show", "delete", "pause", "reset"]) {
+      const { status, err } = await tidemark("apps", verb, "gone");
+      expect([verb, status]).toEqual([verb, 3]);
+      expect(err).toMatch(/\(app-not-found\)$/m);
+    }
+  });
+});
