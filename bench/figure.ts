@@ -39,6 +39,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   "cluster.http.per-second": { atLeast: 12_000 },
   "cluster.failover.max.vs-election-timeout": { atMost: 2 },
   "cluster.catch-up.append-ratio": { atLeast: 0.8 },
+  "operators.restore-100mb-s": { atMost: 2 },
 };
 
 const UNITS_OF_ONE = 100;

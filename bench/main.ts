@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: measures a node on this machine, and prints the figures beside their targets.
  *
- *     npm run bench -- [append] [read] [tail] [streams] [restart] [cluster] [cluster-costs] [--json FILE] [--rounds N] [--quick]
+ *     npm run bench -- [append] [read] [tail] [streams] [restart] [cluster] [operators] [cluster-costs] [--json FILE] [--rounds N] [--quick]
  *
  * Without names it measures all of them but `cluster-costs`, which takes long. Client and server share the machine's cores. `--quick` only shows that it works.
  */
@@ -11,6 +11,7 @@ import { benchAppend } from "./append.ts";
 import { benchCluster } from "./cluster.ts";
 import { benchClusterCosts } from "./cluster-costs.ts";
 import { type Figure, formatFigures, toJson } from "./figure.ts";
+import { benchOperators } from "./operators.ts";
 import { benchRead } from "./read.ts";
 import { benchRestart } from "./restart.ts";
 import { script, wholeFrom } from "./script.ts";
@@ -25,6 +26,7 @@ export type Scale = {
   readonly readRecords: number;
   readonly streams: number;
   readonly restartBytes: number;
+  readonly operatorStateBytes: number;
   /** Of leaders. */
   readonly kills: number;
   /** For what more of it costs: streams in one cluster, and bytes in its log, from few to many. */
@@ -39,6 +41,7 @@ const FULL: Scale = {
   readRecords: 4_000_000,
   streams: 100_000,
   restartBytes: 5_000_000_000,
+  operatorStateBytes: 100_000_000,
   kills: 50,
   costStreams: [1, 1_000, 100_000],
   costLogBytes: [1e9, 4e9, 10e9],
@@ -50,6 +53,7 @@ const QUICK: Scale = {
   readRecords: 200_000,
   streams: 2_000,
   restartBytes: 100_000_000,
+  operatorStateBytes: 2_000_000,
   kills: 3,
   costStreams: [1, 100, 2_000],
   costLogBytes: [50e6, 100e6, 200e6],
@@ -62,6 +66,7 @@ const AREAS = {
   "streams": benchStreams,
   "restart": benchRestart,
   "cluster": benchCluster,
+  "operators": benchOperators,
   "cluster-costs": benchClusterCosts,
 } as const;
 /** Takes long, and some 35 GB of disk: only by name. */
