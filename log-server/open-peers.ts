@@ -2,7 +2,6 @@
  * A server's connections to the other nodes, and the cluster that it belongs to: found with them, or known from its
  * folder. What is wrong with addresses or certificates is told in one line.
  */
-import { readFile } from "node:fs/promises";
 import { err, ok, type Result } from "../src/lib/result.ts";
 import type { ServerConfig } from "./config/config.ts";
 import { formatHostPort, type PeerAddress } from "./config/values.ts";
@@ -14,9 +13,10 @@ import type { ClusterParts, MembersView } from "./node/node-parts.ts";
 import type { NodeObserver } from "./node/observer.ts";
 import type { Refusal } from "./peer/hello.ts";
 import type { KnownPeer } from "./peer/judge-hello.ts";
+import { PEER_LIMITS } from "./peer/limits.ts";
 import type { PeerStatus } from "./peer/peer.ts";
 import { Peers } from "./peer/peers.ts";
-import type { PeerTls } from "./peer/tls.ts";
+import { type PeerTlsPaths, readTlsFiles, TlsFiles } from "./peer/tls-files.ts";
 import { FEATURE_LEVEL_NEWEST } from "./streams/feature-level.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "./system.ts";
 
@@ -45,8 +45,9 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
     const message = `${folder.path} is of a node of a cluster: it needs --peers and --peer-listen`;
     return err({ code: "needs-peers", message });
   }
-  const tls = await readTls(config);
-  if (!tls.ok) return tls;
+  const tlsPaths = tlsPathsOf(config);
+  const tls = tlsPaths && (await readTlsFiles(tlsPaths));
+  if (tls?.ok === false) return err({ code: "peer-tls", message: tls.error });
   const { nodeName, diskId, clusterId } = folder;
   const peers = new Peers({
     self: { node: nodeName, disk: diskId, cluster: clusterId, featureLevel: FEATURE_LEVEL_NEWEST, logs: [logId] },
@@ -57,7 +58,7 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
       disconnected: (peer, reason) => observer.event("peer-disconnected", { peer, reason }),
       refused: (peer, by, refusal: Refusal) => observer.event("peer-refused", { peer, by, ...refusal }),
     },
-    tls: tls.value,
+    tls: tls?.value,
   });
   onClose(() => peers.close());
   onPeers(() => peers.statuses());
@@ -66,6 +67,21 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
   } catch (error) {
     const message = `--peer-listen ${formatHostPort(peerListen)} ${whyNot(error as NodeJS.ErrnoException)}`;
     return err({ code: "cannot-listen", message });
+  }
+  if (tlsPaths !== undefined && tls?.ok === true) {
+    const files = new TlsFiles(
+      {
+        node: nodeName,
+        paths: tlsPaths,
+        clock: SYSTEM_CLOCK,
+        everyMs: PEER_LIMITS.certificatesEveryMs,
+        renewed: (renewed) => peers.renewTls(renewed),
+        event: (code, detail) => observer.event(code, detail),
+      },
+      tls.value,
+    );
+    files.start();
+    onClose(() => files.stop());
   }
   const diskOf = ({ founders }: NodeIdentity, name: string): string | undefined =>
     founders?.find(({ node }) => node === name)?.disk;
@@ -106,15 +122,6 @@ export function knownOf({ members, upToDate }: MembersView, told: readonly PeerA
   return [...members, ...others].map(({ node, host, port }) => ({ node, host, port, disk: undefined }));
 }
 
-async function readTls(config: ServerConfig): Promise<Result<PeerTls | undefined, OpenPeersError>> {
-  const { peerTlsCa, peerTlsCert, peerTlsKey } = config;
-  if (peerTlsCa === undefined || peerTlsCert === undefined || peerTlsKey === undefined) return ok(undefined);
-  try {
-    const [ca, cert, key] = await Promise.all(
-      [peerTlsCa, peerTlsCert, peerTlsKey].map((path) => readFile(path, "utf8")),
-    );
-    return ok({ ca: ca as string, cert: cert as string, key: key as string });
-  } catch (error) {
-    return err({ code: "peer-tls", message: `a file of peer TLS cannot be read: ${(error as Error).message}` });
-  }
+function tlsPathsOf({ peerTlsCa: ca, peerTlsCert: cert, peerTlsKey: key }: ServerConfig): PeerTlsPaths | undefined {
+  return ca === undefined || cert === undefined || key === undefined ? undefined : { ca, cert, key };
 }

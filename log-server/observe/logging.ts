@@ -29,6 +29,7 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "node-starts-anew": "warn",
   "peer-message-refused": "warn",
   "peer-refused": "warn",
+  "peer-tls-unusable": "warn",
   "rebuilding": "warn",
   "recovery-progress": "debug",
   "removed": "warn",

@@ -33,6 +33,8 @@ export type PeerLimits = {
   readonly redialRemovedMs: number;
   /** Who is no member any more is sent what was begun for so long. */
   readonly farewellMs: number;
+  /** The files of certificates are read again so often. */
+  readonly certificatesEveryMs: number;
   /** From saying goodbye to cutting the connection off. */
   readonly closeGraceMs: number;
 };
@@ -57,6 +59,7 @@ export const PEER_LIMITS: PeerLimits = {
   redialMsMax: 2_000,
   redialRemovedMs: 30_000,
   farewellMs: 2_000,
+  certificatesEveryMs: 30_000,
   closeGraceMs: 1_000,
 };
 

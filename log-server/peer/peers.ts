@@ -3,7 +3,7 @@
  * messages and transfers pass through as bytes; who is a member the driver says with `know`.
  */
 import net, { type AddressInfo, type Server, type Socket } from "node:net";
-import { TLSSocket } from "node:tls";
+import { Server as TlsServer, TLSSocket } from "node:tls";
 import { assert } from "../../src/lib/assert.ts";
 import { hex } from "../../src/lib/bytes.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
@@ -14,7 +14,7 @@ import { type Hello, type Refusal, type Self, VERSION_NEWEST, VERSION_OLDEST } f
 import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "./judge-hello.ts";
 import { PEER_LIMITS, type PeerLimits } from "./limits.ts";
 import { Peer, type PeerStatus } from "./peer.ts";
-import { certificateNames, createTlsServer, dialTls, type PeerTls, tlsRefusal } from "./tls.ts";
+import { certificateNames, createTlsServer, dialTls, type PeerTls, renewTlsServer, tlsRefusal } from "./tls.ts";
 
 const LIFE_BYTES = 8;
 
@@ -40,7 +40,7 @@ export class Peers implements Link, ConnectionOwner {
   readonly #clock: Clock;
   readonly #entropy: Entropy;
   readonly #observer: PeerObserver;
-  readonly #tls: PeerTls | undefined;
+  #tls: PeerTls | undefined;
   readonly #limits: PeerLimits;
   readonly #life: string;
   #self: Self;
@@ -92,6 +92,15 @@ export class Peers implements Link, ConnectionOwner {
     // An accept that fails (no descriptors left) concerns the one who called.
     server.on("error", () => undefined);
     return server.address() as AddressInfo;
+  }
+
+  /** Other certificates, for connections from now on. Those that are open stay: who is trusted no more is let go by being removed. */
+  renewTls(parts: PeerTls): void {
+    assert(this.#tls !== undefined, "a node does not begin or cease to trust certificates while it runs");
+    if (this.#server instanceof TlsServer) renewTlsServer(this.#server, parts);
+    this.#tls = parts;
+    // What is refused now is refused for another reason.
+    this.#told.clear();
   }
 
   listen(listener: LinkListener): void {

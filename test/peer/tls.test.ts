@@ -86,6 +86,22 @@ describe("mutual TLS", () => {
     expect(told.sort()).toEqual(says);
   });
 
+  it("goes by other certificates from when it is told of them, and lets nobody go for that", async () => {
+    const [one, two] = [peer("n1", { tls: tls("n1") }), peer("n2", { tls: tls("n2") })];
+    await connectAll(one, two);
+    // Its own certificate has run out, so to say: nobody new takes it for n1.
+    one.peers.renewTls(tls("stranger"));
+    const three = await peer("n3", { tls: tls("n3") }).open();
+    for (const each of [one, two, three]) each.peers.know([one.as(), two.as(), three.as()]);
+    await three.heard.until(() => three.refusals.some(({ peer: refused }) => refused === "n1"));
+    expect(one.connects).toEqual(["n2"]);
+    one.peers.renewTls(tls("n1"));
+    await three.heard.until(() => three.heard.reaches("n1"));
+    await one.heard.until(() => one.heard.reaches("n3"));
+    expect(one.disconnects).toEqual([]);
+    expect(two.disconnects).toEqual([]);
+  });
+
   it("closes who does not speak TLS", async () => {
     const one = await peer("n1", { tls: tls("n1"), limits: { ...QUICK, handshakeMs: 100 } }).open();
     const closed = [Buffer.from("TMPR in the clear, or so it seems"), Buffer.alloc(0)].map(
