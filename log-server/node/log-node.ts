@@ -3,8 +3,9 @@
  *
  *     propose → queue → (end of turn) one entry → raft → append + sync → commit → apply → answer, wake readers
  *
- * It owns what is done with applied entries, what begins and ends with leadership, and the node's phases. What drives Raft
- * is `raft-loop.ts`, what becomes of proposals `proposer.ts`; what an entry means is the state machine's business.
+ * It owns what is done with applied entries, what begins and ends with leadership, and the node's phases. What is proposed
+ * comes through `consensus/intake.ts`, what drives Raft is `consensus/raft-loop.ts`, what sees to damage `repair/repairs.ts`;
+ * what an entry means is the state machine's business.
  * Everything it needs from outside comes through ports, so the simulator can drive it. Faces (HTTP and others) see this
  * class only.
  */
@@ -14,19 +15,15 @@ import type { Clock } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { LogPlace } from "../../src/record/log-place.ts";
 import type { Offset } from "../../src/record/offset.ts";
-import { checkCommand } from "../../src/wire/check-command.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import type { Entry, LogIndex, Term } from "../../src/wire/entry.ts";
 import type { Member } from "../log/node-identity.ts";
 import type { Damage } from "../log/repair/damage.ts";
-import { distrust } from "../log/distrust.ts";
-import { LogLayout } from "../log/log-layout.ts";
 import type { SegmentedLog } from "../log/segmented-log.ts";
 import { entriesBytes } from "../raft/raft-log.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { StreamView } from "../streams/views.ts";
 import { AheadRoom } from "./reading/ahead-room.ts";
-import { commandBytes, growsTheLog, oversizedBatch } from "./admission.ts";
 import { Barriers } from "./consensus/barriers.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { ClusterAdmin } from "./cluster/cluster-admin.ts";
@@ -39,31 +36,25 @@ import { ClusterMembers } from "./cluster/cluster-members.ts";
 import { Compactor } from "./compaction/compactor.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Deadlines } from "./deadlines.ts";
-import { DigestExchange } from "./repair/digest-exchange.ts";
 import { DiskSpace } from "./disk-space.ts";
 import { type Follower, Followers } from "./reading/followers.ts";
-import { ForwardHandler, type ForwardTaker } from "./calls/forward-handler.ts";
-import { Forwarder, NO_FORWARDS } from "./calls/forwarder.ts";
 import { FrontierMover } from "./compaction/frontier-mover.ts";
 import { GroupLag, type LagPart } from "./reading/group-lag.ts";
 import { Housekeeping } from "./housekeeping.ts";
+import { Intake } from "./consensus/intake.ts";
 import type { NodeLimits } from "./limits.ts";
 import { Merge, type MergeStart } from "./reading/merge.ts";
 import { NodeError } from "./node-error.ts";
 import type { NodeParts } from "./node-parts.ts";
 import { PeerCalls } from "./calls/peer-calls.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
-import type { Pending } from "./consensus/proposals.ts";
-import { notLeader, Proposer } from "./consensus/proposer.ts";
 import { RaftLoop } from "./consensus/raft-loop.ts";
-import { Rebuilder } from "./repair/rebuilder.ts";
-import { Repairer } from "./repair/repairer.ts";
+import { blockedBy, Readiness } from "./readiness.ts";
 import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reading/reader.ts";
 import { Retention } from "./retention.ts";
 import { offsetAtPlace } from "./reading/offset-at-place.ts";
 import { type DamagedError, offsetAtTime } from "./reading/offset-at-time.ts";
-import { Scrub } from "./repair/scrub.ts";
-import { TailSettler } from "./repair/tail-settler.ts";
+import { Repairs } from "./repair/repairs.ts";
 import { Touches } from "./touches.ts";
 import { Waiters } from "./reading/waiters.ts";
 
@@ -83,19 +74,14 @@ export class LogNode {
   readonly #log: SegmentedLog;
   /** Undefined: there are no others. */
   readonly #calls: PeerCalls | undefined;
-  readonly #forwarder: Forwarder | undefined;
-  readonly #forwarded: ForwardHandler;
+  readonly #readiness: Readiness;
+  readonly #intake: Intake;
   readonly #loop: RaftLoop;
   readonly #members: ClusterMembers;
   readonly #belonging: Belonging;
   readonly #admin: ClusterAdmin;
-  readonly #repairer: Repairer | undefined;
-  readonly #rebuilder: Rebuilder | undefined;
-  readonly #tailSettler: TailSettler | undefined;
-  readonly #scrub: Scrub;
-  readonly #digests: DigestExchange | undefined;
+  readonly #repairs: Repairs;
   readonly #reader: Reader;
-  readonly #proposer: Proposer;
   readonly #barriers: Barriers;
   readonly #waiters: Waiters<number>;
   readonly #takers: Waiters<string>;
@@ -111,16 +97,12 @@ export class LogNode {
   readonly #space: DiskSpace;
   readonly #deadlines: Deadlines;
   readonly #listeners = new Set<() => void>();
-  #phase: NodePhase = "recovering";
   readonly #replayTarget: LogIndex;
-  /** Set when an entry that must be applied cannot be read: nothing after it can be known here. */
-  #blocked: Damage | undefined;
   /** The term whose leader's work is done here. */
   #leading: Term | undefined;
   /** Whether this node has all that was decided before its start is being found out. */
   #lookingUp = false;
   #settled: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  #failure: NodeError | undefined;
   #startsAnew = false;
 
   readonly #failed: ((error: NodeError) => void)[] = [];
@@ -137,8 +119,7 @@ export class LogNode {
     this.#log = parts.log;
     this.#replayTarget = parts.log.lastIndex;
     this.#reader = new Reader(parts.log, parts.machine, parts.zstd, parts.limits.batchBytesMax * 4);
-    this.#forwarded = new ForwardHandler(this.#taker());
-    this.#proposer = new Proposer(parts, (pending) => this.#elsewhere(pending));
+    this.#readiness = new Readiness(() => this.#belonging.removed);
     this.#barriers = new Barriers(parts);
     this.#waiters = new Waiters(parts.limits.waitersMax);
     this.#takers = new Waiters(parts.limits.groupWaitersMax);
@@ -152,7 +133,7 @@ export class LogNode {
     this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer });
     this.#space = new DiskSpace(parts, (full) => this.#belonging.standBack.set("disk", full));
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
-    this.#touches = new Touches(parts, (command) => this.#unattended(command));
+    this.#touches = new Touches(parts, (command) => this.#intake.unattended(command));
     this.#housekeeping = new Housekeeping(
       {
         ...parts,
@@ -161,18 +142,19 @@ export class LogNode {
         retention: this.#retention,
         compactor: this.#compactor,
       },
-      () => this.#blocked !== undefined,
+      () => this.#readiness.blocked !== undefined,
       (error) => this.#fail("outcome-unknown", error),
     );
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
-    this.#digests = this.#calls && this.#makeDigests(this.#calls);
-    this.#scrub = new Scrub(parts, {
-      replaceSnapshot: () => this.#checkpointer.replaceSnapshot(),
+    this.#repairs = new Repairs(parts, this.#calls, this.#checkpointer, {
+      loop: () => this.#loop,
+      blocked: () => this.#readiness.blocked !== undefined,
       failed: (error) => this.#fail("outcome-unknown", error),
+      contradicted: (error) => this.#fail("internal", error),
     });
     this.#belonging = new Belonging(parts, this.#calls, {
       loop: () => this.#loop,
-      phase: () => this.#phase,
+      phase: () => this.#readiness.phase,
       supportedLevel: () => (this.#leading === undefined ? undefined : this.#admin.supportedLevel),
       raise: (level) => void this.#background({ kind: "feature-level", level }),
       serveNoMore: (why) => this.#startAnew(why),
@@ -186,19 +168,17 @@ export class LogNode {
     );
     handleStandings(this.#calls, () => this.clusterStatus());
     this.#members = new ClusterMembers(parts, this.#calls, (command) => this.propose(command));
-    this.#repairer = this.#calls && this.#makeRepairer(this.#calls);
-    this.#rebuilder = this.#calls && this.#makeRebuilder(this.#calls);
-    this.#tailSettler = this.#calls && this.#repairer && this.#makeTailSettler(this.#calls, this.#repairer);
-    this.#forwarder = this.#calls && this.#forwarding(this.#calls);
+    const taking = { ...parts, readiness: this.#readiness, space: this.#space };
+    this.#intake = new Intake(taking, this.#calls, () => this.#loop);
     this.#loop = new RaftLoop(parts, this.#calls, {
-      propose: () => this.#proposer.propose(this.#loop),
+      propose: () => this.#intake.write(),
       apply: (entries) => this.#applyEntries(entries),
       read: (context, index) => this.#barriers.confirmed(context, index, this.machine.position),
       readRefused: (context) => this.#barriers.refused(context),
       turned: () => this.#turned(),
       blocked: (damage) => this.#stopApplying(damage),
       synced: (entries, milliseconds) => this.#synced(entries, milliseconds),
-      stalled: () => this.#stall(),
+      stalled: () => this.#intake.stalled(),
       replaced: () => this.#startAnew("it is too far behind, and starts anew with what the leader shipped"),
       failed: (code, error) => this.#fail(code, error),
     });
@@ -210,16 +190,12 @@ export class LogNode {
    * serves what it can, and refuses the rest as `damaged`.
    */
   start(): Promise<void> {
-    assert(this.#phase === "recovering" && this.#settled === undefined, "a node is started once");
+    assert(this.#readiness.phase === "recovering" && this.#settled === undefined, "a node is started once");
     return new Promise((resolve, reject) => {
       this.#settled = { resolve, reject };
       this.#members.start();
       this.#loop.start();
-      this.#repairer?.start();
-      this.#rebuilder?.start();
-      this.#tailSettler?.start();
-      this.#scrub.start();
-      this.#digests?.start();
+      this.#repairs.start();
       this.#belonging.start();
     });
   }
@@ -231,8 +207,8 @@ export class LogNode {
 
   /** Called once if the node can no longer go on, at once if that is so already: a failed sync is final (PITFALLS P30). */
   onFailure(listener: (error: NodeError) => void): void {
-    if (this.#failure === undefined) this.#failed.push(listener);
-    else listener(this.#failure);
+    if (this.#readiness.failure === undefined) this.#failed.push(listener);
+    else listener(this.#readiness.failure);
   }
 
   /**
@@ -241,12 +217,7 @@ export class LogNode {
    * `batch-too-large`, `malformed-command`, `damaged` (nothing was done), or `outcome-unknown`.
    */
   propose(command: Command): Promise<CommandResult> {
-    const refusal = this.#refusal(command);
-    if (refusal !== undefined) return Promise.reject(refusal);
-    return this.#pending(command, "here", (pending) => {
-      if (this.#loop.role !== "leader" || this.#forwarder?.idle === false) this.#elsewhere(pending);
-      else this.#proposeHere(pending);
-    });
+    return this.#intake.propose(command);
   }
 
   /**
@@ -273,7 +244,7 @@ export class LogNode {
 
   /** A client has read this stream: its sliding expiry starts anew, by a command that collects many of these. */
   touch(name: string): void {
-    if (this.#phase === "serving") this.#touches.add(name);
+    if (this.#readiness.phase === "serving") this.#touches.add(name);
   }
 
   /** Resolves at the stream's next change (tail, closure, end), or when the signal aborts. */
@@ -322,7 +293,7 @@ export class LogNode {
    * `status().damage` then, unless others have made it good already.
    */
   verify(): number {
-    return this.#scrub.hurry();
+    return this.#repairs.verify();
   }
 
   /** Called after entries were applied. Returns how to stop listening. */
@@ -333,7 +304,7 @@ export class LogNode {
 
   /** False where damage keeps this node from applying the whole log: nobody may be told that a stream ends, or is not there. */
   get tailKnown(): boolean {
-    return this.#blocked === undefined;
+    return this.#readiness.blocked === undefined;
   }
 
   /**
@@ -358,7 +329,7 @@ export class LogNode {
   }
 
   get phase(): NodePhase {
-    return this.#belonging.removed && this.#phase === "recovering" ? "removed" : this.#phase;
+    return this.#readiness.told;
   }
 
   /** Done by the leader, at whichever node it is asked for. Throws `NodeError`, of which `cluster-conflict` is one. */
@@ -386,7 +357,7 @@ export class LogNode {
     return {
       phase: this.phase,
       progress: {
-        phase: this.#phase === "recovering" ? "replay" : this.#phase,
+        phase: this.#readiness.phase === "recovering" ? "replay" : this.#readiness.phase,
         done: this.machine.position,
         total: this.#replayTarget,
       },
@@ -400,19 +371,16 @@ export class LogNode {
       appliedIndex: this.machine.position,
       lastIndex: this.#loop.lastIndex,
       damage: this.#log.damage,
-      repair: this.#repairer?.status,
       sending: this.#loop.sending,
       waitingForSnapshots: this.#loop.waitingForSnapshots,
       receiving: this.#loop.receiving,
       shipping: this.#loop.shipping,
-      scrub: this.#scrub.status,
-      digests: this.#digests?.status,
+      ...this.#repairs.status,
       standsBack: this.#belonging.standBack.reasons,
       clockOffMs: this.#belonging.clockOffMs,
       freeBytes: this.#space.freeBytes,
       diskFull: this.#space.full,
-      waitingProposals: this.#proposer.waiting,
-      forwards: this.#forwarder?.status ?? NO_FORWARDS,
+      ...this.#intake.status,
       waitingReaders: this.#waiters.count,
       streams: this.machine.streamCount,
       groups: () => ({ count: this.machine.groupCount, ...this.machine.groupTotals() }),
@@ -423,26 +391,22 @@ export class LogNode {
 
   /** Refuses new commands, finishes those under way, hands leadership over, saves the image, and proves the log's end. */
   async stop(): Promise<void> {
-    if (this.#phase === "stopped" || this.#phase === "stopping") return;
-    const failed = this.#phase === "failed";
-    if (!failed) this.#phase = "stopping";
+    if (this.#readiness.phase === "stopped" || this.#readiness.phase === "stopping") return;
+    const failed = this.#readiness.phase === "failed";
+    if (!failed) this.#readiness.phase = "stopping";
     this.#touches.stop();
     const kept = this.#housekeeping.stop();
     this.#deadlines.stop();
     const moved = this.#deadLetters.stop();
     await this.#finishUnderWay();
     const stopping = new NodeError("unavailable", "the node is stopping");
-    this.#forwarder?.stop(stopping);
+    this.#intake.stopForwarding(stopping);
     this.#calls?.stop();
-    await this.#repairer?.stop();
-    await this.#rebuilder?.stop();
-    await this.#tailSettler?.stop();
-    await this.#scrub.stop();
-    await this.#digests?.stop();
+    await this.#repairs.stop();
     await this.#belonging.stop();
     await this.#loop.stop();
     const unwritten = new NodeError("outcome-unknown", "the node stopped before this was decided");
-    this.#proposer.fail(unwritten, unwritten);
+    this.#intake.fail(unwritten, unwritten);
     this.#barriers.fail(stopping);
     this.#settled?.reject(stopping);
     this.#waiters.wakeAll();
@@ -450,19 +414,16 @@ export class LogNode {
     await moved;
     await kept;
     await this.#compactor.stop();
-    await this.#checkpointer.stop(!failed && this.#failure === undefined);
+    await this.#checkpointer.stop(!failed && this.#readiness.failure === undefined);
     await this.#log.close();
     await this.#parts.hardState.close();
-    if (!failed) this.#phase = "stopped";
+    if (!failed) this.#readiness.phase = "stopped";
   }
 
   /** What was proposed is answered, unless the disk has no room for it, or the others do not answer. */
   async #finishUnderWay(): Promise<void> {
     const { cluster, limits } = this.#parts;
-    const busy = (): boolean =>
-      this.#failure === undefined &&
-      !this.#loop.stalled &&
-      (this.#proposer.underWay || (this.#forwarder?.status.underWay ?? 0) > 0);
+    const busy = (): boolean => this.#readiness.failure === undefined && !this.#loop.stalled && this.#intake.underWay;
     if (cluster === undefined) {
       while (busy()) await new Promise<void>((resolve) => this.clock.defer(resolve));
       return;
@@ -473,150 +434,11 @@ export class LogNode {
         await new Promise<void>((resolve) => void this.clock.schedule(limits.tickMs, resolve));
     };
     await atMost(busy);
-    if (this.#failure !== undefined || this.#loop.role !== "leader") return;
+    if (this.#readiness.failure !== undefined || this.#loop.role !== "leader") return;
     this.#loop.handOver();
-    await atMost(() => this.#failure === undefined && this.#loop.role === "leader" && this.#loop.transferring);
-  }
-
-  #refusal(command: Command): NodeError | undefined {
-    if (this.#failure !== undefined) return this.#failure;
-    if (this.#phase !== "serving") return this.#notServing();
-    if (this.#blocked !== undefined) return this.#blockedError();
-    const checked = checkCommand(command);
-    if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
-    const oversized = oversizedBatch(command, this.limits.batchBytesMax);
-    if (oversized !== undefined) {
-      const most = `at most ${this.limits.batchBytesMax} are allowed`;
-      return new NodeError("batch-too-large", `a batch has ${oversized} bytes; ${most}`);
-    }
-    if (this.#loop.role === "leader" && this.#space.full && growsTheLog(command)) return this.#fullError();
-    return undefined;
-  }
-
-  #makeRepairer(calls: PeerCalls): Repairer {
-    const loop = (): RaftLoop => this.#loop;
-    const position = (): LogIndex => this.machine.position;
-    return new Repairer(this.#parts, calls, {
-      others: () => loop().others,
-      mended: (pending) => loop().mended(pending),
-      get position() {
-        return position();
-      },
-      failed: (error) => this.#fail("outcome-unknown", error),
-    });
-  }
-
-  #makeTailSettler(calls: PeerCalls, repairer: Repairer): TailSettler {
-    const loop = (): RaftLoop => this.#loop;
-    return new TailSettler(this.#parts, calls, {
-      get ambiguousEnd() {
-        return loop().ambiguousEnd;
-      },
-      get voters() {
-        return loop().voters;
-      },
-      settleTail: (best) => loop().settleTail(best),
-      restoreTail: (entries) => loop().restoreTail(entries),
-      source: (node) => repairer.source(node),
-      failed: (error) => this.#fail("outcome-unknown", error),
-    });
-  }
-
-  #pending(command: Command, origin: Pending["origin"], take: (pending: Pending) => void): Promise<CommandResult> {
-    return new Promise((resolve, reject) => {
-      take({ command, origin, bytes: commandBytes(command), proposedAt: this.clock.monotonic(), resolve, reject });
-    });
-  }
-
-  #proposeHere(pending: Pending): void {
-    this.#proposer.add(pending);
-    this.#loop.scheduleTurn();
-  }
-
-  /** This node does not lead, or others came before that are on their way to the one that does. */
-  #elsewhere(pending: Pending): void {
-    if (pending.origin === "here" && this.#forwarder !== undefined) this.#forwarder.add(pending);
-    else pending.reject(notLeader());
-  }
-
-  #forwarding(calls: PeerCalls): Forwarder {
-    calls.handle("forward", (from, body) => this.#forwarded.handle(from, body));
-    return new Forwarder(
-      { ...this.#parts, calls },
-      {
-        leader: () => (this.#loop.transferring ? undefined : this.#loop.leader),
-        position: () => this.machine.position,
-        proposeHere: (pending) => this.#proposeHere(pending),
-      },
+    await atMost(
+      () => this.#readiness.failure === undefined && this.#loop.role === "leader" && this.#loop.transferring,
     );
-  }
-
-  #taker(): ForwardTaker {
-    return {
-      takesCommands: () => this.#phase === "serving" && this.#loop.role === "leader" && this.#blocked === undefined,
-      position: () => this.machine.position,
-      proposeHere: (command) => {
-        const refusal = this.#refusal(command);
-        if (refusal !== undefined) return Promise.reject(refusal);
-        return this.#pending(command, "peer", (pending) => this.#proposeHere(pending));
-      },
-    };
-  }
-
-  #makeDigests(calls: PeerCalls): DigestExchange {
-    const loop = (): RaftLoop => this.#loop;
-    return new DigestExchange(this.#parts, calls, {
-      get voters() {
-        return loop().voters;
-      },
-      contradicted: (message) => void this.#contradicted(message),
-    });
-  }
-
-  /** Served no more, also by a later life, until it is rebuilt. */
-  async #contradicted(message: string): Promise<void> {
-    const { disk, logId, observer } = this.#parts;
-    try {
-      await distrust(disk, new LogLayout(`logs/${logId}`), message);
-    } catch (error) {
-      observer.event("distrust-failed", { error: String(error) });
-    }
-    this.#fail("internal", new Error(`I10: ${message}`));
-  }
-
-  #makeRebuilder(calls: PeerCalls): Rebuilder {
-    const loop = (): RaftLoop => this.#loop;
-    const isBlocked = (): boolean => this.#blocked !== undefined;
-    return new Rebuilder(this.#parts, calls, {
-      get leader() {
-        return loop().role === "leader" ? undefined : loop().leader;
-      },
-      get blocked() {
-        return isBlocked();
-      },
-      get receivedBytes() {
-        return loop().receiving?.receivedBytes ?? 0;
-      },
-      ship: async (node) => {
-        if (loop().role !== "leader" || isBlocked()) return false;
-        if (this.#checkpointer.snapshotPosition === 0) await this.#checkpointer.snapshot();
-        return loop().ship(node);
-      },
-    });
-  }
-
-  #notServing(): NodeError {
-    return this.phase === "removed"
-      ? new NodeError("node-removed", "this node was removed from the cluster: ask another")
-      : new NodeError("unavailable", `the node is ${this.phase}`);
-  }
-
-  #fullError(): NodeError {
-    return new NodeError("disk-full", `only ${this.#space.freeBytes} bytes were free on the disk when last looked at`);
-  }
-
-  #blockedError(): NodeError {
-    return new NodeError("damaged", `the log cannot be applied past damage: ${this.#blocked?.message}`);
   }
 
   /** The loop has done what there was to do: this node may lead now, or no more, or have come up to date. */
@@ -625,19 +447,19 @@ export class LogNode {
     if (leads !== this.#leading) {
       if (this.#leading !== undefined) this.#stopLeading();
       this.#leading = leads;
-      if (leads !== undefined && this.#phase === "serving") this.#startLeading();
+      if (leads !== undefined && this.#readiness.phase === "serving") this.#startLeading();
     }
-    if (this.#loop.role !== "leader") this.#proposer.moveWaiting();
     // Others may be able to apply what damage hides here.
-    else if (this.#blocked !== undefined) this.#loop.handOver();
-    this.#forwarder?.turned();
+    if (this.#loop.role === "leader" && this.#readiness.blocked !== undefined) this.#loop.handOver();
+    this.#intake.turned();
     if (this.#loop.leader === undefined) this.#members.lost();
     else this.#lookUp();
   }
 
   /** With a leader at hand: what was decided before, and who belongs to the cluster, is known once that is applied here. */
   #lookUp(): void {
-    const isDue = this.#phase === "recovering" || (this.#phase === "serving" && !this.#members.upToDate);
+    const isDue =
+      this.#readiness.phase === "recovering" || (this.#readiness.phase === "serving" && !this.#members.upToDate);
     if (!isDue || this.#lookingUp) return;
     this.#lookingUp = true;
     this.#barriers
@@ -663,8 +485,7 @@ export class LogNode {
   #stopLeading(): void {
     this.#deadlines.stop();
     this.#deadLetters.pause();
-    this.#forwarded.reset();
-    this.#proposer.leadershipLost(() => this.#leading);
+    this.#intake.leadershipLost(() => this.#leading);
   }
 
   #synced(entries: readonly Entry[], milliseconds: number): void {
@@ -673,29 +494,23 @@ export class LogNode {
     this.#parts.observer.synced(entries.length, bytes, milliseconds);
   }
 
-  /** No room for what was proposed; what only waits to be written is refused. */
-  #stall(): void {
-    this.#space.ranOut();
-    this.#proposer.refuseWaiting(this.#fullError());
-  }
-
   #stopApplying(damage: Damage): void {
-    this.#blocked = damage;
-    this.#barriers.fail(this.#blockedError());
+    this.#readiness.blocked = damage;
+    this.#barriers.fail(blockedBy(damage));
     this.#serve();
   }
 
   #applyEntries(entries: readonly Entry[]): void {
     // What was in the way is there again.
-    this.#blocked = undefined;
+    this.#readiness.blocked = undefined;
     for (const entry of entries) {
       assert(entry.index === this.machine.position + 1, "I4: entries are applied once, in order");
-      const { commands, group } = this.#proposer.settle(entry);
+      const { commands, group } = this.#intake.settle(entry);
       const applied = this.machine.apply(entry, commands);
       this.#log.applied(entry.index, applied.placements);
-      this.#digests?.applied(entry.index);
+      this.#repairs.applied(entry.index);
       if (group !== undefined) {
-        this.#proposer.answer(group, applied.results);
+        this.#intake.answer(group, applied.results);
         // They tell their clients once they have applied it themselves.
         if (group.members.some(({ origin }) => origin === "peer")) this.#loop.announce();
       }
@@ -711,15 +526,15 @@ export class LogNode {
     this.#followers.progressed();
     this.#checkpointer.applied(entriesBytes(entries));
     this.#deadlines.reschedule();
-    if (this.#phase === "serving" && this.#leading !== undefined) this.#deadLetters.look();
+    if (this.#readiness.phase === "serving" && this.#leading !== undefined) this.#deadLetters.look();
     this.#barriers.applied(this.machine.position);
-    this.#forwarder?.applied(this.machine.position);
+    this.#intake.applied(this.machine.position);
     for (const listener of this.#listeners) listener();
   }
 
   #serve(): void {
-    if (this.#phase !== "recovering" || this.#parts.bereft !== undefined) return;
-    this.#phase = "serving";
+    if (this.#readiness.phase !== "recovering" || this.#parts.bereft !== undefined) return;
+    this.#readiness.phase = "serving";
     if (this.#leading !== undefined) this.#startLeading();
     this.#housekeeping.start();
     this.#members.serving();
@@ -734,7 +549,7 @@ export class LogNode {
         await this.#askPoint();
         return;
       } catch (error) {
-        const again = error instanceof NodeError && error.code === "unavailable" && this.#phase === "serving";
+        const again = error instanceof NodeError && error.code === "unavailable" && this.#readiness.phase === "serving";
         if (!again || this.#parts.cluster === undefined || this.clock.monotonic() >= until) throw error;
       }
       await new Promise<void>((resolve) => void this.clock.schedule(this.limits.forwardRetryMs, resolve));
@@ -742,25 +557,14 @@ export class LogNode {
   }
 
   #askPoint(): Promise<void> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure);
-    if (this.#phase !== "serving" && this.#phase !== "stopping") return Promise.reject(this.#notServing());
-    if (this.#blocked !== undefined) return Promise.reject(this.#blockedError());
+    const { noReads } = this.#readiness;
+    if (noReads !== undefined) return Promise.reject(noReads);
     return this.#barriers.ask((context) => this.#loop.readIndex(context));
   }
 
   /** A command of the leader's own; nobody waits for its answer, and it is made again if it fails. */
   async #background(command: Command): Promise<void> {
-    if (this.#leading !== undefined) await this.#unattended(command);
-  }
-
-  async #unattended(command: Command): Promise<void> {
-    try {
-      const result = await this.propose(command);
-      if (result.kind === "rejected")
-        this.#parts.observer.event("background-rejected", { command: command.kind, code: result.code });
-    } catch (error) {
-      this.#parts.observer.event("background-failed", { command: command.kind, error: String(error) });
-    }
+    if (this.#leading !== undefined) await this.#intake.unattended(command);
   }
 
   /** What waits here is told to ask again: after that the new state is served. */
@@ -770,30 +574,27 @@ export class LogNode {
   }
 
   #fail(code: "internal" | "outcome-unknown", cause: unknown): void {
-    if (this.#failure !== undefined) return;
+    if (this.#readiness.failure !== undefined) return;
     const message = cause instanceof Error ? cause.message : String(cause);
-    this.#failure = new NodeError("unavailable", `the node has stopped: ${message}`, { cause });
-    this.#phase = "failed";
+    const failure = new NodeError("unavailable", `the node has stopped: ${message}`, { cause });
+    this.#readiness.failure = failure;
+    this.#readiness.phase = "failed";
     this.#parts.observer.event(this.#startsAnew ? "node-starts-anew" : "node-failed", { error: message });
     void this.#loop.stop();
-    this.#forwarder?.stop(this.#failure);
+    this.#intake.stopForwarding(failure);
     this.#calls?.stop();
-    void this.#repairer?.stop();
-    void this.#rebuilder?.stop();
-    void this.#tailSettler?.stop();
-    void this.#scrub.stop();
-    void this.#digests?.stop();
+    void this.#repairs.stop();
     void this.#belonging.stop();
     void this.#housekeeping.stop();
     this.#deadlines.stop();
     this.#touches.stop();
     void this.#deadLetters.stop();
-    this.#proposer.fail(this.#failure, new NodeError("outcome-unknown", `the node has stopped: ${message}`, { cause }));
-    this.#barriers.fail(this.#failure);
+    this.#intake.fail(failure, new NodeError("outcome-unknown", `the node has stopped: ${message}`, { cause }));
+    this.#barriers.fail(failure);
     this.#waiters.wakeAll();
     this.#takers.wakeAll();
-    this.#settled?.reject(this.#failure);
+    this.#settled?.reject(failure);
     for (const listener of this.#failed)
-      listener(code === "internal" ? new NodeError("internal", message, { cause }) : this.#failure);
+      listener(code === "internal" ? new NodeError("internal", message, { cause }) : failure);
   }
 }

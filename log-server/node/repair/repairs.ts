@@ -1,0 +1,167 @@
+/**
+ * All by which a node finds out that what it has is not what the log says, and makes that good: put together, begun and
+ * ended as one. What each part does, and when, it says itself.
+ */
+import type { LogIndex } from "../../../src/wire/entry.ts";
+import { distrust } from "../../log/distrust.ts";
+import { LogLayout } from "../../log/log-layout.ts";
+import type { PeerCalls } from "../calls/peer-calls.ts";
+import type { Checkpointer } from "../checkpointer.ts";
+import type { RaftLoop } from "../consensus/raft-loop.ts";
+import type { NodeParts } from "../node-parts.ts";
+import type { NodeStatus } from "../node-status.ts";
+import { DigestExchange } from "./digest-exchange.ts";
+import { Rebuilder } from "./rebuilder.ts";
+import { Repairer } from "./repairer.ts";
+import { Scrub } from "./scrub.ts";
+import { TailSettler } from "./tail-settler.ts";
+
+export interface RepairsOwner {
+  loop(): RaftLoop;
+  /** Something is in the way of applying anything more. */
+  blocked(): boolean;
+  /** The disk failed. */
+  failed(error: unknown): void;
+  /** The state here is not what the log says, and is not served again before it was rebuilt. */
+  contradicted(error: Error): void;
+}
+
+/** What needs others: a node that is alone has none of it. */
+type WithOthers = {
+  readonly repairer: Repairer;
+  readonly rebuilder: Rebuilder;
+  readonly tailSettler: TailSettler;
+  readonly digests: DigestExchange;
+};
+
+export class Repairs {
+  readonly #parts: NodeParts;
+  readonly #checkpointer: Checkpointer;
+  readonly #owner: RepairsOwner;
+  readonly #scrub: Scrub;
+  readonly #withOthers: WithOthers | undefined;
+
+  constructor(parts: NodeParts, calls: PeerCalls | undefined, checkpointer: Checkpointer, owner: RepairsOwner) {
+    this.#parts = parts;
+    this.#checkpointer = checkpointer;
+    this.#owner = owner;
+    this.#scrub = new Scrub(parts, {
+      replaceSnapshot: () => checkpointer.replaceSnapshot(),
+      failed: (error) => owner.failed(error),
+    });
+    this.#withOthers = calls && this.#make(calls);
+  }
+
+  get status(): Pick<NodeStatus, "repair" | "scrub" | "digests"> {
+    return {
+      repair: this.#withOthers?.repairer.status,
+      scrub: this.#scrub.status,
+      digests: this.#withOthers?.digests.status,
+    };
+  }
+
+  start(): void {
+    this.#withOthers?.repairer.start();
+    this.#withOthers?.rebuilder.start();
+    this.#withOthers?.tailSettler.start();
+    this.#scrub.start();
+    this.#withOthers?.digests.start();
+  }
+
+  /** Resolves when what was begun has ended. */
+  async stop(): Promise<void> {
+    const parts = this.#withOthers === undefined ? [] : Object.values(this.#withOthers);
+    await Promise.all([this.#scrub, ...parts].map((part) => part.stop()));
+  }
+
+  /** The machine has applied this entry, and not yet the next. */
+  applied(index: LogIndex): void {
+    this.#withOthers?.digests.applied(index);
+  }
+
+  /** Reads all that is sealed, now: over once the status' `scrub.passes` has reached the answer. */
+  verify(): number {
+    return this.#scrub.hurry();
+  }
+
+  #make(calls: PeerCalls): WithOthers {
+    const repairer = this.#makeRepairer(calls);
+    return {
+      repairer,
+      rebuilder: this.#makeRebuilder(calls),
+      tailSettler: this.#makeTailSettler(calls, repairer),
+      digests: this.#makeDigests(calls),
+    };
+  }
+
+  #makeRepairer(calls: PeerCalls): Repairer {
+    const owner = this.#owner;
+    const { machine } = this.#parts;
+    return new Repairer(this.#parts, calls, {
+      others: () => owner.loop().others,
+      mended: (pending) => owner.loop().mended(pending),
+      get position() {
+        return machine.position;
+      },
+      failed: (error) => owner.failed(error),
+    });
+  }
+
+  #makeRebuilder(calls: PeerCalls): Rebuilder {
+    const owner = this.#owner;
+    const checkpointer = this.#checkpointer;
+    return new Rebuilder(this.#parts, calls, {
+      get leader() {
+        return owner.loop().role === "leader" ? undefined : owner.loop().leader;
+      },
+      get blocked() {
+        return owner.blocked();
+      },
+      get receivedBytes() {
+        return owner.loop().receiving?.receivedBytes ?? 0;
+      },
+      ship: async (node) => {
+        if (owner.loop().role !== "leader" || owner.blocked()) return false;
+        if (checkpointer.snapshotPosition === 0) await checkpointer.snapshot();
+        return owner.loop().ship(node);
+      },
+    });
+  }
+
+  #makeTailSettler(calls: PeerCalls, repairer: Repairer): TailSettler {
+    const owner = this.#owner;
+    return new TailSettler(this.#parts, calls, {
+      get ambiguousEnd() {
+        return owner.loop().ambiguousEnd;
+      },
+      get voters() {
+        return owner.loop().voters;
+      },
+      settleTail: (best) => owner.loop().settleTail(best),
+      restoreTail: (entries) => owner.loop().restoreTail(entries),
+      source: (node) => repairer.source(node),
+      failed: (error) => owner.failed(error),
+    });
+  }
+
+  #makeDigests(calls: PeerCalls): DigestExchange {
+    const owner = this.#owner;
+    return new DigestExchange(this.#parts, calls, {
+      get voters() {
+        return owner.loop().voters;
+      },
+      contradicted: (message) => void this.#contradicted(message),
+    });
+  }
+
+  /** Also by a later life. */
+  async #contradicted(message: string): Promise<void> {
+    const { disk, logId, observer } = this.#parts;
+    try {
+      await distrust(disk, new LogLayout(`logs/${logId}`), message);
+    } catch (error) {
+      observer.event("distrust-failed", { error: String(error) });
+    }
+    this.#owner.contradicted(new Error(`I10: ${message}`));
+  }
+}
