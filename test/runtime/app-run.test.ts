@@ -29,7 +29,7 @@ function append(world: AppWorld, stream: string, count: number): void {
 
 describe("an app in a worker", () => {
   it("runs all its tasks, and says how they stand", async () => {
-    const graph = APPS.repartitioned().build();
+    const graph = APPS.repartitioned.make().build();
     const world = new AppWorld(graph, 3);
     const { run } = start(world, graph, openInMemory);
     expect(run.status.map(({ task, state }) => [task, state])).toEqual([
@@ -54,7 +54,7 @@ describe("an app in a worker", () => {
   });
 
   it("ends when one of its replicas does", async () => {
-    const graph = APPS.counts().build();
+    const graph = APPS.counts.make().build();
     const world = new AppWorld(graph, 3);
     world.log.remove("counts", "0.0");
     const { run } = start(world, graph, openInMemory);
@@ -63,7 +63,7 @@ describe("an app in a worker", () => {
   });
 
   it("names the streams that its tasks read and write", () => {
-    const graph = APPS.repartitioned().build();
+    const graph = APPS.repartitioned.make().build();
     expect(taskSpecsOf(graph)).toEqual([
       { task: "0.0", inputs: ["in/0"] },
       { task: "0.1", inputs: ["in/1"] },
@@ -84,7 +84,7 @@ describe("an app in a worker", () => {
 });
 
 describe("state on disk", () => {
-  const graph = APPS.counts().build();
+  const graph = APPS.counts.make().build();
 
   /** Keeps the rows of the one task; says where they stood when they were opened. */
   function diskOf(kv: SimKv): { readonly openState: OpenTaskState; readonly opened: number[] } {

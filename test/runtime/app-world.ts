@@ -1,31 +1,43 @@
-/** An app on simulated workers, with a log in memory and one clock: replicas come, go, stand still, are cut off, and come back. */
+/** An app on simulated machines, with a log in memory and one clock: workers come, go, stand still, are cut off, and come back. */
 import { Prng } from "../../src/lib/prng.ts";
 import type { Graph } from "../../src/operators/engine/graph.ts";
+import type { Kv } from "../../src/ports/kv.ts";
 import { type TaskOfApp, tasksOf } from "../../src/runtime/app-streams.ts";
-import { openInMemory } from "../../src/runtime/app-run.ts";
-import { Replica } from "../../src/runtime/replica.ts";
+import { type OpenState, Replica } from "../../src/runtime/replica.ts";
 import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
 import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
+import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimClock } from "../../src/sim/clock.ts";
+import { SimKv } from "../../src/sim/kv.ts";
 import { batchAnswer, commitFault } from "./batch-answer.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { type Roughness, Worker } from "./worker.ts";
 
-type Running = { readonly worker: Worker; readonly replicas: readonly Replica[]; readonly lasts: (() => void)[] };
+/** By number those whose disks outlive their workers. */
+export type MachineName = number | string;
+/** A machine with a worker on it. */
+export type Machine = {
+  readonly worker: Worker;
+  readonly replicas: readonly Replica[];
+  readonly disks: readonly SimKv[];
+};
 
 export const CALM: Roughness = { delayMsMax: 2, lost: 0, twice: 0 };
 
 const TURNS_MAX = 200_000;
 const LOOK_EVERY_MS = 250;
+/** The log's ticks may lag so far behind the clock. */
+const TICK_MS_MAX = 50;
 
 export class AppWorld {
   readonly clock: SimClock = new SimClock();
   readonly log: MemoryLog;
   readonly graph: Graph;
   readonly prng: Prng;
-  readonly workers: Running[] = [];
+  readonly machines = new Map<MachineName, Machine>();
   readonly ends: ReplicaEnd[] = [];
   readonly #config: Partial<ReplicaConfig>;
+  readonly #disks = new Map<string, SimKv>();
   #started = 0;
 
   constructor(graph: Graph, seed: number, config: Partial<ReplicaConfig> = {}) {
@@ -40,35 +52,69 @@ export class AppWorld {
     return tasksOf(this.graph);
   }
 
-  /** A worker with a replica of every task, from nothing. */
-  start(roughness: Roughness = CALM, graph: Graph = this.graph): Running {
-    const number = this.#started;
+  /** A worker with a replica of every task; those of a numbered machine go on with what its disks have. */
+  start(
+    name: MachineName = `machine-${this.#started}`,
+    roughness: Roughness = CALM,
+    graph: Graph = this.graph,
+    config: Partial<ReplicaConfig> = {},
+  ): Machine {
+    const id = `replica-${this.#started}`;
     this.#started += 1;
-    const worker = new Worker(this.clock, this.log, this.prng.fork(`worker ${number}`), roughness);
-    const replicas = tasksOf(graph).map(({ stage, partition }) => {
-      const replica = new Replica(worker, worker, openInMemory, {
+    const worker = new Worker(this.clock, this.log, this.prng.fork(id), roughness);
+    const disks: SimKv[] = [];
+    const replicas = tasksOf(graph).map(({ stage, partition, task }) => {
+      const disk = this.#diskOf(`${name} ${task}`);
+      disks.push(disk);
+      const replica = new Replica(worker, worker, opening(disk, task), {
         stage,
         partition,
-        id: `replica-${number}`,
+        id,
         commitEveryMs: 3,
         takeoverMs: 60,
         cursorEveryMs: 500,
         poison: "dead-letter",
         ...this.#config,
+        ...config,
       });
-      void replica.finished.then((end) => this.ends.push(end));
       return replica;
     });
-    const running = { worker, replicas, lasts: [] };
-    this.workers.push(running);
-    return running;
+    const machine = { worker, replicas, disks };
+    this.machines.set(name, machine);
+    // What becomes of those that were killed is nothing to anybody.
+    const note = (end: ReplicaEnd): void => {
+      if (this.machines.get(name) === machine) this.ends.push(end);
+    };
+    for (const replica of replicas) void replica.finished.then(note);
+    return machine;
   }
 
-  /** It ends at once; what it had sent may still arrive. */
-  kill(running: Running): void {
-    this.workers.splice(this.workers.indexOf(running), 1);
-    running.worker.pause();
-    for (const replica of running.replicas) void replica.stop();
+  /** Its worker ends at once; what it had sent may still arrive. */
+  kill(name: MachineName): void {
+    const machine = this.machines.get(name);
+    if (machine === undefined) return;
+    this.machines.delete(name);
+    machine.worker.pause();
+    for (const disk of machine.disks) disk.pullPlug();
+    for (const { task } of this.tasks) {
+      const disk = this.#disks.get(`${name} ${task}`);
+      if (disk !== undefined) this.#disks.set(`${name} ${task}`, disk.crash(this.prng.chance(0.5)));
+    }
+    for (const replica of machine.replicas) void replica.stop();
+  }
+
+  /** Its worker ends as it is told to. */
+  async stop(name: MachineName): Promise<void> {
+    const machine = this.machines.get(name);
+    await Promise.all((machine?.replicas ?? []).map((replica) => replica.stop()));
+    if (this.machines.get(name) === machine) this.machines.delete(name);
+  }
+
+  heal(): void {
+    for (const { worker } of this.machines.values()) {
+      worker.cut = false;
+      worker.resume();
+    }
   }
 
   async pass(ms: number): Promise<void> {
@@ -88,31 +134,54 @@ export class AppWorld {
     return isSo();
   }
 
-  /** All that must come out has, and nothing else. */
+  /** All that must come out has, and nothing else; undefined, if so. */
   async finish(withinMs: number): Promise<string | undefined> {
-    const isDone = (): boolean =>
-      this.tasks.every(({ stage, partition, task }) => {
-        const committed = this.log.task(stage.app, task)?.place.outputs;
-        return committed === batchAnswer(this.log, stage, partition).outputs.length;
-      });
     const endMs = this.clock.monotonic() + withinMs;
-    let done = false;
-    while (!done && this.clock.monotonic() < endMs) {
+    let missing: string | undefined = "";
+    while (missing !== undefined && this.clock.monotonic() < endMs) {
       await this.pass(LOOK_EVERY_MS);
-      done = isDone();
+      missing = this.#missing();
     }
-    return this.fault() ?? (done ? undefined : `not all is committed within ${withinMs} ms`);
+    return this.fault() ?? (missing === undefined ? undefined : `not within ${withinMs} ms: ${missing}`);
   }
 
   /** What is wrong so far. */
   fault(): string | undefined {
-    for (const end of this.ends) if (end.kind !== "stopped") return `a replica ended: ${JSON.stringify(end, shown)}`;
+    for (const end of this.ends)
+      if (end.kind !== "stopped" && end.kind !== "contradicted")
+        return `a replica ended: ${JSON.stringify(end, shown)}`;
     for (const { stage, partition } of this.tasks) {
       const fault = commitFault(this.log, stage, partition);
       if (fault !== undefined) return fault;
     }
     return undefined;
   }
+
+  #missing(): string | undefined {
+    for (const { stage, partition, task } of this.tasks) {
+      const { outputs, nextDue } = batchAnswer(this.log, stage, partition);
+      const committed = this.log.task(stage.app, task)?.place.outputs;
+      if (committed !== outputs.length) return `${task} has ${committed} of ${outputs.length} outputs`;
+      if (nextDue !== undefined && nextDue < this.clock.now() - TICK_MS_MAX)
+        return `I14: ${task} has something due at ${nextDue}, and log time does not get there`;
+    }
+    return undefined;
+  }
+
+  #diskOf(name: string): SimKv {
+    const known = this.#disks.get(name);
+    if (known !== undefined) return known;
+    const made = new SimKv();
+    this.#disks.set(name, made);
+    return made;
+  }
+}
+
+function opening(disk: Kv, task: string): OpenState {
+  return async () => {
+    const { store, totals } = await KvStore.open(disk, task);
+    return { store, totals, durable: store };
+  };
 }
 
 function shown(_: string, value: unknown): unknown {

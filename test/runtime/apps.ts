@@ -5,6 +5,14 @@ import { tumbling } from "../../src/operators/windows/window.ts";
 
 export type Event = { readonly key: string; readonly n: number };
 
+export type TestApp = {
+  readonly make: () => Topology;
+  /** The same app, with a mistake in it. */
+  readonly skewed?: () => Topology;
+  /** Some of its records may have a number that it cannot get past. */
+  readonly poisonous: boolean;
+};
+
 const OUT_OF_ORDER_MS = 20;
 const IDLE_MS = 200;
 const WINDOW_MS = 40;
@@ -12,53 +20,73 @@ const SILENT_MS = 30;
 
 const keyOf = (value: unknown): string => (value as Event).key;
 
+/** Each record a few outputs, or none. */
+function counts(skew: number): Topology {
+  const app = topology("counts");
+  const counted = app
+    .stream("in", { key: keyOf })
+    .filter((event) => {
+      if ((event as Event).n < 0) throw new Error("less than nothing");
+      return true;
+    })
+    .groupByKey()
+    .count()
+    .toStream()
+    .map((count) => count + skew);
+  counted.to("out");
+  counted.flatMap((n) => Array.from({ length: n % 4 }, (_, copy) => `${n}.${copy}`)).to("copies");
+  return app;
+}
+
+/** Many outputs at once, long after their records, and by silence. */
+function windows(): Topology {
+  const app = topology("windows", { silence: "advance" });
+  app
+    .stream("in", { key: keyOf, outOfOrderMs: OUT_OF_ORDER_MS, idleMs: IDLE_MS })
+    .groupByKey()
+    .window(tumbling({ sizeMs: WINDOW_MS }))
+    .count()
+    .to("out");
+  return app;
+}
+
+/** Outputs without a record: whoever was silent for a while is said to be. */
+function silences(skew: number): Topology {
+  const app = topology("silences");
+  app
+    .stream("in", { key: keyOf })
+    .process({
+      state: { until: valueState<number>() },
+      onRecord(value, { state, timers, logTime }) {
+        const before = state.until.get();
+        if (before !== undefined) timers.clearLog(before);
+        state.until.set(logTime + SILENT_MS);
+        timers.log(logTime + SILENT_MS, (value as Event).n);
+        return [];
+      },
+      onTimer({ due, name }) {
+        if ((name as number) < 0) throw new Error("less than nothing");
+        return [`silent at ${due + skew}`];
+      },
+    })
+    .to("out");
+  return app;
+}
+
+/** Two stages of two tasks each. */
+function repartitioned(): Topology {
+  const app = topology("repartitioned");
+  app
+    .stream("in", { partitions: 2, key: (_, { offset }) => String(offset % 5) })
+    .groupBy(keyOf)
+    .count()
+    .to("out");
+  return app;
+}
+
 export const APPS = {
-  /** Each record a few outputs, or none. */
-  counts: (): Topology => {
-    const app = topology("counts");
-    const counted = app.stream("in", { key: keyOf }).groupByKey().count().toStream();
-    counted.to("out");
-    counted.flatMap((n) => Array.from({ length: n % 4 }, (_, copy) => `${n}.${copy}`)).to("copies");
-    return app;
-  },
-  /** Many outputs at once, long after their records, and by silence. */
-  windows: (): Topology => {
-    const app = topology("windows", { silence: "advance" });
-    app
-      .stream("in", { key: keyOf, outOfOrderMs: OUT_OF_ORDER_MS, idleMs: IDLE_MS })
-      .groupByKey()
-      .window(tumbling({ sizeMs: WINDOW_MS }))
-      .count()
-      .to("out");
-    return app;
-  },
-  /** Outputs without a record: whoever was silent for a while is said to be. */
-  silences: (): Topology => {
-    const app = topology("silences");
-    app
-      .stream("in", { key: keyOf })
-      .process({
-        state: { until: valueState<number>() },
-        onRecord(_, { state, timers, logTime }) {
-          const before = state.until.get();
-          if (before !== undefined) timers.clearLog(before);
-          state.until.set(logTime + SILENT_MS);
-          timers.log(logTime + SILENT_MS);
-          return [];
-        },
-        onTimer: ({ due }) => [`silent at ${due}`],
-      })
-      .to("out");
-    return app;
-  },
-  /** Two stages of two tasks each. */
-  repartitioned: (): Topology => {
-    const app = topology("repartitioned");
-    app
-      .stream("in", { partitions: 2, key: (_, { offset }) => String(offset % 5) })
-      .groupBy(keyOf)
-      .count()
-      .to("out");
-    return app;
-  },
-} as const;
+  counts: { make: () => counts(0), skewed: () => counts(1), poisonous: true },
+  windows: { make: windows, poisonous: false },
+  silences: { make: () => silences(0), skewed: () => silences(1), poisonous: true },
+  repartitioned: { make: repartitioned, poisonous: false },
+} as const satisfies Record<string, TestApp>;

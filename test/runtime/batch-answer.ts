@@ -6,11 +6,12 @@ import { assert } from "../../src/lib/assert.ts";
 import { equalBytes } from "../../src/lib/bytes.ts";
 import type { Stage } from "../../src/operators/engine/graph.ts";
 import { Task } from "../../src/operators/engine/task.ts";
-import type { TaskInput, TaskOutput } from "../../src/operators/engine/task-input.ts";
+import type { Poison, TaskInput, TaskOutput } from "../../src/operators/engine/task-input.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import type { DigestPoint } from "../../src/record/digest-point.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
-import { sourcesOf, taskName } from "../../src/runtime/app-streams.ts";
+import { deadLetterStream, sourcesOf, taskName } from "../../src/runtime/app-streams.ts";
+import { deadLetter } from "../../src/runtime/dead-letter.ts";
 import type { FeedRecord } from "../../src/runtime/task-log.ts";
 import { type MemoryLog, recordsBehind } from "./memory-log.ts";
 
@@ -19,6 +20,8 @@ export type BatchAnswer = {
   readonly digests: readonly DigestPoint[];
   /** By record: how many outputs there are at least once it was taken in, and at most before the next is. */
   readonly bounds: readonly { readonly place: RecordPlace; readonly least: number; readonly most: number }[];
+  /** Of what falls due without a record. */
+  readonly nextDue: number | undefined;
 };
 
 export function batchAnswer(log: MemoryLog, stage: Stage, partition: number): BatchAnswer {
@@ -34,15 +37,15 @@ export function batchAnswer(log: MemoryLog, stage: Stage, partition: number): Ba
   const sources = new Map(sourcesOf(stage, partition).map(({ stream, source }) => [stream, source]));
   const bounds = [{ place: BEFORE_RECORDS, least: 0, most: 0 }];
   for (const record of recordsBehind(log, [...sources.keys()], BEFORE_RECORDS)) {
-    check(task.advance(record.logTime));
+    advance(task, record.logTime);
     (bounds.at(-1) as { most: number }).most = take();
-    check(task.process(inputOf(record, sources.get(record.stream) as string)));
+    process(task, inputOf(record, sources.get(record.stream) as string));
     const least = take();
     bounds.push({ place: record.place, least, most: least });
   }
-  check(task.advance(log.logTime));
+  advance(task, log.logTime);
   (bounds.at(-1) as { most: number }).most = take();
-  return { outputs, digests, bounds };
+  return { outputs, digests, bounds, nextDue: task.nextDue };
 }
 
 /** What is wrong with the task's commits; undefined: they are the answer, as far as they go. */
@@ -91,8 +94,28 @@ function inputOf(record: FeedRecord, source: string): TaskInput {
   };
 }
 
-function check(done: { readonly ok: boolean }): void {
-  assert(done.ok, `a topology that is compared has no poison: ${JSON.stringify(done)}`);
+function advance(task: Task, logTime: number): void {
+  for (let done = task.advance(logTime); !done.ok; done = task.advance(logTime)) replace(task, done.error);
+}
+
+/** With a dead letter in place of what is poison. */
+function process(task: Task, input: TaskInput): void {
+  let done = task.process(input);
+  let poison: Poison | undefined;
+  while (!done.ok) {
+    if (done.error.at.kind === "timer") replace(task, done.error);
+    else poison = done.error;
+    done = poison === undefined ? task.process(input) : task.passOver(input, letterOf(task, poison, input));
+  }
+}
+
+function replace(task: Task, poison: Poison): void {
+  assert(poison.at.kind === "timer", "without a record only timers are poison");
+  task.replaceTimer(poison.at.row, letterOf(task, poison));
+}
+
+function letterOf({ stage: { app, number }, partition }: Task, poison: Poison, input?: TaskInput): TaskOutput {
+  return deadLetter({ stream: deadLetterStream(app), app, task: taskName(number, partition) }, poison, input);
 }
 
 function sameOutput(a: TaskOutput, b: TaskOutput): boolean {

@@ -7,7 +7,7 @@ import type { ReplicaStatus } from "../../src/runtime/replica.ts";
 import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
 import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import type { WorkStatus } from "../../src/runtime/replica-work.ts";
-import { AppWorld } from "./app-world.ts";
+import { AppWorld, CALM, type Machine, type MachineName } from "./app-world.ts";
 import { commitsStream } from "../../src/wire/app-streams.ts";
 
 /** Each record so many outputs, the last of them counted over all. */
@@ -42,17 +42,19 @@ function sums(world: AppWorld): unknown[] {
   return world.log.of("out").map(({ value }) => JSON.parse(text(value as Uint8Array) as string) as unknown);
 }
 
-type Running = ReturnType<AppWorld["start"]>;
+function nameOf(world: AppWorld, machine: Machine): MachineName {
+  return [...world.machines].find(([, each]) => each === machine)?.[0] as MachineName;
+}
 
-function statusOf({ replicas }: Running): ReplicaStatus {
+function statusOf({ replicas }: Machine): ReplicaStatus {
   return (replicas[0] as (typeof replicas)[number]).status;
 }
 
-function workOf(running: Running): WorkStatus {
+function workOf(running: Machine): WorkStatus {
   return statusOf(running).work as WorkStatus;
 }
 
-function endOf({ replicas }: Running): Promise<ReplicaEnd> {
+function endOf({ replicas }: Machine): Promise<ReplicaEnd> {
   return (replicas[0] as (typeof replicas)[number]).finished;
 }
 
@@ -68,7 +70,7 @@ describe("taking over", () => {
     expect(committing.length).toBe(1);
     const first = world.log.committed("copies", "0.0");
     expect(new Set(first.map(({ commit }) => commit.replica)).size).toBe(1);
-    world.kill(committing[0] as Running);
+    world.kill(nameOf(world, committing[0] as Machine));
     const killedMs = world.clock.monotonic();
     append(world, 1);
     expect(await world.until(() => world.log.of("out").length === 31, 1_000)).toBe(true);
@@ -100,7 +102,7 @@ describe("taking over", () => {
     waiting.worker.pause();
     append(world, 4);
     await world.pass(100);
-    world.kill(committing);
+    world.kill(nameOf(world, committing));
     append(world, 5);
     waiting.worker.resume();
     expect(await world.finish(2_000)).toBeUndefined();
@@ -282,7 +284,7 @@ describe("a replica that differs", () => {
     const good = [world.start(), world.start()];
     append(world, 1);
     await world.pass(300);
-    const bad = world.start(undefined, copies(1).build());
+    const bad = world.start("skewed", CALM, copies(1).build());
     append(world, 2, 3);
     await world.pass(500);
     expect(await endOf(bad)).toMatchObject({ kind: "contradicted" });
@@ -297,7 +299,7 @@ describe("a replica that differs", () => {
 
   it("stops even if it is the one that commits", async () => {
     const world = worldOf(copies());
-    const bad = world.start(undefined, copies(1).build());
+    const bad = world.start("skewed", CALM, copies(1).build());
     append(world, 1);
     await world.pass(300);
     const good = [world.start(), world.start()];
@@ -316,7 +318,7 @@ describe("a replica that differs", () => {
     const first = world.start();
     append(world, 1);
     await world.pass(300);
-    const second = world.start(undefined, copies(1).build());
+    const second = world.start("skewed", CALM, copies(1).build());
     for (let n = 0; n < 20; n += 1) {
       append(world, 2);
       await world.pass(20);

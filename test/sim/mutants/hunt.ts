@@ -57,6 +57,17 @@ async function load(world: MutantWorld): Promise<World> {
       const profile = PROFILES[world === "clients" ? "safety" : world];
       return async (seed) => (await liveOnce(seed, { profile, durationMs: LIFE_MS })).error;
     }
+    case "runtime": {
+      const { runRandom } = await import("../../runtime/random-run.ts");
+      return async (seed) => {
+        try {
+          await runRandom(seed);
+          return undefined;
+        } catch (error) {
+          return error;
+        }
+      };
+    }
     case "cluster": {
       const { randomSteps, runCluster } = await import("../../node/cluster-run.ts");
       return async (seed) => {

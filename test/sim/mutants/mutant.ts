@@ -12,7 +12,9 @@ export type MutantWorld =
   /** The same, by the profile of that name. */
   | "churn"
   | "laggards"
-  | "disks";
+  | "disks"
+  /** An app's replicas on simulated workers, with a log in memory: `test/runtime/random-run.ts`. */
+  | "runtime";
 
 export type Mutant = {
   readonly name: string;

@@ -4,8 +4,8 @@
  * must catch each, and pass the same seeds without it: that is what shows that they see anything at all.
  *
  *     source    who had it: a row of the list of pitfalls that the design keeps (P1 …), an issue, a paper
- *     world     what runs: random clusters of Raft cores, a whole node on simulated hardware, three of them, or a
- *               cluster with its clients, harmed in every way or by one of the simulator's profiles
+ *     world     what runs: random clusters of Raft cores, a whole node on simulated hardware, three of them, a
+ *               cluster with its clients, harmed in every way or by one of the simulator's profiles, or replicas of an app
  *     checker   the file that noticed, and what it said. Never the patched file: that a broken function trips over an
  *               assertion of its own says nothing about the checkers
  *     seeds     how many it took, from 1 on
@@ -25,6 +25,7 @@ import { LIFE_MUTANTS } from "./life-mutants.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
 import { patched, sourceOf } from "./patch.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
+import { RUNTIME_MUTANTS } from "./runtime-mutants.ts";
 
 export const MUTANTS: readonly Mutant[] = [
   ...RAFT_MUTANTS,
@@ -32,6 +33,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLUSTER_MUTANTS,
   ...CLIENT_MUTANTS,
   ...LIFE_MUTANTS,
+  ...RUNTIME_MUTANTS,
 ];
 
 export type ZooOptions = { readonly quick: boolean; readonly only: string | undefined; readonly json: boolean };
@@ -47,6 +49,7 @@ const SEEDS_MAX = {
   churn: 1_000,
   laggards: 1_000,
   disks: 1_000,
+  runtime: 1_000,
 } as const satisfies Record<MutantWorld, number>;
 const PROCESSOR_SECONDS_MAX = 240;
 /** Seeds without any mutant, to be sure that there are no false alarms: at least these, and all that caught one. */
@@ -58,6 +61,7 @@ const HEALTHY_SEEDS_MIN = {
   churn: 3,
   laggards: 3,
   disks: 3,
+  runtime: 10,
 } as const satisfies Record<MutantWorld, number>;
 
 const run = promisify(execFile);

@@ -1,0 +1,98 @@
+/**
+ * One random life of an app on simulated workers, by a seed: records come, and workers are killed, stand still, are cut off, lose messages and
+ * are started again, some with the state that they had on disk. At the end everything must have come out, once, in order, at its place (I12),
+ * and whoever computes something else must have been found out (I10).
+ */
+import { utf8 } from "../../src/lib/bytes.ts";
+import type { Topology } from "../../src/operators/build/topology.ts";
+import { Violation } from "../sim/history.ts";
+import { AppWorld, CALM, type Machine } from "./app-world.ts";
+import { APPS, type Event, type TestApp } from "./apps.ts";
+
+export type RandomRunOptions = {
+  /** By the seed, if it is not said. */
+  readonly app?: keyof typeof APPS;
+};
+
+const ROUGH = { delayMsMax: 20, lost: 0.1, twice: 0.1 };
+const MACHINES = 4;
+const ROUNDS = 25;
+const FINISHED_WITHIN_MS = 20_000;
+const KEYS = ["a", "b", "c"];
+const POISONOUS = 0.05;
+/** A replica that computes something else is among them. */
+const SKEWED = 0.2;
+/** Nobody comes to help at the end. */
+const ALONE = 0.5;
+/** So that it never commits, whose outputs would be wrong for all. */
+const NEVER_MS = 1_000_000;
+
+/** Throws a `Violation`. */
+export async function runRandom(seed: number, options: RandomRunOptions = {}): Promise<void> {
+  const names = Object.keys(APPS) as (keyof typeof APPS)[];
+  const app: TestApp = APPS[options.app ?? (names[seed % names.length] as keyof typeof APPS)];
+  const world = new AppWorld(app.make().build(), seed);
+  const { prng } = world;
+  const skewed = app.skewed !== undefined && prng.chance(SKEWED) ? skew(world, app.skewed()) : undefined;
+  for (let machine = 0; machine < MACHINES - 1; machine += 1) world.start(machine, ROUGH);
+  for (let round = 0; round < ROUNDS; round += 1) {
+    append(world, app, 1 + prng.below(3));
+    disturb(world);
+    await world.pass(prng.below(40));
+  }
+  world.heal();
+  // Those that are there must come to an end by themselves, or others in their place; two that are right are most.
+  const others = skewed === undefined && prng.chance(ALONE) ? [] : ["calm-0", "calm-1"];
+  for (const machine of others) world.start(machine, CALM);
+  const fault = await world.finish(FINISHED_WITHIN_MS);
+  if (fault !== undefined) throw new Violation(fault);
+  if (skewed === undefined) return;
+  // Something for all to compare.
+  for (let round = 0; round < 10; round += 1) {
+    append(world, app, 5);
+    await world.pass(100);
+  }
+  if (skewed.replicas.every(({ status }) => status.state !== "contradicted"))
+    throw new Violation("I10: a replica that computes something else goes on");
+  const end = await world.finish(FINISHED_WITHIN_MS);
+  if (end !== undefined) throw new Violation(end);
+}
+
+function skew(world: AppWorld, topology: Topology): Machine {
+  return world.start("skewed", CALM, topology.build(), { takeoverMs: NEVER_MS });
+}
+
+/** To one of the app's inputs, in batches of one record or more. */
+export function append(world: AppWorld, { poisonous }: TestApp, count: number): void {
+  const { prng } = world;
+  const partitions = world.graph.stages[0]?.partitions ?? 1;
+  const stream = partitions === 1 ? "in" : `in/${prng.below(partitions)}`;
+  const records = Array.from({ length: count }, () => {
+    const event: Event = { key: prng.pick(KEYS), n: poisonous && prng.chance(POISONOUS) ? -1 : prng.below(100) };
+    return { value: utf8(JSON.stringify(event)), timestamp: world.clock.now() - prng.below(50) };
+  });
+  world.log.append(stream, records);
+}
+
+/** What may happen between two appends. */
+function disturb(world: AppWorld): void {
+  const { prng, machines } = world;
+  const machine = prng.below(MACHINES);
+  const running = machines.get(machine);
+  if (running === undefined) {
+    if (prng.chance(0.5) || machines.size === 0) world.start(machine, ROUGH);
+    return;
+  }
+  const dice = prng.below(10);
+  if (dice === 0) world.kill(machine);
+  else if (dice === 1) void world.stop(machine);
+  else if (dice === 2) {
+    running.worker.pause();
+    world.clock.schedule(prng.below(300), () => running.worker.resume());
+  } else if (dice === 3) {
+    running.worker.cut = true;
+    world.clock.schedule(prng.below(300), () => {
+      running.worker.cut = false;
+    });
+  }
+}
