@@ -8,7 +8,7 @@ import { MemoryStore } from "../operators/state/memory-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { TaskName } from "../wire/app-command.ts";
-import { tasksOf } from "./app-streams.ts";
+import { type TaskOfApp, tasksOf } from "./app-streams.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import { Replica, type ReplicaStatus } from "./replica.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
@@ -21,7 +21,15 @@ export type AppRunConfig = Omit<ReplicaConfig, "stage" | "partition" | "id">;
 /** Where the rows of a task are; asked once for each. */
 export type OpenTaskState = (task: TaskName, facts: TaskFacts) => Promise<TaskState>;
 
-export type AppRunPorts = { readonly clock: Clock; readonly entropy: Entropy; readonly openState: OpenTaskState };
+export type AppRunPorts = {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly openState: OpenTaskState;
+  /** A replica has ended; the others go on. */
+  readonly onEnd?: (task: TaskName, end: ReplicaEnd) => void;
+};
+
+export type EndedTask = { readonly task: TaskName; readonly end: ReplicaEnd };
 
 export const APP_RUN_DEFAULTS: AppRunConfig = {
   commitEveryMs: RUNTIME_LIMITS.commitEveryMsDefault,
@@ -34,18 +42,21 @@ const ID_BYTES = 8;
 
 export class AppRun {
   readonly #replicas: readonly Replica[];
-  readonly #finished: Promise<{ readonly task: TaskName; readonly end: ReplicaEnd }>;
+  readonly #finished: Promise<readonly EndedTask[]>;
 
   /** Begins at once. */
-  constructor(log: TaskLog, { clock, entropy, openState }: AppRunPorts, graph: Graph, config: AppRunConfig) {
+  constructor(log: TaskLog, { clock, entropy, openState, onEnd }: AppRunPorts, graph: Graph, config: AppRunConfig) {
     const id = hex(entropy.bytes(ID_BYTES));
-    const start = ({ stage, partition, task }: ReturnType<typeof tasksOf>[number]): Replica =>
+    const start = ({ stage, partition, task }: TaskOfApp): Replica =>
       new Replica(log, clock, (facts) => openState(task, facts), { ...config, stage, partition, id });
     const tasks = tasksOf(graph);
     this.#replicas = tasks.map(start);
-    this.#finished = Promise.race(
-      tasks.map(async ({ task }, place) => ({ task, end: await (this.#replicas[place] as Replica).finished })),
-    );
+    const ended = async ({ task }: TaskOfApp, place: number): Promise<EndedTask> => {
+      const end = await (this.#replicas[place] as Replica).finished;
+      onEnd?.(task, end);
+      return { task, end };
+    };
+    this.#finished = Promise.all(tasks.map(ended));
   }
 
   /** By task. */
@@ -53,8 +64,8 @@ export class AppRun {
     return this.#replicas.map(({ status }) => status);
   }
 
-  /** The first replica that ended, and why. */
-  get finished(): Promise<{ readonly task: TaskName; readonly end: ReplicaEnd }> {
+  /** Resolves when all its replicas have ended, to why. */
+  get finished(): Promise<readonly EndedTask[]> {
     return this.#finished;
   }
 

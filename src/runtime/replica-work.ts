@@ -275,7 +275,8 @@ export class ReplicaWork {
     const isNew = !this.#disputes.spoke(point);
     const judgement = isNew ? this.#disputes.hear(mine) : heard;
     if (isNew && !(this.#disputed && own !== statement.value))
-      void this.#log.append(this.#commits, [statementRecord(mine)]);
+      // What is not heard changes nothing: each judges by what it heard.
+      void this.#log.append(this.#commits, [statementRecord(mine)]).catch(() => undefined);
     if (judgement === "alone") throw new Ended({ kind: "contradicted", point, own });
     this.#disputed = judgement === "open" || (this.#disputed && judgement !== "backed");
   }

@@ -24,6 +24,8 @@ export type ReplicaStatus = {
   readonly state: "starting" | "restoring" | "running" | "paused" | ReplicaEnd["kind"];
   /** Where the task was committed when it began, as a position of the log. */
   readonly restoreTo: number;
+  /** Why it ended, if it has. */
+  readonly end: ReplicaEnd | undefined;
   readonly work: WorkStatus | undefined;
 };
 
@@ -57,6 +59,7 @@ export class Replica {
       replica: this.#config.id,
       state: this.#state,
       restoreTo: this.#restoreTo,
+      end: this.#end,
       work: this.#work?.status,
     };
   }

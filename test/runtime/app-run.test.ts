@@ -1,7 +1,9 @@
 /** An app in a worker: a replica of each task, what there must be in the log for it, and state that outlives the worker (I12). */
 import { describe, expect, it } from "vitest";
 import { text, utf8 } from "../../src/lib/bytes.ts";
+import { topology } from "../../src/operators/build/topology.ts";
 import type { Graph } from "../../src/operators/engine/graph.ts";
+import { tumbling } from "../../src/operators/windows/window.ts";
 import { APP_RUN_DEFAULTS, AppRun, openInMemory, type OpenTaskState } from "../../src/runtime/app-run.ts";
 import { taskSpecsOf, writtenStreamsOf } from "../../src/runtime/app-streams.ts";
 import { RUNTIME_LIMITS } from "../../src/runtime/limits.ts";
@@ -11,12 +13,14 @@ import { AppWorld, CALM } from "./app-world.ts";
 import { APPS } from "./apps.ts";
 import { Worker } from "./worker.ts";
 
-type Started = { readonly run: AppRun; readonly worker: Worker };
+type Started = { readonly run: AppRun; readonly ends: unknown[] };
 
 function start(world: AppWorld, graph: Graph, openState: OpenTaskState): Started {
   const worker = new Worker(world.clock, world.log, world.prng.fork("worker"), CALM);
   const entropy = { bytes: (length: number) => world.prng.bytes(length) };
-  return { run: new AppRun(worker, { clock: worker, entropy, openState }, graph, APP_RUN_DEFAULTS), worker };
+  const ends: unknown[] = [];
+  const onEnd = (...ended: readonly unknown[]): number => ends.push(ended);
+  return { run: new AppRun(worker, { clock: worker, entropy, openState, onEnd }, graph, APP_RUN_DEFAULTS), ends };
 }
 
 function append(world: AppWorld, stream: string, count: number): void {
@@ -50,16 +54,25 @@ describe("an app in a worker", () => {
     ]);
     expect(new Set(run.status.map(({ replica }) => replica)).size).toBe(1);
     await run.stop();
-    expect(await run.finished).toEqual({ task: "0.0", end: { kind: "stopped" } });
+    expect(await run.finished).toEqual(
+      ["0.0", "0.1", "1.0", "1.1"].map((task) => ({ task, end: { kind: "stopped" } })),
+    );
   });
 
-  it("ends when one of its replicas does", async () => {
-    const graph = APPS.counts.make().build();
+  it("goes on where one of its replicas ends, and says so", async () => {
+    const graph = APPS.repartitioned.make().build();
     const world = new AppWorld(graph, 3);
-    world.log.remove("counts", "0.0");
-    const { run } = start(world, graph, openInMemory);
+    world.log.remove("repartitioned", "0.1");
+    const { run, ends } = start(world, graph, openInMemory);
     await world.pass(100);
-    expect(await run.finished).toEqual({ task: "0.0", end: { kind: "gone" } });
+    expect(ends).toEqual([["0.1", { kind: "gone" }]]);
+    expect(run.status.map(({ state, end }) => [state, end?.kind])).toEqual([
+      ["running", undefined],
+      ["gone", "gone"],
+      ["running", undefined],
+      ["running", undefined],
+    ]);
+    await run.stop();
   });
 
   it("names the streams that its tasks read and write", () => {
@@ -80,6 +93,10 @@ describe("an app in a worker", () => {
       "apps/repartitioned/repartition-1/1",
       "out",
     ]);
+    const windowed = topology("windowed");
+    const window = tumbling({ sizeMs: 5, lateTo: "late" });
+    windowed.stream("in").groupByKey().window(window).count().to("out", { partitions: 2 });
+    expect(writtenStreamsOf(windowed.build()).slice(2)).toEqual(["late", "out/0", "out/1"]);
   });
 });
 

@@ -4,6 +4,7 @@
  * and whoever computes something else must have been found out (I10).
  */
 import { utf8 } from "../../src/lib/bytes.ts";
+import { Prng } from "../../src/lib/prng.ts";
 import type { Topology } from "../../src/operators/build/topology.ts";
 import { Violation } from "../sim/history.ts";
 import { AppWorld, CALM, type Machine } from "./app-world.ts";
@@ -29,10 +30,10 @@ const NEVER_MS = 1_000_000;
 
 /** Throws a `Violation`. */
 export async function runRandom(seed: number, options: RandomRunOptions = {}): Promise<void> {
+  const prng = new Prng(seed).fork("random run");
   const names = Object.keys(APPS) as (keyof typeof APPS)[];
-  const app: TestApp = APPS[options.app ?? (names[seed % names.length] as keyof typeof APPS)];
+  const app: TestApp = APPS[options.app ?? prng.pick(names)];
   const world = new AppWorld(app.make().build(), seed);
-  const { prng } = world;
   const skewed = app.skewed !== undefined && prng.chance(SKEWED) ? skew(world, app.skewed()) : undefined;
   for (let machine = 0; machine < MACHINES - 1; machine += 1) world.start(machine, ROUGH);
   for (let round = 0; round < ROUNDS; round += 1) {

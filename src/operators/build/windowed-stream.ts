@@ -38,7 +38,8 @@ export class WindowedStream<K extends Key, V> {
       emit,
       ...(lateTo === undefined ? [] : [`late to ${lateTo}`]),
     ];
-    const node = { kind: `${window.kind}-window`, inputs: [edge], operator, detail: detail.join(", ") };
+    const sink = lateTo === undefined ? {} : { sink: { stream: lateTo, partitions: 1 } };
+    const node = { kind: `${window.kind}-window`, inputs: [edge], operator, detail: detail.join(", "), ...sink };
     // A final result comes when the watermark has passed its own time by the grace.
     const holdMs = emit === "on-close" ? graceMs + 1 : 0;
     return this.#asStream({ building, edge: building.add({ ...node, holdMs }, options.name), keying });
