@@ -22,6 +22,7 @@ import { RUNTIME_LIMITS } from "./limits.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import { Ended } from "./replica-end.ts";
+import { Snapshotter, type SnapshotStatus } from "./snapshots/snapshotter.ts";
 import { TaskDriver } from "./task-driver.ts";
 import type { FeedGap, FeedItem, FeedRecord, TaskFacts, TaskLog } from "./task-log.ts";
 import { StateKeeper, type TaskState } from "./task-state.ts";
@@ -45,6 +46,8 @@ export type WorkStatus = {
   readonly poisoned: number;
   /** It differs from another replica, and no majority is against it. */
   readonly disputed: boolean;
+  /** The newest that this replica made. */
+  readonly snapshot: SnapshotStatus | undefined;
 };
 
 export type WorkListener = {
@@ -66,6 +69,7 @@ export class ReplicaWork {
   readonly #committer: Committer;
   readonly #disputes: Disputes;
   readonly #keeper: StateKeeper | undefined;
+  readonly #snapshotter: Snapshotter | undefined;
   /** Where its feed begins; records until there may come again. */
   readonly #after: RecordPlace;
   #disputed = false;
@@ -77,7 +81,7 @@ export class ReplicaWork {
     clock: Clock,
     config: ReplicaConfig,
     { epoch, start, place, nextDue }: TaskFacts,
-    { store, totals, durable }: TaskState,
+    { store, totals, durable, snapshots }: TaskState,
     listener: WorkListener,
   ) {
     const { stage, partition, id: replica, commitEveryMs, takeoverMs, cursorEveryMs } = config;
@@ -108,6 +112,10 @@ export class ReplicaWork {
     );
     if (durable !== undefined)
       this.#keeper = new StateKeeper(durable, clock, (error) => listener.ended(new Ended({ kind: "failed", error })));
+    if (snapshots !== undefined) {
+      this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots);
+      this.#snapshotter.committed(place.outputs);
+    }
     const isNew = compareRecordPlaces(this.#task.cursor, BEFORE_RECORDS) === 0;
     this.#after = isNew ? start : this.#task.cursor;
     this.#readPosition = this.#after.position;
@@ -149,6 +157,7 @@ export class ReplicaWork {
       pendingOutputs: size,
       poisoned: this.#driver.poisoned,
       disputed: this.#disputed,
+      snapshot: this.#snapshotter?.status,
     };
   }
 
@@ -188,6 +197,7 @@ export class ReplicaWork {
 
   stop(): void {
     this.#committer.stop();
+    this.#snapshotter?.stop();
   }
 
   /** After `stop`: what is committed is kept. */
@@ -232,10 +242,12 @@ export class ReplicaWork {
     this.#pending.add(batch);
     for (const point of batch.digests) this.#disputes.note(digestPoint(point), digestValue(point));
     this.#committer.moved(batch.digests, batch.nextDue, this.#readLogTime);
+    this.#snapshotter?.taken(batch, this.#committer.leading);
   }
 
   #onCovered(): void {
     this.#keeper?.committed(this.#pending.committed.outputs);
+    this.#snapshotter?.committed(this.#pending.committed.outputs);
     this.#listener.covered();
   }
 
@@ -250,6 +262,7 @@ export class ReplicaWork {
     this.handOver();
     this.#compare(commit);
     this.#committer.seen(commit);
+    this.#snapshotter?.seen(commit);
   }
 
   /** I10: all have the same. */

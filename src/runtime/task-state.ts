@@ -6,6 +6,7 @@ import type { StateStore } from "../operators/state/state-store.ts";
 import type { RowTotals } from "../operators/state/totals.ts";
 import type { Clock } from "../ports/clock.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
+import type { SnapshotPlan } from "./snapshots/snapshotter.ts";
 
 /** The task's rows at one of its places; none for a beginning from nothing. */
 export type TaskState = {
@@ -14,6 +15,8 @@ export type TaskState = {
   readonly totals?: RowTotals;
   /** Where the store keeps its rows over restarts. */
   readonly durable?: DurableStore;
+  /** Whether, where and how often snapshots are taken. */
+  readonly snapshots?: SnapshotPlan;
 };
 
 export interface DurableStore {

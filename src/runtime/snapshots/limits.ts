@@ -26,6 +26,15 @@ export const SNAPSHOT_SIZES: SnapshotSizes = {
   snapshotsPerCycle: 128,
 };
 
+/** What snapshots are unless they are set up otherwise. */
+export const SNAPSHOT_DEFAULTS = {
+  everyMs: 60_000,
+  restRatio: 3,
+  verifyBytesMax: 256 * 1024 * 1024,
+  verifyEveryMs: 600_000,
+  sizes: SNAPSHOT_SIZES,
+} as const;
+
 export const SNAPSHOT_LIMITS = {
   /** Of one record in the stream of snapshots; what is longer takes several. */
   recordBytesMax: 1024 * 1024,

@@ -71,6 +71,7 @@ export class SnapshotWriter {
   readonly #config: SnapshotWriterConfig;
   /** The newest, as far as this writer knows. */
   #last: Snapshot | undefined;
+  #distrusted = false;
   #writtenBytes = 0;
 
   constructor(stream: SnapshotStream, zstd: Zstd, clock: Clock, config: SnapshotWriterConfig) {
@@ -96,9 +97,14 @@ export class SnapshotWriter {
     }
   }
 
+  /** What is in the stream is not what it should be: the next snapshot stands on nothing of it. */
+  distrust(): void {
+    this.#distrusted = true;
+  }
+
   async #write(capture: TaskCapture, committed: () => Promise<boolean>): Promise<WrittenSnapshot> {
     this.#writtenBytes = 0;
-    const before = await this.#newest();
+    const before = this.#distrusted ? undefined : await this.newest();
     if (before !== undefined && isBehind(capture.point, before.manifest.point)) throw new Failed("overtaken");
     const base = before === undefined || !knowsChanges(capture, before) ? undefined : before.manifest;
     const work = new Turns(this.#clock, this.#config.restRatio);
@@ -120,12 +126,14 @@ export class SnapshotWriter {
     assert(parts === 1, "I15: a manifest is one record");
     const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset) };
     this.#last = written;
+    this.#distrusted = false;
     // The one before is kept, too, for the case that this one is damaged.
     await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
     return { ...written, writtenBytes: this.#writtenBytes };
   }
 
-  async #newest(): Promise<Snapshot | undefined> {
+  /** The newest of which nothing was trimmed, whoever made it. */
+  async newest(): Promise<Snapshot | undefined> {
     const bounds = await this.#stream.bounds();
     const last = this.#last;
     if (last !== undefined && bounds.next === last.offset + 1 && bounds.first <= last.firstNeeded) return last;

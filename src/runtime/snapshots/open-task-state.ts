@@ -1,0 +1,48 @@
+/**
+ * A task's rows where a replica begins: those on its disk, if there are some that can be believed; else those of the newest snapshot; else
+ * none, and the input is read from the beginning.
+ */
+import { MemoryStore } from "../../operators/state/memory-store.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Kv } from "../../ports/kv.ts";
+import { KvStore } from "../state/kv-store.ts";
+import type { TaskFacts } from "../task-log.ts";
+import type { TaskState } from "../task-state.ts";
+import { SNAPSHOT_DEFAULTS } from "./limits.ts";
+import { KvTarget } from "./kv-target.ts";
+import { MemoryTarget } from "./memory-target.ts";
+import { restore, type RestoreProgress } from "./restore.ts";
+import type { SnapshotPlan } from "./snapshotter.ts";
+
+export type OpenTaskStateOptions = {
+  readonly plan: Pick<SnapshotPlan, "stream" | "zstd"> & Partial<SnapshotPlan>;
+  readonly clock: Clock;
+  readonly facts: TaskFacts;
+  /** Where the rows are kept; absent, in memory. `label` says whose they are. */
+  readonly disk?: { readonly kv: Kv; readonly label: string };
+  readonly onProgress?: (progress: RestoreProgress) => void;
+  /** What could not be used, and why. */
+  readonly onObjection?: (message: string) => void;
+};
+
+/** Rejects where the log cannot be reached. */
+export async function openTaskState(options: OpenTaskStateOptions): Promise<TaskState> {
+  const { clock, facts, disk, onProgress, onObjection } = options;
+  const snapshots: SnapshotPlan = { ...SNAPSHOT_DEFAULTS, born: facts.born, ...options.plan };
+  const { stream, zstd, born } = snapshots;
+  const restoring = { born, committedOutputs: facts.place.outputs, ...(onProgress !== undefined && { onProgress }) };
+  if (disk === undefined) {
+    const { restored, objections } = await restore(stream, zstd, new MemoryTarget(clock), restoring);
+    for (const objection of objections) onObjection?.(objection);
+    if (restored === undefined) return { store: new MemoryStore(), snapshots };
+    return { store: restored.store, totals: restored.totals, snapshots };
+  }
+  const { kv, label } = disk;
+  const opened = await KvStore.open(kv, label);
+  if (opened.discarded !== undefined) onObjection?.(`the state on disk cannot be used: ${opened.discarded}`);
+  if (opened.totals.rows > 0) return { store: opened.store, totals: opened.totals, durable: opened.store, snapshots };
+  const { restored, objections } = await restore(stream, zstd, new KvTarget(kv, label), restoring);
+  for (const objection of objections) onObjection?.(objection);
+  const { store, totals } = restored ?? (await KvStore.open(kv, label));
+  return { store, totals, durable: store, snapshots };
+}

@@ -1,0 +1,199 @@
+/**
+ * Decides when one replica takes a snapshot of its task, and takes it. Nobody is appointed: whoever sees, `everyMs` of log time behind the
+ * newest snapshot, that there is no newer one, makes it. The replica that commits waits twice as long, so a standby does it where there
+ * is one; standbys wait a little longer each. Two at once do no harm.
+ *
+ * A snapshot is *verified* when another replica has had the same digests at its point: the commits name theirs. A replica that is alone
+ * restores its own once more, elsewhere, and compares what it adds up to.
+ *
+ * Whatever fails costs that snapshot and nothing else.
+ */
+import { utf8 } from "../../lib/bytes.ts";
+import type { Task, TaskBatch, TaskCapture } from "../../operators/engine/task.ts";
+import type { Clock } from "../../ports/clock.ts";
+import type { Zstd } from "../../ports/zstd.ts";
+import { xxh64 } from "../../record/checksum.ts";
+import type { DigestPoint } from "../../record/digest-point.ts";
+import type { Offset } from "../../record/offset.ts";
+import type { TaskCommit } from "../../wire/app-command.ts";
+import type { SnapshotSizes } from "./limits.ts";
+import { MemoryTarget } from "./memory-target.ts";
+import { restore } from "./restore.ts";
+import type { SnapshotStream } from "./snapshot-stream.ts";
+import { SnapshotWriter } from "./snapshot-writer.ts";
+
+export type SnapshotPlan = {
+  readonly stream: SnapshotStream;
+  readonly zstd: Zstd;
+  /** The epoch in which the task's state began. */
+  readonly born: number;
+  /** Of log time, between two snapshots. */
+  readonly everyMs: number;
+  /** How many times as long as it works a snapshot rests. */
+  readonly restRatio: number;
+  /** Up to this size a replica that is alone restores its snapshots once more: it takes as much memory again. */
+  readonly verifyBytesMax: number;
+  /** Of log time, between two of these. */
+  readonly verifyEveryMs: number;
+  readonly sizes: SnapshotSizes;
+};
+
+/** The newest snapshot that this replica made. */
+export type SnapshotStatus = {
+  readonly offset: Offset;
+  readonly records: number;
+  readonly logTime: number;
+  readonly writtenBytes: number;
+  /** By whom it is known to be right; `nobody`: not yet. */
+  readonly verifiedBy: "nobody" | "replica" | "restore";
+};
+
+type Own = { readonly point: DigestPoint; status: SnapshotStatus };
+
+/** A standby waits up to this part of the time longer, by its id. */
+const SPREAD = 0.25;
+const SPREAD_STEPS = 64n;
+
+export class Snapshotter {
+  readonly #task: Task;
+  readonly #clock: Clock;
+  readonly #replica: string;
+  readonly #plan: SnapshotPlan;
+  readonly #writer: SnapshotWriter;
+  readonly #spread: number;
+  /** `asked`: the next digest point will be captured. */
+  #state: "idle" | "looking" | "asked" | "writing" | "stopped" = "idle";
+  /** Log time of the newest snapshot that is known, or from which on one is missing. */
+  #newest: number | undefined;
+  #own: Own | undefined;
+  /** Log time when it restored a snapshot of its own, to see. */
+  #verified = -Infinity;
+  #logTime = -Infinity;
+  #leading = false;
+  #committedOutputs = 0;
+  /** Waits until so many outputs are committed. */
+  #waiting: { readonly outputs: number; readonly resolve: (committed: boolean) => void } | undefined;
+
+  constructor(task: Task, clock: Clock, replica: string, plan: SnapshotPlan) {
+    this.#task = task;
+    this.#clock = clock;
+    this.#replica = replica;
+    this.#plan = plan;
+    this.#writer = new SnapshotWriter(plan.stream, plan.zstd, clock, plan);
+    this.#spread = SPREAD * (Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS));
+    task.trackChanges();
+  }
+
+  get status(): SnapshotStatus | undefined {
+    return this.#own?.status;
+  }
+
+  /** After each batch. `leading`: this replica commits. */
+  taken({ captures }: TaskBatch, leading: boolean): void {
+    const { logTime } = this.#task;
+    this.#leading = leading;
+    this.#logTime = logTime;
+    if (Number.isFinite(logTime)) this.#newest ??= logTime;
+    for (const capture of captures) {
+      if (this.#state === "asked") this.#start("writing", () => this.#write(capture));
+      else this.#task.settle(capture, false);
+    }
+    if (this.#state === "idle" && this.#isDue()) this.#start("looking", () => this.#look());
+  }
+
+  /** So many outputs of the task are committed. */
+  committed(outputs: number): void {
+    this.#committedOutputs = outputs;
+    if (this.#waiting === undefined || outputs < this.#waiting.outputs) return;
+    this.#waiting.resolve(true);
+    this.#waiting = undefined;
+  }
+
+  /** A commit, of whichever replica, with the digests that it had. */
+  seen({ replica, digests }: TaskCommit): void {
+    const own = this.#own;
+    if (own === undefined || replica === this.#replica) return;
+    if (digests.some((point) => isSame(point, own.point))) own.status = { ...own.status, verifiedBy: "replica" };
+  }
+
+  stop(): void {
+    this.#state = "stopped";
+    this.#waiting?.resolve(false);
+    this.#waiting = undefined;
+  }
+
+  #isDue(): boolean {
+    if (this.#newest === undefined) return false;
+    // Who made the last one goes on; else who commits leaves it to the others for a while.
+    const isMine = this.#own?.point.logTime === this.#newest;
+    const patience = isMine ? 1 : (this.#leading ? 2 : 1) + this.#spread;
+    return this.#logTime >= this.#newest + this.#plan.everyMs * patience;
+  }
+
+  /** Whatever becomes of it, it is idle in the end. */
+  #start(state: "looking" | "writing", run: () => Promise<"idle" | "asked">): void {
+    this.#state = state;
+    void run()
+      .catch((): "idle" => {
+        // Another time.
+        this.#newest = this.#logTime;
+        return "idle";
+      })
+      .then((next) => {
+        if (this.#state === "stopped") return;
+        this.#state = next;
+        if (next === "asked") this.#task.requestCapture();
+      });
+  }
+
+  /** Perhaps somebody else made one. */
+  async #look(): Promise<"idle" | "asked"> {
+    const newest = await this.#writer.newest();
+    if (newest !== undefined) this.#newest = Math.max(this.#newest ?? -Infinity, newest.manifest.point.logTime);
+    if (!this.#isDue()) return "idle";
+    await this.#verify();
+    return "asked";
+  }
+
+  async #write(capture: TaskCapture): Promise<"idle"> {
+    let used = false;
+    try {
+      const done = await this.#writer.write(capture, () => this.#covered(capture.place.outputs));
+      used = done.ok;
+      const { point } = capture;
+      this.#newest = point.logTime;
+      if (!done.ok) return "idle";
+      const { offset, writtenBytes } = done.value;
+      const { records, logTime } = point;
+      this.#own = { point, status: { offset, records, logTime, writtenBytes, verifiedBy: "nobody" } };
+      return "idle";
+    } finally {
+      this.#task.settle(capture, used);
+    }
+  }
+
+  /** Nobody else has said that it is right. If it is not, the next one is made of nothing but what is here. */
+  async #verify(): Promise<void> {
+    const { stream, zstd, born, verifyBytesMax, verifyEveryMs } = this.#plan;
+    const own = this.#own;
+    if (own === undefined || own.status.verifiedBy !== "nobody" || this.#task.totals.bytes > verifyBytesMax) return;
+    if (this.#logTime < this.#verified + verifyEveryMs) return;
+    this.#verified = this.#logTime;
+    const options = { born, committedOutputs: this.#committedOutputs };
+    const { restored } = await restore(stream, zstd, new MemoryTarget(this.#clock), options);
+    if (restored?.offset !== own.status.offset) this.#writer.distrust();
+    else own.status = { ...own.status, verifiedBy: "restore" };
+  }
+
+  #covered(outputs: number): Promise<boolean> {
+    if (this.#state === "stopped") return Promise.resolve(false);
+    if (this.#committedOutputs >= outputs) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      this.#waiting = { outputs, resolve };
+    });
+  }
+}
+
+function isSame(a: DigestPoint, b: DigestPoint): boolean {
+  return a.records === b.records && a.logTime === b.logTime && a.state === b.state && a.outputs === b.outputs;
+}

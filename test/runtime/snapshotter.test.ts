@@ -1,0 +1,159 @@
+/** Who takes snapshots of a running task and when, what they are worth, and that nothing depends on them (I12). */
+import { describe, expect, it } from "vitest";
+import { utf8 } from "../../src/lib/bytes.ts";
+import { APP_RUN_DEFAULTS, AppRun } from "../../src/runtime/app-run.ts";
+import type { WorkStatus } from "../../src/runtime/replica-work.ts";
+import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
+import { SimKv } from "../../src/sim/kv.ts";
+import { nodeZstd } from "../record/node-zstd.ts";
+import { AppWorld, CALM } from "./app-world.ts";
+import { APPS } from "./apps.ts";
+import { MemorySnapshots, SMALL_SIZES } from "./snapshot-world.ts";
+import { Worker } from "./worker.ts";
+
+const GRAPH = APPS.counts().build();
+const EVERY_MS = 15_000;
+const STEP_MS = 4_000;
+
+class World extends AppWorld {
+  readonly snapshots = new MemorySnapshots();
+  /** Rows that each worker began with. */
+  readonly began: number[] = [];
+  readonly objections: string[] = [];
+
+  constructor(seed: number) {
+    super(GRAPH, seed);
+  }
+
+  run(kv?: SimKv): AppRun {
+    const worker = new Worker(this.clock, this.log, this.prng.fork(`worker ${this.began.length}`), CALM);
+    const entropy = { bytes: (length: number) => this.prng.bytes(length) };
+    const plan = { stream: this.snapshots, zstd: nodeZstd, everyMs: EVERY_MS, verifyEveryMs: 0, sizes: SMALL_SIZES };
+    const openState = async (task: string, facts: Parameters<typeof openTaskState>[0]["facts"]) => {
+      const state = await openTaskState({
+        plan,
+        clock: worker,
+        facts,
+        ...(kv !== undefined && { disk: { kv, label: task } }),
+        onObjection: (message) => this.objections.push(message),
+      });
+      this.began.push(state.totals?.rows ?? 0);
+      return state;
+    };
+    return new AppRun(worker, { clock: worker, entropy, openState }, GRAPH, APP_RUN_DEFAULTS);
+  }
+
+  append(count: number): void {
+    const values = Array.from({ length: count }, (_, n) => ({ key: `key ${this.prng.below(200)}`, n }));
+    this.log.append(
+      "in",
+      values.map((value) => ({ value: utf8(JSON.stringify(value)) })),
+    );
+  }
+
+  /** Records come for so long. */
+  async live(steps: number): Promise<void> {
+    for (let step = 0; step < steps; step += 1) {
+      this.append(12);
+      await this.pass(STEP_MS);
+    }
+  }
+}
+
+const workOf = (run: AppRun): WorkStatus | undefined => run.status[0]?.work;
+
+describe("snapshots of a running task", () => {
+  it("are taken by the replica that does not commit, and verified by the commits of the one that does", async () => {
+    const world = new World(1);
+    const runs = [world.run(), world.run()];
+    await world.live(20);
+    const leader = runs.find((run) => workOf(run)?.committing === true);
+    const standby = runs.find((run) => run !== leader);
+    expect(workOf(leader as AppRun)?.snapshot).toBeUndefined();
+    const taken = workOf(standby as AppRun)?.snapshot;
+    expect(taken?.records).toBeGreaterThan(100);
+    expect(taken?.verifiedBy).toBe("replica");
+    await Promise.all(runs.map((run) => run.stop()));
+    const again = world.run();
+    await world.live(1);
+    expect(await world.finish(5_000)).toBeUndefined();
+    expect(world.began.at(-1)).toBeGreaterThan(50);
+    await again.stop();
+  });
+
+  it("are taken by the one that commits, where it is alone, and restored once more to see that they are right", async () => {
+    const world = new World(2);
+    const run = world.run();
+    await world.live(12);
+    const first = workOf(run)?.snapshot;
+    expect(first).toBeDefined();
+    await world.live(12);
+    const second = workOf(run)?.snapshot;
+    expect(second?.records).toBeGreaterThan(first?.records as number);
+    await world.until(() => workOf(run)?.snapshot?.verifiedBy === "restore", 60_000);
+    expect(workOf(run)?.snapshot?.verifiedBy).toBe("restore");
+    await run.stop();
+  });
+
+  it("that cannot be written are tried again, and the task goes on", async () => {
+    const world = new World(3);
+    world.snapshots.onAppend = () => {
+      throw new Error("the log cannot be reached");
+    };
+    const run = world.run();
+    await world.live(15);
+    expect(workOf(run)?.snapshot).toBeUndefined();
+    world.snapshots.onAppend = () => undefined;
+    await world.live(15);
+    expect(workOf(run)?.snapshot).toBeDefined();
+    expect(await world.finish(5_000)).toBeUndefined();
+    await run.stop();
+  });
+
+  it("may all be deleted, or damaged: that costs time and nothing else", async () => {
+    const world = new World(4);
+    let run = world.run();
+    await world.live(14);
+    for (const harm of ["none", "damage", "delete"] as const) {
+      await run.stop();
+      if (harm === "delete") world.snapshots.deleteAll();
+      if (harm === "damage") for (const value of world.snapshots.values) value.fill(0x5a, 4);
+      run = world.run();
+      await world.live(10);
+    }
+    expect(await world.finish(5_000)).toBeUndefined();
+    expect(world.began.map((rows) => rows > 0)).toEqual([false, true, false, false]);
+    await run.stop();
+  });
+
+  it("are never ahead of what is committed, for what comes out between would be lost", async () => {
+    const world = new World(5);
+    const first = world.run();
+    await world.live(3);
+    world.log.pause("counts", "0.0", true);
+    await world.live(12);
+    await first.stop();
+    world.log.pause("counts", "0.0", false);
+    const second = world.run();
+    await world.live(1);
+    expect(await world.finish(5_000)).toBeUndefined();
+    expect(world.objections).toEqual([]);
+    await second.stop();
+  });
+
+  it("bring back a disk that was lost", async () => {
+    const world = new World(6);
+    let run = world.run(new SimKv());
+    await world.live(14);
+    await run.stop();
+    const kv = new SimKv();
+    run = world.run(kv);
+    await world.live(2);
+    await run.stop();
+    run = world.run(kv);
+    await world.live(2);
+    expect(await world.finish(5_000)).toBeUndefined();
+    expect(world.began.map((rows) => rows > 0)).toEqual([false, true, true]);
+    await run.stop();
+  });
+});
