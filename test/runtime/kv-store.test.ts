@@ -3,10 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import { setTimeout as nextTurn } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openLmdbKv } from "../../log-server/log/disk/lmdb-kv.ts";
 import { hex, utf8 } from "../../src/lib/bytes.ts";
 import { topology } from "../../src/operators/build/topology.ts";
+import { guarded } from "../../src/operators/engine/guards.ts";
 import type { Stage } from "../../src/operators/engine/graph.ts";
 import { Task } from "../../src/operators/engine/task.ts";
 import type { TaskInput } from "../../src/operators/engine/task-input.ts";
@@ -42,6 +44,18 @@ describe("on LMDB", () => {
   afterAll(async () => {
     await kv.close();
     await rm(folder, { recursive: true, force: true });
+  });
+
+  it("is read while operators run, in a later turn, too, when LMDB sets itself a timer", async () => {
+    await kv.clear();
+    const { store } = await KvStore.open(kv, LABEL);
+    store.put(at(1), at(7));
+    await store.flush(store.seal(new Rows(store).totals));
+    await nextTurn();
+    expect(() => guarded(() => setTimeout(() => undefined, 1))).toThrow(/setTimeout/);
+    expect(guarded(() => store.get(at(1)))).toEqual(at(7));
+    await nextTurn();
+    expect(guarded(() => shown(store))).toEqual(["01=07"]);
   });
 
   stateContract("KvStore on LMDB", async () => {

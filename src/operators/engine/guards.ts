@@ -7,8 +7,8 @@
  */
 import { DeterminismError } from "./determinism-error.ts";
 
-/** One thing that is taken away, and what stands in its place. */
-type Slot = { readonly holder: object; readonly name: string; readonly refuse: () => never };
+/** One thing that is taken away, and what stands in its place; `original`: what stood there when it was. */
+type Slot = { readonly holder: object; readonly name: string; readonly guard: unknown; original: unknown };
 
 const TIME = "take context.time, or context.logTime";
 const RANDOM = "take context.random()";
@@ -19,6 +19,8 @@ const OUTSIDE = "write to a stream, and let a sink outside of the topology do it
 const scope = globalThis as unknown as Record<string, object | undefined>;
 
 let depth = 0;
+/** What runs is not the operators', but what they are given by. */
+let outside = false;
 let running = "";
 let restore: (() => void)[] = [];
 
@@ -31,6 +33,17 @@ export function guarded<T>(run: () => T): T {
   } finally {
     depth -= 1;
     if (depth === 0) lower();
+  }
+}
+
+/** For what is no operator's doing while one runs: a store that reads from disk may set timers for itself. */
+export function unguarded<T>(run: () => T): T {
+  const before = outside;
+  outside = true;
+  try {
+    return run();
+  } finally {
+    outside = before;
   }
 }
 
@@ -51,8 +64,7 @@ function slots(): Slot[] {
   const found: Slot[] = [];
   const add = (holder: object | undefined, names: readonly string[], label: string, instead: string): void => {
     for (const name of names)
-      if (holder !== undefined && name in holder)
-        found.push({ holder, name, refuse: refusing(`${label}${name}`, instead) });
+      if (holder !== undefined && name in holder) found.push(slotOf(holder, name, `${label}${name}`, instead));
   };
   add(Math, ["random"], "Math.", RANDOM);
   add(scope["performance"], ["now"], "performance.", TIME);
@@ -62,10 +74,17 @@ function slots(): Slot[] {
   return found;
 }
 
-function refusing(what: string, instead: string): () => never {
-  return () => {
-    throw new DeterminismError(running, what, instead);
+function slotOf(holder: object, name: string, what: string, instead: string): Slot {
+  const slot = {
+    holder,
+    name,
+    original: undefined as unknown,
+    guard(this: unknown, ...arguments_: unknown[]): unknown {
+      if (outside) return Reflect.apply(slot.original as () => unknown, this, arguments_);
+      throw new DeterminismError(running, what, instead);
+    },
   };
+  return slot;
 }
 
 /** Made when they are first wanted: each input raises the guards. */
@@ -74,7 +93,11 @@ let guardedDate: { readonly date: DateConstructor; readonly proxy: DateConstruct
 
 function raise(): void {
   known ??= slots();
-  for (const { holder, name, refuse } of known) replace(holder, name, refuse);
+  for (const slot of known) {
+    const { holder, name, guard } = slot;
+    slot.original = Reflect.get(holder, name);
+    replace(holder, name, guard);
+  }
   // Tests may put a date of their own in its place.
   if (guardedDate?.date !== Date) guardedDate = { date: Date, proxy: dateWithoutNow(Date) };
   replace(scope, "Date", guardedDate.proxy);
@@ -103,7 +126,8 @@ function replace(holder: object, name: string, value: unknown): void {
 
 /** A date that is made from something is a value like any other, unless that leaves the time zone to the machine. */
 function dateWithoutNow(date: DateConstructor): DateConstructor {
-  const refuse = (what: string, instead: string): never => {
+  const refuse = (what: string, instead: string): void => {
+    if (outside) return;
     throw new DeterminismError(running, what, instead);
   };
   const checkZone = (text: unknown): void => {
@@ -111,7 +135,10 @@ function dateWithoutNow(date: DateConstructor): DateConstructor {
     refuse(`the machine's time zone for "${text}"`, ZONE);
   };
   return new Proxy(date, {
-    apply: () => refuse("Date()", TIME),
+    apply(target) {
+      refuse("Date()", TIME);
+      return target();
+    },
     construct(target, arguments_, newTarget) {
       if (arguments_.length === 0) refuse("new Date()", TIME);
       if (arguments_.length > 1) refuse("the machine's time zone", ZONE);
@@ -119,7 +146,11 @@ function dateWithoutNow(date: DateConstructor): DateConstructor {
       return Reflect.construct(target, arguments_, newTarget) as object;
     },
     get(target, name, receiver): unknown {
-      if (name === "now") return () => refuse("Date.now", TIME);
+      if (name === "now")
+        return (): number => {
+          refuse("Date.now", TIME);
+          return target.now();
+        };
       if (name !== "parse") return Reflect.get(target, name, receiver);
       return (text: unknown): number => {
         checkZone(text);

@@ -12,6 +12,7 @@ import { assert } from "../../lib/assert.ts";
 import { ByteReader } from "../../lib/byte-reader.ts";
 import { ByteWriter } from "../../lib/byte-writer.ts";
 import { utf8 } from "../../lib/bytes.ts";
+import { unguarded } from "../../operators/engine/guards.ts";
 import { behindKey, type Over, Overlay } from "../../operators/state/overlay.ts";
 import type { StateStore } from "../../operators/state/state-store.ts";
 import {
@@ -88,7 +89,7 @@ export class KvStore implements StateStore {
 
   get(key: Uint8Array): Uint8Array | undefined {
     const over = this.#overlay.get(key);
-    return over === undefined ? this.#kv.get(key) : over.value;
+    return over === undefined ? unguarded(() => this.#kv.get(key)) : over.value;
   }
 
   put(key: Uint8Array, value: Uint8Array): void {
@@ -104,7 +105,7 @@ export class KvStore implements StateStore {
     for (;;) {
       const flushes = this.#flushes;
       let last: Uint8Array | undefined;
-      for (const row of this.#overlay.over(this.#kv.range(next, to), next, to)) {
+      for (const row of this.#overlay.over(stored(this.#kv, next, to), next, to)) {
         last = row[0];
         yield row;
         if (flushes !== this.#flushes) break;
@@ -143,6 +144,20 @@ export class KvStore implements StateStore {
   #set(key: Uint8Array, value: Uint8Array | undefined): void {
     this.#changes.push({ key, over: this.#overlay.set(key, value) });
     this.#changedBytes += key.length + (value?.length ?? 0);
+  }
+}
+
+/** Asked for while operators run, too. */
+function* stored(kv: Kv, from: Uint8Array, to: Uint8Array): Iterable<Row> {
+  const rows = unguarded(() => kv.range(from, to)[Symbol.iterator]());
+  try {
+    for (;;) {
+      const next = unguarded(() => rows.next());
+      if (next.done === true) return;
+      yield next.value;
+    }
+  } finally {
+    unguarded(() => rows.return?.());
   }
 }
 
