@@ -40,7 +40,7 @@ export type PeerLimits = {
 };
 
 export const PEER_LIMITS: PeerLimits = {
-  framePayloadBytesMax: 64 * 1024,
+  framePayloadBytesMax: 256 * 1024,
   copiedBytesMax: 4 * 1024,
   handshakePayloadBytesMax: 4 * 1024,
   queues: {
@@ -49,7 +49,7 @@ export const PEER_LIMITS: PeerLimits = {
     requests: { messagesMax: 4_096, bytesMax: 32 * 1024 * 1024 },
     bulk: { messagesMax: 64, bytesMax: 4 * 1024 * 1024 },
   },
-  otherFramesPerBulkFrame: 4,
+  otherFramesPerBulkFrame: 1,
   peersMax: 64,
   strangersMax: 64,
   handshakeMs: 3_000,

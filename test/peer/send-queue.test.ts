@@ -8,6 +8,7 @@ import { text, utf8 } from "../../src/lib/bytes.ts";
 const LIMITS = {
   ...PEER_LIMITS,
   framePayloadBytesMax: 4,
+  otherFramesPerBulkFrame: 4,
   queues: {
     control: { messagesMax: 3, bytesMax: 100 },
     entries: { messagesMax: 3, bytesMax: 20 },
