@@ -1,5 +1,8 @@
 /** Verbs that need a whole server: streams, tx, times; and inspect, on that server's own files. */
+import { once } from "node:events";
 import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -37,6 +40,33 @@ function lines(text: string): unknown[] {
     .split("\n")
     .map((line) => JSON.parse(line) as unknown);
 }
+
+describe("cluster wait", () => {
+  it("waits for the node that it asks, which may be starting, and says so where that never answers", async () => {
+    let hungUp = 0;
+    const starting = createServer((request, response) => {
+      if (hungUp < 3) {
+        hungUp += 1;
+        request.socket.destroy();
+        return;
+      }
+      void fetch(new URL(request.url ?? "", node.url)).then(async (answer) =>
+        response.writeHead(answer.status, { "content-type": "application/json" }).end(await answer.text()),
+      );
+    }).listen(0, "127.0.0.1");
+    await once(starting, "listening");
+    const { port } = starting.address() as AddressInfo;
+    const url = `http://127.0.0.1:${port}`;
+    const s = shell({ url });
+    expect(await s.tidemark("cluster", "wait"), s.stderr.text).toBe(0);
+    expect(hungUp).toBe(3);
+    starting.close();
+    starting.closeAllConnections();
+    const alone = shell({ url });
+    expect(await alone.tidemark("cluster", "wait", "--stalled", "1")).toBe(5);
+    expect(alone.stderr.text).toContain("nothing has moved for 1 s: cannot connect");
+  });
+});
 
 describe("streams", () => {
   it("create, list, show, settings, trim, close, delete", async () => {

@@ -1,5 +1,6 @@
 /** `tidemark cluster wait`: until all members are what they are to be and keep up, for as long as there is progress. */
 import type { Command } from "commander";
+import type { Client } from "../../client.ts";
 import type { ClusterStatus } from "../../cluster.ts";
 import { TidemarkError } from "../../error.ts";
 import { type ConnectionOptions, openClient, withConnectionOptions } from "../connection-options.ts";
@@ -39,15 +40,26 @@ async function settled(io: Io, options: WaitOptions): Promise<ClusterStatus> {
   let seen = "";
   let movedAt = performance.now();
   for (;;) {
-    const view = await client.cluster().status({ signal: io.interrupted });
-    const lacking = whatLacks(view);
-    if (lacking === undefined) return view;
-    const shape = progressOf(view);
+    const view = await look(client, io.interrupted);
+    const failed = view instanceof TidemarkError;
+    const lacking = failed ? view.message : whatLacks(view);
+    if (!failed && lacking === undefined) return view;
+    const shape = failed ? view.code : progressOf(view);
     if (shape !== seen) movedAt = performance.now();
     seen = shape;
     if (performance.now() - movedAt > options.stalled * MS_PER_SECOND)
       throw new TidemarkError("unavailable", `nothing has moved for ${options.stalled} s: ${lacking}`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+  }
+}
+
+/** The error: the node asked does not answer; it may just have been started. */
+async function look(client: Client, signal: AbortSignal): Promise<ClusterStatus | TidemarkError> {
+  try {
+    return await client.cluster().status({ signal });
+  } catch (error) {
+    if (error instanceof TidemarkError && error.retryable) return error;
+    throw error;
   }
 }
 
