@@ -1,7 +1,7 @@
 /** Catching up: a stream of small records from its start to its tail, through the SDK and over plain HTTP. */
 import { join } from "node:path";
-import { connect } from "../client/index.ts";
 import type { Figure } from "./figure.ts";
+import { appendBatches } from "./fill.ts";
 import type { Scale } from "./main.ts";
 import { runLoad, startTidemark, withFolder } from "./processes.ts";
 import type { ReadLoadOptions, ReadLoadResult } from "./read-load.ts";
@@ -17,7 +17,13 @@ export async function benchRead({ rounds, readRecords }: Scale): Promise<readonl
     const server = await startTidemark(join(folder, "data"));
     try {
       const webSocket = server.url.href.replace(/^http/, "ws");
-      await fill(webSocket, readRecords);
+      await appendBatches(server.url, {
+        streams: [STREAM],
+        batches: Math.ceil(readRecords / BATCH_RECORDS),
+        batchRecords: BATCH_RECORDS,
+        recordBytes: RECORD_BYTES,
+        inFlight: IN_FLIGHT,
+      });
       const subject = (url: string): { readonly name: string; readonly run: () => Promise<ReadLoadResult> } => {
         const options: ReadLoadOptions = { url, stream: STREAM, records: readRecords, recordBytes: RECORD_BYTES };
         return { name: url, run: () => runLoad<ReadLoadResult>("read-load.ts", options) };
@@ -36,20 +42,4 @@ export async function benchRead({ rounds, readRecords }: Scale): Promise<readonl
       await server.stop();
     }
   });
-}
-
-async function fill(url: string, records: number): Promise<void> {
-  const client = connect(url);
-  const stream = client.stream(STREAM);
-  await stream.create();
-  const batch = Array.from({ length: BATCH_RECORDS }, () => new Uint8Array(RECORD_BYTES).fill(0x78));
-  let left = Math.ceil(records / BATCH_RECORDS);
-  const work = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1;
-      await stream.append(batch);
-    }
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-  await client.close();
 }

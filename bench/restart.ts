@@ -1,7 +1,7 @@
 /** From the start of the process to `ready`, with much data: after a clean stop, and after kill -9 under load. */
 import { join } from "node:path";
-import { connect } from "../client/index.ts";
 import type { Figure } from "./figure.ts";
+import { appendBatches } from "./fill.ts";
 import type { Scale } from "./main.ts";
 import { type RunningServer, startTidemark, withFolder } from "./processes.ts";
 
@@ -40,21 +40,13 @@ export async function benchRestart({ restartBytes }: Scale): Promise<readonly Fi
   });
 }
 
-async function append({ url }: RunningServer, bytes: number, signal?: AbortSignal): Promise<void> {
-  const client = connect(url.href.replace(/^http/, "ws"));
-  try {
-    const streams = Array.from({ length: STREAMS }, (_, place) => client.stream(`bench/${place}`));
-    await Promise.all(streams.map((stream) => stream.create()));
-    const batch = Array.from({ length: BATCH_RECORDS }, () => new Uint8Array(RECORD_BYTES).fill(0x78));
-    let left = Math.ceil(bytes / (RECORD_BYTES * BATCH_RECORDS));
-    const work = async (): Promise<void> => {
-      while (left > 0) {
-        left -= 1;
-        await streams[left % STREAMS]?.append(batch, signal === undefined ? {} : { signal });
-      }
-    };
-    await Promise.all(Array.from({ length: IN_FLIGHT }, work));
-  } finally {
-    await client.close();
-  }
+function append({ url }: RunningServer, bytes: number, signal?: AbortSignal): Promise<void> {
+  return appendBatches(url, {
+    streams: Array.from({ length: STREAMS }, (_, place) => `bench/${place}`),
+    batches: Math.ceil(bytes / (RECORD_BYTES * BATCH_RECORDS)),
+    batchRecords: BATCH_RECORDS,
+    recordBytes: RECORD_BYTES,
+    inFlight: IN_FLIGHT,
+    ...(signal && { signal }),
+  });
 }

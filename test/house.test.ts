@@ -109,6 +109,16 @@ describe("house rules", () => {
     expect(found).toEqual([]);
   });
 
+  it("a file that another names is there", () => {
+    const found = files.flatMap((file) =>
+      [...file.text.matchAll(/`([\w./-]+\.ts)`/g)]
+        .map(([, name]) => name as string)
+        .filter((name) => !files.some(({ path }) => path === name || path.endsWith(`/${name.replace(/^\.+\//, "")}`)))
+        .map((name) => `${file.path} names ${name}`),
+    );
+    expect(found).toEqual([]);
+  });
+
   it("a dependency is imported in one place", () => {
     const found = files
       .filter((file) => !isIn(file, ONLY_TESTS))

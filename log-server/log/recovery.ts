@@ -10,7 +10,6 @@ import type { Disk } from "../../src/ports/disk.ts";
 import type { BatchIndex } from "./index/batch-index.ts";
 import { EMPTY_LOG, type LogEnd } from "./entries/closing.ts";
 import type { DamageList } from "./repair/damage.ts";
-import { FRAME_HEADER_LENGTH } from "./entries/frame.ts";
 import type { LogLimits } from "./limits.ts";
 import type { LogLayout } from "./log-layout.ts";
 import type { IndexReader, SealedSegment } from "./segments/sealed-segment.ts";
@@ -305,31 +304,14 @@ async function openJudged(
     allocatedBytes: scan.fileBytes,
   });
   const { index } = segment;
-  for (const [slot, found] of judged.slots.entries()) {
-    const firstRow = index.rows.count;
-    if (found.kind === "lost") {
-      const { place, length, hash } = found;
-      index.stage({ place, length, term: 0, hash, logTime: 0, firstRow, rowCount: 0, intact: false });
+  for (const found of judged.slots) {
+    if (found.kind !== "lost") {
+      index.stageFound(found.piece);
       continue;
     }
-    const { frame, head, place } = found.piece;
-    let batchPlace = place + FRAME_HEADER_LENGTH + frame.headLength;
-    for (const batch of head.batches) {
-      index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot);
-      batchPlace += batch.length;
-    }
-    const { term, logTime } = head;
-    const rowCount = head.batches.length;
-    index.stage({
-      place,
-      length: frame.length,
-      term,
-      hash: frame.entryHash,
-      logTime,
-      firstRow,
-      rowCount,
-      intact: true,
-    });
+    const { place, length, hash } = found;
+    const firstRow = index.rows.count;
+    index.stage({ place, length, term: 0, hash, logTime: 0, firstRow, rowCount: 0, intact: false });
   }
   index.commit();
   segment.end = judged.end;

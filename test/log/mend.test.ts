@@ -67,10 +67,13 @@ async function find(world: LogWorld): Promise<void> {
   for (let index = 1; index <= world.log.lastIndex; index += 1) await world.log.entries(index, index, 1);
 }
 
+/** Without those that were made ahead, and that nothing was written to. */
+function usedSegments(disk: SimDisk): string[] {
+  return disk.files().filter((name) => name.endsWith(".log") && disk.bytes(name).some((byte) => byte > 0));
+}
+
 function* harms(base: Machine, prng: Prng): Generator<{ machine: Machine; where: string }> {
-  const logs = base.disk
-    .files()
-    .filter((name) => name.endsWith(".log") && base.disk.bytes(name).some((byte) => byte > 0));
+  const logs = usedSegments(base.disk);
   for (const path of logs) {
     for (let sector = 0; sector < Math.ceil(base.disk.bytes(path).length / SECTOR); sector += 1) {
       const flipped = restarted(base);
@@ -145,9 +148,7 @@ describe("mending", () => {
   it("makes the file of a segment anew that is missing and was not sealed, one or several", async () => {
     const entries = makeEntries(new Prng(9), 1, COUNT);
     const base = await build(entries, 30);
-    const used = base.disk
-      .files()
-      .filter((name) => name.endsWith(".log") && base.disk.bytes(name).some((byte) => byte > 0));
+    const used = usedSegments(base.disk);
     const isSealed = (path: string): boolean => base.disk.exists(path.replace(".log", ".index"));
     const firstUnsealed = used.findIndex((path) => !isSealed(path));
     expect(firstUnsealed).toBeGreaterThan(1);
@@ -177,9 +178,7 @@ describe("mending", () => {
   it("survives a crash at any point while a missing file is made anew", async () => {
     const entries = makeEntries(new Prng(10), 1, COUNT);
     const base = await build(entries, 30);
-    const used = base.disk
-      .files()
-      .filter((name) => name.endsWith(".log") && base.disk.bytes(name).some((byte) => byte > 0));
+    const used = usedSegments(base.disk);
     await base.disk.remove(used.at(-3) as string);
     const tally = await crashEverywhere({
       base: restarted(base),

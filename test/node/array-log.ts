@@ -1,9 +1,9 @@
 /** A log that is an array, for compaction: segments of whole batches, rewritten as the contract says. */
-import type { CompactableLog, SealedSegmentFacts } from "../../log-server/node/compaction/compactable-log.ts";
+import type { CompactableLog } from "../../log-server/node/compaction/compactable-log.ts";
 import type { StoredBatch } from "../../log-server/log/index/batch-reader.ts";
 import type { Damage } from "../../log-server/log/repair/damage.ts";
 import type { RewriteReport } from "../../log-server/log/rewrite/rewriter.ts";
-import type { StreamSegmentSummary } from "../../log-server/log/segmented-log.ts";
+import type { StreamSegmentSummary, SealedSegmentSummary } from "../../log-server/log/segmented-log.ts";
 import type { Survivors } from "../../log-server/log/rewrite/survivors.ts";
 import type { BatchPlacement } from "../../log-server/streams/views.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
@@ -94,7 +94,7 @@ export class ArrayLog implements CompactableLog {
     return Promise.resolve(ok(to));
   }
 
-  sealedSegments(): SealedSegmentFacts[] {
+  sealedSegments(): SealedSegmentSummary[] {
     return this.#segments
       .filter(({ sealed }) => sealed)
       .map((segment) => ({

@@ -1,12 +1,12 @@
 /** How much of a segment is to stay: what was rewritten is not rewritten again for what stands beside its batches. */
 import { describe, expect, it } from "vitest";
-import type { SealedSegmentFacts } from "../../log-server/node/compaction/compactable-log.ts";
+import type { SealedSegmentSummary } from "../../log-server/log/segmented-log.ts";
 import { SegmentSurvey } from "../../log-server/node/compaction/segment-survey.ts";
 import { append, create, readAll, startSimNode } from "./sim-node.ts";
 
 type Part = { readonly streamId: number; readonly endOffset: number; readonly bytes: number };
 
-function segment(rewritten: boolean, fileBytes: number, parts: readonly Part[]): SealedSegmentFacts {
+function segment(rewritten: boolean, fileBytes: number, parts: readonly Part[]): SealedSegmentSummary {
   const streams = parts.map((part) => ({
     firstRow: 0,
     rowCount: 1,
@@ -20,7 +20,7 @@ function segment(rewritten: boolean, fileBytes: number, parts: readonly Part[]):
   return { ...facts, streams: () => Promise.resolve(streams) };
 }
 
-async function liveBytes(one: SealedSegmentFacts, neededFrom: Readonly<Record<number, number>>): Promise<number> {
+async function liveBytes(one: SealedSegmentSummary, neededFrom: Readonly<Record<number, number>>): Promise<number> {
   const machine = { neededFrom: (streamId: number) => neededFrom[streamId] ?? 0 };
   const [state] = await new SegmentSurvey(machine, { reclaimSegmentsPerPass: 4 }).look([one], []);
   return state?.liveBytes ?? Number.NaN;

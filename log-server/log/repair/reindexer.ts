@@ -5,7 +5,6 @@
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
-import { FRAME_HEADER_LENGTH } from "../entries/frame.ts";
 import { NO_STREAM } from "../index/index-block.ts";
 import type { Exclusively } from "./mender.ts";
 import type { SealedSegment } from "../segments/sealed-segment.ts";
@@ -213,19 +212,8 @@ function segmentOf(
   const { index } = segment;
   for (const piece of scan.pieces) {
     if (piece.kind !== "entry" || piece.head.index !== index.firstIndex + index.entries.count) continue;
-    const { place: at, frame, head } = piece;
-    if (head.index > before.lastIndex) break;
-    const slot = index.entries.count;
-    const firstRow = index.rows.count;
-    let batchPlace = at + FRAME_HEADER_LENGTH + frame.headLength;
-    for (const batch of head.batches) {
-      index.rows.add(batchPlace, batch.length, batch.span, batch.hash, slot);
-      batchPlace += batch.length;
-    }
-    const { term, logTime } = head;
-    const rowCount = head.batches.length;
-    const { length, entryHash: hash } = frame;
-    index.stage({ place: at, length, term, hash, logTime, firstRow, rowCount, intact: true });
+    if (piece.head.index > before.lastIndex) break;
+    index.stageFound(piece);
   }
   index.commit();
   const end = before.kind === "sealed" ? before.facts.end : before.end;

@@ -12,6 +12,7 @@ import { frameLengthOf } from "../entries/entry-frame.ts";
 import { EntryTable, type EntrySlot } from "./entry-table.ts";
 import { FRAME_HEADER_LENGTH } from "../entries/frame.ts";
 import { RowTable } from "./row-table.ts";
+import type { EntryPiece } from "./segment-scan.ts";
 
 /** What the state machine did with a batch; as `log-server/streams` reports it. */
 export type BatchPlacement =
@@ -70,6 +71,20 @@ export class SegmentIndex {
   /** Adds an entry; its batches have been added to `rows` from `firstRow` on. */
   stage(entry: EntrySlot): void {
     this.entries.add(entry);
+  }
+
+  /** Adds an entry that was found in the segment's file, and its batches. */
+  stageFound({ place, frame, head }: Pick<EntryPiece, "place" | "frame" | "head">): void {
+    const { entries, rows } = this;
+    const firstRow = rows.count;
+    let batchPlace = place + FRAME_HEADER_LENGTH + frame.headLength;
+    for (const { length, span, hash } of head.batches) {
+      rows.add(batchPlace, length, span, hash, entries.count);
+      batchPlace += length;
+    }
+    const { length, entryHash: hash } = frame;
+    const { term, logTime } = head;
+    this.stage({ place, length, term, hash, logTime, firstRow, rowCount: head.batches.length, intact: true });
   }
 
   commit(): void {

@@ -1,5 +1,5 @@
 /**
- * Reads an unsealed segment from end to end and says what stands in it: nothing is judged here (`recovered-segment.ts`
+ * Reads an unsealed segment from end to end and says what stands in it: nothing is judged here (`segment-judge.ts`
  * does), and nothing is written.
  */
 import { unreachable } from "../../../src/lib/assert.ts";
@@ -32,6 +32,9 @@ const UNREADABLE = 0xff;
 const SCAN_READ_BYTES = 4 * 1_024 * 1_024;
 
 /** A stretch of a segment, in order, without gaps up to the last byte that is not zero. */
+/** An entry whose frame and head are intact. */
+export type EntryPiece = Extract<Piece, { kind: "entry" }>;
+
 export type Piece =
   | {
       readonly kind: "entry";

@@ -20,7 +20,7 @@ const REFUSAL = 3;
 
 /** What one node may ask of another. Never renumber: other versions of nodes read these. */
 const KIND_CODES = {
-  /** Commands for the leader: `forwarded-codec.ts`. */
+  /** Commands for the leader: `forward-codec.ts`. */
   "forward": 1,
   /** Whether there is a cluster, and who founded it: `founding-codec.ts`. */
   "cluster-of": 40,

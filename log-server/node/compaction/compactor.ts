@@ -10,10 +10,11 @@
  * Oldest first, so that a tombstone never goes before what it deletes. A pass that is interrupted, by a crash or by
  * damage, leaves a prefix rewritten; the next one reads the stream again and comes to the same.
  */
+import type { SealedSegmentSummary } from "../../log/segmented-log.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { StreamView } from "../../streams/views.ts";
-import type { CompactableLog, SealedSegmentFacts } from "./compactable-log.ts";
+import type { CompactableLog } from "./compactable-log.ts";
 import { bytesFrom } from "./frontier.ts";
 import { compactedStreams, type FrontierMover, ownFrom } from "./frontier-mover.ts";
 import type { NodeParts } from "../node-parts.ts";
@@ -200,7 +201,7 @@ export class Compactor {
   }
 
   /** Those worth it all together, or else each by itself: a stream scattered thinly among others is not. */
-  #worthwhile(segments: readonly SealedSegmentFacts[], scans: readonly Scan[]): Scan[] {
+  #worthwhile(segments: readonly SealedSegmentSummary[], scans: readonly Scan[]): Scan[] {
     const bytes = new Map(segments.map(({ sequence, dataBytes }) => [sequence, dataBytes]));
     const isWorth = (some: readonly Scan[]): boolean => {
       // Memory is full: nothing later can be compacted before this is.
@@ -218,7 +219,7 @@ export class Compactor {
     return worth;
   }
 
-  async #rewrite(position: LogIndex, segments: readonly SealedSegmentFacts[], scans: readonly Scan[]): Promise<void> {
+  async #rewrite(position: LogIndex, segments: readonly SealedSegmentSummary[], scans: readonly Scan[]): Promise<void> {
     const { log, machine, limits, observer } = this.#parts;
     const sections = new Map<number, Section>(scans.map(({ section }) => [section.streamId, section]));
     const survivors = new SectionSurvivors(sections, (streamId) => machine.neededFrom(streamId));

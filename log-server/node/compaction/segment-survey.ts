@@ -2,9 +2,9 @@
  * Finds out how much of each sealed segment is to stay. To know what of it is live, its index is read: of a few segments
  * each time, in turn, for there may be thousands, with many streams each. What compaction takes from it is known already.
  */
+import type { SealedSegmentSummary } from "../../log/segmented-log.ts";
 import type { StreamsMachine } from "../../streams/machine.ts";
 import type { StreamRecord as StreamPart } from "../../log/index/index-block.ts";
-import type { SealedSegmentFacts } from "./compactable-log.ts";
 import { bytesFrom } from "./frontier.ts";
 import type { NodeLimits } from "../limits.ts";
 import type { SegmentState } from "./segment-runs.ts";
@@ -25,7 +25,7 @@ export class SegmentSurvey {
   }
 
   async look(
-    segments: readonly SealedSegmentFacts[],
+    segments: readonly SealedSegmentSummary[],
     scans: readonly Pick<Scan, "deadBytes">[],
   ): Promise<SegmentState[]> {
     const ahead = segments.filter(({ sequence }) => sequence > this.#lookedTo);
@@ -43,7 +43,7 @@ export class SegmentSurvey {
     return states;
   }
 
-  async #liveBytes(segment: SealedSegmentFacts): Promise<number> {
+  async #liveBytes(segment: SealedSegmentSummary): Promise<number> {
     const streams = await segment.streams();
     // What damage hides is not known to be gone.
     if (streams === undefined) return segment.fileBytes;
