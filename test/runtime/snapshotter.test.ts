@@ -11,7 +11,7 @@ import { APPS } from "./apps.ts";
 import { MemorySnapshots, SMALL_SIZES } from "./snapshot-world.ts";
 import { Worker } from "./worker.ts";
 
-const GRAPH = APPS.counts().build();
+const GRAPH = APPS.counts.make().build();
 const EVERY_MS = 15_000;
 const STEP_MS = 4_000;
 
