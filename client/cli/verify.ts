@@ -27,7 +27,7 @@ export function verifyCommand(io: Io, onDone: (exitCode: number) => void): Comma
     "tidemark verify --data .tidemark -o json",
   ).addHelpText("after", NOTE);
   return withConnectionOptions(command)
-    .option("--data <folder>", "check a data folder that no server uses, instead of asking one")
+    .option("--data <dir>", "check a data folder that no server uses, instead of asking one")
     .action(async (options: VerifyOptions) => {
       const { data, output } = options;
       onDone(data === undefined ? await verifyServer(io, options) : await verifyData(io, data, output));

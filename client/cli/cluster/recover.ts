@@ -28,7 +28,7 @@ export function recoverCommand(io: Io, onDone: (exitCode: number) => void): Comm
     "tidemark cluster recover --data .tidemark",
   );
   return withOutputOption(command)
-    .requiredOption("--data <folder>", "the node's data folder; no server may use it")
+    .requiredOption("--data <dir>", "the node's data folder; no server may use it")
     .option("--yes", "do not ask")
     .addHelpText("after", NOTE)
     .action(async (options: RecoverOptions) => onDone(await recover(io, options)));
