@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { type ServerProcess, setServerHeap } from "../../client/cli/server-heap.ts";
 
-const FLAG = "--max-semi-space-size=2";
+const FLAG = "--max-semi-space-size=4";
 
 /** What the process was begun anew with. */
 function begunAnew(args: readonly string[], given: Partial<ServerProcess> = {}): readonly string[] | undefined {
