@@ -2,6 +2,7 @@
 import type { DigestPoint } from "../src/record/digest-point.ts";
 import type { RecordPlace } from "../src/record/record-place.ts";
 import type { TaskPlace } from "../src/record/task-place.ts";
+import type { TaskSnapshot } from "../src/wire/app-command.ts";
 import type { AppResponse, AppTaskInfo, ListedApp } from "../src/wire/app-look-up.ts";
 
 /** An app as `client.apps()` lists it. */
@@ -19,6 +20,9 @@ export type AppInfo = {
 
 /** What a replica that committed had at a digest point. */
 export type CommittedDigest = DigestPoint & { readonly replica: string };
+
+/** A snapshot of a task, and who wrote it. */
+export type SnapshotDescription = TaskSnapshot & { readonly replica: string };
 
 /** How a task stands. */
 export type AppTaskDescription = {
@@ -38,6 +42,12 @@ export type AppTaskDescription = {
   readonly committedAt?: Date;
   /** When, by the log's time, it goes on even if no record comes. */
   readonly nextDue?: Date;
+  /** The newest snapshot that two came to alike … */
+  readonly verified?: SnapshotDescription;
+  /** … and a newer one that waits for that. */
+  readonly snapshot?: SnapshotDescription;
+  /** Input was trimmed on a snapshot: the verified one cannot be deleted. */
+  readonly trimmed: boolean;
   /** The newest, oldest first. */
   readonly digests: readonly CommittedDigest[];
 };
@@ -82,10 +92,14 @@ function headOf({
 
 function toTask(info: AppTaskInfo): AppTaskDescription {
   const { task, inputs, born, start, place, chain, commits, commit, nextDue, digests } = info;
+  const { verified, snapshot, trimmed } = info;
   return {
     ...{ task, inputs, born, start, place, chain, commits },
     ...(commit !== undefined && { committedBy: commit.replica, committedAt: new Date(commit.atMs) }),
     ...(nextDue !== undefined && { nextDue: new Date(nextDue) }),
+    ...(verified !== undefined && { verified }),
+    ...(snapshot !== undefined && { snapshot }),
+    trimmed,
     digests: digests.map(({ replica, point }) => ({ ...point, replica })),
   };
 }

@@ -24,7 +24,13 @@ export type { ListOptions } from "./stream-list.ts";
 export type { OperationResult, Transaction, TransactionAppendOptions } from "./transaction.ts";
 export type { Cluster, ClusterMember, ClusterStatus, PeerAddress } from "./cluster.ts";
 export type { App, DeployOptions, Deployed, ResetAppOptions, ResetAppOutcome, ResetTask } from "./app.ts";
-export type { AppDescription, AppInfo, AppTaskDescription, CommittedDigest } from "./app-description.ts";
+export type {
+  AppDescription,
+  AppInfo,
+  AppTaskDescription,
+  CommittedDigest,
+  SnapshotDescription,
+} from "./app-description.ts";
 export type { Cursor, CursorOptions } from "./cursor.ts";
 export type {
   CreateGroupOptions,

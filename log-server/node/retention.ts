@@ -32,6 +32,7 @@ export class Retention {
         keptBytes -= segment.bytes;
         before = Math.max(before, segment.endOffset);
       }
+      before = Math.min(before, machine.retainedFrom(name));
       if (before > stream.firstOffset) {
         await this.#propose({ kind: "trim", stream: name, incarnation: stream.incarnation, before });
       }

@@ -48,7 +48,16 @@ export function freshTask(
   inputs: readonly StreamName[],
   start: RecordPlace = BEFORE_RECORDS,
 ): TaskStanding {
-  return { inputs, born, start, place: { cursor: start, outputs: 0 }, chain: 0n, digests: [], commits: 0 };
+  return {
+    inputs,
+    born,
+    start,
+    place: { cursor: start, outputs: 0 },
+    chain: 0n,
+    digests: [],
+    commits: 0,
+    trimmed: false,
+  };
 }
 
 export function compareTasks(a: AppTask, b: AppTask): number {

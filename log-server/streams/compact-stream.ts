@@ -8,6 +8,7 @@ import { openFor } from "./append-records.ts";
 import { reject, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
+import { neededIn } from "./task-snapshot.ts";
 
 export function compactStream(state: State, step: Step, command: CompactCommand): CommandResult {
   const stream = openFor(state, step, command);
@@ -21,6 +22,7 @@ export function compactStream(state: State, step: Step, command: CompactCommand)
   }
   // Forks pin what they inherit; and what the user asks for now is what counts.
   if (stream.hasForks || stream.retention.compaction === undefined) return { kind: "done" };
+  if (neededIn(state, stream.name) !== undefined) return { kind: "done" };
   // Only its own records are compacted: a frontier among those it inherits would mean nothing.
   if (before > Math.max(stream.compactedBefore, stream.ownFrom)) {
     stream.compactedBefore = before;

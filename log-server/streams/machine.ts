@@ -54,6 +54,7 @@ import { Step } from "./step.ts";
 import { changeSettings, deleteStream, touchStreams, trimStream } from "./stream-upkeep.ts";
 import { type Stream, viewOfStream } from "./stream.ts";
 import { type Subscription, viewOfSubscription } from "./subscription.ts";
+import { neededIn } from "./task-snapshot.ts";
 import type { Applied, ReadRange, MemberView, StreamPage, StreamView, SubscriptionView } from "./views.ts";
 
 export class StreamsMachine {
@@ -291,6 +292,11 @@ export class StreamsMachine {
     }
   }
 
+  /** Retention must leave records of this stream from here on: a task needs them; infinite: it may take what it asks for. */
+  retainedFrom(stream: StreamName): Offset {
+    return neededIn(this.#state, stream) ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Whether there are records that are dead and not yet in a dead-letter stream. */
   get hasDeadRecords(): boolean {
     return this.#state.groups.hasDead;
@@ -461,6 +467,8 @@ function run(state: State, step: Step, command: Command): CommandResult {
     case "app-reset":
     case "app-delete":
     case "task-commit":
+    case "task-snapshot":
+    case "task-trimmed":
       return runAppCommand(state, step, command);
     default:
       return unreachable(command);

@@ -6,6 +6,7 @@ import { commitTask } from "./commit-task.ts";
 import { deleteApp, putApp, resetApp, setAppState } from "./manage-app.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
+import { noteSnapshot, noteTrimmed } from "./task-snapshot.ts";
 
 export function runAppCommand(state: State, step: Step, command: AppCommand): CommandResult {
   switch (command.kind) {
@@ -19,6 +20,10 @@ export function runAppCommand(state: State, step: Step, command: AppCommand): Co
       return deleteApp(state, step, command);
     case "task-commit":
       return commitTask(state, step, command);
+    case "task-snapshot":
+      return noteSnapshot(state, step, command);
+    case "task-trimmed":
+      return noteTrimmed(state, step, command);
     default:
       return unreachable(command);
   }

@@ -78,6 +78,8 @@ function runOperation(state: State, step: Step, operation: TransactionOperation)
     case "app-reset":
     case "app-delete":
     case "task-commit":
+    case "task-snapshot":
+    case "task-trimmed":
       return runAppCommand(state, step, operation);
     default:
       return unreachable(operation);

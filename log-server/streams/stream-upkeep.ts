@@ -12,10 +12,13 @@ import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { endStream, findStream, indexRetention, refreshExpiry } from "./stream-lifecycle.ts";
 import { sameRetention } from "./stream.ts";
+import { snapshotRefusal } from "./task-snapshot.ts";
 
 export function deleteStream(state: State, step: Step, command: DeleteCommand): CommandResult {
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
+  const refusal = snapshotRefusal(state, stream.name, Number.POSITIVE_INFINITY);
+  if (refusal !== undefined) return refusal;
   endStream(state, step, stream);
   return { kind: "done" };
 }
@@ -48,6 +51,8 @@ export function trimStream(state: State, step: Step, command: TrimCommand): Comm
   if (command.before > stream.nextOffset) {
     return reject("malformed-offset", "the offset is past the stream's end", whereabouts(stream));
   }
+  const refusal = snapshotRefusal(state, stream.name, command.before);
+  if (refusal !== undefined) return refusal;
   if (command.before > stream.firstOffset) {
     stream.firstOffset = command.before;
     state.ledger.touch(stream);

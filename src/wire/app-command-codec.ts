@@ -9,7 +9,7 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import type { AppCommand, AppConfig, TaskCommit, TaskReplica, TaskSpec } from "./app-command.ts";
+import type { AppCommand, AppConfig, TaskCommit, TaskReplica, TaskSnapshot, TaskSpec } from "./app-command.ts";
 import { COMMAND_LIMITS, type CommandError } from "./check-command.ts";
 import { readFlags, readItems, writeFlags } from "./fields.ts";
 
@@ -22,6 +22,8 @@ export const APP_KIND_NUMBERS = {
   "app-reset": 63,
   "app-delete": 64,
   "task-commit": 65,
+  "task-snapshot": 66,
+  "task-trimmed": 67,
 } as const satisfies { readonly [Kind in AppCommand["kind"]]: number };
 
 /** Reused: encoding is synchronous, and `finish` copies. */
@@ -63,6 +65,14 @@ export function writeAppCommand(writer: ByteWriter, command: AppCommand): void {
       return;
     case "task-commit":
       return writeTaskCommit(writer, command);
+    case "task-snapshot":
+      writeReplica(writer, command);
+      writeTaskSnapshot(writer, command);
+      return writeFlags(writer, command.restored);
+    case "task-trimmed":
+      writeReplica(writer, command);
+      writer.varint(command.manifest);
+      return;
     default:
       return unreachable(command);
   }
@@ -84,6 +94,10 @@ export function readAppCommand(kind: AppCommand["kind"], reader: ByteReader): Ap
       return { kind, app: text(reader) };
     case "task-commit":
       return { kind, ...readTaskCommit(reader) };
+    case "task-snapshot":
+      return { kind, ...readReplica(reader), ...readTaskSnapshot(reader), restored: readFlags(reader, 1)(0) };
+    case "task-trimmed":
+      return { kind, ...readReplica(reader), manifest: reader.varint() };
     default:
       return unreachable(kind);
   }
@@ -161,6 +175,15 @@ export function writeDigestPoint(writer: ByteWriter, { records, logTime, state, 
 
 export function readDigestPoint(reader: ByteReader): DigestPoint {
   return { records: reader.varint(), logTime: reader.varint(), state: reader.u64(), outputs: reader.u64() };
+}
+
+export function writeTaskSnapshot(writer: ByteWriter, { manifest, neededFrom, point }: TaskSnapshot): void {
+  writer.varint(manifest).varint(neededFrom);
+  writeDigestPoint(writer, point);
+}
+
+export function readTaskSnapshot(reader: ByteReader): TaskSnapshot {
+  return { manifest: reader.varint(), neededFrom: reader.varint(), point: readDigestPoint(reader) };
 }
 
 function text(reader: ByteReader): string {

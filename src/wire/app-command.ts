@@ -10,6 +10,7 @@
 import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
+import type { Offset } from "../record/offset.ts";
 import type { StreamName } from "./command.ts";
 
 /** One segment of a stream's name. */
@@ -84,7 +85,38 @@ export type TaskCommit = TaskReplica & {
 /** Makes sense in the transaction that appends the outputs, and the commit itself to the task's stream of commits. */
 export type TaskCommitCommand = TaskCommit & { readonly kind: "task-commit" };
 
-export type AppCommand = AppPutCommand | AppStateCommand | AppResetCommand | AppDeleteCommand | TaskCommitCommand;
+/** What stands in the task's stream of snapshots. */
+export type TaskSnapshot = {
+  /** Of its last record: who has it has the snapshot. */
+  readonly manifest: Offset;
+  /** Of the first record that it needs. */
+  readonly neededFrom: Offset;
+  /** Where it was taken, and what it must be. */
+  readonly point: DigestPoint;
+};
+
+/**
+ * Tells of a snapshot that is written. It is *verified* once two have come to the same there: a commit of another replica
+ * named its digest point, or this replica has `restored` it, and digested it again. A digest that differs from what was
+ * committed is `condition-failed`.
+ */
+export type TaskSnapshotCommand = TaskReplica &
+  TaskSnapshot & { readonly kind: "task-snapshot"; readonly restored: boolean };
+
+/**
+ * Input is trimmed as far as the verified snapshot with this manifest goes: there is no other way to what it holds. From then on
+ * the newest verified one cannot be taken away: `snapshot-needed`.
+ */
+export type TaskTrimmedCommand = TaskReplica & { readonly kind: "task-trimmed"; readonly manifest: Offset };
+
+export type AppCommand =
+  | AppPutCommand
+  | AppStateCommand
+  | AppResetCommand
+  | AppDeleteCommand
+  | TaskCommitCommand
+  | TaskSnapshotCommand
+  | TaskTrimmedCommand;
 
 /** To `app-put` and `app-reset`. */
 export type AppEpochResult = {

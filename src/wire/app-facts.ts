@@ -11,11 +11,14 @@ import {
   readDigestPoint,
   readRecordPlace,
   readTaskPlace,
+  readTaskSnapshot,
   writeDigestPoint,
   writeRecordPlace,
   writeTaskPlace,
+  writeTaskSnapshot,
 } from "./app-command-codec.ts";
 import { COMMAND_LIMITS } from "./check-command.ts";
+import type { TaskSnapshot } from "./app-command.ts";
 import type { StreamName } from "./command.ts";
 import { readFlags, readItems, writeFlags } from "./fields.ts";
 
@@ -46,12 +49,21 @@ export type TaskStanding = {
   /** Log time. */
   readonly nextDue?: number;
   readonly commits: number;
+  /** The newest that is verified. */
+  readonly verified?: WrittenSnapshot;
+  /** A newer one that is not. */
+  readonly snapshot?: WrittenSnapshot;
+  /** Input was trimmed on a verified one: what is needed of the newest cannot be taken away. */
+  readonly trimmed: boolean;
   /** The newest. */
   readonly commit?: { readonly replica: string; readonly atMs: number };
 };
 
 /** Who committed it had this there. */
 export type CommittedPoint = { readonly replica: string; readonly point: DigestPoint };
+
+/** Who wrote it. */
+export type WrittenSnapshot = TaskSnapshot & { readonly replica: string };
 
 const { textBytesMax: TEXT_BYTES_MAX } = COMMAND_LIMITS;
 
@@ -74,7 +86,8 @@ export function readAppFacts(reader: ByteReader): AppFacts {
 }
 
 export function writeTaskStanding(writer: ByteWriter, standing: TaskStanding): void {
-  const { inputs, born, start, place, chain, digests, nextDue, commits, commit } = standing;
+  const { inputs, born, start, place, chain, digests, nextDue, commits, verified, snapshot, trimmed, commit } =
+    standing;
   writer.varint(inputs.length);
   for (const input of inputs) writer.string(input);
   writer.varint(born);
@@ -86,8 +99,17 @@ export function writeTaskStanding(writer: ByteWriter, standing: TaskStanding): v
     writeDigestPoint(writer, point);
   }
   writer.varint(commits);
-  writeFlags(writer, nextDue !== undefined, commit !== undefined);
+  writeFlags(
+    writer,
+    nextDue !== undefined,
+    commit !== undefined,
+    verified !== undefined,
+    snapshot !== undefined,
+    trimmed,
+  );
   if (nextDue !== undefined) writer.varint(nextDue);
+  if (verified !== undefined) writeWritten(writer, verified);
+  if (snapshot !== undefined) writeWritten(writer, snapshot);
   if (commit !== undefined) writer.string(commit.replica).varint(commit.atMs);
 }
 
@@ -102,7 +124,7 @@ export function readTaskStanding(reader: ByteReader): TaskStanding {
     point: readDigestPoint(reader),
   }));
   const commits = reader.varint();
-  const has = readFlags(reader, 2);
+  const has = readFlags(reader, 5);
   return {
     inputs,
     born,
@@ -112,6 +134,18 @@ export function readTaskStanding(reader: ByteReader): TaskStanding {
     digests,
     commits,
     ...(has(0) && { nextDue: reader.varint() }),
+    ...(has(2) && { verified: readWritten(reader) }),
+    ...(has(3) && { snapshot: readWritten(reader) }),
+    trimmed: has(4),
     ...(has(1) && { commit: { replica: reader.string(TEXT_BYTES_MAX), atMs: reader.varint() } }),
   };
+}
+
+function writeWritten(writer: ByteWriter, snapshot: WrittenSnapshot): void {
+  writer.string(snapshot.replica);
+  writeTaskSnapshot(writer, snapshot);
+}
+
+function readWritten(reader: ByteReader): WrittenSnapshot {
+  return { replica: reader.string(TEXT_BYTES_MAX), ...readTaskSnapshot(reader) };
 }

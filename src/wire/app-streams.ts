@@ -7,6 +7,7 @@ import { WIRE_LIMITS } from "./limits.ts";
 import { checkStreamName, type StreamNameError } from "./stream-name.ts";
 
 const FOLDER = "apps";
+const SNAPSHOTS = "snapshots";
 const TASK_NAME = /^(?:0|[1-9]\d{0,5})\.(?:0|[1-9]\d{0,5})$/;
 
 /** Whether an app may have this name: short enough that its streams' names are some, too. */
@@ -22,6 +23,18 @@ export function checkAppName(app: string): Result<AppName, StreamNameError> {
 
 export function isTaskName(task: string): boolean {
   return TASK_NAME.test(task);
+}
+
+export function snapshotsStream(app: AppName, task: TaskName): StreamName {
+  return `${FOLDER}/${app}/${SNAPSHOTS}/${task}`;
+}
+
+/** Whose snapshots are in a stream of this name. */
+export function ownerOfSnapshots(stream: StreamName): { readonly app: AppName; readonly task: TaskName } | undefined {
+  if (!stream.startsWith(`${FOLDER}/`)) return undefined;
+  const [, app, kind, task, ...rest] = stream.split("/");
+  if (app === undefined || kind !== SNAPSHOTS || task === undefined || rest.length > 0) return undefined;
+  return { app, task };
 }
 
 /** Each commit is there, in the order in which they took effect. */

@@ -230,6 +230,8 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
     case "app-reset":
     case "app-delete":
     case "task-commit":
+    case "task-snapshot":
+    case "task-trimmed":
       return writeAppCommand(writer, command);
     default:
       return unreachable(command);
@@ -327,6 +329,8 @@ function readCommand(source: Source): Command {
     case "app-reset":
     case "app-delete":
     case "task-commit":
+    case "task-snapshot":
+    case "task-trimmed":
       return readAppCommand(kind, reader);
     case undefined:
       reader.fail();
@@ -520,6 +524,8 @@ function readTransaction(source: Source): TransactionCommand {
       case "app-reset":
       case "app-delete":
       case "task-commit":
+      case "task-snapshot":
+      case "task-trimmed":
         operations.push(readAppCommand(kind, reader));
         break;
       default:

@@ -2,8 +2,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { RecordPlace } from "../../src/record/record-place.ts";
 import type { TaskPlace } from "../../src/record/task-place.ts";
-import type { AppPutCommand, TaskCommitCommand } from "../../src/wire/app-command.ts";
-import { commitsStream } from "../../src/wire/app-streams.ts";
+import type { AppPutCommand, TaskCommitCommand, TaskSnapshotCommand } from "../../src/wire/app-command.ts";
+import { commitsStream, snapshotsStream } from "../../src/wire/app-streams.ts";
 import type { Command, TransactionOperation } from "../../src/wire/command.ts";
 import { append, Driver, restored, rowTexts } from "./driver.ts";
 
@@ -275,5 +275,120 @@ describe("what a task waits for", () => {
     expect(driver.machine.nextDeadline()).toBeUndefined();
     driver.run(commit(epoch, place(2, 2), place(2, 3)));
     expect(taskNow()?.nextDue).toBeUndefined();
+  });
+});
+
+describe("snapshots of a task", () => {
+  const STREAM = snapshotsStream("x", "0.0");
+  const point = (records: number, state = 1n) => ({ records, logTime: 5, state, outputs: 2n });
+  let epoch = 0;
+
+  beforeEach(() => {
+    epoch = deploy();
+    driver.create(STREAM, { retention: { maxBytes: 1 } });
+    driver.append(STREAM, 10);
+  });
+
+  function told(records: number, more: Partial<TaskSnapshotCommand> = {}): TaskSnapshotCommand {
+    const who = { app: "x", task: "0.0", epoch, replica: "s" };
+    const range = { manifest: records, neededFrom: records - 2 };
+    return { kind: "task-snapshot", ...who, ...range, point: point(records), restored: false, ...more };
+  }
+
+  function committed(records: number, replica = "r", state = 1n): void {
+    const from = taskNow()?.place ?? START;
+    const digests = [point(records, state)];
+    expect(driver.run(commit(epoch, from, place(2, from.outputs + 1), { replica, digests })).kind).toBe("done");
+  }
+
+  const trimmedOn = (manifest: number) =>
+    ({ kind: "task-trimmed", app: "x", task: "0.0", epoch, replica: "s", manifest }) as const;
+
+  it("are verified by what another replica committed there, before or after, or by being restored", () => {
+    driver.run(told(3));
+    expect(taskNow()).toMatchObject({ snapshot: { manifest: 3, replica: "s" } });
+    expect(taskNow()).not.toHaveProperty("verified");
+    // Its own word is none of another.
+    committed(3, "s");
+    expect(taskNow()).not.toHaveProperty("verified");
+    committed(3, "r");
+    expect(taskNow()).toMatchObject({ verified: { manifest: 3 } });
+    expect(taskNow()).not.toHaveProperty("snapshot");
+    committed(5, "r");
+    driver.run(told(5));
+    expect(taskNow()).toMatchObject({ verified: { manifest: 5, neededFrom: 3, replica: "s" } });
+    driver.run(told(7, { restored: true }));
+    expect(taskNow()).toMatchObject({ verified: { manifest: 7 } });
+    const before = stateOf(driver);
+    driver.run(told(6, { restored: true }));
+    expect(stateOf(driver)).toEqual(before);
+  });
+
+  it("that differ from what was committed there, or are not there, are refused", () => {
+    committed(3, "r", 9n);
+    expect(driver.refused(told(3))).toMatchObject({ code: "condition-failed" });
+    expect(driver.refused(told(3, { restored: true }))).toMatchObject({ code: "condition-failed" });
+    expect(driver.refused(told(10))).toMatchObject({ code: "invalid-app" });
+    expect(driver.refused(told(4, { neededFrom: 5 }))).toMatchObject({ code: "invalid-app" });
+    expect(driver.refused(told(4, { epoch: epoch + 1 }))).toMatchObject({ code: "task-fenced" });
+    driver.run({ kind: "trim", stream: STREAM, before: 4 });
+    expect(driver.refused(told(5))).toMatchObject({ code: "invalid-app" });
+    driver.run({ kind: "delete", stream: STREAM });
+    expect(driver.refused(told(8))).toMatchObject({ code: "invalid-app" });
+  });
+
+  it("may all go as long as no input was trimmed on them", () => {
+    driver.run(told(3, { restored: true }));
+    expect(driver.run({ kind: "trim", stream: STREAM, before: 10 })).toEqual({ kind: "trimmed", firstOffset: 10 });
+    expect(driver.refused(trimmedOn(3))).toMatchObject({ code: "condition-failed" });
+    expect(driver.run({ kind: "delete", stream: STREAM }).kind).toBe("done");
+  });
+
+  it("stay once input was trimmed on them, until a newer one is verified", () => {
+    driver.run(told(4));
+    expect(driver.refused(trimmedOn(4))).toMatchObject({ code: "condition-failed" });
+    driver.run(told(4, { restored: true }));
+    expect(driver.run(trimmedOn(4)).kind).toBe("done");
+    expect(driver.machine.retainedFrom(STREAM)).toBe(2);
+    expect(driver.run({ kind: "trim", stream: STREAM, before: 2 }).kind).toBe("trimmed");
+    expect(driver.refused({ kind: "trim", stream: STREAM, before: 3 })).toMatchObject({ code: "snapshot-needed" });
+    expect(driver.refused({ kind: "delete", stream: STREAM })).toMatchObject({ code: "snapshot-needed" });
+    expect(driver.refused(transaction({ kind: "delete", stream: STREAM }))).toMatchObject({ code: "snapshot-needed" });
+    // One that waits takes nobody's place.
+    driver.run(told(8));
+    expect(driver.refused({ kind: "trim", stream: STREAM, before: 6 })).toMatchObject({ code: "snapshot-needed" });
+    committed(8);
+    expect(driver.machine.retainedFrom(STREAM)).toBe(6);
+    expect(driver.run({ kind: "trim", stream: STREAM, before: 6 }).kind).toBe("trimmed");
+    expect(driver.refused({ kind: "trim", stream: STREAM, before: 7 })).toMatchObject({ code: "snapshot-needed" });
+    expect(restored(driver.machine).retainedFrom(STREAM)).toBe(6);
+  });
+
+  it("are let go with the task, in one transaction, or with what it has done", () => {
+    driver.run(told(4, { restored: true }));
+    driver.run(trimmedOn(4));
+    const remove = { kind: "delete", stream: STREAM } as const;
+    expect(driver.run(transaction({ kind: "app-reset", app: "x", tasks: [] }, remove)).kind).toBe("transaction");
+    expect(driver.machine.stream(STREAM)).toBeUndefined();
+    expect(taskNow()).toMatchObject({ trimmed: false });
+    expect(taskNow()).not.toHaveProperty("verified");
+  });
+
+  it("in a stream that ends by itself are not what input is trimmed on; nor are those that are needed compacted", () => {
+    driver.run(transaction({ kind: "delete", stream: STREAM }));
+    driver.create(STREAM, {
+      expiry: { kind: "sliding", ttlSeconds: 9 },
+      retention: { compaction: { tombstoneMs: 1 } },
+    });
+    driver.append(STREAM, 10);
+    driver.run(told(4, { restored: true }));
+    expect(driver.refused(trimmedOn(4))).toMatchObject({ code: "condition-failed" });
+    driver.run({ kind: "delete", stream: STREAM });
+    const { incarnation } = driver.create(STREAM, { retention: { compaction: { tombstoneMs: 1 } } });
+    driver.append(STREAM, 10);
+    driver.run(told(5, { restored: true }));
+    expect(driver.run(trimmedOn(5)).kind).toBe("done");
+    driver.run({ kind: "compact", stream: STREAM, incarnation, before: 9, tombstonesBefore: 0 });
+    expect(driver.machine.stream(STREAM)?.compactedBefore).toBe(0);
   });
 });

@@ -43,9 +43,8 @@ function lookOf(machine: StreamsMachine): string {
   });
 }
 
-function taskText({ chain, digests, ...task }: AppTaskInfo): string {
-  const points = digests.map(({ replica, point }) => ({ replica, ...point, state: 0, outputs: 0 }));
-  return JSON.stringify({ ...task, chain: String(chain), points });
+function taskText(task: AppTaskInfo): string {
+  return JSON.stringify(task, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value));
 }
 
 function applyAll(machine: StreamsMachine, entries: readonly RandomEntry[]): string[] {
@@ -84,6 +83,9 @@ function sightsOf(machine: StreamsMachine): string[] {
     if (tasks().some(({ commits }) => commits > 1)) seen.push("task that moved on");
     if (tasks().some(({ digests }) => digests.length === TIGHT.digestsPerTaskMax)) seen.push("digests that are let go");
     if (tasks().some(({ start }) => start.position > 0)) seen.push("task that began anew");
+    if (tasks().some(({ snapshot }) => snapshot !== undefined)) seen.push("snapshot that waits");
+    if (tasks().some(({ verified }) => verified !== undefined)) seen.push("verified snapshot");
+    if (tasks().some(({ trimmed }) => trimmed)) seen.push("snapshot that is needed");
     if (tasks().some(({ nextDue }) => nextDue !== undefined && nextDue + 1 === machine.nextDeadline()))
       seen.push("task that is due next");
   }
@@ -255,6 +257,10 @@ describe("the same entries", () => {
       "digests that are let go",
       "task that began anew",
       "task that is due next",
+      "snapshot that waits",
+      "verified snapshot",
+      "snapshot that is needed",
+      "snapshot-needed",
     ];
     expect(expected.filter((what) => !met.has(what))).toEqual([]);
     expect(accepted).toBeGreaterThan(500);

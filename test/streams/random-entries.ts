@@ -74,6 +74,8 @@ export const TIGHT: StreamsLimits = {
 export const TIGHT_BUT_PROMPT: StreamsLimits = { ...TIGHT, duePerEntryMax: 1_000 };
 
 const NAMES = ["a", "b", "events/a", "events/b", "events/c", "wake"];
+/** Those of snapshots come up only where these are tried. */
+const SNAPSHOTS = "apps/x/snapshots/0.0";
 const PATTERNS = ["events/*", "**", "*", "none/*"];
 const RETENTIONS: readonly Retention[] = [
   {},
@@ -106,6 +108,7 @@ export function randomEntries(seed: number, count: number, limits: StreamsLimits
   for (let index = 1; index <= count; index += 1) {
     logTime += prng.chance(0.3) ? prng.below(200) : prng.below(5);
     const draw = new Draw(prng, machine, logTime, sequences, taken);
+    const appDraw = new Draw(apps, machine, logTime, sequences, taken);
     if (commandsMax > 1 && cluster.chance(0.04)) {
       const head = cluster.bytes(1 + cluster.below(6));
       const configuration: RandomEntry = { index, term: 1, logTime, commands: [], kind: "configuration", head };
@@ -115,9 +118,9 @@ export function randomEntries(seed: number, count: number, limits: StreamsLimits
     }
     const commands =
       commandsMax === 1 && apps.chance(0.3)
-        ? [drawApp(apps, machine, draw)]
+        ? [drawApp(apps, machine, appDraw)]
         : Array.from({ length: commandsMax === 1 ? 1 : prng.below(commandsMax + 1) }, () => draw.command());
-    if (commandsMax > 1 && apps.chance(0.3)) commands.push(drawApp(apps, machine, draw));
+    if (commandsMax > 1 && apps.chance(0.2)) commands.push(drawApp(apps, machine, appDraw));
     if (commandsMax > 1 && cluster.chance(0.06)) commands.push(drawMember(cluster));
     const entry = { index, term: 1, logTime, commands };
     note(commands, machine.apply(entry, commands).results, sequences, taken);
@@ -133,13 +136,40 @@ function drawMember(prng: Prng): Command {
 }
 
 function drawApp(prng: Prng, machine: StreamsMachine, draw: Draw): Command {
-  const app = prng.pick(APPS);
+  const app = prng.chance(0.5) ? "x" : prng.pick(APPS);
   const view = machine.app(app);
+  if (view?.task("0.0") !== undefined && app === "x" && prng.chance(0.6))
+    return drawSnapshot(prng, view, machine, draw);
   const command = prng.chance(0.8) && view !== undefined ? drawCommit(prng, view, machine) : manageApp(prng, app, view);
   if (prng.chance(0.5)) return command;
   const operations: TransactionOperation[] = [draw.append(), command];
   if (prng.chance(0.5)) operations.push(draw.append());
   return { kind: "transaction", conditions: [], operations };
+}
+
+/** Of one task, in a stream that comes and goes. */
+function drawSnapshot(prng: Prng, view: AppView, machine: StreamsMachine, draw: Draw): Command {
+  const stream = machine.stream(SNAPSHOTS);
+  if (stream === undefined || stream.nextOffset === 0) {
+    const batch = { hash: BigInt(prng.u32()), length: 50, span: 5 };
+    if (stream !== undefined) return { kind: "append", stream: SNAPSHOTS, close: false, batch };
+    return { kind: "create", stream: SNAPSHOTS, closed: false, retention: { maxBytes: 5 }, batch };
+  }
+  const { firstOffset, nextOffset } = stream;
+  const standing = view.task("0.0");
+  const roll = prng.below(12);
+  if (roll < 1) return { kind: "delete", stream: SNAPSHOTS };
+  if (standing?.trimmed === true && prng.chance(0.5)) return { kind: "trim", stream: SNAPSHOTS, before: nextOffset };
+  if (roll < 3) return { kind: "trim", stream: SNAPSHOTS, before: firstOffset + prng.below(3) };
+  if (roll < 4) return { ...draw.append(), stream: SNAPSHOTS, close: false };
+  const who = { app: "x", task: "0.0", epoch: view.epoch, replica: prng.pick(REPLICAS.slice(0, 2)) };
+  if (roll < 7) return { kind: "task-trimmed", ...who, manifest: standing?.verified?.manifest ?? prng.below(3) };
+  const known = standing?.digests.at(-1)?.point;
+  const fresh = { records: prng.below(9), logTime: machine.logTime, state: 1n, outputs: 2n };
+  const point = known === undefined || prng.chance(0.3) ? fresh : prng.chance(0.9) ? known : { ...known, state: 1n };
+  const manifest = Math.max(firstOffset, nextOffset - (prng.chance(0.9) ? 1 : 0));
+  const neededFrom = Math.max(prng.chance(0.9) ? firstOffset : 0, manifest - prng.below(3));
+  return { kind: "task-snapshot", ...who, manifest, neededFrom, point, restored: prng.chance(0.6) };
 }
 
 function manageApp(prng: Prng, app: string, view: AppView | undefined): AppCommand {
@@ -151,7 +181,7 @@ function manageApp(prng: Prng, app: string, view: AppView | undefined): AppComma
     return { kind: "app-reset", app, tasks: prng.chance(0.5) ? [] : [{ task: prng.pick(TASKS), start }] };
   }
   const version = (view?.version ?? 1) + prng.below(2);
-  const tasks = TASKS.filter(() => prng.chance(0.5)).map((task) => ({ task, inputs: prng.chance(0.5) ? ["a"] : [] }));
+  const tasks = TASKS.filter(() => prng.chance(0.6)).map((task) => ({ task, inputs: prng.chance(0.5) ? ["a"] : [] }));
   return { kind: "app-put", app, version, tasks, description: "", options: prng.chance(0.9) ? "" : "o" };
 }
 
@@ -404,7 +434,7 @@ class Draw {
       stream,
       producer: { ...producer, sequence: first },
       batches: Array.from({ length: 1 + this.#prng.below(5) }, () => this.#batch()),
-      ...(this.#prng.chance(0.2) && { contentType: this.#prng.pick(CONTENT_TYPES) }),
+      ...(this.#prng.chance(0.4) && { contentType: this.#prng.pick(CONTENT_TYPES) }),
       ...(this.#prng.chance(0.2) && this.#incarnation(stream)),
     };
   }

@@ -94,6 +94,8 @@ const recordPlace = shape<RecordPlace>({ position: int, ordinal: int, index: int
 const taskPlace = shape<TaskPlace>({ cursor: recordPlace, outputs: int });
 const digestPoint = shape<DigestPoint>({ records: int, logTime: int, state: u64, outputs: u64 });
 
+const taskReplica = { app: name, task: name, epoch: int, replica: name };
+
 const APP_COMMANDS: { readonly [K in AppCommand["kind"]]: fc.Arbitrary<Extract<AppCommand, { kind: K }>> } = {
   "app-put": shape({
     ...kind("app-put"),
@@ -113,7 +115,7 @@ const APP_COMMANDS: { readonly [K in AppCommand["kind"]]: fc.Arbitrary<Extract<A
   "task-commit": shape(
     {
       ...kind("task-commit"),
-      ...{ app: name, task: name, epoch: int, replica: name },
+      ...taskReplica,
       from: taskPlace,
       to: taskPlace,
       chain: u64,
@@ -121,6 +123,15 @@ const APP_COMMANDS: { readonly [K in AppCommand["kind"]]: fc.Arbitrary<Extract<A
     },
     { nextDue: int },
   ),
+  "task-snapshot": shape({
+    ...kind("task-snapshot"),
+    ...taskReplica,
+    manifest: int,
+    neededFrom: int,
+    point: digestPoint,
+    restored: fc.boolean(),
+  }),
+  "task-trimmed": shape({ ...kind("task-trimmed"), ...taskReplica, manifest: int }),
 };
 const operation: fc.Arbitrary<TransactionOperation> = fc.oneof(
   ...[create, append, remove, cursor, ...Object.values(APP_COMMANDS)],

@@ -16,15 +16,14 @@ import { anyCommand, anyResult, commandKinds, commandOf } from "./command-arbitr
 const BATCH: BatchRef = { hash: 0x0123_4567_89ab_cdefn, length: 100, span: 3 };
 const OTHER: BatchRef = { hash: 7n, length: 40, span: 1 };
 
+const REPLICA = { app: "a", task: "0.0", epoch: 7, replica: "r" };
+const POINT = { records: 5, logTime: 9, state: 11n, outputs: 12n };
 const COMMIT: TaskCommit = {
-  app: "a",
-  task: "0.0",
-  epoch: 7,
-  replica: "r",
+  ...REPLICA,
   from: { cursor: { position: 0, ordinal: 0, index: 0 }, outputs: 0 },
   to: { cursor: { position: 300, ordinal: 1, index: 2 }, outputs: 3 },
   chain: 10n,
-  digests: [{ records: 5, logTime: 9, state: 11n, outputs: 12n }],
+  digests: [POINT],
   nextDue: 300,
 };
 
@@ -267,6 +266,22 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
       "01" +
       "ac02",
   ],
+  [
+    { kind: "task-snapshot", ...REPLICA, manifest: 300, neededFrom: 2, point: POINT, restored: true },
+    "01" +
+      "42" +
+      "0161" +
+      "03302e30" +
+      "07" +
+      "0172" +
+      "ac02" +
+      "02" +
+      "0509" +
+      "0b00000000000000" +
+      "0c00000000000000" +
+      "01",
+  ],
+  [{ kind: "task-trimmed", ...REPLICA, manifest: 300 }, "01" + "43" + "0161" + "03302e30" + "07" + "0172" + "ac02"],
 ];
 
 const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])[] = [

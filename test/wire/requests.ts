@@ -145,6 +145,12 @@ const committedPoint = fc.record({
   replica: word,
   point: fc.record({ records: number, logTime: number, state: u64, outputs: u64 }),
 });
+const written = fc.record({
+  replica: word,
+  manifest: number,
+  neededFrom: number,
+  point: fc.record({ records: number, logTime: number, state: u64, outputs: u64 }),
+});
 const appTask = fc.record(
   {
     task: word,
@@ -156,9 +162,12 @@ const appTask = fc.record(
     digests: fc.array(committedPoint, { maxLength: 3 }),
     commits: number,
     nextDue: number,
+    verified: written,
+    snapshot: written,
+    trimmed: fc.boolean(),
     commit: fc.record({ replica: word, atMs: number }),
   },
-  { requiredKeys: ["task", "inputs", "born", "start", "place", "chain", "digests", "commits"] },
+  { requiredKeys: ["task", "inputs", "born", "start", "place", "chain", "digests", "commits", "trimmed"] },
 );
 
 export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(

@@ -4,6 +4,7 @@ import type { DigestPoint } from "../../../src/record/digest-point.ts";
 import type { RecordPlace } from "../../../src/record/record-place.ts";
 import type { TaskPlace } from "../../../src/record/task-place.ts";
 import type { AppPutCommand } from "../../../src/wire/app-command.ts";
+import type { WrittenSnapshot } from "../../../src/wire/app-facts.ts";
 import type { AppResponse, AppTaskInfo, ListedApp } from "../../../src/wire/app-look-up.ts";
 import { Count } from "../schemas.ts";
 
@@ -69,7 +70,13 @@ const PointOut = Type.Object({
   logTimeMs: Count,
   state: Type.String({ pattern: "^[0-9a-f]{16}$", description: "of all its rows" }),
   outputs: Type.String({ pattern: "^[0-9a-f]{16}$", description: "of all its outputs" }),
-  replica: Type.String({ description: "who committed it" }),
+  replica: Type.String({ description: "whose it is" }),
+});
+
+const SnapshotOut = Type.Object({
+  manifest: Type.Integer({ description: "the offset of its last record in the task's stream of snapshots" }),
+  neededFrom: Type.Integer({ description: "the first offset there that it needs" }),
+  ...PointOut.properties,
 });
 
 const TaskOut = Type.Object({
@@ -83,6 +90,9 @@ const TaskOut = Type.Object({
   committedBy: Type.Optional(Type.String()),
   committedAtMs: Type.Optional(Type.Integer({ description: "log time of the newest commit" })),
   nextDueMs: Type.Optional(Type.Integer({ description: "log time at which it goes on even if no record comes" })),
+  verified: Type.Optional(SnapshotOut),
+  snapshot: Type.Optional(SnapshotOut),
+  trimmed: Type.Boolean({ description: "input was trimmed on a snapshot: the verified one cannot be deleted" }),
   digests: Type.Array(PointOut, { description: "what replicas had at the newest digest points" }),
 });
 
@@ -113,6 +123,7 @@ export function taskPlaceJson({ cursor, outputs }: TaskPlace): object {
 
 function taskJson(task: AppTaskInfo): object {
   const { inputs, born, start, place, chain, commits, commit, nextDue, digests } = task;
+  const { verified, snapshot, trimmed } = task;
   return {
     task: task.task,
     inputs,
@@ -123,8 +134,15 @@ function taskJson(task: AppTaskInfo): object {
     commits,
     ...(commit !== undefined && { committedBy: commit.replica, committedAtMs: commit.atMs }),
     ...(nextDue !== undefined && { nextDueMs: nextDue }),
+    ...(verified !== undefined && { verified: snapshotJson(verified) }),
+    ...(snapshot !== undefined && { snapshot: snapshotJson(snapshot) }),
+    trimmed,
     digests: digests.map(({ replica, point }) => ({ ...pointJson(point), replica })),
   };
+}
+
+function snapshotJson({ manifest, neededFrom, point, replica }: WrittenSnapshot): object {
+  return { manifest, neededFrom, ...pointJson(point), replica };
 }
 
 function pointJson({ records, logTime, state, outputs }: DigestPoint): object {

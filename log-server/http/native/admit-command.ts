@@ -57,6 +57,8 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "app-reset":
     case "app-delete":
     case "task-commit":
+    case "task-snapshot":
+    case "task-trimmed":
       return command;
     // What a leader decides or a face checks: wakes, expiry, where webhooks may go.
     case "touch":
@@ -97,6 +99,8 @@ function admitOperation(context: HttpContext, operation: TransactionOperation): 
     case "app-reset":
     case "app-delete":
     case "task-commit":
+    case "task-snapshot":
+    case "task-trimmed":
       return operation;
     default:
       return unreachable(operation);
