@@ -11,6 +11,9 @@ export type FileAccess = {
   readonly sync: (file: FileNode, path: string) => Promise<void>;
 };
 
+/** Of more than one sector, so that it may come to the disk in part; of no more, for each makes crashes more that are tried. */
+const BLOCK_LENGTH = 1_024;
+
 export class SimFile implements DiskFile {
   readonly path: string;
   readonly #access: FileAccess;
@@ -46,8 +49,11 @@ export class SimFile implements DiskFile {
     return this.#access.sync(this.#node, this.path);
   }
 
+  /** As a disk does that is written to in whole blocks: what stands behind it in the last one is zeros afterwards. */
   async writeSynced(position: number, chunks: readonly Uint8Array[]): Promise<void> {
-    await this.write(position, chunks);
+    const end = chunks.reduce((sum, { length }) => sum + length, position);
+    const blockEnd = Math.min(Math.ceil(end / BLOCK_LENGTH) * BLOCK_LENGTH, this.#node.now.size);
+    await this.write(position, end < blockEnd ? [...chunks, new Uint8Array(blockEnd - end)] : chunks);
     await this.sync();
   }
 

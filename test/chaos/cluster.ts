@@ -12,6 +12,7 @@ const PROGRAM = join(import.meta.dirname, "../../client/cli/bin.ts");
 const DISK_BYTES = 192 * 1024 * 1024;
 const ASK_MS = 1_000;
 const ASK_AGAIN_MS = 50;
+const LMDB_GIVES_UP = "SIGABRT";
 /** Nobody needs longer to come back; what takes longer has not come back. */
 const PATIENCE_MS = 60_000;
 
@@ -19,11 +20,16 @@ export class Cluster {
   readonly network: Network;
   readonly nodes: readonly NodeProcess[];
 
-  constructor(folder: string, size: number) {
+  /** `logs`: a folder for all that the nodes say. */
+  constructor(folder: string, size: number, logs?: string) {
     const names = Array.from({ length: size }, (_, at) => `n${at + 1}`);
     this.network = new Network(names);
     mkdirSync(folder, { recursive: true });
-    this.nodes = names.map((name) => new NodeProcess(name, names, this.network, join(folder, name), DISK_BYTES));
+    if (logs !== undefined) mkdirSync(logs, { recursive: true });
+    this.nodes = names.map((name) => {
+      const logFile = logs === undefined ? undefined : join(logs, `${name}.log`);
+      return new NodeProcess(name, names, this.network, join(folder, name), DISK_BYTES, logFile);
+    });
   }
 
   get urls(): readonly string[] {
@@ -73,7 +79,9 @@ export class Cluster {
     await Promise.all(
       this.nodes.map(async (node) => {
         if (node.state !== "down") return;
-        const ready = await within(`${node.name} to serve`, node.start());
+        let ready = await within(`${node.name} to serve`, node.start());
+        // LMDB ends the process over some damaged pages; the next start knows by the mark that was left. As by a supervisor:
+        if (!ready && node.endedBy === LMDB_GIVES_UP) ready = await within(`${node.name} to serve`, node.start());
         if (!ready) throw new Error(`${node.name} does not start: ${node.complaints.slice(-3).join("\n")}`);
       }),
     );

@@ -1,7 +1,7 @@
 /** One node: a real process in its namespace, on a file system of its own whose size is bounded. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
@@ -40,10 +40,20 @@ export class NodeProcess {
   #child: ChildProcess | undefined;
   #state: NodeState = "down";
   #exited: Promise<unknown> = Promise.resolve();
+  #endedBy: NodeJS.Signals | null = null;
+  readonly #logFile: string | undefined;
 
   /** `peers`: names of the founding nodes. `folder` is where its file system is, of `bytes` at most. */
-  constructor(name: string, peers: readonly string[], network: Network, folder: string, bytes: number) {
+  constructor(
+    name: string,
+    peers: readonly string[],
+    network: Network,
+    folder: string,
+    bytes: number,
+    logFile: string | undefined,
+  ) {
     this.name = name;
+    this.#logFile = logFile;
     this.folder = folder;
     this.#network = network;
     this.#peers = peers;
@@ -75,6 +85,11 @@ export class NodeProcess {
   /** Its last lines on standard error. */
   get complaints(): readonly string[] {
     return this.#complaints;
+  }
+
+  /** The signal that its last process ended by, if it was one. */
+  get endedBy(): NodeJS.Signals | null {
+    return this.#endedBy;
   }
 
   /** How often it has told of what, over all its lives. */
@@ -109,10 +124,13 @@ export class NodeProcess {
       const event = EVENT.exec(line)?.[1];
       if (event !== undefined) this.#events.set(event, (this.#events.get(event) ?? 0) + 1);
       this.#complaints.push(line);
+      if (this.#logFile !== undefined) appendFileSync(this.#logFile, `${line}\n`);
       if (this.#complaints.length > COMPLAINTS_MAX) this.#complaints.shift();
     });
-    const exited = once(child, "exit").then(() => {
-      if (this.#child === child) this.#state = "down";
+    const exited = once(child, "exit").then(([, signal]) => {
+      if (this.#child !== child) return;
+      this.#state = "down";
+      this.#endedBy = signal as NodeJS.Signals | null;
     });
     this.#exited = exited;
     const ready = new Promise<boolean>((resolve) => {

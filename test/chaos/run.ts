@@ -2,7 +2,7 @@
  * `npm run chaos`: real nodes in a network of their own, under load on every face, while everything is done to them; then all
  * clients' histories are checked against what every node holds.
  *
- *     npm run chaos [-- --minutes M] [--nodes 3|5] [--seed S] [--only NAME] [--totals FILE] [--json]
+ *     npm run chaos [-- --minutes M] [--nodes 3|5] [--seed S] [--only NAME] [--totals FILE] [--logs FOLDER] [--json]
  *     npm run chaos -- --totals FILE --table
  *
  * Needs root, `ip`, `nft` and `strace`. Fails on a violation, on a node that does not come back, and where appends do not go
@@ -37,6 +37,7 @@ type Options = {
   readonly only?: readonly Fault[];
   readonly totals?: string;
   readonly table?: true;
+  readonly logs?: string;
   readonly json?: true;
 };
 
@@ -47,9 +48,19 @@ const command = script("chaos", "Real nodes under load, and all that is done to 
   .option("--only <name>", "the faults whose name has this in it", faultsNamed)
   .option("--totals <file>", "add the run to those before it, after every fault")
   .option("--table", "print what is in that file")
+  .option("--logs <folder>", "keep all that the nodes say, in a file for each")
   .option("--json", "print figures only")
   .parse();
-const { minutes, nodes, seed, only: faults = FAULTS, totals: totalsFile, json, ...given } = command.opts<Options>();
+const {
+  minutes,
+  nodes,
+  seed,
+  only: faults = FAULTS,
+  totals: totalsFile,
+  logs,
+  json,
+  ...given
+} = command.opts<Options>();
 
 if (given.table) {
   const totals = totalsIn(totalsFile ?? command.error("error: --table needs --totals FILE"));
@@ -73,12 +84,13 @@ if (given.table) {
   if (error !== undefined) console.error(`chaos: ${error.message}`);
   process.exitCode = status ?? 1;
 } else {
-  process.exitCode = await main();
+  // After a violation some client may still be trying.
+  process.exit(await main());
 }
 
 async function main(): Promise<number> {
   say(`seed ${seed}, ${nodes} nodes, ${minutes} min`);
-  const cluster = new Cluster(FOLDER, Number(nodes));
+  const cluster = new Cluster(FOLDER, Number(nodes), logs);
   try {
     const tally = new Tally(totalsFile);
     await play(cluster, new Prng(seed), tally);
