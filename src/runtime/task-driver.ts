@@ -3,6 +3,7 @@
  * an input means the same everywhere; poison replaced by a dead letter at its own place.
  */
 import { assert } from "../lib/assert.ts";
+import { hex } from "../lib/bytes.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { Task, TaskBatch } from "../operators/engine/task.ts";
 import type { Poison, TaskInput } from "../operators/engine/task-input.ts";
@@ -31,7 +32,7 @@ export class TaskDriver {
     return this.#poisoned;
   }
 
-  /** A record that the task has not taken in yet. */
+  /** A record that the task has not taken in yet. Throws where it fails however it is taken in, as when the store does. */
   process(input: TaskInput): Result<void, Poison> {
     assert(
       compareRecordPlaces(input.place, this.#task.cursor) > 0,
@@ -66,11 +67,17 @@ export class TaskDriver {
   #attempt(run: () => Result<void, Poison>, input: TaskInput | undefined): Result<void, Poison> {
     if (this.#task.untaken >= RUNTIME_LIMITS.untakenMax) this.take();
     let next = run;
+    const replaced = new Set<string>();
     for (;;) {
       const done = next();
       if (done.ok) return done;
       const poison = done.error;
       if (this.#deadLetters === undefined) return err(poison);
+      const what = poison.at.kind === "timer" ? hex(poison.at.row) : "record";
+      // It was not the operators', then: nothing that goes out in its place would help.
+      if (replaced.has(what))
+        throw new Error("what was passed over as poison fails all the same", { cause: poison.error });
+      replaced.add(what);
       this.#poisoned += 1;
       if (poison.at.kind === "timer") this.#task.replaceTimer(poison.at.row, deadLetter(this.#deadLetters, poison));
       else {

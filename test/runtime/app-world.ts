@@ -9,7 +9,7 @@ import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { SimKv } from "../../src/sim/kv.ts";
-import { batchAnswer, commitFault } from "./batch-answer.ts";
+import { commitFault, missingOutputs } from "./batch-answer.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { type Roughness, Worker } from "./worker.ts";
 
@@ -140,7 +140,7 @@ export class AppWorld {
     let missing: string | undefined = "";
     while (missing !== undefined && this.clock.monotonic() < endMs) {
       await this.pass(LOOK_EVERY_MS);
-      missing = this.#missing();
+      missing = missingOutputs(this.log, this.graph, this.clock.now() - TICK_MS_MAX);
     }
     return this.fault() ?? (missing === undefined ? undefined : `not within ${withinMs} ms: ${missing}`);
   }
@@ -150,22 +150,7 @@ export class AppWorld {
     for (const end of this.ends)
       if (end.kind !== "stopped" && end.kind !== "contradicted")
         return `a replica ended: ${JSON.stringify(end, shown)}`;
-    for (const { stage, partition } of this.tasks) {
-      const fault = commitFault(this.log, stage, partition);
-      if (fault !== undefined) return fault;
-    }
-    return undefined;
-  }
-
-  #missing(): string | undefined {
-    for (const { stage, partition, task } of this.tasks) {
-      const { outputs, nextDue } = batchAnswer(this.log, stage, partition);
-      const committed = this.log.task(stage.app, task)?.place.outputs;
-      if (committed !== outputs.length) return `${task} has ${committed} of ${outputs.length} outputs`;
-      if (nextDue !== undefined && nextDue < this.clock.now() - TICK_MS_MAX)
-        return `I14: ${task} has something due at ${nextDue}, and log time does not get there`;
-    }
-    return undefined;
+    return commitFault(this.log, this.graph);
   }
 
   #diskOf(name: string): SimKv {

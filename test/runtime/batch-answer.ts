@@ -4,16 +4,25 @@
  */
 import { assert } from "../../src/lib/assert.ts";
 import { equalBytes } from "../../src/lib/bytes.ts";
-import type { Stage } from "../../src/operators/engine/graph.ts";
+import type { Graph, Stage } from "../../src/operators/engine/graph.ts";
 import { Task } from "../../src/operators/engine/task.ts";
 import type { Poison, TaskInput, TaskOutput } from "../../src/operators/engine/task-input.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import type { DigestPoint } from "../../src/record/digest-point.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
-import { deadLetterStream, sourcesOf, taskName } from "../../src/runtime/app-streams.ts";
+import { deadLetterStream, sourcesOf, taskName, tasksOf, writtenStreamsOf } from "../../src/runtime/app-streams.ts";
 import { deadLetter } from "../../src/runtime/dead-letter.ts";
+import { readStatement } from "../../src/runtime/dispute.ts";
 import type { FeedRecord } from "../../src/runtime/task-log.ts";
-import { type MemoryLog, recordsBehind } from "./memory-log.ts";
+import type { TaskCommit } from "../../src/wire/app-command.ts";
+import { commitsStream } from "../../src/wire/app-streams.ts";
+
+/** What is in a log, for whoever judges. */
+export interface LogView {
+  readonly logTime: number;
+  of(stream: string): readonly FeedRecord[];
+  readCommit(record: FeedRecord): TaskCommit | undefined;
+}
 
 export type BatchAnswer = {
   readonly outputs: readonly TaskOutput[];
@@ -24,7 +33,7 @@ export type BatchAnswer = {
   readonly nextDue: number | undefined;
 };
 
-export function batchAnswer(log: MemoryLog, stage: Stage, partition: number): BatchAnswer {
+export function batchAnswer(log: LogView, stage: Stage, partition: number): BatchAnswer {
   const task = new Task(stage, partition, new MemoryStore());
   const outputs: TaskOutput[] = [];
   const digests: DigestPoint[] = [];
@@ -48,36 +57,99 @@ export function batchAnswer(log: MemoryLog, stage: Stage, partition: number): Ba
   return { outputs, digests, bounds, nextDue: task.nextDue };
 }
 
-/** What is wrong with the task's commits; undefined: they are the answer, as far as they go. */
-export function commitFault(log: MemoryLog, stage: Stage, partition: number): string | undefined {
-  const answer = batchAnswer(log, stage, partition);
-  const name = taskName(stage.number, partition);
-  let outputs = 0;
-  let cursor: RecordPlace = BEFORE_RECORDS;
-  for (const { commit, outputs: committed, position } of log.committed(stage.app, name)) {
-    const where = `${name}, commit at ${position}`;
-    if (commit.from.outputs !== outputs || compareRecordPlaces(commit.from.cursor, cursor) !== 0)
-      return `${where}: it does not begin where the one before ended`;
-    for (const output of committed) {
-      const expected = answer.outputs[outputs];
-      if (expected === undefined || !sameOutput(output, expected))
-        return `${where}: output ${outputs} is ${shown(output)}, not ${shown(expected)}`;
-      outputs += 1;
+/** What is wrong with an app's commits; undefined: they are the answer, as far as they go. */
+export function commitFault(log: LogView, graph: Graph): string | undefined {
+  const judges = new Map(
+    tasksOf(graph).map(({ stage, partition, task }) => [task, new TaskJudge(task, batchAnswer(log, stage, partition))]),
+  );
+  const written = recordsBehind(log, writtenStreamsOf(graph), BEFORE_RECORDS);
+  let outputs: FeedRecord[] = [];
+  for (const record of written) {
+    const [stray] = outputs;
+    if (stray !== undefined && stray.place.position < record.place.position) break;
+    const commit = log.readCommit(record);
+    if (commit === undefined && record.key !== undefined && readStatement(record.key, record.value) !== undefined)
+      continue;
+    if (commit === undefined) {
+      outputs.push(record);
+      continue;
     }
-    if (commit.to.outputs !== outputs) return `${where}: I12: it says ${commit.to.outputs} outputs, and has ${outputs}`;
-    cursor = commit.to.cursor;
-    const bound = answer.bounds.find(({ place }) => compareRecordPlaces(place, cursor) === 0);
-    if (bound === undefined) return `${where}: I12: no record of its inputs is at its cursor`;
-    if (outputs < bound.least || outputs > bound.most)
-      return `${where}: I12: ${outputs} outputs at a cursor with ${bound.least} to ${bound.most}`;
-    if (cursor.position >= position) return `${where}: I12: it covers what came after it`;
-    for (const point of commit.digests) {
-      const own = answer.digests.find(({ records, logTime }) => records === point.records && logTime === point.logTime);
-      if (own === undefined || own.state !== point.state || own.outputs !== point.outputs)
-        return `${where}: I10: a digest that the batch does not have`;
-    }
+    const fault = judges.get(commit.task)?.fault(commit, outputs, record.place.position);
+    if (fault !== undefined) return fault;
+    outputs = [];
+  }
+  const [stray] = outputs;
+  return stray === undefined ? undefined : `I12: ${shown(stray)} at ${stray.place.position} is of no commit`;
+}
+
+/** What is to come out yet; undefined: nothing that was due at this log time. */
+export function missingOutputs(log: LogView, graph: Graph, now: number): string | undefined {
+  for (const { stage, partition, task } of tasksOf(graph)) {
+    const { outputs, nextDue } = batchAnswer(log, stage, partition);
+    const commits = log.of(commitsStream(graph.app, task)).map((record) => log.readCommit(record));
+    const committed = commits.findLast((commit) => commit !== undefined)?.to.outputs ?? 0;
+    if (committed !== outputs.length) return `${task} has ${committed} of ${outputs.length} outputs`;
+    if (nextDue !== undefined && nextDue < now)
+      return `I14: ${task} has something due at ${nextDue}, and log time does not get there`;
   }
   return undefined;
+}
+
+/** Follows the commits of one task. */
+class TaskJudge {
+  readonly #task: string;
+  readonly #answer: BatchAnswer;
+  #outputs = 0;
+  #cursor: RecordPlace = BEFORE_RECORDS;
+
+  constructor(task: string, answer: BatchAnswer) {
+    this.#task = task;
+    this.#answer = answer;
+  }
+
+  fault(commit: TaskCommit, records: readonly FeedRecord[], position: number): string | undefined {
+    const { from, to, digests } = commit;
+    const where = `${this.#task}, commit at ${position}`;
+    if (from.outputs !== this.#outputs || compareRecordPlaces(from.cursor, this.#cursor) !== 0)
+      return `${where}: it does not begin where the one before ended`;
+    if (to.outputs !== from.outputs + records.length)
+      return `${where}: I12: it says ${to.outputs - from.outputs} outputs, and has ${records.length}`;
+    const expected = Map.groupBy(this.#answer.outputs.slice(from.outputs, to.outputs), ({ stream }) => stream);
+    for (const [stream, actual] of Map.groupBy(records, (record) => record.stream)) {
+      for (const [place, record] of actual.entries()) {
+        const output = expected.get(stream)?.[place];
+        if (output === undefined || !sameOutput(record, output))
+          return `${where}: ${shown(record)}, not ${shown(output)}`;
+      }
+    }
+    this.#outputs = to.outputs;
+    this.#cursor = to.cursor;
+    return this.#placeFault(where, position) ?? this.#digestFault(where, digests);
+  }
+
+  #placeFault(where: string, position: number): string | undefined {
+    const bound = this.#answer.bounds.find(({ place }) => compareRecordPlaces(place, this.#cursor) === 0);
+    if (bound === undefined) return `${where}: I12: no record of its inputs is at its cursor`;
+    if (this.#outputs < bound.least || this.#outputs > bound.most)
+      return `${where}: I12: ${this.#outputs} outputs at a cursor with ${bound.least} to ${bound.most}`;
+    return this.#cursor.position < position ? undefined : `${where}: I12: it covers what came after it`;
+  }
+
+  #digestFault(where: string, digests: readonly DigestPoint[]): string | undefined {
+    const differs = digests.some(({ records, logTime, state, outputs }) => {
+      const own = this.#answer.digests.find((point) => point.records === records && point.logTime === logTime);
+      return own?.state !== state || own.outputs !== outputs;
+    });
+    return differs ? `${where}: I10: a digest that the batch does not have` : undefined;
+  }
+}
+
+/** Records of the streams behind a place, in log order. */
+function recordsBehind(log: LogView, streams: readonly string[], after: RecordPlace): FeedRecord[] {
+  return streams
+    .flatMap((stream) => log.of(stream))
+    .filter(({ place }) => compareRecordPlaces(place, after) > 0)
+    .toSorted((a, b) => compareRecordPlaces(a.place, b.place));
 }
 
 function inputOf(record: FeedRecord, source: string): TaskInput {
@@ -118,13 +190,12 @@ function letterOf({ stage: { app, number }, partition }: Task, poison: Poison, i
   return deadLetter({ stream: deadLetterStream(app), app, task: taskName(number, partition) }, poison, input);
 }
 
-function sameOutput(a: TaskOutput, b: TaskOutput): boolean {
+function sameOutput(record: FeedRecord, output: TaskOutput): boolean {
   return (
-    a.stream === b.stream &&
-    a.timestamp === b.timestamp &&
-    same(a.key, b.key) &&
-    same(a.value, b.value) &&
-    (a.headers?.length ?? 0) === (b.headers?.length ?? 0)
+    record.timestamp === output.timestamp &&
+    same(record.key, output.key) &&
+    same(record.value, output.value) &&
+    (record.headers?.length ?? 0) === (output.headers?.length ?? 0)
   );
 }
 
@@ -132,7 +203,9 @@ function same(a: Uint8Array | null | undefined, b: Uint8Array | null | undefined
   return a && b ? equalBytes(a, b) : a === b;
 }
 
-function shown(output: TaskOutput | undefined): string {
+function shown(
+  output: (Pick<TaskOutput, "stream" | "value"> & { readonly key?: Uint8Array | undefined }) | undefined,
+): string {
   if (output === undefined) return "nothing";
   const { stream, key, value } = output;
   return `${stream} ${String(key && Buffer.from(key).toString())}=${String(value && Buffer.from(value).toString())}`;

@@ -7,7 +7,7 @@ import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
-import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
+import { BEFORE_RECORDS, compareRecordPlaces } from "../../src/record/record-place.ts";
 import type { TaskPlace } from "../../src/record/task-place.ts";
 import type { CommitRefusal, FeedRecord, TaskFacts } from "../../src/runtime/task-log.ts";
 import type { TaskCommit } from "../../src/wire/app-command.ts";
@@ -118,9 +118,12 @@ export class MemoryLog {
     }
     const streams = Map.groupBy(outputs, ({ stream }) => stream);
     let ordinal = 0;
+    for (const [stream, records] of streams) {
+      this.#put(stream, records, ordinal);
+      ordinal += 1;
+    }
     const [record] = this.#put(commitsStream(commit.app, commit.task), [{ value: new Uint8Array() }], ordinal);
     this.#commits.set(record as FeedRecord, commit);
-    for (const [stream, records] of streams) this.#put(stream, records, (ordinal += 1));
     const { to: place, chain, replica: committing, nextDue } = commit;
     task.facts = { ...facts, place, chain, committing, nextDue };
     task.commits.push({ commit, outputs, position: this.#position });
@@ -172,12 +175,4 @@ export class MemoryLog {
 
 function samePlace(a: TaskPlace, b: TaskPlace): boolean {
   return compareRecordPlaces(a.cursor, b.cursor) === 0 && a.outputs === b.outputs;
-}
-
-/** Records of the streams behind a place, in log order. */
-export function recordsBehind(log: MemoryLog, streams: readonly string[], after: RecordPlace): FeedRecord[] {
-  return streams
-    .flatMap((stream) => log.of(stream))
-    .filter(({ place }) => compareRecordPlaces(place, after) > 0)
-    .toSorted((a, b) => compareRecordPlaces(a.place, b.place));
 }

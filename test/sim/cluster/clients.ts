@@ -23,7 +23,7 @@ export interface Surroundings {
   history(stream: string): StreamHistory;
   readonly counter: CounterHistory;
   /** What happened, for the trace and the totals. */
-  count(what: string): void;
+  count(what: string, times?: number): void;
   note(line: string): void;
   violated(error: unknown): void;
   /** The work is over: finish what is under way, begin nothing. */

@@ -10,7 +10,7 @@ describe("a cluster and its clients under every fault at once", () => {
     expect((await liveOnce(seed, SHORT)).violation).toBeUndefined();
   });
 
-  it.each(["churn", "laggards", "versions"] as const)(
+  it.each(["churn", "laggards", "versions", "operators"] as const)(
     "keeps every promise where there is most of one kind: %s",
     async (name) => {
       expect((await liveOnce(1, { profile: PROFILES[name], durationMs: 4_000 })).violation).toBeUndefined();

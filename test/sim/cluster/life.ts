@@ -17,6 +17,7 @@ import {
   ProducerActor,
   SubscriberActor,
 } from "./clients.ts";
+import { AppWorkers } from "./app-workers.ts";
 import { drawFaults, type TimedFault } from "./faults.ts";
 import type { Profile } from "./profiles.ts";
 import { SessionActor } from "./session-client.ts";
@@ -127,6 +128,7 @@ class Life {
   readonly #actors: Actor<unknown>[] = [];
   readonly #subscribers: SubscriberActor[] = [];
   readonly #followers: FollowerActor[] = [];
+  #app: AppWorkers | undefined;
   readonly #prng: Prng;
 
   constructor(seed: number, options: LifeOptions, lines: string[]) {
@@ -158,7 +160,7 @@ class Life {
     const { world } = this;
     await world.found();
     await this.#makeStreams();
-    this.#employ();
+    await this.#employ();
     await this.#suffer();
     world.heal();
     await this.#recover();
@@ -174,7 +176,7 @@ class Life {
     await client.close();
   }
 
-  #employ(): void {
+  async #employ(): Promise<void> {
     const { world } = this;
     const prng = this.#prng;
     const thinkMs = prng.pick(this.#options.profile.thinkMs);
@@ -200,8 +202,15 @@ class Life {
       new SessionActor(world, prng, "session-1", { streams: [SHARED, "own"], consistency: "session" }),
       new SessionActor(world, prng, "eventual-0", { streams: [SHARED, "own"], consistency: "eventual" }),
     );
+    if (this.#options.profile.app) await this.#runApp(thinkMs);
     if (this.#options.profile.passing) this.#letPass(thinkMs, prng);
     for (const actor of [...this.#actors, ...this.#subscribers, ...this.#followers]) void actor.run();
+  }
+
+  async #runApp(thinkMs: number): Promise<void> {
+    this.#app = new AppWorkers(this.world, this.#prng, thinkMs);
+    await this.world.cluster.settle(this.#app.deploy(), HEALED_WITHIN_MS);
+    this.#app.begin();
   }
 
   /** Most of the log is what nobody wants any more, so that snapshots take the place of entries. */
@@ -253,7 +262,8 @@ class Life {
     const { world } = this;
     const { cluster } = world;
     world.finishing = true;
-    await this.#until(() => this.#actors.every(({ done }) => done), "all clients are answered", FINISHED_WITHIN_MS);
+    const actors = [...this.#actors, ...(this.#app?.actors ?? [])];
+    await this.#until(() => actors.every(({ done }) => done), "all clients are answered", FINISHED_WITHIN_MS);
     if (this.#options.profile.spares !== undefined)
       await this.#until(() => world.operator.settled, "the members are those that were asked for", FINISHED_WITHIN_MS);
     await this.#until(
@@ -273,6 +283,7 @@ class Life {
       "subscribers have everything",
       FINISHED_WITHIN_MS,
     );
+    if (this.#app !== undefined) await this.#finishApp(this.#app);
     for (const actor of [...this.#subscribers, ...this.#followers]) actor.end();
     await this.#until(
       () => [...this.#subscribers, ...this.#followers].every(({ done }) => done),
@@ -283,8 +294,23 @@ class Life {
     world.check();
   }
 
+  async #finishApp(app: AppWorkers): Promise<void> {
+    const { cluster } = this.world;
+    const position = cluster.leader?.node?.machine.position ?? 0;
+    let missing: string | undefined = "";
+    for (let look = 0; missing !== undefined && look * CHECK_EVERY_MS < FINISHED_WITHIN_MS; look += 1) {
+      this.world.check();
+      await cluster.pass(CHECK_EVERY_MS);
+      missing = app.missing(position);
+    }
+    if (missing !== undefined) throw new Violation(`liveness: the app: ${missing}`);
+    app.end();
+    await this.#until(() => app.done, "the app's workers end", FINISHED_WITHIN_MS);
+  }
+
   async #judge(): Promise<void> {
     const { world } = this;
+    this.#app?.judge();
     const { cluster, counter } = world;
     const digests = new Set(world.members.map(({ node }) => node?.machine.digest()));
     if (digests.size !== 1) throw new Violation("I10: the nodes have different states");

@@ -19,6 +19,8 @@ export type Profile = {
   readonly spares?: number;
   /** Clients fill a stream whose beginning they trim: followers that are behind need snapshots. */
   readonly passing?: true;
+  /** An app runs on the cluster, in workers that have troubles of their own. */
+  readonly app?: true;
   /** From healing until something is acknowledged again, if it must be sooner than in the others. */
   readonly recoverMs?: number;
   /** Must all have happened in many seeds, else the run was vacuous (P46). */
@@ -247,6 +249,30 @@ export const PROFILES = {
       "client: acknowledged",
       "client: gap",
       "client: trimmed",
+    ],
+  },
+  operators: {
+    about:
+      "an app's replicas in workers that are killed, stand still, are cut off and come late, on a cluster that is harmed",
+    nodes: [3],
+    plans: [
+      { weights: CUTS, everyMs: 1_000 },
+      { weights: CUTS, everyMs: 3_000 },
+      { weights: EVERYTHING, everyMs: 2_000 },
+    ],
+    thinkMs: [60, 200],
+    app: true,
+    promised: [
+      "fault: kill",
+      "fault: pause",
+      "fault: isolate",
+      "client: acknowledged",
+      "app: fed",
+      "app: committed",
+      "app: worker started",
+      "app: worker killed",
+      "app: worker paused",
+      "term",
     ],
   },
   overload: {

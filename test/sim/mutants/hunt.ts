@@ -51,7 +51,8 @@ async function load(world: MutantWorld): Promise<World> {
     case "clients":
     case "churn":
     case "laggards":
-    case "disks": {
+    case "disks":
+    case "operators": {
       const { liveOnce } = await import("../cluster/life.ts");
       const { PROFILES } = await import("../cluster/profiles.ts");
       const profile = PROFILES[world === "clients" ? "safety" : world];

@@ -13,6 +13,7 @@ export type MutantWorld =
   | "churn"
   | "laggards"
   | "disks"
+  | "operators"
   /** An app's replicas on simulated workers, with a log in memory: `test/runtime/random-run.ts`. */
   | "runtime";
 

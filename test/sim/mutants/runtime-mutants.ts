@@ -3,6 +3,23 @@ import type { Mutant } from "./mutant.ts";
 
 export const RUNTIME_MUTANTS: readonly Mutant[] = [
   {
+    name: "a commit counts wherever the task is",
+    source: "P39: a worker that stood still writes over its successor",
+    world: "operators",
+    file: "log-server/streams/commit-task.ts",
+    find: "  if (!isSame(from, place))",
+    replace: "  if (from.outputs > place.outputs)",
+  },
+  {
+    name: "outputs go out before the commit, not with it",
+    source: "Flink: a sink that writes before its checkpoint",
+    world: "operators",
+    file: "client/task-log.ts",
+    find: "await this.#connection.transact(this.#transaction(commit, outputs), false, {});",
+    replace:
+      "for (const [stream, records] of byStream(outputs)) await this.append(stream, records);\n      await this.#connection.transact(this.#transaction(commit, []), false, {});",
+  },
+  {
     name: "an outcome that is not known is taken for a success",
     source: "P36: lost acknowledgements read as commits",
     world: "runtime",

@@ -49,6 +49,7 @@ const SEEDS_MAX = {
   churn: 1_000,
   laggards: 1_000,
   disks: 1_000,
+  operators: 1_000,
   runtime: 1_000,
 } as const satisfies Record<MutantWorld, number>;
 const PROCESSOR_SECONDS_MAX = 240;
@@ -61,6 +62,7 @@ const HEALTHY_SEEDS_MIN = {
   churn: 3,
   laggards: 3,
   disks: 3,
+  operators: 3,
   runtime: 10,
 } as const satisfies Record<MutantWorld, number>;
 
