@@ -384,6 +384,7 @@ export class LogNode {
       waitingReaders: this.#waiters.count,
       streams: this.machine.streamCount,
       groups: () => ({ count: this.machine.groupCount, ...this.machine.groupTotals() }),
+      apps: () => this.machine.appTotals(),
       snapshotPosition: this.#checkpointer.snapshotPosition,
       compaction: this.#compactor.status,
     };

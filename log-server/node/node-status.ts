@@ -12,6 +12,7 @@ import type { ReceivingStatus } from "./catch-up/snapshot-receiver.ts";
 import type { SendingStatus, WaitingFollower } from "./catch-up/snapshot-sender.ts";
 import type { ForwardStatus } from "./calls/forwarder.ts";
 import type { ScrubStatus } from "./repair/scrub.ts";
+import type { AppTotals } from "../streams/app-views.ts";
 
 /** `removed`: it was a member of its cluster, and waits, serving nothing, to become one again. */
 export type NodePhase = "recovering" | "removed" | "serving" | "stopping" | "stopped" | "failed";
@@ -59,6 +60,8 @@ export type NodeStatus = {
   readonly streams: number;
   /** How many, and sums over all of them, in records. Worked out when called, now. */
   readonly groups: () => GroupTotals & { readonly count: number };
+  /** Sums over all apps. Worked out when called, now. */
+  readonly apps: () => AppTotals;
   readonly snapshotPosition: LogIndex;
   readonly compaction: CompactionStatus;
 };

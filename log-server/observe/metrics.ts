@@ -159,6 +159,19 @@ export class Metrics {
       "Of these, dead and waiting for their dead-letter stream",
       (status) => status.groups().dead,
     );
+    this.#status("apps", "Apps that are deployed", (status) => status.apps().count);
+    this.#status("apps_paused", "Of these, paused", (status) => status.apps().paused);
+    this.#status("app_tasks", "Tasks of all apps", (status) => status.apps().tasks);
+    this.#status(
+      "app_task_commits",
+      "Commits of all tasks since each began; it falls where one begins anew",
+      (status) => status.apps().commits,
+    );
+    this.#status(
+      "app_task_due_timestamp_seconds",
+      "Log time since which a task of a running app should have gone on and has not; 0: none is late",
+      (status) => (status.apps().dueSince ?? 0) / 1_000,
+    );
     this.#status(
       "stands_back",
       "1 if this node is not to lead while another can: drained, or its clock is off",

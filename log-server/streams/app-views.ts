@@ -27,6 +27,31 @@ export function viewOfApp(app: App): AppView {
   };
 }
 
+/** Over all apps. */
+export type AppTotals = {
+  readonly count: number;
+  readonly paused: number;
+  readonly tasks: number;
+  readonly commits: number;
+  /** Log time since which a task of a running app should have gone on and has not; undefined: none is late. */
+  readonly dueSince: number | undefined;
+};
+
+export function totalsOfApps(apps: readonly App[], logTime: number): AppTotals {
+  const totals = { count: apps.length, paused: 0, tasks: 0, commits: 0 };
+  let dueSince: number | undefined;
+  for (const { facts, tasks } of apps) {
+    if (facts.paused) totals.paused += 1;
+    totals.tasks += tasks.size;
+    for (const { standing } of tasks.values()) {
+      totals.commits += standing.commits;
+      if (facts.paused || standing.nextDue === undefined || standing.nextDue >= logTime) continue;
+      dueSince = Math.min(dueSince ?? standing.nextDue, standing.nextDue);
+    }
+  }
+  return { ...totals, dueSince };
+}
+
 function viewOfTask({ name, standing }: AppTask): AppTaskInfo {
   return { task: name, ...standing };
 }

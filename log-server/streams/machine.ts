@@ -16,7 +16,7 @@ import type { Entry } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import { appendRecords } from "./append-records.ts";
 import { appendRun } from "./append-run.ts";
-import { type AppView, viewOfApp } from "./app-views.ts";
+import { type AppTotals, type AppView, totalsOfApps, viewOfApp } from "./app-views.ts";
 import { removeMember, setConfiguration, setMember } from "./cluster-members.ts";
 import { raiseFeatureLevel } from "./feature-level.ts";
 import { compactStream } from "./compact-stream.ts";
@@ -290,6 +290,11 @@ export class StreamsMachine {
       assert(position === this.position, "apps are listed between two entries");
       yield viewOfApp(app);
     }
+  }
+
+  /** Of all apps together. */
+  appTotals(): AppTotals {
+    return totalsOfApps(this.#state.apps.all(), this.logTime);
   }
 
   /** Retention must leave records of this stream from here on: a task needs them; infinite: it may take what it asks for. */

@@ -204,6 +204,17 @@ describe("metrics", () => {
     });
   });
 
+  it("tells of apps, and since when one of their tasks is late", async () => {
+    const apps = () => ({ count: 3, paused: 1, tasks: 8, commits: 99, dueSince: 1_500 });
+    expect(Object.fromEntries(await scrape(metrics({ status: () => ({ ...SERVING, apps }) })))).toMatchObject({
+      tidemark_apps: 3,
+      tidemark_apps_paused: 1,
+      tidemark_app_tasks: 8,
+      tidemark_app_task_commits: 99,
+      tidemark_app_task_due_timestamp_seconds: 1.5,
+    });
+  });
+
   it("uses base units, one prefix, and no stream names", async () => {
     const names = [...(await scrape(metrics())).keys()];
     expect(names.filter((name) => !name.startsWith("tidemark_"))).toEqual([]);

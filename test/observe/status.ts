@@ -30,6 +30,7 @@ export const SERVING: NodeStatus = {
   waitingReaders: 4,
   streams: 5,
   groups: () => ({ count: 0, lag: 0, inFlight: 0, resting: 0, dead: 0 }),
+  apps: () => ({ count: 0, paused: 0, tasks: 0, commits: 0, dueSince: undefined }),
   compaction: { segmentsRewritten: 0, bytesGivenBack: 0, dirtyBytes: 0 },
   snapshotPosition: 6,
 };

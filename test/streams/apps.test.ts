@@ -271,10 +271,16 @@ describe("what a task waits for", () => {
     expect(driver.machine.nextDeadline()).toBeUndefined();
     expect(restored(driver.machine).nextDeadline()).toBeUndefined();
     expect(taskNow()?.nextDue).toBe(due);
+    // Nobody has gone on: that is to be seen, unless it is meant to be so.
+    expect(driver.machine.appTotals()).toEqual({ count: 1, paused: 0, tasks: 2, commits: 1, dueSince: due });
+    driver.run({ kind: "app-state", app: "x", paused: true });
+    expect(driver.machine.appTotals()).toMatchObject({ paused: 1, dueSince: undefined });
+    driver.run({ kind: "app-state", app: "x", paused: false });
     driver.run(commit(epoch, place(2, 1), place(2, 2), { nextDue: due }));
     expect(driver.machine.nextDeadline()).toBeUndefined();
     driver.run(commit(epoch, place(2, 2), place(2, 3)));
     expect(taskNow()?.nextDue).toBeUndefined();
+    expect(driver.machine.appTotals()).toMatchObject({ commits: 3, dueSince: undefined });
   });
 });
 
