@@ -180,6 +180,14 @@ describe("a node that is to be replaced", () => {
     await cluster.settle(cluster.node(leader).changeCluster(replace));
   });
 
+  it("is not where it leads itself by now, and says so", async () => {
+    const { cluster } = await world();
+    const [leader] = await followers(cluster);
+    const replace = { kind: "replace", node: leader, address: undefined } as const;
+    const asked = cluster.settle(cluster.node(leader).changeCluster(replace));
+    await expect(asked).rejects.toMatchObject({ code: "member-alive", message: expect.stringContaining(leader) });
+  });
+
   it("and has come, is not taken for lost before it could begin to answer", async () => {
     const cluster = await SimCluster.started({ spares: 0 });
     const [leader, other] = await followers(cluster);

@@ -6,7 +6,7 @@
  *     npm run sim -- --shard I/N --totals F [--minutes M]     a part of many, added to a file, which says where to go on;
  *                                                             SIGINT and SIGTERM end it behind the seed under way
  *     npm run sim -- --totals F --show                        what is in that file, as a table
- *     npm run sim -- --mutants [--quick]                      the bug zoo: `mutants/zoo.ts`
+ *     npm run sim -- --mutants [--quick] [--totals F]         the bug zoo: `mutants/zoo.ts`
  *
  * `--profile node` is one node on a disk that loses, tears and damages what it is given; the others are whole clusters
  * (`cluster/profiles.ts`), for `--seconds N` of simulated time, 60 if nothing is said. `--json` prints figures only.
@@ -66,9 +66,9 @@ const options = command.opts<Options>();
 
 process.exitCode = await run(options);
 
-async function run({ mutants, quick = false, only, json = false, show, ...given }: Options): Promise<number> {
-  if (mutants) return runZoo({ quick, only, json });
+async function run({ mutants, quick = false, only, json = false, show = false, ...given }: Options): Promise<number> {
   const { profile, first, seed, minutes = Number.POSITIVE_INFINITY, shard, totals, shrink = false } = given;
+  if (mutants) return runZoo({ quick, only, json, shard, totals, show });
   if (show) {
     if (totals === undefined) return command.error("error: --show needs --totals FILE");
     console.log(tableOf(readTotals(totals)));

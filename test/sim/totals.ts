@@ -107,8 +107,8 @@ function faultsIn({ counts }: Total): number {
 
 const SECONDS_PER_HOUR = 3_600;
 
-/** One at a time; another process holds it for a moment only. */
-function lock(path: string): () => void {
+/** One at a time; another process holds it for a moment only. Answers with what lets it go. */
+export function lock(path: string): () => void {
   for (let tries = 0; tries < LOCK_TRIES; tries += 1) {
     try {
       closeSync(openSync(path, "wx"));

@@ -213,7 +213,8 @@ export class ClusterAdmin {
   }
 
   #isHeard(node: string): boolean {
-    const { limits } = this.#parts;
+    const { limits, nodeName } = this.#parts;
+    if (node === nodeName) return true;
     const follower = this.#loop()
       .status()
       .followers.find(({ id }) => id === node);

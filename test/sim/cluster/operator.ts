@@ -143,7 +143,6 @@ export class Operator {
   /** At one node after another, until one says that it is done. */
   async #insist(change: ClusterChange): Promise<void> {
     for (let code = await this.#tried(change); code !== "done"; code = await this.#tried(change)) {
-      this.#site.note(`the operator is told ${code} of ${change.kind}`);
       // It was removed by the time before.
       if (code === "member-not-found" && change.kind === "remove") return;
       // It was replaced by the time before, and has come; or the machine of old is back, and has to go first.
@@ -175,8 +174,9 @@ export class Operator {
       return "done";
     } catch (error) {
       if (error instanceof Killed) return "outcome-unknown";
-      if (error instanceof NodeError) return error.code;
-      throw error;
+      if (!(error instanceof NodeError)) throw error;
+      this.#site.note(`the operator is told ${error.code} of ${change.kind}: ${error.message}`);
+      return error.code;
     }
   }
 

@@ -7,7 +7,7 @@ import { patchOnLoad } from "./patch.ts";
 import { counts, type Verdict, verdictOf } from "./verdict.ts";
 
 export type HuntTask = {
-  readonly mutant: Pick<Mutant, "name" | "file" | "find" | "replace"> | undefined;
+  readonly mutant: Pick<Mutant, "name" | "file" | "find" | "replace" | "assertion"> | undefined;
   readonly world: MutantWorld;
   readonly seedsMax: number;
   /** Of the processor, so that a busy machine is no excuse. */
@@ -19,8 +19,9 @@ export type HuntReport = {
   readonly seeds: number;
   /** Undefined: it survived. */
   readonly caught: Verdict | undefined;
-  /** Seeds that failed in the patched file itself, which does not count. */
-  readonly ownFailures: number;
+  /** Seeds that failed in the patched file itself, or by an assertion of the product, which do not count. */
+  readonly uncounted: number;
+  readonly processorSeconds: number;
 };
 
 const RAFT_STEPS = 1_500;
@@ -83,32 +84,35 @@ async function load(world: MutantWorld): Promise<World> {
   }
 }
 
-async function hunt({ mutant, world, seedsMax, processorSecondsMax }: HuntTask): Promise<HuntReport> {
+type Outcome = Omit<HuntReport, "processorSeconds">;
+
+async function hunt({ mutant, world, seedsMax, processorSecondsMax }: HuntTask): Promise<Outcome> {
   const patch = mutant && patchOnLoad(mutant);
   const run = await load(world);
   if (patch?.applied() === false) throw new Error(`the world "${world}" does not load the patched file`);
-  let ownFailures = 0;
+  let uncounted = 0;
   let seed = 1;
   // What is thrown where nobody waits for it ends the process, as it would end a server's.
   process.once("uncaughtException", (error) => {
     const verdict = verdictOf(error);
-    const caught = counts(verdict, mutant?.file) ? verdict : undefined;
-    report({ seeds: seed, caught, ownFailures: ownFailures + (caught === undefined ? 1 : 0) });
+    const caught = counts(verdict, mutant) ? verdict : undefined;
+    report({ seeds: seed, caught, uncounted: uncounted + (caught === undefined ? 1 : 0) });
     process.exit();
   });
   for (; seed <= seedsMax; seed += 1) {
     const thrown = await run(seed);
     if (thrown !== undefined) {
       const verdict = verdictOf(thrown);
-      if (counts(verdict, mutant?.file)) return { seeds: seed, caught: verdict, ownFailures };
-      ownFailures += 1;
+      if (counts(verdict, mutant)) return { seeds: seed, caught: verdict, uncounted };
+      uncounted += 1;
     }
-    if (processorSeconds() > processorSecondsMax) return { seeds: seed, caught: undefined, ownFailures };
+    if (processorSeconds() > processorSecondsMax) return { seeds: seed, caught: undefined, uncounted };
   }
-  return { seeds: seedsMax, caught: undefined, ownFailures };
+  return { seeds: seedsMax, caught: undefined, uncounted };
 }
 
-function report(answer: HuntReport): void {
+function report(outcome: Outcome): void {
+  const answer: HuntReport = { ...outcome, processorSeconds: processorSeconds() };
   console.log(JSON.stringify(answer));
 }
 

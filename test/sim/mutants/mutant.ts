@@ -27,6 +27,8 @@ export type Mutant = {
   /** Stands in the file exactly once, so that the patch means what it meant. */
   readonly find: string;
   readonly replace: string;
+  /** Only an assertion of the product, in another file, notices it: why no checker does before. */
+  readonly assertion?: string;
   /** Caught soon: one of those that every change is tried with. */
   readonly quick?: true;
 };

@@ -1,10 +1,13 @@
 /** The bug zoo itself: a patch that does not fit fails, a mutant that changes nothing survives, one that is a bug does not. */
+import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { InvariantError } from "../../../src/lib/assert.ts";
 import type { Mutant } from "./mutant.ts";
 import { patched, sourceOf } from "./patch.ts";
 import { counts, verdictOf } from "./verdict.ts";
 import { hunt, MUTANTS } from "./zoo.ts";
 
+const SOURCE = fileURLToPath(new URL("../../../", import.meta.url));
 const FEW = { seedsMax: 40, processorSecondsMax: 30 } as const;
 
 const BUG: Mutant = {
@@ -58,14 +61,30 @@ describe("the bug zoo", () => {
   it("does not count a patched file that trips over itself", async () => {
     const thrower = { ...BUG, replace: 'throw new Error("of its own");' };
     const report = await hunt({ mutant: thrower, world: "raft", ...FEW });
-    expect([report.ownFailures, report.caught]).toEqual([FEW.seedsMax, undefined]);
+    expect([report.uncounted, report.caught]).toEqual([FEW.seedsMax, undefined]);
   });
 
   it("names the file that noticed, of the first cause", () => {
     const verdict = verdictOf(new Error("stopped", { cause: new Error("I4: broken") }));
-    expect(verdict).toEqual({ message: "stopped: I4: broken", file: "test/sim/mutants/zoo.test.ts" });
-    expect(counts(verdict, "log-server/raft/raft.ts")).toBe(true);
-    expect(counts(verdict, "test/sim/mutants/zoo.test.ts")).toBe(false);
-    expect(counts(verdictOf("a text"), undefined)).toBe(false);
+    expect(verdict).toEqual({
+      message: "stopped: I4: broken",
+      file: "test/sim/mutants/zoo.test.ts",
+      by: "checker",
+    });
+    expect(counts(verdict, { file: "log-server/raft/raft.ts" })).toBe(true);
+    expect(counts(verdict, { file: "test/sim/mutants/zoo.test.ts" })).toBe(false);
+    expect(counts(verdictOf("a text"), { file: "a.ts" })).toBe(false);
+    expect(counts(verdictOf("a text"), undefined)).toBe(true);
+  });
+
+  it("counts an assertion of the product only where it is said why no checker sees it", () => {
+    const asserted = new InvariantError("I4: broken");
+    asserted.stack = `InvariantError: I4: broken\n    at replace (${SOURCE}log-server/log/segments/segment-list.ts:1:1)`;
+    for (const error of [asserted, new Error("housekeeping-failed: InvariantError: I7: broken")]) {
+      const verdict = verdictOf(error);
+      expect(verdict.by).toBe("assertion");
+      expect(counts(verdict, { file: "log-server/raft/raft.ts" })).toBe(false);
+      expect(counts(verdict, { file: "log-server/raft/raft.ts", assertion: "for a reason" })).toBe(true);
+    }
   });
 });

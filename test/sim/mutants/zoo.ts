@@ -7,16 +7,21 @@
  *     world     what runs: random clusters of Raft cores, a whole node on simulated hardware, three of them, a
  *               cluster with its clients, harmed in every way or by one of the simulator's profiles, or replicas of an app
  *     checker   the file that noticed, and what it said. Never the patched file: that a broken function trips over an
- *               assertion of its own says nothing about the checkers
+ *               assertion of its own says nothing about the checkers. One of the product in another file counts only for a
+ *               mutant that is marked so, with the reason
  *     seeds     how many it took, from 1 on
  *
  * Fails if one survives, if a seed fails without a mutant, and if a patch no longer fits its source: then put the bug
  * back where it would be now. `--quick` leaves out those that take long; `--only` takes a part of a name.
+ *
+ * `--totals F` keeps in a file what was caught, and goes on from there, also with `--shard I/N` on several processes; what
+ * was patched otherwise then is tried anew. `--totals F --show` prints the table, for `test/sim/ZOO.md`.
  */
 import { execFile } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { addCatches, type Catch, type Catches, hashOf, readCatches, tableOf } from "./catches.ts";
 import { CLIENT_MUTANTS } from "./client-mutants.ts";
 import { CLUSTER_MUTANTS } from "./cluster-mutants.ts";
 import type { HuntReport, HuntTask } from "./hunt.ts";
@@ -36,9 +41,17 @@ export const MUTANTS: readonly Mutant[] = [
   ...RUNTIME_MUTANTS,
 ];
 
-export type ZooOptions = { readonly quick: boolean; readonly only: string | undefined; readonly json: boolean };
+export type ZooOptions = {
+  readonly quick: boolean;
+  readonly only: string | undefined;
+  readonly json: boolean;
+  readonly shard: { readonly part: number; readonly of: number };
+  /** A file of what was caught before. */
+  readonly totals: string | undefined;
+  readonly show: boolean;
+};
 
-type Row = HuntReport & { readonly mutant: Mutant; readonly seconds: number };
+type Row = Catch & { readonly mutant: Mutant };
 
 const HUNT = fileURLToPath(new URL("hunt.ts", import.meta.url));
 const SEEDS_MAX = {
@@ -69,26 +82,25 @@ const HEALTHY_SEEDS_MIN = {
 const run = promisify(execFile);
 
 /** Returns the exit code. */
-export async function runZoo({ quick, only, json }: ZooOptions): Promise<number> {
+export async function runZoo({ quick, only, json, shard, totals, show }: ZooOptions): Promise<number> {
   const chosen = MUTANTS.filter(
     (mutant) => (!quick || mutant.quick) && (only === undefined || mutant.name.includes(only)),
-  );
+  ).filter((_, place) => place % shard.of === shard.part % shard.of);
   if (chosen.length === 0) throw new Error(`no mutant is called "${only}"`);
   for (const mutant of chosen) patched(mutant, sourceOf(mutant));
+  const before = readCatches(totals);
+  if (show) {
+    console.log(tableOf(chosen, before));
+    return 0;
+  }
   const startedAt = performance.now();
-  const rows = await inParallel(chosen, async (mutant): Promise<Row> => {
-    const begunAt = performance.now();
-    const report = await hunt({
-      mutant,
-      world: mutant.world,
-      seedsMax: SEEDS_MAX[mutant.world],
-      processorSecondsMax: PROCESSOR_SECONDS_MAX,
-    });
-    const row = { ...report, mutant, seconds: (performance.now() - begunAt) / 1_000 };
+  const rows = await inParallel(chosen, async (mutant) => {
+    const row = knownOf(mutant, before) ?? (await tried(mutant));
+    if (totals !== undefined) addCatches(totals, { caught: { [mutant.name]: catchOf(row) } });
     if (!json) console.log(lineOf(row));
     return row;
   });
-  const falseAlarms = await healthy(rows);
+  const falseAlarms = await healthy(rows, before, totals);
   const survivors = rows.filter(({ caught }) => caught === undefined);
   const seconds = (performance.now() - startedAt) / 1_000;
   if (json) {
@@ -105,6 +117,21 @@ export async function runZoo({ quick, only, json }: ZooOptions): Promise<number>
   return survivors.length + falseAlarms.length === 0 ? 0 : 1;
 }
 
+function knownOf(mutant: Mutant, { caught }: Catches): Row | undefined {
+  const known = caught[mutant.name];
+  return known?.caught !== undefined && known.hash === hashOf(mutant) ? { ...known, mutant } : undefined;
+}
+
+async function tried(mutant: Mutant): Promise<Row> {
+  const { world } = mutant;
+  const limits = { seedsMax: SEEDS_MAX[world], processorSecondsMax: PROCESSOR_SECONDS_MAX };
+  return { ...(await hunt({ mutant, world, ...limits })), hash: hashOf(mutant), mutant };
+}
+
+function catchOf({ mutant: _mutant, ...found }: Row): Catch {
+  return found;
+}
+
 /** In a process of its own. */
 export async function hunt(task: HuntTask): Promise<HuntReport> {
   const { stdout } = await run(process.execPath, [HUNT, JSON.stringify(task)], { maxBuffer: 64 * 1_024 * 1_024 });
@@ -112,17 +139,19 @@ export async function hunt(task: HuntTask): Promise<HuntReport> {
 }
 
 /** The same seeds, and a few, with nothing put back. */
-async function healthy(rows: readonly Row[]): Promise<string[]> {
+async function healthy(rows: readonly Row[], before: Catches, totals: string | undefined): Promise<string[]> {
   const worlds = [...new Set(rows.map(({ mutant }) => mutant.world))];
   const alarms = await inParallel(worlds, async (world) => {
     const tried = rows.filter(({ mutant, caught }) => mutant.world === world && caught !== undefined);
     const seedsMax = tried.reduce<number>((most, { seeds }) => Math.max(most, seeds), HEALTHY_SEEDS_MIN[world]);
+    if ((before.healthy[world] ?? 0) >= seedsMax) return [];
     const { caught, seeds } = await hunt({
       mutant: undefined,
       world,
       seedsMax,
       processorSecondsMax: Number.MAX_SAFE_INTEGER,
     });
+    if (caught === undefined && totals !== undefined) addCatches(totals, { healthy: { [world]: seedsMax } });
     return caught === undefined ? [] : [`seed ${seeds} of ${world} fails: ${caught.message}`];
   });
   return alarms.flat();
@@ -142,9 +171,9 @@ async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<
   return results;
 }
 
-function lineOf({ mutant: { name, source, world }, caught, seeds, seconds, ownFailures }: Row): string {
-  const own = ownFailures > 0 ? `, ${ownFailures} of them failed in the patched file` : "";
+function lineOf({ mutant: { name, source, world }, caught, seeds, processorSeconds, uncounted }: Row): string {
+  const own = uncounted > 0 ? `, ${uncounted} of them failed in the patched file or by an assertion` : "";
   const by = caught === undefined ? `SURVIVED ${seeds} seeds${own}` : `${caught.file ?? ""}: ${caught.message}`;
-  const parts = [name.padEnd(56), source.padEnd(42).slice(0, 42), world.padEnd(7), String(seeds).padStart(5)];
-  return `${parts.join("  ")}  ${seconds.toFixed(1).padStart(5)} s  ${by.slice(0, 150)}`;
+  const parts = [name.padEnd(56), source.padEnd(42).slice(0, 42), world.padEnd(8), String(seeds).padStart(5)];
+  return `${parts.join("  ")}  ${processorSeconds.toFixed(1).padStart(5)} s  ${by.slice(0, 150)}`;
 }
