@@ -1,4 +1,4 @@
-/** Operators: from a new connection to a task that can go on, with the state of a snapshot that is in a stream of a node. */
+/** Operators: how long it takes a new process to restore a task's state from its snapshots in a stream of a node. */
 import { connect, type Client } from "../client/index.ts";
 import { ClientSnapshots } from "../client/snapshot-stream.ts";
 import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../log-server/system.ts";
@@ -10,12 +10,11 @@ import { Task } from "../src/operators/engine/task.ts";
 import { valueState } from "../src/operators/state/keyed-state.ts";
 import { MemoryStore } from "../src/operators/state/memory-store.ts";
 import { SNAPSHOT_SIZES } from "../src/runtime/snapshots/limits.ts";
-import { MemoryTarget } from "../src/runtime/snapshots/memory-target.ts";
-import { restore } from "../src/runtime/snapshots/restore.ts";
 import { SnapshotWriter } from "../src/runtime/snapshots/snapshot-writer.ts";
 import type { Figure } from "./figure.ts";
 import type { Scale } from "./main.ts";
-import { startTidemark, withFolder } from "./processes.ts";
+import { runLoad, startTidemark, withFolder } from "./processes.ts";
+import type { RestoreLoadOptions, RestoreLoadResult } from "./restore-load.ts";
 import { median } from "./rounds.ts";
 
 const APP = "bench";
@@ -38,32 +37,21 @@ export async function benchOperators({ rounds, operatorStateBytes }: Scale): Pro
       const client = connect(url);
       await state.write(client);
       await client.close();
-      const seconds: number[] = [];
-      for (let round = 0; round < rounds; round += 1) seconds.push(await restoreOnce(url, state));
+      const { digest } = state.task.totals;
+      const options: RestoreLoadOptions = { url, stream: STREAM, digest: String(digest) };
+      const results: RestoreLoadResult[] = [];
+      for (let round = 0; round < rounds; round += 1) results.push(await runLoad("restore-load.ts", options));
+      const seconds = results.map((result) => result.seconds);
       const spread = [Math.min(...seconds), Math.max(...seconds)] as const;
-      return [{ name: "operators.restore-100mb-s", value: median(seconds), unit: "s", spread }];
+      const cpuSeconds = median(results.map((result) => result.cpuSeconds));
+      return [
+        { name: "operators.restore-100mb-s", value: median(seconds), unit: "s", spread },
+        { name: "operators.restore-100mb.cpu-s", value: cpuSeconds, unit: "s" },
+      ];
     } finally {
       await server.stop();
     }
   });
-}
-
-/** Seconds. */
-async function restoreOnce(url: string, { stage, task }: State): Promise<number> {
-  const before = performance.now();
-  const client = connect(url);
-  try {
-    const stream = new ClientSnapshots(client.stream(STREAM));
-    const options = { born: 0, committedOutputs: Infinity };
-    const { restored, objections } = await restore(stream, SYSTEM_ZSTD, new MemoryTarget(SYSTEM_CLOCK), options);
-    if (restored === undefined) throw new Error(`nothing was restored: ${objections.join("; ")}`);
-    const again = new Task(stage, 0, restored.store, restored.totals);
-    const seconds = (performance.now() - before) / 1_000;
-    if (again.totals.digest !== task.totals.digest) throw new Error("what was restored is something else");
-    return seconds;
-  } finally {
-    await client.close();
-  }
 }
 
 /** A task that keeps a text for each of many keys. */

@@ -50,11 +50,35 @@ export class MemoryTarget implements RestoreTarget<MemoryStore> {
 /** Of rows with the same key, the one of the last run. */
 function merged(runs: readonly Run[]): Run {
   const [first = [], ...others] = runs;
-  if (others.length === 0) return first;
+  // The later ones are few and short: two by two would read the first again and again.
+  const later = others.length <= 1 ? (others[0] ?? []) : newestOf(others.flat());
+  return later.length === 0 ? first : merge(first, later);
+}
+
+/** Of rows in the order of their runs. */
+function newestOf(rows: readonly RowChange[]): Run {
   // Stable, so that the later stand behind the earlier.
-  const sorted = runs.flat().sort((a, b) => compareBytes(a.key, b.key));
+  const sorted = rows.toSorted((a, b) => compareBytes(a.key, b.key));
   return sorted.filter(({ key }, place) => {
     const next = sorted[place + 1];
     return next === undefined || compareBytes(key, next.key) !== 0;
   });
+}
+
+function merge(older: Run, later: Run): Run {
+  const rows: RowChange[] = [];
+  let at = 0;
+  for (const row of later) {
+    let order = -1;
+    for (; at < older.length; at += 1) {
+      const before = older[at] as RowChange;
+      order = compareBytes(before.key, row.key);
+      if (order >= 0) break;
+      rows.push(before);
+    }
+    if (order === 0) at += 1;
+    rows.push(row);
+  }
+  for (; at < older.length; at += 1) rows.push(older[at] as RowChange);
+  return rows;
 }
