@@ -12,7 +12,7 @@ import { guarded } from "../../src/operators/engine/guards.ts";
 import type { Stage } from "../../src/operators/engine/graph.ts";
 import { Task } from "../../src/operators/engine/task.ts";
 import type { TaskInput } from "../../src/operators/engine/task-input.ts";
-import { valueState } from "../../src/operators/state/keyed-state.ts";
+import { mapState, valueState } from "../../src/operators/state/keyed-state.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import { Rows } from "../../src/operators/state/rows.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
@@ -230,3 +230,21 @@ function input(n: number, logTime: number, value: unknown): TaskInput {
 }
 
 const totalsKey = at(0xff, ...utf8("totals"));
+
+it("takes every row that a task may have: longer keys are poison, in memory too (I10)", () => {
+  const app = topology("long");
+  app
+    .stream("in", { key: (value) => value as string })
+    .process({
+      state: { texts: mapState<string, string>() },
+      onRecord(value, { state }) {
+        state.texts.set(value as string, "x");
+        return undefined;
+      },
+    })
+    .to("out");
+  const task = new Task(app.build().stages[0] as Stage, 0, new MemoryStore());
+  expect(task.process(input(1, 1, "x".repeat(450))).ok).toBe(true);
+  const long = task.process(input(2, 2, "x".repeat(600)));
+  expect(!long.ok && String(long.error.error)).toContain("a row's key has at most 1000 bytes");
+});
