@@ -490,13 +490,16 @@ export class World implements Surroundings, Site {
   }
 
   #opened(member: Member, node: LogNode): void {
-    const { name, life } = member;
+    const { name, life, disk } = member;
     const harmedBefore = errorsOf(member);
     this.entries.watch(name, node);
     const listener: Listener = {
       node: name,
       listens: () => node.phase === "serving",
-      accept: faceOf(node, (what) => this.violated(new Violation(`${name}: ${what}`))),
+      accept: faceOf(node, (what) => {
+        // Without power nothing is said any more.
+        if (!life.over && !disk.plugPulled) this.violated(new Violation(`${name}: ${what}`));
+      }),
       run: (work) => whileRunning(life, work),
     };
     this.sockets.listen(listener);

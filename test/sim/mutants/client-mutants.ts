@@ -42,6 +42,7 @@ const LIST: readonly ClientMutant[] = [
     file: "log-server/node/reading/merge.ts",
     find: "this.#end = { position: position + 1, ordinal: 0 };",
     replace: "this.#end = { position: position + 2, ordinal: 0 };",
+    assertion: "the SDK refuses what does not follow, so that no reader is given it",
     quick: true,
   },
 ];

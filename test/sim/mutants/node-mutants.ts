@@ -126,6 +126,7 @@ const STORAGE: readonly NodeMutant[] = [
     file: `${NODE}/compaction/offset-map.ts`,
     find: "    this.#offsets.set(text, offset);\n",
     replace: "    if (before === undefined) this.#offsets.set(text, offset);\n",
+    assertion: "the map of offsets stops the round before a record is dropped",
     quick: true,
   },
 ];

@@ -74,6 +74,7 @@ const LIST: readonly RaftMutant[] = [
     file: `${FOLDER}/following.ts`,
     find: "log.commitTo(Math.min(message.committed, log.lastIndex));",
     replace: "log.commitTo(message.committed);",
+    assertion: "the log stops its node before anybody could be shown what is not there",
     quick: true,
   },
   {
