@@ -51,7 +51,12 @@ export class ClientSnapshots implements SnapshotStream {
   }
 
   async trim(before: Offset): Promise<void> {
-    await this.#stream.trim(before);
+    try {
+      await this.#stream.trim(before);
+    } catch (error) {
+      // Input was trimmed on it: it stays until a newer one is verified.
+      if (asTidemarkError(error).code !== "snapshot-needed") throw error;
+    }
   }
 
   async #begin(from: Offset): Promise<Reading> {
