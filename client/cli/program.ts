@@ -16,6 +16,7 @@ const VERBS: Readonly<Record<string, () => Promise<Verb>>> = {
   tail: async () => (await import("./tail.ts")).tailCommand,
   streams: async () => (await import("./streams.ts")).streamsCommand,
   groups: async () => (await import("./groups.ts")).groupsCommand,
+  run: async () => (await import("./run.ts")).runCommand,
   apps: async () => (await import("./apps.ts")).appsCommand,
   cluster: async () => (await import("./cluster.ts")).clusterCommand,
   tx: async () => (await import("./tx.ts")).txCommand,

@@ -1,0 +1,180 @@
+/** `tidemark run`: runs a topology on a cluster, in worker processes of its own, until it is stopped. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
+import { TidemarkError } from "../error.ts";
+import { loadApp } from "./apps/app-module.ts";
+import { openClient, serverOf, withConnectionOptions, type ConnectionOptions } from "./connection-options.ts";
+import { EXIT } from "./exit-codes.ts";
+import { write, type Io } from "./io.ts";
+import { counted, jsonLine } from "./output.ts";
+import { deploy } from "./run/deploy.ts";
+import { summaryOf, summaryText } from "./run/status-lines.ts";
+import { AppEnded, Workers } from "./run/workers.ts";
+import { newVerb } from "./verb.ts";
+
+const REPLICAS_DEFAULT = 1;
+const REPLICAS_MAX = 64;
+const COMMIT_EVERY_MS_DEFAULT = 3;
+const COMMIT_EVERY_MS_MAX = 60_000;
+const STATE_FOLDER_DEFAULT = ".tidemark-apps";
+const MS_PER_SECOND = 1_000;
+const STATUS_EVERY_MS = 10_000;
+const WATCH_EVERY_MS = 1_000;
+
+type RunOptions = ConnectionOptions & {
+  readonly replicas: number;
+  readonly commitEvery: number;
+  readonly poison: "dead-letter" | "stop";
+  readonly state: "memory" | "disk";
+  readonly stateDir: string;
+};
+
+const RUN_HELP = `
+The module's default export is a topology. Streams that it writes are made where they are missing; those that it reads are waited for.
+Each replica runs in a process of its own, which is started again when it dies. Prints "ready NAME" once all replicas
+have caught up, and how it goes now and then, until Ctrl-C or SIGTERM; whoever runs it next goes on where it was.`;
+
+export function runCommand(io: Io, onDone: (exitCode: number) => void): Command {
+  const command = newVerb(
+    "run",
+    "run a topology of stream operators",
+    "tidemark run app.ts",
+    "tidemark run app.ts --replicas 2 --poison stop",
+  )
+    .argument("<file>", "a module whose default export is a topology")
+    .addHelpText("after", RUN_HELP);
+  return withConnectionOptions(command)
+    .option("--replicas <count>", "how many copies of each task run", wholeArgument(REPLICAS_MAX), REPLICAS_DEFAULT)
+    .option(
+      "--commit-every <ms>",
+      "what a task has done is committed this often",
+      wholeArgument(COMMIT_EVERY_MS_MAX),
+      COMMIT_EVERY_MS_DEFAULT,
+    )
+    .addOption(
+      new Option("--poison <what>", "what becomes of a record that a task fails at")
+        .choices(["dead-letter", "stop"])
+        .default("dead-letter"),
+    )
+    .addOption(
+      new Option(
+        "--state <where>",
+        "where state is: on disk it may be larger than memory, and is there after a restart",
+      )
+        .choices(["memory", "disk"])
+        .default("memory"),
+    )
+    .option("--state-dir <folder>", "where state on disk is, on a local disk", STATE_FOLDER_DEFAULT)
+    .action(async (file: string, options: RunOptions) => {
+      onDone(await run(io, file, options));
+    });
+}
+
+function wholeArgument(most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
+    throw new InvalidArgumentError(`It must be a whole number from 1 to ${most}.`);
+  };
+}
+
+async function run(io: Io, file: string, options: RunOptions): Promise<number> {
+  const { replicas, commitEvery, poison, output, timeout } = options;
+  const app = await loadApp(file);
+  const { app: name, version, stages } = app.build();
+  await using client = openClient(io, options);
+  const put = (): Promise<number> => deploy(client, app, { poison }, io.interrupted);
+  const stateFolder = options.state === "memory" ? undefined : join(options.stateDir, name);
+  const lock = stateFolder === undefined ? undefined : lockFolder(stateFolder);
+  let epoch = await put();
+
+  const tell = (text: string, json: object): void => {
+    void write(io.stdout, output === "json" ? jsonLine({ app: name, ...json }) : `${text}\n`).catch(() => undefined);
+  };
+  const { urls, token } = serverOf(io, options);
+  // Many streams are followed over WebSockets, which a server speaks at the same address.
+  const socketUrls = urls.map((url) => url.replace(/^http/, "ws"));
+  const settings = {
+    file,
+    urls: socketUrls,
+    token,
+    timeoutMs: timeout * MS_PER_SECOND,
+    poison,
+    commitEveryMs: commitEvery,
+  };
+  const folderOf = (worker: number): string | undefined =>
+    stateFolder === undefined ? undefined : join(stateFolder, String(worker));
+  const tasks = stages.reduce((sum, { partitions }) => sum + partitions, 0);
+  let isReady = false;
+  const workers = new Workers(
+    Array.from({ length: replicas }, (_, at) => ({ ...settings, stateFolder: folderOf(at + 1) })),
+    {
+      onStart(worker, processId) {
+        tell(`worker ${worker} is process ${processId}`, { event: "started", worker, process: processId });
+      },
+      onDeath(worker, why, restartMs) {
+        tell(`worker ${worker}: ${why}; it is started again in ${restartMs} ms`, {
+          event: "died",
+          worker,
+          why,
+          restartMs,
+        });
+      },
+      onStatus() {
+        if (isReady || summaryOf(workers.statuses).running < tasks * replicas) return;
+        isReady = true;
+        const what = `version ${version}, ${counted(tasks, "task")}, ${counted(replicas, "replica")} of each`;
+        tell(`ready ${name} (${what})`, { event: "ready", version, tasks, replicas });
+      },
+      async redeploy() {
+        epoch = await put();
+      },
+    },
+  );
+  // A task that has nothing to commit is told by nobody that the app was reset, or is another.
+  const watching = setInterval(() => {
+    void (async () => {
+      const deployed = await client.app(name).describe({ signal: io.interrupted });
+      if (deployed.epoch === epoch) return;
+      epoch = await put();
+      workers.restart("another version of the app was deployed, or it was reset");
+    })().catch((error: unknown) => {
+      if (!(error instanceof TidemarkError) || error.retryable || io.interrupted.aborted) return;
+      workers.fail(error.code === "app-not-found" ? new AppEnded("the app was deleted", EXIT.notFound) : error);
+    });
+  }, WATCH_EVERY_MS);
+  let before = { outputs: 0, atMs: performance.now() };
+  const telling = setInterval(() => {
+    const summary = summaryOf(workers.statuses);
+    const nowMs = performance.now();
+    tell(summaryText(summary, before.outputs, nowMs - before.atMs), { event: "status", ...summary });
+    before = { outputs: summary.outputs, atMs: nowMs };
+  }, STATUS_EVERY_MS);
+  const interrupted = new Promise<void>((resolve) => {
+    io.interrupted.addEventListener("abort", () => resolve(), { once: true });
+    if (io.interrupted.aborted) resolve();
+  });
+  try {
+    await Promise.race([interrupted, workers.failed]);
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof AppEnded)) throw error;
+    tell(error.message, { event: "ended", why: error.message });
+    return error.exitCode;
+  } finally {
+    clearInterval(telling);
+    clearInterval(watching);
+    await workers.stop();
+    lock?.release();
+  }
+}
+
+/** Two that run the same app keep its state in different folders. */
+function lockFolder(folder: string): DirectoryLock {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const lock = DirectoryLock.acquire(folder);
+  if (lock.ok) return lock.value;
+  throw new TidemarkError("invalid-argument", `${lock.error.message}; choose another --state-dir`);
+}

@@ -1,0 +1,45 @@
+/** Makes the streams that an app writes, and deploys it. Done again, both find what is there. */
+import type { Topology } from "../../../src/operators/build/topology.ts";
+import { taskSpecsOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
+import type { Client } from "../../client.ts";
+import { TidemarkError } from "../../error.ts";
+
+const DESCRIPTION_CHARACTERS_MAX = 4_000;
+const INTERNAL = "apps/";
+
+/** What all workers have alike, wherever they are started. */
+export type AppOptions = { readonly poison: "dead-letter" | "stop" };
+
+/** Answers the epoch in which it runs. */
+export async function deploy(
+  client: Client,
+  topology: Topology,
+  options: AppOptions,
+  signal: AbortSignal,
+): Promise<number> {
+  const graph = topology.build();
+  await Promise.all(writtenStreamsOf(graph).map((stream) => makeStream(client, stream, signal)));
+  const { epoch } = await client.app(graph.app).deploy({
+    version: graph.version,
+    tasks: taskSpecsOf(graph),
+    description: cut(topology.describe()),
+    options: JSON.stringify(options),
+    signal,
+  });
+  return epoch;
+}
+
+/** One that is there is as its owner wants it. */
+async function makeStream(client: Client, stream: string, signal: AbortSignal): Promise<void> {
+  const contentType = stream.startsWith(INTERNAL) ? "application/octet-stream" : "application/json";
+  try {
+    await client.stream(stream).create({ contentType, signal });
+  } catch (error) {
+    if (!(error instanceof TidemarkError && error.code === "stream-exists")) throw error;
+  }
+}
+
+function cut(description: string): string {
+  if (description.length <= DESCRIPTION_CHARACTERS_MAX) return description;
+  return `${description.slice(0, description.lastIndexOf("\n", DESCRIPTION_CHARACTERS_MAX))}\n…`;
+}

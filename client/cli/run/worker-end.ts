@@ -1,0 +1,42 @@
+/** What the end of a replica means for its worker, and for the others. */
+import { EXIT } from "../exit-codes.ts";
+import type { ReplicaEnd } from "../../../src/runtime/replica-end.ts";
+import { placeOf } from "../apps/app-module.ts";
+import type { WorkerEnd } from "./worker-messages.ts";
+
+/** Undefined: the replica alone is concerned, and the worker goes on with its other tasks. */
+export function workerEnd(task: string, end: ReplicaEnd): WorkerEnd | undefined {
+  switch (end.kind) {
+    case "stopped":
+    case "contradicted":
+      return undefined;
+    case "fenced":
+      return { what: "another version of the app was deployed, or it was reset", next: "deploy" };
+    case "gone":
+      return { what: "the app was deleted", next: "end", exitCode: EXIT.notFound };
+    case "poison": {
+      const { operator, at, error } = end.poison;
+      const where = at.kind === "record" ? `at ${at.source}, offset ${at.offset}` : "in a timer";
+      const place = placeOf(error);
+      const message = error instanceof Error ? error.message : String(error);
+      const what = `task ${task}: operator "${operator}" failed ${where}: ${message}`;
+      return { what: place === undefined ? what : `${what} (${place})`, next: "end", exitCode: EXIT.failure };
+    }
+    case "input-trimmed": {
+      const { stream, from, to } = end;
+      const what = `task ${task}: offsets ${from} to ${to - 1} of ${stream}, which it had not read, are gone`;
+      return { what, next: "end", exitCode: EXIT.notFound };
+    }
+    case "failed":
+      return { what: `task ${task}: ${messageOf(end.error)}`, next: "again" };
+  }
+}
+
+/** For whoever must look into it. */
+export function contradiction(task: string, { point, own }: Extract<ReplicaEnd, { kind: "contradicted" }>): string {
+  return `task ${task}: most replicas have something else at ${point} than this one, which has ${own} and ends; the others go on`;
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

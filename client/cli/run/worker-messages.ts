@@ -1,0 +1,29 @@
+/** What the process of `tidemark run` and its workers say to each other. */
+import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
+
+export type WorkerSettings = {
+  /** The module of the app. */
+  readonly file: string;
+  readonly urls: readonly string[];
+  readonly token: string | undefined;
+  readonly timeoutMs: number;
+  readonly poison: "dead-letter" | "stop";
+  readonly commitEveryMs: number;
+  /** Of this worker alone; undefined: state is in memory. */
+  readonly stateFolder: string | undefined;
+};
+
+export type ToWorker = { readonly kind: "run"; readonly settings: WorkerSettings } | { readonly kind: "stop" };
+
+export type FromWorker =
+  | { readonly kind: "status"; readonly replicas: readonly ReplicaStatus[] }
+  | { readonly kind: "ended"; readonly end: WorkerEnd };
+
+/** Why a worker ended by itself, in words, and what is to be done. */
+export type WorkerEnd =
+  /** Another try may do better. */
+  | { readonly what: string; readonly next: "again" }
+  /** What is deployed has changed: it must be looked at first. */
+  | { readonly what: string; readonly next: "deploy" }
+  /** The others come to the same end. */
+  | { readonly what: string; readonly next: "end"; readonly exitCode: number };

@@ -1,0 +1,196 @@
+/** `tidemark run`: an app in real worker processes, which are killed, against a server. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nodeZstd } from "../../client/cli/node-zstd.ts";
+import { connect, type Client, type Zstd } from "../../client/index.ts";
+import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { ROOT } from "../source-tree.ts";
+
+const COMMAND_LINE = join(ROOT, "client/cli/bin.ts");
+const OPERATORS = pathToFileURL(join(ROOT, "src/operators/index.ts")).href;
+
+let folder = "";
+let node: RunningNode;
+let client: Client;
+const runs: AppProcess[] = [];
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tidemark-run-"));
+  node = await startNode({ dataDirectory: join(folder, "data") });
+  client = connect(node.url, { zstd: nodeZstd() as Zstd });
+});
+
+afterAll(async () => {
+  for (const run of runs) run.child.kill("SIGKILL");
+  await client.close();
+  await node.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+type Event = { readonly event: string; readonly worker?: number; readonly process?: number; readonly why?: string };
+
+/** One `tidemark run`, and what it told so far. */
+class AppProcess {
+  readonly child: ChildProcess;
+  readonly events: Event[] = [];
+  readonly done: Promise<{ readonly status: number | null; readonly err: string }>;
+  #told: () => void = () => undefined;
+
+  constructor(file: string, ...options: readonly string[]) {
+    const args = [COMMAND_LINE, "run", file, "--url", node.url, "-o", "json", ...options];
+    this.child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    let err = "";
+    this.child.stderr?.on("data", (chunk: Buffer) => (err += chunk.toString()));
+    createInterface({ input: this.child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
+      this.events.push(JSON.parse(line) as Event);
+      this.#told();
+    });
+    this.done = new Promise((resolve) => {
+      this.child.once("close", (status) => {
+        this.#told();
+        resolve({ status, err });
+      });
+    });
+    runs.push(this);
+  }
+
+  /** Of a kind, the one with this number, from 0. */
+  async event(kind: string, place = 0): Promise<Event> {
+    for (;;) {
+      const found = this.events.filter(({ event }) => event === kind)[place];
+      if (found !== undefined) return found;
+      if (this.child.exitCode !== null) throw new Error(`it ended: ${JSON.stringify([this.events, await this.done])}`);
+      await new Promise<void>((resolve) => {
+        this.#told = resolve;
+      });
+    }
+  }
+}
+
+function app(name: string, body: string, version = 1): string {
+  const file = `${name}-${version}.ts`;
+  const text = `import { topology } from "${OPERATORS}";
+const app = topology("${name}", { version: ${version} });
+${body}
+export default app;
+`;
+  writeFileSync(join(folder, file), text);
+  return file;
+}
+
+/** Before the app makes it, so that its records can be waited for. */
+async function makeOutput(stream: string): Promise<void> {
+  await client.stream(stream).create({ contentType: "application/json" });
+}
+
+/** Waits until the stream has so many. */
+async function records(stream: string, count: number): Promise<{ key: string | undefined; value: unknown }[]> {
+  const found: { key: string | undefined; value: unknown }[] = [];
+  for await (const record of client.stream(stream).subscribe()) {
+    found.push({
+      key: record.key === undefined ? undefined : new TextDecoder().decode(record.key),
+      value: record.json(),
+    });
+    if (found.length === count) break;
+  }
+  return found;
+}
+
+const COUNTING = `app.stream("NAME-in").groupBy((value) => String(value)).count().to("NAME-out");`;
+
+describe("tidemark run", () => {
+  it("I12: each record counts once, whichever worker is killed, and in the next run, too", async () => {
+    const file = app("killed", COUNTING.replaceAll("NAME", "killed"));
+    const input = client.stream("killed-in");
+    await input.create();
+    await makeOutput("killed-out");
+    const options = ["--replicas", "2", "--state", "disk", "--state-dir", join(folder, "state")];
+    const run = new AppProcess(file, ...options);
+    await run.event("ready");
+    const producer = input.producer();
+    const append = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n < to; n += 1) {
+        await producer.ready();
+        void producer.append({ json: n % 7 });
+      }
+      await producer.flush();
+    };
+    await append(0, 300);
+    await records("killed-out", 300);
+    for (let kill = 0; kill < 2; kill += 1) {
+      const { process: victim } = await run.event("started", kill);
+      process.kill(victim as number, "SIGKILL");
+      await append(300 + kill * 300, 600 + kill * 300);
+      expect(await run.event("died", kill)).toMatchObject({ why: "it was ended by SIGKILL" });
+      await run.event("started", 2 + kill);
+    }
+    await records("killed-out", 900);
+    run.child.kill("SIGTERM");
+    expect(await run.done).toEqual({ status: 0, err: "" });
+
+    await append(900, 1_000);
+    const next = new AppProcess(file, ...options);
+    const outputs = await records("killed-out", 1_000);
+    next.child.kill("SIGTERM");
+    expect(await next.done).toEqual({ status: 0, err: "" });
+    await producer.close();
+    const counts = new Map<unknown, number>();
+    const expected = Array.from({ length: 1_000 }, (_, n) => {
+      const count = (counts.get(n % 7) ?? 0) + 1;
+      counts.set(n % 7, count);
+      return { key: String(n % 7), value: count };
+    });
+    expect(outputs).toEqual(expected);
+    expect((await client.stream("killed-out").describe()).nextOffset).toBe(1_000);
+  });
+
+  it("poison goes to dead letters, or ends it with the operator, the offset and the line", async () => {
+    const body = `app.stream("poison-in").map((value) => {
+  if (value === 13) throw new Error("unlucky");
+  return value;
+}, { name: "judge" }).to("NAME-out");`;
+    await client.stream("poison-in").create();
+    for (const out of ["letters-out", "stops-out"]) await makeOutput(out);
+    await client.stream("poison-in").append([{ json: 12 }, { json: 13 }, { json: 14 }]);
+    const letters = new AppProcess(app("letters", body.replace("NAME", "letters")));
+    const stops = new AppProcess(app("stops", body.replace("NAME", "stops")), "--poison", "stop");
+    expect((await records("letters-out", 2)).map(({ value }) => value)).toEqual([12, 14]);
+    letters.child.kill("SIGINT");
+    expect(await letters.done).toEqual({ status: 0, err: "" });
+    for await (const letter of client.stream("apps/letters/dead").read()) {
+      const headers = Object.fromEntries(
+        letter.headers.map(([name, value]) => [name, new TextDecoder().decode(value)]),
+      );
+      expect([letter.json(), headers["tidemark-operator"], headers["tidemark-offset"]]).toEqual([13, "judge", "1"]);
+    }
+    expect((await client.stream("apps/letters/dead").describe()).nextOffset).toBe(1);
+    const { status } = await stops.done;
+    const why = 'task 0.0: operator "judge" failed at poison-in, offset 1: unlucky (stops-1.ts:4:27)';
+    expect([status, stops.events.at(-1)]).toMatchObject([1, { event: "ended", why }]);
+  });
+
+  it("ends when the app is deleted, or a newer version deployed; goes on after a reset", async () => {
+    await client.stream("life-in").create();
+    await makeOutput("life-out");
+    await client.stream("life-in").append([{ json: 1 }, { json: 1 }]);
+    const run = new AppProcess(app("life", COUNTING.replaceAll("NAME", "life")));
+    expect((await records("life-out", 2)).map(({ value }) => value)).toEqual([1, 2]);
+    await client.app("life").reset();
+    // All anew, behind what was.
+    expect((await records("life-out", 4)).map(({ value }) => value)).toEqual([1, 2, 1, 2]);
+    const newer = new AppProcess(app("life", COUNTING.replaceAll("NAME", "life"), 2));
+    expect(await run.done).toMatchObject({ status: 4, err: expect.stringMatching(/task-fenced/) });
+    await newer.event("ready");
+    await client.stream("life-in").append({ json: 1 });
+    expect((await records("life-out", 5)).map(({ value }) => value)).toEqual([1, 2, 1, 2, 3]);
+    await client.app("life").delete();
+    await client.stream("life-in").append({ json: 1 });
+    expect((await newer.done).status).toBe(3);
+    expect(newer.events.at(-1)).toMatchObject({ event: "ended", why: "the app was deleted" });
+  });
+});
