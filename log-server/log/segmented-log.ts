@@ -306,6 +306,17 @@ export class SegmentedLog {
     return this.#horizon;
   }
 
+  /** Every entry up to here is in a sealed segment, or was. */
+  get sealedIndex(): LogIndex {
+    const { segments } = this.#parts;
+    return (segments.all.find(({ kind }) => kind === "unsealed")?.firstIndex ?? this.lastIndex + 1) - 1;
+  }
+
+  /** Calls back when what could be sealed has been, or when that failed. One listener. */
+  onSealed(listener: () => void): void {
+    this.#sealer.onRested = listener;
+  }
+
   /** Set once a write or sync has failed: from then on nothing is written. */
   get poisoned(): DiskError | undefined {
     return this.#parts.poison.error;

@@ -17,6 +17,8 @@ export class Checkpointer {
   #imagePosition: LogIndex;
   #snapshotPosition: LogIndex;
   #work: Promise<void> | undefined;
+  /** Of who waits for something to be sealed: there is something to look at. */
+  #wake: () => void = () => undefined;
   #stopped = false;
 
   constructor(parts: NodeParts) {
@@ -24,6 +26,7 @@ export class Checkpointer {
     this.#imageAt = parts.clock.monotonic();
     this.#imagePosition = parts.imagePosition;
     this.#snapshotPosition = parts.snapshotPosition;
+    parts.log.onSealed(() => this.#wake());
     // Not counted from zero: a node restarted often enough would never write one. One that is damaged is replaced soon.
     const lost = parts.log.horizon.index > parts.snapshotPosition;
     this.#bytesSinceSnapshot = lost ? parts.limits.snapshotEveryBytes : parts.log.bytesAfter(parts.snapshotPosition);
@@ -35,6 +38,7 @@ export class Checkpointer {
   }
 
   applied(bytes: number): void {
+    this.#wake();
     this.#bytesSinceImage += bytes;
     this.#bytesSinceSnapshot += bytes;
     const { limits, machine } = this.#parts;
@@ -45,13 +49,15 @@ export class Checkpointer {
 
   /** Called now and then: saves what has been waiting for long. */
   due(): void {
+    this.#wake();
     if (this.#parts.clock.monotonic() - this.#imageAt >= this.#parts.limits.imageEveryMs) this.#start();
   }
 
   /** Finishes what runs and, on a clean stop, saves once more, so that the next start re-applies nothing. */
   async stop(save: boolean): Promise<void> {
-    await this.#work;
     this.#stopped = true;
+    this.#wake();
+    await this.#work;
     if (!save) return;
     try {
       await this.#saveImage();
@@ -61,19 +67,19 @@ export class Checkpointer {
     }
   }
 
-  /** Asks for a snapshot now, whatever was written since the last. */
-  async snapshot(): Promise<void> {
+  /** Asks for a snapshot now, whatever was written since the last. `unsealed`: where nothing can be sealed, too. */
+  async snapshot(unsealed = false): Promise<void> {
     // Several may have waited for the same work: each for the next that begins behind it.
     while (this.#work !== undefined) await this.#work;
     if (this.#stopped) return;
-    this.#work = this.#run(true);
+    this.#work = this.#run(true, unsealed);
     await this.#work;
   }
 
   /** The one that is there is damaged: it counts for nothing until there is another. */
   replaceSnapshot(): Promise<void> {
     this.#snapshotPosition = 0;
-    return this.snapshot();
+    return this.snapshot(true);
   }
 
   #start(): void {
@@ -81,10 +87,10 @@ export class Checkpointer {
     this.#work = this.#run(this.#bytesSinceSnapshot >= this.#parts.limits.snapshotEveryBytes);
   }
 
-  async #run(snapshot: boolean): Promise<void> {
+  async #run(snapshot: boolean, unsealed = false): Promise<void> {
     try {
       await this.#saveImage();
-      if (snapshot) await this.#writeSnapshot();
+      if (snapshot && (unsealed || (await this.#seal()))) await this.#writeSnapshot();
     } catch (error) {
       this.#parts.observer.event("checkpoint-failed", { error: String(error) });
     } finally {
@@ -118,6 +124,22 @@ export class Checkpointer {
     this.#unsaved = [];
     this.#imagePosition = 0;
     await this.#parts.log.discardImage();
+  }
+
+  /**
+   * Seals what the snapshot will stand on, as only that can be shipped. Later it may be too late: a leader that can commit
+   * nothing before it has shipped a snapshot seals nothing either, for what is sealed has been applied. False: it takes too long.
+   */
+  async #seal(): Promise<boolean> {
+    const { log, clock, limits } = this.#parts;
+    if (log.sealedIndex >= this.#imagePosition) return true;
+    await log.roll();
+    const until = clock.monotonic() + limits.sealWaitMsMax;
+    for (;;) {
+      if (log.sealedIndex >= this.#imagePosition) return true;
+      if (this.#stopped || log.poisoned !== undefined || clock.monotonic() >= until) return false;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
   }
 
   /** No image is saved meanwhile (`#work`), so its rows stand still at `#imagePosition` while they are copied. */

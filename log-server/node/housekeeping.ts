@@ -51,8 +51,8 @@ export class Housekeeping {
     if (log.poisoned !== undefined) return this.#failed(log.poisoned);
     this.#reportDamage();
     await space.sample();
-    // Only below a snapshot may the log be trimmed: with a full disk it is worth one.
-    if (space.full) await checkpointer.snapshot();
+    // Only below a snapshot may the log be trimmed: with a full disk it is worth one, though nothing may be sealed there.
+    if (space.full) await checkpointer.snapshot(true);
     checkpointer.due();
     if (this.#blocked()) return undefined;
     await retention.run(checkpointer);

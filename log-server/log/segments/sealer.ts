@@ -40,6 +40,8 @@ export class Sealer {
   #running: Promise<void> | undefined;
   #paused = 0;
   #fault: DiskError | undefined;
+  /** Called when it has sealed what could be sealed, or has failed to. */
+  onRested: () => void = () => undefined;
 
   constructor(parts: SealerParts) {
     this.#parts = parts;
@@ -56,6 +58,7 @@ export class Sealer {
     if (this.#next() === undefined) return;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
+      this.onRested();
     });
   }
 
