@@ -17,7 +17,8 @@ import { complaintsIn, Server, type ServerOptions } from "./server.ts";
 const SEED = 47;
 const TRIALS = 8;
 const EXIT_FAILED = 1;
-const SEGMENTS = /segments\/\d+\.log$/;
+/** What became of them, too: housekeeping may have rewritten some. */
+const SEGMENTS = /segments\/\d+\.(?:log|compacted)$/;
 const LIMITS: ServerOptions = {
   limits: { imageEveryBytes: 128 * 1024, snapshotEveryBytes: 1024 * 1024, housekeepingEveryMs: 20 },
 };
@@ -141,7 +142,7 @@ describe("damage", () => {
     const folder = copyOfWorld();
     const prng = new Prng(SEED);
     const blocks = filesIn(folder, /\.index$/);
-    expect(blocks.length).toBeGreaterThan(2);
+    expect(blocks).not.toEqual([]);
     for (const block of blocks) damageSomewhere(join(folder, block), prng);
     const server = await Server.start(folder, LIMITS);
     await refusedIn(server.url, world);
