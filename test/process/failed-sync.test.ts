@@ -75,8 +75,8 @@ describe("EIO", () => {
     const hits: readonly Injection[] = [
       { call: "pwrite64", when: 40, trace, paths: segments },
       { call: "pwrite64", when: 97, trace, paths: segments },
-      // The store of the image: the log takes no writes either once it cannot be kept up.
-      { call: "fdatasync", when: 2, trace, paths: [join(data, "image/data.mdb")] },
+      // The store of the image, when what a start writes to it is done: the log takes no writes either once it cannot be kept up.
+      { call: "fdatasync", when: 8, trace, paths: [join(data, "image/data.mdb")] },
     ];
     for (const hit of hits) {
       await life.kill();
