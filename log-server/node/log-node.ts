@@ -157,6 +157,7 @@ export class LogNode {
       phase: () => this.#readiness.phase,
       supportedLevel: () => (this.#leading === undefined ? undefined : this.#admin.supportedLevel),
       raise: (level) => void this.#background({ kind: "feature-level", level }),
+      isLeaving: () => this.#admin.isLeaving,
       serveNoMore: (why) => this.#startAnew(why),
     });
     this.drain = this.#belonging.drain;

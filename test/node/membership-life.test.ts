@@ -3,6 +3,7 @@
  * nobody away; and the feature level is what all members support (N52, N53, P26, P33).
  */
 import { describe, expect, it } from "vitest";
+import type { NodeLimits } from "../../log-server/node/limits.ts";
 import type { MembersView } from "../../log-server/node/node-parts.ts";
 import type { ClusterMemberStatus } from "../../log-server/node/cluster/cluster-status.ts";
 import { decodeStandings, encodeStandings } from "../../log-server/node/cluster/standings.ts";
@@ -14,11 +15,12 @@ import { append, create, readAll } from "./sim-node.ts";
 type World = { readonly cluster: SimCluster; readonly known: Map<string, MembersView>; readonly events: string[] };
 
 /** Nodes that have each other's disks in the log. */
-async function world(nodes = 3): Promise<World> {
+async function world(nodes = 3, limits: Partial<NodeLimits> = {}): Promise<World> {
   const known = new Map<string, MembersView>();
   const events: string[] = [];
   const cluster = await SimCluster.started({
     nodes,
+    limits,
     onKnow: (name, view) => known.set(name, view),
     saysRemoved: (name) => [...known.values()].some(({ isFormerDisk }) => isFormerDisk(`disk-of-${name}`)),
     onEvent: (name, code) => events.push(`${name} ${code}`),
@@ -70,6 +72,13 @@ describe("a node that was removed", () => {
     void cluster.start(gone).catch(() => undefined);
     await cluster.until(() => cluster.member(gone).node?.phase === "removed", "it knows after a restart");
     expect(cluster.failures).toEqual([]);
+  });
+
+  it("tells first whoever asked it for its removal, however soon it knows", async () => {
+    const { cluster } = await world(3, { factsEveryMs: 1 });
+    const [, gone] = await followers(cluster);
+    await cluster.settle(cluster.node(gone).changeCluster({ kind: "remove", node: gone }));
+    await cluster.until(() => cluster.member(gone).node?.phase === "removed", "it serves no more");
   });
 });
 

@@ -20,6 +20,8 @@ export interface BelongingOwner {
   supportedLevel(): Result<number, string> | undefined;
   /** Of the cluster's first feature level. */
   raise(level: number): void;
+  /** Somebody waits here for this node's removal. */
+  isLeaving(): boolean;
   serveNoMore(why: string): void;
 }
 
@@ -109,7 +111,8 @@ export class Belonging {
     const was = this.#removed;
     this.#removed = this.#isRemoved();
     if (this.#removed && !was) this.#parts.observer.event("removed", { node: this.#parts.nodeName });
-    if (this.#removed && this.#owner.phase() === "serving")
+    // Who asked here for the removal is to hear that it is done: the answer comes, or the leader hangs up.
+    if (this.#removed && this.#owner.phase() === "serving" && !this.#owner.isLeaving())
       this.#owner.serveNoMore("it was removed from the cluster, and serves no more");
   }
 

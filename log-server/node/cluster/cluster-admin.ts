@@ -38,6 +38,8 @@ export class ClusterAdmin {
   readonly #propose: (command: Command) => Promise<CommandResult>;
   /** One at a time: their steps would be in each other's way. */
   #busy = false;
+  /** Whoever asked this node to be removed has not heard yet. */
+  #leaving = 0;
 
   constructor(
     parts: ClusterAdminParts,
@@ -66,7 +68,19 @@ export class ClusterAdmin {
     if (loop.role === "leader") return this.#lead(change);
     const { leader } = loop;
     if (leader === undefined) throw new NodeError("unavailable", "no leader is known, who could change the cluster");
-    return this.#ask(this.#calls, leader, change);
+    const isOwnRemoval = change.kind === "remove" && change.node === this.#parts.nodeName;
+    if (!isOwnRemoval) return this.#ask(this.#calls, leader, change);
+    this.#leaving += 1;
+    try {
+      return await this.#ask(this.#calls, leader, change);
+    } finally {
+      this.#leaving -= 1;
+    }
+  }
+
+  /** This node's own removal was asked for here, and the leader has not answered yet. */
+  get isLeaving(): boolean {
+    return this.#leaving > 0;
   }
 
   async #ask(calls: PeerCalls, node: string, change: ClusterChange): Promise<void> {
