@@ -20,7 +20,13 @@ const EXIT_FAILED = 1;
 /** What became of them, too: housekeeping may have rewritten some. */
 const SEGMENTS = /segments\/\d+\.(?:log|compacted)$/;
 const LIMITS: ServerOptions = {
-  limits: { imageEveryBytes: 128 * 1024, snapshotEveryBytes: 1024 * 1024, housekeepingEveryMs: 20 },
+  limits: {
+    imageEveryBytes: 128 * 1024,
+    snapshotEveryBytes: 1024 * 1024,
+    housekeepingEveryMs: 20,
+    // Several stay, of both kinds: a run could take them all.
+    rewriteRunBytesMax: 1024 * 1024,
+  },
 };
 /** Nothing but the log remembers anything. */
 const WITHOUT_IMAGE: ServerOptions = { limits: { imageEveryMs: 3_600_000 } };
@@ -142,7 +148,7 @@ describe("damage", () => {
     const folder = copyOfWorld();
     const prng = new Prng(SEED);
     const blocks = filesIn(folder, /\.index$/);
-    expect(blocks).not.toEqual([]);
+    expect(blocks.length).toBeGreaterThan(2);
     for (const block of blocks) damageSomewhere(join(folder, block), prng);
     const server = await Server.start(folder, LIMITS);
     await refusedIn(server.url, world);
