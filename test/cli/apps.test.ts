@@ -1,7 +1,4 @@
 /** `tidemark apps` against a whole server: what is printed, and the exit statuses. What runs an app is not here. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
@@ -9,18 +6,15 @@ import { shell } from "./shell.ts";
 
 let node: RunningNode;
 let client: Client;
-let folder: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-cli-apps-"));
-  node = await startNode({ dataDirectory: join(folder, "data") });
+  node = await startNode();
   client = connect(node.url);
 });
 
 afterAll(async () => {
   await client.close();
   await node.close();
-  rmSync(folder, { recursive: true });
 });
 
 async function tidemark(...args: readonly string[]): Promise<{ status: number; out: string; err: string }> {

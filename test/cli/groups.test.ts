@@ -1,22 +1,16 @@
 /** `tidemark groups` against a whole server: what is printed, and the exit statuses. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { shell, type Shell } from "./shell.ts";
 
 let node: RunningNode;
-let folder: string;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-cli-groups-"));
-  node = await startNode({ dataDirectory: join(folder, "data") });
+  node = await startNode();
 });
 
 afterAll(async () => {
   await node.close();
-  rmSync(folder, { recursive: true });
 });
 
 type Ran = { readonly status: number; readonly out: string; readonly err: string };

@@ -1,7 +1,4 @@
 /** Listing, describing, settings, trimming and finding by time, against a real node, over both transports. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, TidemarkError, type Client, type Gap, type StreamInfo } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
@@ -9,17 +6,14 @@ import { utf8 } from "../../src/lib/bytes.ts";
 
 const PAGES_NEEDED = 1_005;
 
-let folder = "";
 let node: RunningNode;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-admin-"));
-  node = await startNode({ dataDirectory: folder, listen: "127.0.0.1:0", segmentBytes: 4 * 1024 * 1024 });
+  node = await startNode();
 });
 
 afterAll(async () => {
   await node.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function collect<T>(from: AsyncIterable<T>): Promise<T[]> {

@@ -1,20 +1,15 @@
 /** Apps by the SDK against a real node: what is deployed, where tasks are, and what happens once however often it is said. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, TidemarkError, type Client } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { LossyTransport } from "./lossy-transport.ts";
 
-let folder = "";
 let node: RunningNode;
 let transport: LossyTransport;
 let client: Client;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-apps-"));
-  node = await startNode({ dataDirectory: folder, listen: "127.0.0.1:0", segmentBytes: 4 * 1024 * 1024 });
+  node = await startNode();
   transport = new LossyTransport(node.url);
   client = connect(node.url, { transport });
 });
@@ -22,7 +17,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await client.close();
   await node.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const TOPOLOGY = { version: 1, tasks: [{ task: "0.0", inputs: ["in"] }], description: "a topology", options: "{}" };

@@ -1,39 +1,26 @@
 /** Following many streams of a real node over a real WebSocket, while connections break and the node restarts. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort } from "../../client/examples/server-child.ts";
 import { connect, type Client, type FollowedRecord, type FollowOptions } from "../../client/index.ts";
-import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { comparePlaces } from "../../src/record/log-place.ts";
 import { batch, FrameClient } from "../ws/frame-client.ts";
 import { BreakingProxy } from "./breaking-proxy.ts";
+import { RestartableNode } from "./restartable-node.ts";
 
 const NAMES = ["a", "b", "c", "d"];
 
-let folder = "";
-let listen = "";
-let node: RunningNode;
+let node: RestartableNode;
 let client: Client;
 
-async function start(): Promise<void> {
-  node = await startNode({ dataDirectory: folder, listen, segmentBytes: 4 * 1024 * 1024 });
-}
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-follow-"));
-  listen = `127.0.0.1:${await freePort()}`;
-  await start();
-  client = connect(`ws://${listen}`);
+  node = await RestartableNode.start();
+  client = connect(node.url("ws"));
   for (const name of NAMES) await client.stream(name).create({ contentType: "text/plain" });
 });
 
 afterEach(async () => {
   await client.close();
-  await node.close();
-  rmSync(folder, { recursive: true, force: true });
+  await node.remove();
 });
 
 /** What a follow delivered: its values by stream, and that it was in the log's order. */
@@ -106,7 +93,7 @@ describe("a follow of many streams", () => {
     await write(2, 2_000, async (at) => {
       if (at !== 700 && at !== 1_400) return;
       await restarted;
-      restarted = node.close().then(() => start());
+      restarted = node.restart();
     });
     await restarted;
     await Promise.all(watching);
@@ -115,7 +102,7 @@ describe("a follow of many streams", () => {
   });
 
   it("and over connections that break anywhere", async () => {
-    const proxy = await BreakingProxy.start(Number(listen.split(":")[1]));
+    const proxy = await BreakingProxy.start(node.port);
     await using flaky = connect(`ws://127.0.0.1:${proxy.port}`);
     const watcher = new Watcher();
     const watching = watcher.watch(flaky, { prefetchBytes: 8_192 });
@@ -157,7 +144,7 @@ describe("a follow of many streams", () => {
   });
 
   it("I11: records of a transaction come together; marks come while its streams are silent", async () => {
-    const frames = await FrameClient.open(node.url);
+    const frames = await FrameClient.open(node.url("http"));
     await using follow = client.follow(["a", "b"], { marks: true, markEveryMs: 5 });
     await follow.ready();
     const operations = ["b", "a", "b"].map(

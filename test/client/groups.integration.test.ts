@@ -1,33 +1,20 @@
 /** Groups of a real node over both transports: members, queues, and graceful restarts under them. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { freePort } from "../../client/examples/server-child.ts";
 import { connect, type Client, type Delivery, type TidemarkError } from "../../client/index.ts";
-import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { RestartableNode } from "./restartable-node.ts";
 
-describe.each(["http", "ws"])("over %s", (scheme) => {
-  let folder = "";
-  let listen = "";
-  let node: RunningNode;
+describe.each(["http", "ws"] as const)("over %s", (scheme) => {
+  let node: RestartableNode;
   let client: Client;
 
-  const start = async (): Promise<void> => {
-    node = await startNode({ dataDirectory: folder, listen, segmentBytes: 4 * 1024 * 1024 });
-  };
-
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "tidemark-groups-"));
-    listen = `127.0.0.1:${await freePort()}`;
-    await start();
-    client = connect(`${scheme}://${listen}`);
+    node = await RestartableNode.start();
+    client = connect(node.url(scheme));
   });
 
   afterEach(async () => {
     await client.close();
-    await node.close();
-    rmSync(folder, { recursive: true, force: true });
+    await node.remove();
   });
 
   async function fill(name: string, count: number): Promise<void> {
@@ -43,7 +30,7 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
     const group = client.group("billing");
     expect(await group.create({ mode: "partitions", pattern: "p/*" })).toEqual({ created: true });
     expect(await group.create({ mode: "partitions", pattern: "p/*" })).toEqual({ created: false });
-    await using other = connect(`${scheme}://${listen}`);
+    await using other = connect(node.url(scheme));
     const seen = new Map<string, number[]>();
     const note = (stream: string, offset: number): void => {
       seen.set(stream, [...(seen.get(stream) ?? []), offset]);
@@ -99,7 +86,7 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
       if (delivery.offset % 50 === 8 && delivery.attempt === 1) await delivery.nack({ delayMs: 0 });
     };
     const options = { concurrency: 8, signal: ending.signal };
-    await using other = connect(`${scheme}://${listen}`);
+    await using other = connect(node.url(scheme));
     const workers = [group.run(work, options), other.group("workers").run(work, options)];
     const letters: string[] = [];
     for await (const letter of client.stream("dead").subscribe()) {
@@ -174,9 +161,9 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
       }
     };
     await take(5);
-    await node.close();
+    await node.stop();
     const rest = take(10);
-    await start();
+    await node.start();
     await client.stream("r").append(["10", "11", "12", "13", "14"]);
     await rest;
     expect(jobs).toEqual(Array.from({ length: 15 }, (_, at) => at));

@@ -1,40 +1,20 @@
 /** The SDK against a real node in this process: real disk, real sockets, graceful restarts. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nodeZstd } from "../../client/cli/node-zstd.ts";
-import { freePort } from "../../client/examples/server-child.ts";
 import { connect, TidemarkError, type Client, type ReadStatus } from "../../client/index.ts";
-import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { RestartableNode } from "./restartable-node.ts";
 
-const SEGMENT_BYTES = 4 * 1024 * 1024;
-
-let folder = "";
-let listen = "";
-let node: RunningNode;
+let node: RestartableNode;
 let client: Client;
 
-async function start(token?: string): Promise<void> {
-  node = await startNode({
-    dataDirectory: folder,
-    listen,
-    segmentBytes: SEGMENT_BYTES,
-    ...(token !== undefined && { token }),
-  });
-}
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-node-"));
-  listen = `127.0.0.1:${await freePort()}`;
-  await start();
-  client = connect(node.url);
+  node = await RestartableNode.start();
+  client = connect(node.url("http"));
 });
 
 afterEach(async () => {
   await client.close();
-  await node.close();
-  rmSync(folder, { recursive: true, force: true });
+  await node.remove();
 });
 
 async function failure(promise: Promise<unknown>): Promise<TidemarkError> {
@@ -90,7 +70,7 @@ describe("the SDK and a node", () => {
     const stream = client.stream("both");
     await stream.create({ contentType: "application/json" });
     await stream.append({ json: { from: "sdk" } });
-    const url = `${node.url}/v1/stream/both`;
+    const url = `${node.url("http")}/v1/stream/both`;
     const posted = await fetch(url, {
       method: "POST",
       headers: { "content-type": "application/json" },
@@ -124,7 +104,7 @@ describe("the SDK and a node", () => {
       offsets.push(producer.append(`record ${at}`));
       if (at === Math.floor(count / 3) || at === Math.floor((count * 2) / 3)) {
         await restarted;
-        restarted = node.close().then(() => start());
+        restarted = node.restart();
       }
     }
     await producer.close();
@@ -140,7 +120,7 @@ describe("the SDK and a node", () => {
 
   it("large and many: batches of every size, compressed, read back whole and from the middle", async () => {
     const zstd = nodeZstd();
-    await using compressing = connect(node.url, zstd === undefined ? {} : { zstd });
+    await using compressing = connect(node.url("http"), zstd === undefined ? {} : { zstd });
     const stream = compressing.stream("large");
     await stream.create();
     const producer = stream.producer();
@@ -185,11 +165,11 @@ describe("the SDK and a node", () => {
   });
 
   it("a token is asked for, and carried", async () => {
-    await node.close();
+    await node.stop();
     const token = "a-token-that-is-long-enough-for-anyone";
-    await start(token);
+    await node.start(token);
     expect(await failure(client.stream("s").create())).toMatchObject({ code: "unauthorized", outcome: "not-applied" });
-    await using trusted = connect(node.url, { token: () => Promise.resolve(token) });
+    await using trusted = connect(node.url("http"), { token: () => Promise.resolve(token) });
     expect(await trusted.stream("s").create()).toMatchObject({ created: true });
   });
 

@@ -1,7 +1,4 @@
 /** A task's snapshots in a stream of a real node. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { type Client, connect } from "../../client/index.ts";
@@ -18,17 +15,15 @@ import { SnapshotWriter } from "../../src/runtime/snapshots/snapshot-writer.ts";
 import { inputOf, stage } from "../runtime/snapshot-world.ts";
 
 describe("snapshots on a node", () => {
-  const folder = mkdtempSync(join(tmpdir(), "tidemark-snapshots-"));
   let node: RunningNode;
   let client: Client;
   beforeAll(async () => {
-    node = await startNode({ dataDirectory: folder, listen: "127.0.0.1:0", segmentBytes: 4 * 1024 * 1024 });
+    node = await startNode();
     client = connect(node.url);
   });
   afterAll(async () => {
     await client.close();
     await node.close();
-    rmSync(folder, { recursive: true, force: true });
   });
 
   it("are written, trimmed and restored", async () => {

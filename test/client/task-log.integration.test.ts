@@ -1,7 +1,4 @@
 /** The runtime's log on a real node: what tasks read, how their commits take effect once (I12). */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
@@ -13,15 +10,13 @@ import type { Feed, FeedItem, FeedRecord, TaskLog } from "../../src/runtime/task
 import type { TaskCommit } from "../../src/wire/app-command.ts";
 import { commitsStream } from "../../src/wire/app-streams.ts";
 
-let folder = "";
 let node: RunningNode;
 let client: Client;
 let log: TaskLog;
 let names = 0;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-task-log-"));
-  node = await startNode({ dataDirectory: folder, listen: "127.0.0.1:0", segmentBytes: 4 * 1024 * 1024 });
+  node = await startNode();
   client = connect(node.url.replace(/^http/, "ws"));
   log = client.taskLog();
 });
@@ -29,7 +24,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await client.close();
   await node.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const START: TaskPlace = { cursor: BEFORE_RECORDS, outputs: 0 };

@@ -1,7 +1,4 @@
 /** Transactions and cursors against a real node: all or nothing (I11), and once, whatever answers are lost (I8). */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, TidemarkError, type Client } from "../../client/index.ts";
@@ -9,15 +6,13 @@ import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { text } from "../../src/lib/bytes.ts";
 import { LossyTransport, type Loss } from "./lossy-transport.ts";
 
-let folder = "";
 let node: RunningNode;
 let transport: LossyTransport;
 let client: Client;
 let names = 0;
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-tx-"));
-  node = await startNode({ dataDirectory: folder, listen: "127.0.0.1:0", segmentBytes: 4 * 1024 * 1024 });
+  node = await startNode();
   transport = new LossyTransport(node.url);
   client = connect(node.url, { transport });
 });
@@ -25,7 +20,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await client.close();
   await node.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 function fresh(): string {

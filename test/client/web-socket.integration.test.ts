@@ -5,36 +5,20 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { freePort, ServerChild } from "../../client/examples/server-child.ts";
 import { connect, TidemarkError, type Client, type Gap, type ReadStatus } from "../../client/index.ts";
-import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { BreakingProxy } from "./breaking-proxy.ts";
+import { RestartableNode } from "./restartable-node.ts";
 
-const SEGMENT_BYTES = 4 * 1024 * 1024;
-
-let folder = "";
-let listen = "";
-let node: RunningNode;
+let node: RestartableNode;
 let client: Client;
 
-async function start(token?: string): Promise<void> {
-  node = await startNode({
-    dataDirectory: folder,
-    listen,
-    segmentBytes: SEGMENT_BYTES,
-    ...(token !== undefined && { token }),
-  });
-}
-
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-ws-"));
-  listen = `127.0.0.1:${await freePort()}`;
-  await start();
-  client = connect(`ws://${listen}`);
+  node = await RestartableNode.start();
+  client = connect(node.url("ws"));
 });
 
 afterEach(async () => {
   await client.close();
-  await node.close();
-  rmSync(folder, { recursive: true, force: true });
+  await node.remove();
 });
 
 async function failure(promise: Promise<unknown>): Promise<TidemarkError> {
@@ -138,7 +122,7 @@ describe("the SDK over WebSocket", () => {
       offsets.push(producer.append(`record ${at}`));
       if (at === Math.floor(count / 3) || at === Math.floor((count * 2) / 3)) {
         await restarted;
-        restarted = node.close().then(() => start());
+        restarted = node.restart();
       }
     }
     await producer.close();
@@ -153,7 +137,7 @@ describe("the SDK over WebSocket", () => {
   });
 
   it("and over connections that break anywhere", async () => {
-    const proxy = await BreakingProxy.start(Number(listen.split(":")[1]));
+    const proxy = await BreakingProxy.start(node.port);
     await using flaky = connect(`ws://127.0.0.1:${proxy.port}`);
     const stream = flaky.stream("s");
     await stream.create();
@@ -184,20 +168,20 @@ describe("the SDK over WebSocket", () => {
   });
 
   it("a token is asked for, carried as a subprotocol, and its lack is told", async () => {
-    await node.close();
+    await node.stop();
     const token = "a-token/that+is-long-enough~for.anyone";
-    await start(token);
+    await node.start(token);
     expect(await failure(client.stream("s").create())).toMatchObject({ code: "unauthorized", outcome: "not-applied" });
-    await using trusted = connect(`ws://${listen}`, { token: () => Promise.resolve(token) });
+    await using trusted = connect(node.url("ws"), { token: () => Promise.resolve(token) });
     expect(await trusted.stream("s").create()).toMatchObject({ created: true });
   });
 
   it("a server that is not there is told, and found when it is back", async () => {
-    await node.close();
+    await node.stop();
     const error = await failure(client.stream("s").create({ timeout: 300 }));
     expect(error).toMatchObject({ code: "timeout", outcome: "not-applied" });
     const created = client.stream("s").create();
-    await start();
+    await node.start();
     expect(await created).toMatchObject({ created: true });
   });
 

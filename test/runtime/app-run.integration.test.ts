@@ -1,7 +1,4 @@
 /** An app on a real node, by the SDK: two workers, of which the one that commits is stopped, and nothing is lost or repeated (I12). */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SYSTEM_ENVIRONMENT } from "../../client/environment.ts";
 import { connect, type Client } from "../../client/index.ts";
@@ -10,7 +7,6 @@ import { topology } from "../../src/operators/build/topology.ts";
 import { APP_RUN_DEFAULTS, AppRun, openInMemory } from "../../src/runtime/app-run.ts";
 import { taskSpecsOf, writtenStreamsOf } from "../../src/runtime/app-streams.ts";
 
-let folder = "";
 let node: RunningNode;
 const clients: Client[] = [];
 
@@ -21,14 +17,12 @@ function connected(): Client {
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "tidemark-app-run-"));
-  node = await startNode({ dataDirectory: folder, listen: "127.0.0.1:0", segmentBytes: 4 * 1024 * 1024 });
+  node = await startNode();
 });
 
 afterAll(async () => {
   for (const client of clients) await client.close();
   await node.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 /** Words of lines in two partitions, counted in two. */
