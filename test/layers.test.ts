@@ -30,6 +30,7 @@ const LAYERS: readonly Layer[] = [
   { folder: "log-server/observe", rank: 5 },
   { folder: "client", rank: 5 },
   { folder: "log-server", rank: ROOTS_RANK },
+  { folder: "log-server/sim", rank: ROOTS_RANK },
   { folder: "client/cli", rank: ROOTS_RANK },
   { folder: "client/testing", rank: ROOTS_RANK },
   { folder: "client/console", rank: ROOTS_RANK },

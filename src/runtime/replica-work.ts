@@ -18,6 +18,7 @@ import { commitsStream } from "../wire/app-streams.ts";
 import { deadLetterStream, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
 import { type CommitEnd, Committer } from "./committer.ts";
 import { Disputes, readStatement, type Statement, statementRecord } from "./dispute.ts";
+import { inputOf } from "./feed-input.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
@@ -211,18 +212,7 @@ export class ReplicaWork {
     if (compareRecordPlaces(record.place, this.#after) <= 0) return;
     if (compareRecordPlaces(record.place, this.#task.cursor) <= 0)
       throw new Ended({ kind: "failed", error: twice(record) });
-    const { offset, place, key, value, headers, timestamp, logTime } = record;
-    const input = {
-      source: source.source,
-      offset,
-      place,
-      value,
-      logTime,
-      ...(key !== undefined && { key }),
-      ...(headers !== undefined && { headers }),
-      ...(timestamp !== undefined && { timestamp }),
-    };
-    const done = this.#driver.process(input);
+    const done = this.#driver.process(inputOf(record, source.source));
     if (!done.ok) throw new Ended({ kind: "poison", poison: done.error });
   }
 

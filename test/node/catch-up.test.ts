@@ -12,7 +12,7 @@ import { Prng } from "../../src/lib/prng.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { SimCluster, type SimClusterOptions } from "./sim-cluster.ts";
+import { SimCluster, type SimClusterOptions } from "../../log-server/sim/sim-cluster.ts";
 
 const LIMITS: Partial<NodeLimits> = {
   imageEveryMs: 200,

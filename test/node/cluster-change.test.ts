@@ -8,7 +8,7 @@ import {
   takeOutcome,
 } from "../../log-server/node/cluster/cluster-change.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 const ADDRESS = { host: "h", port: 4438 };
 

@@ -10,7 +10,7 @@ import { Prng } from "../../src/lib/prng.ts";
 import type { CommandResult } from "../../src/wire/command.ts";
 import type { NetworkFaults } from "../../src/sim/network.ts";
 import { append, create, readAll } from "./sim-node.ts";
-import { Killed, SimCluster } from "./sim-cluster.ts";
+import { Killed, SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 export type Step =
   | { readonly kind: "append"; readonly producer: number }

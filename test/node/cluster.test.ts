@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { utf8 } from "../../src/lib/bytes.ts";
 import type { CommandResult, CreateCommand } from "../../src/wire/command.ts";
 import { append, asAppended, create, readAll, streamOf } from "./sim-node.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 const NAMES = ["n1", "n2", "n3"];
 

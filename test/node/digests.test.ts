@@ -1,7 +1,7 @@
 /** State digests between nodes: a node that a majority contradicts stops serving; without a majority it is an alarm (I10). */
 import { describe, expect, it } from "vitest";
 import { append, asAppended, create } from "./sim-node.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 const NAMES = ["n1", "n2", "n3"];
 

@@ -13,7 +13,7 @@ import { concat } from "../../src/lib/bytes.ts";
 import { err, ok } from "../../src/lib/result.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 import { append, asAppended, batchOf, create, readAll, streamOf } from "./sim-node.ts";
-import { SimCluster, type SimClusterOptions } from "./sim-cluster.ts";
+import { SimCluster, type SimClusterOptions } from "../../log-server/sim/sim-cluster.ts";
 
 type World = { readonly cluster: SimCluster; readonly leader: string; readonly one: string; readonly other: string };
 

@@ -4,7 +4,7 @@ import { utf8 } from "../../src/lib/bytes.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import { append, asAppended, create, readAll, startSimNode, streamOf } from "./sim-node.ts";
 
 describe("appending", () => {

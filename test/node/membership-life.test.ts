@@ -9,7 +9,7 @@ import type { ClusterMemberStatus } from "../../log-server/node/cluster/cluster-
 import { decodeStandings, encodeStandings } from "../../log-server/node/cluster/standings.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import type { Command } from "../../src/wire/command.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import { append, create, readAll } from "./sim-node.ts";
 
 type World = { readonly cluster: SimCluster; readonly known: Map<string, MembersView>; readonly events: string[] };

@@ -1,7 +1,7 @@
 /** A leader whose own disk hangs or is full: others commit what it cannot apply, and go on without it. */
 import { expect, it } from "vitest";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 it("hands over where its disk hangs, and what it took is answered once that is known", async () => {
   const cluster = await SimCluster.started();

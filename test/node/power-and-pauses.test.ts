@@ -1,6 +1,6 @@
 /** Minorities that lose power while others stand still, so that each majority is another one (P28, NATS #7567). */
 import { describe, expect, it } from "vitest";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
 
 const ALL = ["n1", "n2", "n3", "n4", "n5"];

@@ -7,7 +7,7 @@ import type { NodeLimits } from "../../log-server/node/limits.ts";
 import type { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { type Member, SimCluster } from "./sim-cluster.ts";
+import { type Member, SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 const LIMITS: Partial<NodeLimits> = {
   imageEveryMs: 200,

@@ -28,7 +28,7 @@ import type { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { SimNetwork } from "../../src/sim/network.ts";
 import { crashEverywhere, type Machine } from "../log/crash-everywhere.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import { append, create, readAll } from "./sim-node.ts";
 
 const LIMITS = { imageEveryMs: 400, lowWaterBytes: 0 };

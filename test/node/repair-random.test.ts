@@ -6,7 +6,7 @@
 import { expect, it } from "vitest";
 import { Prng } from "../../src/lib/prng.ts";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 const NAMES = ["n1", "n2", "n3"];
 const SECTOR = 512;

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { SimCluster } from "./sim-cluster.ts";
+import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 
 const NAMES = ["n1", "n2", "n3"];
 const SECTOR = 512;

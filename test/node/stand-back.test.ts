@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import type { ClusterChange } from "../../log-server/node/cluster/cluster-change.ts";
 import type { NodeError } from "../../log-server/node/node-error.ts";
-import { SimCluster, type SimClusterOptions } from "./sim-cluster.ts";
+import { SimCluster, type SimClusterOptions } from "../../log-server/sim/sim-cluster.ts";
 import { append, create } from "./sim-node.ts";
 
 const HOUR_MS = 3_600_000;

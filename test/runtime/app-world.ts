@@ -9,7 +9,7 @@ import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { SimKv } from "../../src/sim/kv.ts";
-import { commitFault, missingOutputs } from "./batch-answer.ts";
+import { commitFault, missingOutputs } from "../../client/testing/batch-answer.ts";
 import { MemoryLog } from "./memory-log.ts";
 import { type Roughness, Worker } from "./worker.ts";
 

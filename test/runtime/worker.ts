@@ -5,7 +5,7 @@
 import { err, type Result } from "../../src/lib/result.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
-import type { Clock, Timer } from "../../src/ports/clock.ts";
+import type { Clock } from "../../src/ports/clock.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import { compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
 import type {
@@ -17,6 +17,7 @@ import type {
   TaskFacts,
   TaskLog,
 } from "../../src/runtime/task-log.ts";
+import { GatedClock } from "../../src/sim/gated-clock.ts";
 import type { MemoryLog } from "./memory-log.ts";
 import type { TaskCommit } from "../../src/wire/app-command.ts";
 
@@ -27,15 +28,16 @@ const ANSWER_WITHIN_MS = 200;
 const FEED_EVERY_MS = 3;
 const CHUNK_MAX = 5;
 
-export class Worker implements Clock, TaskLog {
+export class Worker extends GatedClock implements TaskLog {
+  /** Of the world: what is under way comes, whether or not its sender stands still. */
   readonly #clock: Clock;
   readonly #log: MemoryLog;
   readonly #prng: Prng;
   readonly #roughness: Roughness;
-  #paused: (() => void)[] | undefined;
   #cut = false;
 
   constructor(clock: Clock, log: MemoryLog, prng: Prng, roughness: Roughness) {
+    super(clock);
     this.#clock = clock;
     this.#log = log;
     this.#prng = prng;
@@ -44,45 +46,16 @@ export class Worker implements Clock, TaskLog {
 
   /** Nothing runs in it until it goes on; what was due meanwhile is late. */
   pause(): void {
-    this.#paused ??= [];
+    this.gate.close();
   }
 
   resume(): void {
-    const late = this.#paused ?? [];
-    this.#paused = undefined;
-    for (const run of late) run();
+    this.gate.open();
   }
 
   /** It reaches the log, or not. */
   set cut(cut: boolean) {
     this.#cut = cut;
-  }
-
-  now(): number {
-    return this.#clock.now();
-  }
-
-  monotonic(): number {
-    return this.#clock.monotonic();
-  }
-
-  schedule(delayMs: number, run: () => void): Timer {
-    let cancelled = false;
-    const timer = this.#clock.schedule(delayMs, () =>
-      this.#here(() => {
-        if (!cancelled) run();
-      }),
-    );
-    return {
-      cancel: () => {
-        cancelled = true;
-        timer.cancel();
-      },
-    };
-  }
-
-  defer(run: () => void): void {
-    this.#clock.defer(() => this.#here(run));
   }
 
   commit(commit: TaskCommit, outputs: readonly TaskOutput[]): Promise<Result<void, CommitRefusal>> {
@@ -166,7 +139,7 @@ export class Worker implements Clock, TaskLog {
       const arrive = (): void => {
         const answer = handle();
         if (!this.#prng.chance(lost) && !this.#cut)
-          this.#clock.schedule(this.#delayMs(), () => this.#here(() => resolve(answer)));
+          this.#clock.schedule(this.#delayMs(), () => this.gate.pass(() => resolve(answer)));
       };
       if (this.#cut || this.#prng.chance(lost)) return;
       // What was sent arrives, whatever becomes of the sender.
@@ -177,10 +150,5 @@ export class Worker implements Clock, TaskLog {
 
   #delayMs(): number {
     return this.#prng.below(this.#roughness.delayMsMax + 1);
-  }
-
-  #here(run: () => void): void {
-    if (this.#paused === undefined) run();
-    else this.#paused.push(() => this.#here(run));
   }
 }

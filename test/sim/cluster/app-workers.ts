@@ -2,21 +2,17 @@
  * An app on the simulated cluster: production replicas on the production SDK, in workers that are killed, stand still, are cut off and come
  * late, and somebody who appends to its inputs. What came out is held against the batch's answer to what went in (I12).
  */
+import { commitFault, type LogView, missingOutputs } from "../../../client/testing/batch-answer.ts";
+import { GatedLog } from "../../../client/testing/gated-log.ts";
 import { BEFORE_RECORDS } from "../../../src/record/record-place.ts";
 import type { Graph } from "../../../src/operators/engine/graph.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import { utf8 } from "../../../src/lib/bytes.ts";
-import type { TaskOutput } from "../../../src/operators/engine/task-input.ts";
-import type { Clock, Timer } from "../../../src/ports/clock.ts";
-import type { RecordPlace } from "../../../src/record/record-place.ts";
-import type { Result } from "../../../src/lib/result.ts";
-import type { StreamRecord } from "../../../src/record/record.ts";
 import { APP_RUN_DEFAULTS, AppRun, openInMemory } from "../../../src/runtime/app-run.ts";
 import { taskSpecsOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
-import type { CommitRefusal, Feed, FeedRecord, FeedStart, TaskFacts, TaskLog } from "../../../src/runtime/task-log.ts";
+import type { Feed, FeedRecord, TaskLog } from "../../../src/runtime/task-log.ts";
 import type { TaskCommit } from "../../../src/wire/app-command.ts";
 import { APPS, type Event } from "../../runtime/apps.ts";
-import { commitFault, type LogView, missingOutputs } from "../../runtime/batch-answer.ts";
 import { Violation } from "../history.ts";
 import { Actor, type Surroundings } from "./clients.ts";
 
@@ -28,94 +24,6 @@ const PAUSE_MS = 600;
 const REST_MS = 300;
 /** The log's ticks may lag so far behind the clock. */
 const TICK_MS_MAX = 2_000;
-
-/** What stands still while it is closed: no answer comes in, no timer runs. */
-class Gate {
-  #waiting: (() => void)[] | undefined;
-
-  close(): void {
-    this.#waiting ??= [];
-  }
-
-  open(): void {
-    const waiting = this.#waiting ?? [];
-    this.#waiting = undefined;
-    for (const run of waiting) run();
-  }
-
-  pass(run: () => void): void {
-    if (this.#waiting === undefined) run();
-    else this.#waiting.push(run);
-  }
-
-  through<T>(promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      promise.then(
-        (value) => this.pass(() => resolve(value)),
-        (error: Error) => this.pass(() => reject(error)),
-      );
-    });
-  }
-}
-
-/** A worker's clock and its log, behind a gate. What was sent is out, whatever becomes of the sender. */
-class GatedWorker implements Clock, TaskLog {
-  readonly gate = new Gate();
-  readonly #clock: Clock;
-  readonly #log: TaskLog;
-
-  constructor(clock: Clock, log: TaskLog) {
-    this.#clock = clock;
-    this.#log = log;
-  }
-
-  now(): number {
-    return this.#clock.now();
-  }
-
-  monotonic(): number {
-    return this.#clock.monotonic();
-  }
-
-  schedule(delayMs: number, run: () => void): Timer {
-    let cancelled = false;
-    const due = (): void => {
-      if (!cancelled) run();
-    };
-    const timer = this.#clock.schedule(delayMs, () => this.gate.pass(due));
-    return {
-      cancel: () => {
-        cancelled = true;
-        timer.cancel();
-      },
-    };
-  }
-
-  defer(run: () => void): void {
-    this.#clock.defer(() => this.gate.pass(run));
-  }
-
-  follow(streams: readonly FeedStart[], after: RecordPlace): Feed {
-    const feed = this.#log.follow(streams, after);
-    return { next: () => this.gate.through(feed.next()), close: () => feed.close() };
-  }
-
-  commit(commit: TaskCommit, outputs: readonly TaskOutput[]): Promise<Result<void, CommitRefusal>> {
-    return this.gate.through(this.#log.commit(commit, outputs));
-  }
-
-  readCommit(record: FeedRecord): TaskCommit | undefined {
-    return this.#log.readCommit(record);
-  }
-
-  append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>> {
-    return this.gate.through(this.#log.append(stream, records));
-  }
-
-  task(app: string, task: string): Promise<TaskFacts | undefined> {
-    return this.gate.through(this.#log.task(app, task));
-  }
-}
 
 /** Appends to the app's inputs. One of unknown outcome is there or not: what is there counts. */
 class FeederActor extends Actor<{ readonly graph: Graph; readonly meanMs: number }> {
@@ -143,7 +51,7 @@ class FeederActor extends Actor<{ readonly graph: Graph; readonly meanMs: number
 
 /** One machine after another with all replicas of the app, each for a while. */
 class WorkerActor extends Actor<{ readonly graph: Graph }> {
-  #running: { readonly run: AppRun; readonly worker: GatedWorker; readonly client: string } | undefined;
+  #running: { readonly run: AppRun; readonly worker: GatedLog; readonly client: string } | undefined;
   #over = false;
 
   /** It ends, when it is due. */
@@ -155,7 +63,7 @@ class WorkerActor extends Actor<{ readonly graph: Graph }> {
     for (let life = 0; !this.#over; life += 1) {
       const name = `${this.name}.${life}`;
       const client = this.world.connect(name);
-      const worker = new GatedWorker(this.world.clock, client.taskLog());
+      const worker = new GatedLog(this.world.clock, client.taskLog());
       const onEnd = (task: string, { kind }: { readonly kind: string }): void => {
         if (kind !== "stopped" && this.#running?.run === run)
           this.world.violated(
@@ -181,7 +89,7 @@ class WorkerActor extends Actor<{ readonly graph: Graph }> {
   }
 
   /** Answers whether it is killed in the end. */
-  async #liveOnce(worker: GatedWorker, name: string): Promise<boolean> {
+  async #liveOnce(worker: GatedLog, name: string): Promise<boolean> {
     while (!this.#over) {
       await this.think(LIFE_MS);
       if (this.world.finishing) {

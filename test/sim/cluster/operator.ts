@@ -8,7 +8,7 @@ import type { ClusterChange } from "../../../log-server/node/cluster/cluster-cha
 import { LEVEL_OF_FORMER_DISKS } from "../../../log-server/streams/feature-level.ts";
 import { NodeError } from "../../../log-server/node/node-error.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
-import { Killed, type SimCluster } from "../../node/sim-cluster.ts";
+import { Killed, type SimCluster } from "../../../log-server/sim/sim-cluster.ts";
 import { Violation } from "../history.ts";
 
 const VOTERS_MIN = 3;

@@ -19,15 +19,15 @@ import type { Consistency } from "../../../src/wire/consistency.ts";
 import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
 import type { CrashChoice } from "../../../src/sim/disk.ts";
 import { CALM, type NetworkFaults } from "../../../src/sim/network.ts";
-import { Killed, type Machine, type Member, SimCluster, whileRunning } from "../../node/sim-cluster.ts";
+import { Killed, type Machine, type Member, SimCluster, whileRunning } from "../../../log-server/sim/sim-cluster.ts";
 import { Violation } from "../history.ts";
 import type { Surroundings } from "./clients.ts";
 import { CounterHistory } from "./counter-history.ts";
 import { EntryHistory } from "./entry-history.ts";
-import { faceOf } from "./face.ts";
+import { faceOf } from "../../../log-server/sim/face.ts";
 import type { Fault, Keep, Stage, Target } from "./faults.ts";
 import { Operator, type Site } from "./operator.ts";
-import { type Listener, Sockets } from "./sockets.ts";
+import { type Listener, Sockets } from "../../../log-server/sim/sockets.ts";
 import { StreamHistory } from "./stream-history.ts";
 
 const KIB = 1024;

@@ -16,7 +16,8 @@ const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const PLACE = /(?:\(|at |async )(?:file:\/\/)?(\/[^():]+\.ts)[?:]/;
 /** Assertions speak for who calls them. */
 const ASSERT = "src/lib/assert.ts";
-const CHECKERS = "test/";
+/** The tests' own, and what users' tests have of them. */
+const CHECKERS = ["test/", "client/testing/", "log-server/sim/"];
 /** What a checker says that was only told of one. */
 const ASSERTED = "InvariantError:";
 
@@ -32,7 +33,7 @@ export function verdictOf(thrown: unknown): Verdict {
     if (path === undefined) continue;
     const file = relative(ROOT, path);
     if (file === ASSERT) continue;
-    const isChecker = file.startsWith(CHECKERS) && !message.includes(ASSERTED);
+    const isChecker = CHECKERS.some((folder) => file.startsWith(folder)) && !message.includes(ASSERTED);
     return { message, file, by: isChecker ? "checker" : "assertion" };
   }
   return { message, file: undefined, by: "assertion" };

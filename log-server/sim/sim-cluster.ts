@@ -2,27 +2,20 @@
  * Several nodes of one log, each on a simulated disk and store of its own, under one virtual clock and one simulated
  * network. Nodes are killed, cut off, paused, and their disks held, by name; time moves only when nothing else can happen.
  */
-import { LOG_LIMITS } from "../../log-server/log/limits.ts";
-import type { ClusterOrigin } from "../../log-server/log/node-identity.ts";
-import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
-import type { NodeObserver } from "../../log-server/node/observer.ts";
-import type { LogNode } from "../../log-server/node/log-node.ts";
-import { findCluster } from "../../log-server/node/cluster/founding.ts";
-import type { ClusterParts, MembersView } from "../../log-server/node/node-parts.ts";
-import { openNode } from "../../log-server/node/open-node.ts";
-import { knownOf } from "../../log-server/open-peers.ts";
-import {
-  decodeHello,
-  encodeHello,
-  type Hello,
-  type Refusal,
-  VERSION_NEWEST,
-  VERSION_OLDEST,
-} from "../../log-server/peer/hello.ts";
-import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "../../log-server/peer/judge-hello.ts";
-import { PEER_LIMITS } from "../../log-server/peer/limits.ts";
-import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
-import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
+import { LOG_LIMITS } from "../log/limits.ts";
+import type { ClusterOrigin } from "../log/node-identity.ts";
+import { NODE_LIMITS, type NodeLimits } from "../node/limits.ts";
+import type { NodeObserver } from "../node/observer.ts";
+import type { LogNode } from "../node/log-node.ts";
+import { findCluster } from "../node/cluster/founding.ts";
+import type { ClusterParts, MembersView } from "../node/node-parts.ts";
+import { openNode } from "../node/open-node.ts";
+import { knownOf } from "../open-peers.ts";
+import { decodeHello, encodeHello, type Hello, type Refusal, VERSION_NEWEST, VERSION_OLDEST } from "../peer/hello.ts";
+import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "../peer/judge-hello.ts";
+import { PEER_LIMITS } from "../peer/limits.ts";
+import { FEATURE_LEVEL_NEWEST } from "../streams/feature-level.ts";
+import { STREAMS_LIMITS } from "../streams/limits.ts";
 import { concat } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import type { Clock } from "../../src/ports/clock.ts";

@@ -1,17 +1,17 @@
 /** The WebSocket face of a simulated node: the production connection and requests, behind sockets in memory. */
-import { Answers } from "../../../log-server/http/answers.ts";
-import { Access } from "../../../log-server/http/auth.ts";
-import { BodyPool } from "../../../log-server/http/body-pool.ts";
-import { HTTP_LIMITS } from "../../../log-server/http/limits.ts";
-import { LiveResponses } from "../../../log-server/http/live-responses.ts";
-import { NativeRequests } from "../../../log-server/http/native/requests.ts";
-import { NO_HTTP_OBSERVER } from "../../../log-server/http/observer.ts";
-import { ReadAhead } from "../../../log-server/http/stream-routes/read-ahead.ts";
-import type { LogNode } from "../../../log-server/node/log-node.ts";
-import { Connection } from "../../../log-server/ws/connection.ts";
-import { WS_LIMITS } from "../../../log-server/ws/limits.ts";
-import type { WsContext } from "../../../log-server/ws/ports.ts";
-import { WS_PATH } from "../../../log-server/ws/route.ts";
+import { Answers } from "../http/answers.ts";
+import { Access } from "../http/auth.ts";
+import { BodyPool } from "../http/body-pool.ts";
+import { HTTP_LIMITS } from "../http/limits.ts";
+import { LiveResponses } from "../http/live-responses.ts";
+import { NativeRequests } from "../http/native/requests.ts";
+import { NO_HTTP_OBSERVER } from "../http/observer.ts";
+import { ReadAhead } from "../http/stream-routes/read-ahead.ts";
+import type { LogNode } from "../node/log-node.ts";
+import { Connection } from "../ws/connection.ts";
+import { WS_LIMITS } from "../ws/limits.ts";
+import type { WsContext } from "../ws/ports.ts";
+import { WS_PATH } from "../ws/route.ts";
 import type { Accept } from "./sockets.ts";
 
 /** `failed`: a request whose handling threw what nobody expected. */

@@ -13,6 +13,7 @@ import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src
 import { deadLetterStream, sourcesOf, taskName, tasksOf, writtenStreamsOf } from "../../src/runtime/app-streams.ts";
 import { deadLetter } from "../../src/runtime/dead-letter.ts";
 import { readStatement } from "../../src/runtime/dispute.ts";
+import { inputOf } from "../../src/runtime/feed-input.ts";
 import type { FeedRecord } from "../../src/runtime/task-log.ts";
 import type { TaskCommit } from "../../src/wire/app-command.ts";
 import { commitsStream } from "../../src/wire/app-streams.ts";
@@ -150,20 +151,6 @@ function recordsBehind(log: LogView, streams: readonly string[], after: RecordPl
     .flatMap((stream) => log.of(stream))
     .filter(({ place }) => compareRecordPlaces(place, after) > 0)
     .toSorted((a, b) => compareRecordPlaces(a.place, b.place));
-}
-
-function inputOf(record: FeedRecord, source: string): TaskInput {
-  const { offset, place, key, value, headers, timestamp, logTime } = record;
-  return {
-    source,
-    offset,
-    place,
-    value,
-    logTime,
-    ...(key !== undefined && { key }),
-    ...(headers !== undefined && { headers }),
-    ...(timestamp !== undefined && { timestamp }),
-  };
 }
 
 function advance(task: Task, logTime: number): void {

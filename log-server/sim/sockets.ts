@@ -3,9 +3,9 @@
  * connection breaks, and a connection over which nothing passes stays open until somebody gives it up. The client's end is
  * what the SDK takes for the platform's `WebSocket`, the node's end what the production face takes for `ws`'s.
  */
-import type { Socket } from "../../../log-server/ws/connection.ts";
-import type { Prng } from "../../../src/lib/prng.ts";
-import type { SimClock } from "../../../src/sim/clock.ts";
+import type { Socket } from "../ws/connection.ts";
+import type { Prng } from "../../src/lib/prng.ts";
+import type { SimClock } from "../../src/sim/clock.ts";
 
 /** The node's end of the world: takes a connection, or there is nobody. */
 export type Accept = (socket: Socket) => void;
