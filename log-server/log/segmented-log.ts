@@ -306,10 +306,10 @@ export class SegmentedLog {
     return this.#horizon;
   }
 
-  /** Every entry up to here is in a sealed segment, or was. */
-  get sealedIndex(): LogIndex {
-    const { segments } = this.#parts;
-    return (segments.all.find(({ kind }) => kind === "unsealed")?.firstIndex ?? this.lastIndex + 1) - 1;
+  /** Every entry behind `after`, up to `to`, is in a sealed segment, or was. What damage left unsealed before that may stay so. */
+  isSealed(after: LogIndex, to: LogIndex): boolean {
+    const { unsealed } = this.#parts.segments;
+    return !unsealed.some(({ firstIndex, lastIndex }) => firstIndex <= to && lastIndex > after);
   }
 
   /** Calls back when what could be sealed has been, or when that failed. One listener. */

@@ -7,8 +7,19 @@ import type { Row, RowChange } from "../../src/record/row.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
 import type { NodeParts } from "./node-parts.ts";
 
+export type CheckpointerParts = Pick<
+  NodeParts,
+  "clock" | "limits" | "observer" | "imagePosition" | "snapshotPosition"
+> & {
+  readonly log: Pick<
+    NodeParts["log"],
+    "horizon" | "bytesAfter" | "poisoned" | "saveImage" | "discardImage" | "snapshotImage" | "roll" | "isSealed" | "onSealed"
+  >;
+  readonly machine: Pick<NodeParts["machine"], "position" | "changedRows" | "drainChanges" | "rows" | "digest">;
+};
+
 export class Checkpointer {
-  readonly #parts: NodeParts;
+  readonly #parts: CheckpointerParts;
   /** Drained from the machine, not yet in the image: kept when a save fails, and saved with the next. */
   #unsaved: readonly RowChange[] = [];
   #bytesSinceImage = 0;
@@ -21,7 +32,7 @@ export class Checkpointer {
   #wake: () => void = () => undefined;
   #stopped = false;
 
-  constructor(parts: NodeParts) {
+  constructor(parts: CheckpointerParts) {
     this.#parts = parts;
     this.#imageAt = parts.clock.monotonic();
     this.#imagePosition = parts.imagePosition;
@@ -38,7 +49,6 @@ export class Checkpointer {
   }
 
   applied(bytes: number): void {
-    this.#wake();
     this.#bytesSinceImage += bytes;
     this.#bytesSinceSnapshot += bytes;
     const { limits, machine } = this.#parts;
@@ -49,14 +59,18 @@ export class Checkpointer {
 
   /** Called now and then: saves what has been waiting for long. */
   due(): void {
-    this.#wake();
     if (this.#parts.clock.monotonic() - this.#imageAt >= this.#parts.limits.imageEveryMs) this.#start();
+  }
+
+  /** Nothing more is begun, nor is anything waited for: others may wait for what runs here. */
+  halt(): void {
+    this.#stopped = true;
+    this.#wake();
   }
 
   /** Finishes what runs and, on a clean stop, saves once more, so that the next start re-applies nothing. */
   async stop(save: boolean): Promise<void> {
-    this.#stopped = true;
-    this.#wake();
+    this.halt();
     await this.#work;
     if (!save) return;
     try {
@@ -132,14 +146,15 @@ export class Checkpointer {
    */
   async #seal(): Promise<boolean> {
     const { log, clock, limits } = this.#parts;
-    if (log.sealedIndex >= this.#imagePosition) return true;
+    const isSealed = (): boolean => log.isSealed(this.#snapshotPosition, this.#imagePosition);
+    if (isSealed()) return true;
     await log.roll();
     const until = clock.monotonic() + limits.sealWaitMsMax;
-    for (;;) {
-      if (log.sealedIndex >= this.#imagePosition) return true;
-      if (this.#stopped || log.poisoned !== undefined || clock.monotonic() >= until) return false;
+    const timer = clock.schedule(limits.sealWaitMsMax, () => this.#wake());
+    while (!isSealed() && !this.#stopped && log.poisoned === undefined && clock.monotonic() < until)
       await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
+    timer.cancel();
+    return isSealed();
   }
 
   /** No image is saved meanwhile (`#work`), so its rows stand still at `#imagePosition` while they are copied. */

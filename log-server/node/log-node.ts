@@ -398,6 +398,7 @@ export class LogNode {
     if (!failed) this.#readiness.phase = "stopping";
     this.#touches.stop();
     const kept = this.#housekeeping.stop();
+    this.#checkpointer.halt();
     this.#deadlines.stop();
     const moved = this.#deadLetters.stop();
     await this.#finishUnderWay();
@@ -588,6 +589,7 @@ export class LogNode {
     void this.#repairs.stop();
     void this.#belonging.stop();
     void this.#housekeeping.stop();
+    this.#checkpointer.halt();
     this.#deadlines.stop();
     this.#touches.stop();
     void this.#deadLetters.stop();

@@ -97,11 +97,12 @@ export function tlsRefusal(error: Error): Refusal | undefined {
   return TLS_FAILED.test(code) ? { code: "tls-failed", detail } : undefined;
 }
 
-/** What the peer's certificate stands for: its DNS names, and its common name where it has none. */
+/** What the peer's certificate stands for: its DNS names, and its common name where it has none; nothing once the socket is gone. */
 export function certificateNames(socket: TLSSocket): readonly string[] {
-  const certificate = socket.getPeerCertificate();
-  const common = certificate.subject?.CN;
-  return namesIn(certificate.subjectaltname ?? "", typeof common === "string" ? common : undefined);
+  // Its type does not say that it can be null.
+  const certificate: Partial<tls.PeerCertificate> | null = socket.getPeerCertificate();
+  const common = certificate?.subject?.CN;
+  return namesIn(certificate?.subjectaltname ?? "", typeof common === "string" ? common : undefined);
 }
 
 function namesIn(alternatives: string, common: string | undefined): readonly string[] {

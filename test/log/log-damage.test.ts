@@ -279,6 +279,31 @@ describe("damage in other places", () => {
     await world.close();
   });
 
+  it("a missing index below the snapshot leaves that segment unsealed, and nothing behind the snapshot waits for it", async () => {
+    const entries = makeEntries(new Prng(9), 1, 120);
+    const first = { disk: new SimDisk(), kv: new SimKv() };
+    const before = await LogWorld.open(first.disk, first.kv);
+    for (const entry of entries.slice(0, 90)) await before.append([entry]);
+    await before.saveImage();
+    await before.log.snapshotImage();
+    await before.close();
+    const machine = restarted(first);
+    const path = machine.disk.files().find((name) => name.endsWith(".index"));
+    await machine.disk.remove(path as string);
+
+    const world = await LogWorld.open(machine.disk, machine.kv);
+    const { log } = world;
+    for (const entry of entries.slice(90)) await world.append([entry]);
+    expect(log.isSealed(log.horizon.index, 120)).toBe(false);
+    await log.roll();
+    await log.settled();
+    expect(machine.disk.exists(path as string)).toBe(false);
+    expect(log.isSealed(0, 120)).toBe(false);
+    expect(log.horizon.index).toBe(90);
+    expect(log.isSealed(log.horizon.index, 120)).toBe(true);
+    await world.close();
+  });
+
   it("another log's segment is refused", async () => {
     const entries = makeEntries(new Prng(10), 1, 10);
     const base = await build({ entries, applied: 10, image: 0, clean: true });

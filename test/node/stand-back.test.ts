@@ -71,6 +71,18 @@ describe("a drained node", () => {
     await cluster.settle(cluster.propose(one, create("a")));
   });
 
+  it("that is to be one no more, before another leads, stays as it was when it loses leadership after that", async () => {
+    const cluster = await SimCluster.started();
+    const { name: leader } = await cluster.elected();
+    for (const name of others(cluster, leader)) cluster.pause(name);
+    const drained = asked(cluster, leader, { kind: "drain", node: leader, undo: false });
+    await cluster.pass(0);
+    await cluster.node(leader).changeCluster({ kind: "drain", node: leader, undo: true });
+    await drained;
+    expect(cluster.node(leader).leads).toBe(false);
+    expect(cluster.node(leader).drain.on).toBe(false);
+  });
+
   it("must be one that there is, and be heard; started anew it is as all others", async () => {
     const cluster = await SimCluster.started();
     const { name: leader } = await cluster.elected();

@@ -80,9 +80,10 @@ export class DirectWriter {
     try {
       let at = position - (position % BLOCK_BYTES);
       let filled = position - at;
-      if (filled > 0 && !(memory.owner === this && memory.end === position) && !(await this.#readBlock(at, filled)))
-        return false;
+      const goesOn = memory.owner === this && memory.end === position;
+      // Of nobody, from here on: another's block is overwritten even where this comes to nothing.
       memory.owner = undefined;
+      if (filled > 0 && !goesOn && !(await this.#readBlock(at, filled))) return false;
       for (const chunk of chunks) {
         for (let from = 0; from < chunk.length;) {
           const to = Math.min(chunk.length, from + staged.length - filled);

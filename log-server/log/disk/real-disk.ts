@@ -146,6 +146,7 @@ class RealFile implements DiskFile {
       await this.#sync();
     });
   }
+
   allocate(size: number): Promise<void> {
     return this.#run(async () => {
       const before = await this.#size();
@@ -238,7 +239,10 @@ class RealFile implements DiskFile {
   }
 
   #openDirect(): Promise<DirectWriter | undefined> {
-    this.#direct ??= this.#size().then((size) => DirectWriter.open(this.#memory(), this.#descriptor, size));
+    this.#direct ??= this.#size()
+      .then((size) => DirectWriter.open(this.#memory(), this.#descriptor, size))
+      // No memory for it, or no way to ask how it is aligned: the other way is always there.
+      .catch(() => undefined);
     return this.#direct;
   }
 

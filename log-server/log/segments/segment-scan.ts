@@ -31,10 +31,10 @@ const UNREADABLE = 0xff;
 /** Read at a time, so that progress shows. */
 const SCAN_READ_BYTES = 4 * 1_024 * 1_024;
 
-/** A stretch of a segment, in order, without gaps up to the last byte that is not zero. */
 /** An entry whose frame and head are intact. */
 export type EntryPiece = Extract<Piece, { kind: "entry" }>;
 
+/** A stretch of a segment, in order, without gaps up to the last byte that is not zero. */
 export type Piece =
   | {
       readonly kind: "entry";

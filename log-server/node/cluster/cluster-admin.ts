@@ -9,6 +9,7 @@ import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { Member } from "../../log/node-identity.ts";
 import type { MembershipChange } from "../../raft/config-change.ts";
 import { isJoint, membersOf } from "../../raft/configuration.ts";
+import { majorityOf } from "../../raft/quorum.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../streams/feature-level.ts";
 import {
   type Address,
@@ -129,6 +130,8 @@ export class ClusterAdmin {
     observer.event(undo ? "drain-undone" : "drained", {});
     if (undo) return drain.end();
     await this.#wait(() => this.#loop().role !== "leader");
+    // Undone meanwhile.
+    if (!standBack.reasons.includes("drained")) return;
     // Who follows live here follows elsewhere from now on.
     if (this.#loop().role !== "leader") return drain.begin();
     standBack.set("drained", false);
@@ -190,7 +193,7 @@ export class ClusterAdmin {
     const { nodeName } = this.#parts;
     const left = this.#loop().configuration.voters.filter((voter) => voter !== node);
     const silent = (): string[] => left.filter((voter) => voter !== nodeName && !this.#isHeard(voter));
-    const isMajority = (): boolean => 2 * (left.length - silent().length) > left.length;
+    const isMajority = (): boolean => left.length - silent().length >= majorityOf(left.length);
     await this.#wait(isMajority);
     if (isMajority()) return;
     const why = `${silent().join(", ")} not being heard, no majority would be left`;
@@ -209,8 +212,10 @@ export class ClusterAdmin {
     const known = this.#parts.machine.members.find((member) => member.node === node);
     if (known === undefined) throw noMember(node);
     const isVoter = (): boolean => this.#loop().configuration.voters.includes(node);
+    const isJoining = (): boolean =>
+      this.#loop().configuration.learners.some(({ id, wanted }) => id === node && wanted === "voter");
     const isThere = (): boolean => known.disk !== "" && this.#isHeard(node);
-    if (known.disk !== "" && !isVoter()) await this.#wait(isVoter);
+    if (known.disk !== "") await this.#wait(() => !isJoining());
     await this.#wait(() => !isThere());
     if (isThere())
       throw new NodeError(
