@@ -13,7 +13,15 @@ export type CheckpointerParts = Pick<
 > & {
   readonly log: Pick<
     NodeParts["log"],
-    "horizon" | "bytesAfter" | "poisoned" | "saveImage" | "discardImage" | "snapshotImage" | "roll" | "isSealed" | "onSealed"
+    | "horizon"
+    | "bytesAfter"
+    | "poisoned"
+    | "saveImage"
+    | "discardImage"
+    | "snapshotImage"
+    | "roll"
+    | "isSealed"
+    | "onSealed"
   >;
   readonly machine: Pick<NodeParts["machine"], "position" | "changedRows" | "drainChanges" | "rows" | "digest">;
 };
