@@ -1,6 +1,7 @@
 /**
  * Time and randomness as the SDK uses them: the same ports as everywhere, so that a simulator can stand in.
  */
+import { hex } from "../src/lib/bytes.ts";
 import type { Clock, Timer } from "../src/ports/clock.ts";
 import type { Entropy } from "../src/ports/entropy.ts";
 
@@ -51,5 +52,5 @@ const ID_BYTES = 12;
 
 /** An id no one else will draw. */
 export function randomId(entropy: Entropy): string {
-  return Array.from(entropy.bytes(ID_BYTES), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex(entropy.bytes(ID_BYTES));
 }

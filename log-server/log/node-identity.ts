@@ -5,7 +5,7 @@
  * not at all; readable by people, checksummed against slips of theirs.
  */
 import { assert } from "../../src/lib/assert.ts";
-import { hex, text, utf8 } from "../../src/lib/bytes.ts";
+import { hex, hex64, text, utf8 } from "../../src/lib/bytes.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { type Disk, DiskError } from "../../src/ports/disk.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
@@ -161,7 +161,7 @@ function checksumOf(identity: NodeIdentity): string {
   const { nodeName, diskId, clusterId, founders, since } = identity;
   const later = [founders, since].filter((field) => field !== undefined);
   const fields = JSON.stringify([nodeName, diskId, clusterId, ...later]);
-  return xxh64(utf8(fields)).toString(16).padStart(16, "0");
+  return hex64(xxh64(utf8(fields)));
 }
 
 function encode(identity: NodeIdentity): Uint8Array {

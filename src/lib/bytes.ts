@@ -67,6 +67,11 @@ export function hex(bytes: Uint8Array): string {
   return digits;
 }
 
+/** 64 bits as 16 digits, as hashes are shown: no number of JSON holds them. */
+export function hex64(value: bigint): string {
+  return value.toString(16).padStart(16, "0");
+}
+
 /** Little-endian. Without a `DataView`, which would cost more than the rest of a small batch or frame. */
 export function readU32(bytes: Uint8Array, at: number): number {
   const high = ((bytes[at + 3] as number) << 8) | (bytes[at + 2] as number);

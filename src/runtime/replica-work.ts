@@ -5,7 +5,7 @@
  * When it reads a commit it has done all that the commit covers, for it has taken in everything that is before it in the log.
  */
 import { assert, unreachable } from "../lib/assert.ts";
-import { utf8 } from "../lib/bytes.ts";
+import { hex64, utf8 } from "../lib/bytes.ts";
 import type { Counters } from "../operators/engine/progress.ts";
 import { Task, type TaskBatch } from "../operators/engine/task.ts";
 import type { Clock } from "../ports/clock.ts";
@@ -154,7 +154,7 @@ export class ReplicaWork {
       counters,
       rows: totals.rows,
       stateBytes: totals.bytes,
-      digest: hexOf(totals.digest),
+      digest: hex64(totals.digest),
       pendingOutputs: size,
       poisoned: this.#driver.poisoned,
       disputed: this.#disputed,
@@ -259,10 +259,10 @@ export class ReplicaWork {
   #compare(commit: TaskCommit): void {
     const { outputs } = commit.to;
     const chain = this.#pending.chainAt(outputs);
-    if (chain !== undefined) this.#disputes.note(`chain ${outputs}`, hexOf(chain));
+    if (chain !== undefined) this.#disputes.note(`chain ${outputs}`, hex64(chain));
     this.#pending.forgetChains(outputs);
     const { replica } = commit;
-    const statements: Statement[] = [{ replica, point: `chain ${outputs}`, value: hexOf(commit.chain) }];
+    const statements: Statement[] = [{ replica, point: `chain ${outputs}`, value: hex64(commit.chain) }];
     for (const point of commit.digests)
       statements.push({ replica, point: digestPoint(point), value: digestValue(point) });
     for (const statement of statements) if (this.#disputes.differs(statement)) this.#hear(statement);
@@ -298,9 +298,5 @@ function digestPoint({ records, logTime }: DigestPoint): string {
 }
 
 function digestValue({ state, outputs }: DigestPoint): string {
-  return `${hexOf(state)} ${hexOf(outputs)}`;
-}
-
-function hexOf(value: bigint): string {
-  return value.toString(16).padStart(16, "0");
+  return `${hex64(state)} ${hex64(outputs)}`;
 }

@@ -1,6 +1,7 @@
 /** `tidemark apps` against a whole server: what is printed, and the exit statuses. What runs an app is not here. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect, type Client } from "../../client/index.ts";
+import { appJson } from "../../client/cli/apps/app-shown.ts";
+import { connect, type AppTaskDescription, type Client } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { shell } from "./shell.ts";
 
@@ -75,6 +76,26 @@ describe("apps", () => {
       place: { cursor: { position: 0 }, outputs: 0 },
       chain: "0000000000000000",
       digests: [],
+    });
+  });
+
+  it("tell all that is known of a task as JSON, 64 bits as 16 digits", async () => {
+    await deploy("known");
+    const app = await client.app("known").describe();
+    const [task] = app.tasks;
+    const point = { records: 7, logTime: 8, state: 0xffn, outputs: 2n ** 64n - 1n };
+    const written = { manifest: 4, neededFrom: 2, point, replica: "r" };
+    const at = new Date(5);
+    const tasks = [
+      { verified: written, snapshot: written, committedAt: at, nextDue: at, digests: [{ ...point, replica: "r" }] },
+    ];
+    const told = JSON.parse(
+      JSON.stringify(appJson({ ...app, tasks: tasks.map((more) => ({ ...(task as AppTaskDescription), ...more })) })),
+    ) as object;
+    const digest = { records: 7, logTimeMs: 8, state: "00000000000000ff", outputs: "ffffffffffffffff", replica: "r" };
+    const snapshot = { manifest: 4, neededFrom: 2, ...digest };
+    expect(told).toMatchObject({
+      tasks: [{ verified: snapshot, snapshot, committedAtMs: 5, nextDueMs: 5, digests: [digest], inputs: ["lines"] }],
     });
   });
 

@@ -1,7 +1,7 @@
 /** Byte arrays and text. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareBytes, concat, equalBytes, hex, readU32, readU64, text, utf8 } from "../../src/lib/bytes.ts";
+import { compareBytes, concat, equalBytes, hex, hex64, readU32, readU64, text, utf8 } from "../../src/lib/bytes.ts";
 
 const bytes = fc.uint8Array({ maxLength: 80 });
 
@@ -67,6 +67,10 @@ describe("text", () => {
         expect(text(value)).toBe(expected);
       }),
     );
+  });
+
+  it("shows 64 bits with all their digits", () => {
+    expect([0n, 0xabcn, 2n ** 64n - 1n].map(hex64)).toEqual(["0000000000000000", "0000000000000abc", "f".repeat(16)]);
   });
 
   it("reads fixed-width numbers anywhere in them, little-endian (W1)", () => {

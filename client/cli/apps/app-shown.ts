@@ -1,5 +1,7 @@
 /** How apps and their tasks are printed: as tables and fields, and as JSON. */
-import type { AppDescription, AppInfo, AppTaskDescription } from "../../app-description.ts";
+import { hex64 } from "../../../src/lib/bytes.ts";
+import type { DigestPoint } from "../../../src/record/digest-point.ts";
+import type { AppDescription, AppInfo, AppTaskDescription, SnapshotDescription } from "../../app-description.ts";
 import type { ResetAppOutcome } from "../../app.ts";
 import { formatDuration } from "../durations.ts";
 import { counted, formatFields, formatTable, formatTime, type Column } from "../output.ts";
@@ -52,17 +54,26 @@ export function appJson(app: AppDescription): object {
   };
 }
 
-/** 64 bits are texts of 16 digits: no number of JSON holds them. */
-function taskJson({ chain, committedAt, nextDue, digests, ...rest }: AppTaskDescription): object {
+/** As over HTTP: hashes are 16 digits, times milliseconds. */
+function taskJson(task: AppTaskDescription): object {
+  const { chain, committedAt, nextDue, verified, snapshot, digests, ...rest } = task;
   return {
     ...rest,
-    chain: digitsOf(chain),
+    chain: hex64(chain),
     ...(committedAt !== undefined && { committedAtMs: committedAt.getTime() }),
     ...(nextDue !== undefined && { nextDueMs: nextDue.getTime() }),
-    digests: digests.map(({ state, outputs, ...point }) => {
-      return { ...point, state: digitsOf(state), outputs: digitsOf(outputs) };
-    }),
+    ...(verified !== undefined && { verified: snapshotJson(verified) }),
+    ...(snapshot !== undefined && { snapshot: snapshotJson(snapshot) }),
+    digests: digests.map(({ replica, ...point }) => ({ ...pointJson(point), replica })),
   };
+}
+
+function snapshotJson({ point, ...rest }: SnapshotDescription): object {
+  return { ...rest, ...pointJson(point) };
+}
+
+function pointJson({ records, logTime, state, outputs }: DigestPoint): object {
+  return { records, logTimeMs: logTime, state: hex64(state), outputs: hex64(outputs) };
 }
 
 export function appText(app: AppDescription): string {
@@ -95,7 +106,7 @@ function taskCells(task: AppTaskDescription, logTime: Date): readonly string[] {
     String(commits),
     committedAt === undefined ? "-" : `${secondsText(logTime.getTime() - committedAt.getTime())} ago`,
     committedBy ?? "-",
-    digest === undefined ? "-" : `${digitsOf(digest.state)} at ${counted(digest.records, "record")}`,
+    digest === undefined ? "-" : `${hex64(digest.state)} at ${counted(digest.records, "record")}`,
   ];
 }
 
@@ -115,8 +126,4 @@ function stateOf(paused: boolean): string {
 
 function secondsText(ms: number): string {
   return formatDuration(Math.max(0, Math.round(ms / MS_PER_SECOND)) * MS_PER_SECOND);
-}
-
-function digitsOf(value: bigint): string {
-  return value.toString(16).padStart(16, "0");
 }

@@ -1,4 +1,5 @@
 /** Inspects a rewritten segment: the batches that survived of those it replaced, and their checksums. */
+import { hex64 } from "../../../src/lib/bytes.ts";
 import { ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
 import { xxh64 } from "../../../src/record/checksum.ts";
@@ -10,7 +11,7 @@ import {
 } from "../../../log-server/log/rewrite/compacted-file.ts";
 import { batchIsIntact } from "../../../log-server/log/segments/segment-scan.ts";
 import { counted, formatBytes, formatTime, type Column } from "../output.ts";
-import { hex, type Finding, type Report, type Row } from "./report.ts";
+import type { Finding, Report, Row } from "./report.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "PLACE", align: "right" },
@@ -64,10 +65,10 @@ export async function inspectCompacted(
     const numbers = [place, length, streamId, firstOffset, span].map(String);
     const checksum = intact ? "ok" : "DAMAGED";
     rows.push({
-      cells: [...numbers, formatTime(logTime), `${position}.${ordinal}`, checksum, hex(identity)],
+      cells: [...numbers, formatTime(logTime), `${position}.${ordinal}`, checksum, hex64(identity)],
       json: {
         ...{ kind: "batch", place, bytes: length, stream: streamId, firstOffset, span, logTime, position, ordinal },
-        ...{ identity: hex(identity), hash: hex(hash), ok: intact },
+        ...{ identity: hex64(identity), hash: hex64(hash), ok: intact },
       },
     });
     onRead(end - place);

@@ -1,4 +1,5 @@
 /** Inspects the index block of a sealed segment: its pages and their checksums, what it says, and its batches. */
+import { hex64 } from "../../../src/lib/bytes.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
 import { IndexTables, NO_STREAM, readFacts, readRow, readStream } from "../../../log-server/log/index/index-block.ts";
@@ -10,7 +11,7 @@ import {
   readPage,
 } from "../../../log-server/log/index/index-pages.ts";
 import { counted, formatBytes, formatTime, type Column } from "../output.ts";
-import { hex, type Finding, type Report, type Row } from "./report.ts";
+import type { Finding, Report, Row } from "./report.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "STREAM", align: "right" },
@@ -58,11 +59,11 @@ export async function inspectIndex(file: DiskFile, sequence: number): Promise<Re
         ...[firstOffset, span, place, length].map(String),
         formatTime(logTime),
         `${position}.${ordinal}`,
-        hex(hash),
+        hex64(hash),
       ],
       json: {
         kind: "batch",
-        ...{ stream, firstOffset, records: span, place, bytes: length, hash: hex(hash), logTime, position, ordinal },
+        ...{ stream, firstOffset, records: span, place, bytes: length, hash: hex64(hash), logTime, position, ordinal },
       },
     });
   }
@@ -81,7 +82,7 @@ export async function inspectIndex(file: DiskFile, sequence: number): Promise<Re
       "streams": String(streams.length),
       "batches": `${facts.rowCount}, of which accepted ${formatBytes(facts.dataBytes)}`,
     },
-    json: { kind: "index", ...facts, end: { ...facts.end, hash: hex(facts.end.hash) }, streams },
+    json: { kind: "index", ...facts, end: { ...facts.end, hash: hex64(facts.end.hash) }, streams },
     columns: COLUMNS,
     rows,
     checked: counted(pageCount, "page"),

@@ -26,8 +26,3 @@ export type Report = {
   readonly checked: string;
   readonly findings: readonly Finding[];
 };
-
-/** JSON has no 64-bit numbers: hashes are 16 hexadecimal digits. */
-export function hex(hash: bigint): string {
-  return hash.toString(16).padStart(16, "0");
-}

@@ -3,6 +3,7 @@
  * that the entries carry.
  */
 import { unreachable } from "../../../src/lib/assert.ts";
+import { hex64 } from "../../../src/lib/bytes.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
 import { decodeCommands } from "../../../src/wire/command-codec.ts";
@@ -12,7 +13,7 @@ import { FRAME_HEADER_LENGTH } from "../../../log-server/log/entries/frame.ts";
 import { SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
 import { type Piece, scanSegment, type SegmentScan } from "../../../log-server/log/segments/segment-scan.ts";
 import { counted, formatBytes, formatTime, type Column } from "../output.ts";
-import { hex, type Finding, type Report, type Row } from "./report.ts";
+import type { Finding, Report, Row } from "./report.ts";
 
 type EntryPiece = Extract<Piece, { readonly kind: "entry" }>;
 
@@ -91,7 +92,7 @@ function describe(scan: SegmentScan, entries: readonly EntryPiece[], logId: numb
       batches: batches.length,
       records,
       batchBytes,
-      previous: previous === undefined ? null : { ...previous, hash: hex(previous.hash) },
+      previous: previous === undefined ? null : { ...previous, hash: hex64(previous.hash) },
     },
   };
 }
@@ -115,11 +116,11 @@ async function rowOf(file: DiskFile, piece: Piece): Promise<Row> {
           index: head.index,
           term: head.term,
           logTime: head.logTime,
-          hash: hex(frame.entryHash),
-          previousHash: hex(head.previousHash),
+          hash: hex64(frame.entryHash),
+          previousHash: hex64(head.previousHash),
           syncedUpTo: frame.syncedUpTo,
           batches: head.batches.map(({ hash, length, span }, ordinal) => ({
-            hash: hex(hash),
+            hash: hex64(hash),
             bytes: length,
             records: span,
             ok: !damagedBatches.includes(ordinal),
@@ -135,10 +136,10 @@ async function rowOf(file: DiskFile, piece: Piece): Promise<Row> {
       const cells = [...at, piece.kind, last.index, last.term, formatTime(last.logTime), "", "", "ok", what].map(
         String,
       );
-      return { cells, json: { ...json, last: { ...last, hash: hex(last.hash) }, nextSequence, endPlace } };
+      return { cells, json: { ...json, last: { ...last, hash: hex64(last.hash) }, nextSequence, endPlace } };
     }
     case "headless": {
-      const hash = hex(piece.frame.entryHash);
+      const hash = hex64(piece.frame.entryHash);
       return { cells: [...at, "entry", "", "", "", "", "", "DAMAGED", "its head"], json: { ...json, hash } };
     }
     case "damaged":
@@ -220,7 +221,7 @@ function findingsOf(scan: SegmentScan): Finding[] {
         previous = piece.closing.last;
         break;
       case "headless":
-        found(place, end, `the head of an entry does not match its checksum (${hex(piece.frame.entryHash)})`);
+        found(place, end, `the head of an entry does not match its checksum (${hex64(piece.frame.entryHash)})`);
         hole = true;
         break;
       case "damaged":

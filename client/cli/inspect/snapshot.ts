@@ -1,9 +1,10 @@
 /** Inspects a snapshot: all of its blocks, its footer's counts, and the digest of its rows. */
+import { hex64 } from "../../../src/lib/bytes.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import type { DiskFile } from "../../../src/ports/disk.ts";
 import { readSnapshotFile } from "../../../log-server/log/snapshots/snapshot-file.ts";
 import { formatBytes, formatTime } from "../output.ts";
-import { hex, type Report } from "./report.ts";
+import type { Report } from "./report.ts";
 
 export async function inspectSnapshot(
   file: DiskFile,
@@ -24,16 +25,16 @@ export async function inspectSnapshot(
       "log time": formatTime(meta.logTime),
       "rows": String(rowCount),
       "size": formatBytes(bytes),
-      "digest": hex(meta.digest),
+      "digest": hex64(meta.digest),
     },
     json: {
       kind: "snapshot",
       log: logId,
       position,
       term: meta.term,
-      hash: hex(meta.hash),
+      hash: hex64(meta.hash),
       logTime: meta.logTime,
-      digest: hex(meta.digest),
+      digest: hex64(meta.digest),
       rows: rowCount,
       fileBytes: bytes,
     },

@@ -1,5 +1,6 @@
 /** Apps as native HTTP takes and shows them. */
 import { type Static, Type } from "typebox";
+import { hex64 } from "../../../src/lib/bytes.ts";
 import type { DigestPoint } from "../../../src/record/digest-point.ts";
 import type { RecordPlace } from "../../../src/record/record-place.ts";
 import type { TaskPlace } from "../../../src/record/task-place.ts";
@@ -130,7 +131,7 @@ function taskJson(task: AppTaskInfo): object {
     born,
     start: recordPlaceJson(start),
     place: taskPlaceJson(place),
-    chain: hash(chain),
+    chain: hex64(chain),
     commits,
     ...(commit !== undefined && { committedBy: commit.replica, committedAtMs: commit.atMs }),
     ...(nextDue !== undefined && { nextDueMs: nextDue }),
@@ -146,7 +147,7 @@ function snapshotJson({ manifest, neededFrom, point, replica }: WrittenSnapshot)
 }
 
 function pointJson({ records, logTime, state, outputs }: DigestPoint): object {
-  return { records, logTimeMs: logTime, state: hash(state), outputs: hash(outputs) };
+  return { records, logTimeMs: logTime, state: hex64(state), outputs: hex64(outputs) };
 }
 
 function recordPlaceJson({ position, ordinal, index }: RecordPlace): object {
@@ -155,11 +156,4 @@ function recordPlaceJson({ position, ordinal, index }: RecordPlace): object {
 
 function stateOf(paused: boolean): Static<typeof State> {
   return paused ? "paused" : "running";
-}
-
-const HASH_DIGITS = 16;
-
-/** JSON has no number for it. */
-function hash(value: bigint): string {
-  return value.toString(16).padStart(HASH_DIGITS, "0");
 }
