@@ -35,8 +35,9 @@ export type CommitterListener = {
   ended(why: CommitEnd): void;
 };
 
-/** What waits for a commit, from the most urgent on: outputs, news of when something falls due, a cursor alone. */
-type Want = "outputs" | "due" | "cursor";
+/** What waits for a commit, and how urgently: a cursor alone, news of when something falls due, outputs. */
+const URGENCY = { cursor: 0, due: 1, outputs: 2 } as const;
+type Want = keyof typeof URGENCY;
 
 export class Committer {
   readonly #log: TaskLog;
@@ -50,8 +51,8 @@ export class Committer {
   #inFlight = false;
   #stopped = false;
   #timer: { readonly timer: Timer; readonly atMs: number } | undefined;
-  /** When it began to want what it wants, unless a commit came since. */
-  #wantedSinceMs: number | undefined;
+  /** The most urgent that was wanted since the last commit, and since when: how long a cursor has waited says nothing of outputs. */
+  #wanted: { readonly want: Want; readonly sinceMs: number } | undefined;
   #startedMs = -Infinity;
   #seenMs: number;
   #notBeforeMs = -Infinity;
@@ -112,7 +113,7 @@ export class Committer {
     // What was known already is no sign that anybody commits.
     if (isBefore(this.#pending.committed, place)) {
       this.#seenMs = this.#clock.monotonic();
-      this.#wantedSinceMs = undefined;
+      this.#wanted = undefined;
       this.#paused = false;
       this.#pending.cover(place);
     }
@@ -140,8 +141,9 @@ export class Committer {
     const want = this.#want;
     if (want === undefined || this.#inFlight || this.#stopped) return;
     const nowMs = this.#clock.monotonic();
-    this.#wantedSinceMs ??= nowMs;
-    const atMs = Math.max(this.#dueMs(want, this.#wantedSinceMs), this.#notBeforeMs);
+    if (this.#wanted === undefined || URGENCY[want] > URGENCY[this.#wanted.want])
+      this.#wanted = { want, sinceMs: nowMs };
+    const atMs = Math.max(this.#dueMs(want, this.#wanted.sinceMs), this.#notBeforeMs);
     if (atMs <= nowMs) {
       void this.#commit();
       return;

@@ -471,6 +471,9 @@ describe("guards", () => {
     ["the machine's time zone", () => new Date(2026, 0, 1)],
     ["the machine's time zone", () => new Date("2026-01-01T10:00")],
     ["the machine's time zone", () => Date.parse("2001/01/14 21:55")],
+    // What looks like an offset is a year.
+    ["the machine's time zone", () => new Date("12-25-2020")],
+    ["the machine's time zone", () => Date.parse("25-Dec-1995")],
     ["Math.random", () => Math.random()],
     ["performance.now", () => performance.now()],
     ["crypto.randomUUID", () => crypto.randomUUID()],
@@ -488,7 +491,10 @@ describe("guards", () => {
 
   it("let dates be made from numbers, and go when the task is done", () => {
     expect(outcome(() => new Date(5).toISOString()).ok).toBe(true);
-    const zoned = ["2026-01-01", "2026-01-01T10:00Z", "2026-01-01T10:00+02:00", "1 Jan 2026 10:00 GMT", "no date"];
+    const zoned = [
+      ...["2026-01-01", "2026-01-01T10:00Z", "2026-01-01T10:00+02:00", "2026-01-01T10:00:00.123-0500"],
+      ...["1 Jan 2026 10:00 GMT", "Thu Jan 01 2026 10:00:00 GMT+0100 (CET)", "1 Jan 2026 10:00 +0200", "no date"],
+    ];
     for (const text of zoned)
       expect([text, outcome(() => String([Date.parse(text), new Date(text).valueOf()])).ok]).toEqual([text, true]);
     expect(outcome(() => Date.UTC(2026, 0, 1)).ok).toBe(true);

@@ -92,6 +92,24 @@ describe("taking over", () => {
     expect(world.log.refused).toBeLessThan(5);
   });
 
+  it("waits its time for outputs, however long a cursor has waited before", async () => {
+    const app = topology("rare");
+    app
+      .stream("in")
+      .filter((n) => (n as number) % 20 === 0)
+      .to("out");
+    const world = worldOf(app);
+    for (let n = 0; n < 3; n += 1) world.start();
+    for (let n = 0; n < 400; n += 1) {
+      append(world, n);
+      await world.pass(10);
+    }
+    const replicas = world.log.committed("rare", "0.0").map(({ commit }) => commit.replica);
+    expect(replicas.length).toBeGreaterThan(15);
+    expect(new Set(replicas).size).toBe(1);
+    expect(world.log.refused).toBeLessThan(3);
+  });
+
   it("starts from the place it knows, and finds out where the task is", async () => {
     const world = worldOf(copies());
     const first = world.start();

@@ -160,10 +160,13 @@ function dateWithoutNow(date: DateConstructor): DateConstructor {
   });
 }
 
-/** It says its offset, or is a date alone as the standard has it, which is in UTC. */
+/**
+ * It says its offset, or is a date alone as the standard has it, which is in UTC. Digits behind a sign are an offset only behind a
+ * time of day: elsewhere they are a year.
+ */
 function isZoned(text: string): boolean {
   return (
-    /(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})\s*(?:\([^)]*\))?$/i.test(text) ||
+    /(?:Z|UTC|GMT|(?:UTC|GMT|:\d{2}(?:\.\d+)?)\s*[+-]\d{2}:?\d{2})\s*(?:\([^)]*\))?$/i.test(text) ||
     /^(?:[+-]\d{2})?\d{4}(?:-\d{2}(?:-\d{2})?)?$/.test(text)
   );
 }
