@@ -2,31 +2,26 @@
  * What is done to a cluster, drawn before it begins: a list of faults with their times, any part of which is a life as well,
  * so that a failing one can be made shorter. Who is meant by "leader" is decided when it happens.
  */
+import {
+  type ClusterFault,
+  drawClusterFault,
+  drawMs,
+  drawTarget,
+  type Target,
+} from "../../../client/testing/cluster-faults.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { DiskFault } from "../../../src/sim/disk-faults.ts";
-import type { NetworkFaults } from "../../../src/sim/network.ts";
 
-export type Target = "leader" | "follower" | number;
 /** A bit that flips, a sector that is all zeros, one that is as it was before it was last written. */
 export type Damage = "flip" | "zero" | "stale";
-export type Keep = "none" | "all" | "random";
 
 /** Of a snapshot's way: the leader begins to ship it, a follower to receive it; it is all there, and takes the log's place. */
 export type Stage = "sending" | "receiving" | "received";
 
 export type Fault =
-  | { readonly kind: "kill"; readonly node: Target; readonly keep: Keep; readonly downMs: number }
-  | { readonly kind: "kill-all"; readonly keep: Keep; readonly downMs: number }
+  | ClusterFault
   /** The power goes at so many mutating calls of the disk from now on. */
   | { readonly kind: "cut-power"; readonly node: Target; readonly calls: number }
-  | { readonly kind: "pause"; readonly node: Target; readonly forMs: number }
-  | { readonly kind: "isolate"; readonly node: Target; readonly forMs: number }
-  /** It is heard and hears nothing, or the other way round. */
-  | { readonly kind: "deafen" | "mute"; readonly node: Target; readonly forMs: number }
-  | { readonly kind: "cut-one-way"; readonly from: Target; readonly to: Target; readonly forMs: number }
-  | { readonly kind: "reset"; readonly node: Target }
-  | { readonly kind: "rough"; readonly faults: NetworkFaults; readonly forMs: number }
-  | { readonly kind: "hold-disk"; readonly node: Target; readonly forMs: number }
   | { readonly kind: "disk-error"; readonly node: Target; readonly fault: DiskFault }
   /** Of the one node that may be damaged: what is nowhere else cannot be repaired. */
   | {
@@ -48,9 +43,7 @@ export type Fault =
   | { readonly kind: "remove" | "replace" | "transfer"; readonly node: Target }
   /** A machine of old, which was replaced or removed, is found and started again, with all that its disk had. */
   | { readonly kind: "return-disk"; readonly which: number; readonly forMs: number }
-  | { readonly kind: "skew"; readonly node: Target; readonly aheadMs: number }
-  | { readonly kind: "break-clients"; readonly node: Target }
-  | { readonly kind: "silence-clients"; readonly node: Target; readonly forMs: number };
+  | { readonly kind: "skew"; readonly node: Target; readonly aheadMs: number };
 
 export type FaultKind = Fault["kind"];
 export type TimedFault = { readonly atMs: number; readonly fault: Fault };
@@ -82,26 +75,8 @@ function pause(prng: Prng, meanMs: number): number {
 function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind): Fault {
   const node = drawTarget(prng, nodes);
   switch (kind) {
-    case "kill":
-      return { kind, node, keep: drawKeep(prng), downMs: drawMs(prng, 4_000) };
-    case "kill-all":
-      return { kind, keep: drawKeep(prng), downMs: drawMs(prng, 2_000) };
     case "cut-power":
       return { kind, node, calls: 1 + prng.below(prng.pick([5, 30, 150])) };
-    case "pause":
-      return { kind, node, forMs: drawMs(prng, 6_000) };
-    case "isolate":
-    case "deafen":
-    case "mute":
-      return { kind, node, forMs: drawMs(prng, 8_000) };
-    case "cut-one-way":
-      return { kind, from: node, to: drawTarget(prng, nodes), forMs: drawMs(prng, 8_000) };
-    case "reset":
-      return { kind, node };
-    case "rough":
-      return { kind, faults: drawRoughness(prng), forMs: drawMs(prng, 10_000) };
-    case "hold-disk":
-      return { kind, node, forMs: drawMs(prng, 3_000) };
     case "disk-error":
       return { kind, node, fault: drawDiskFault(prng) };
     case "damage": {
@@ -130,36 +105,9 @@ function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind):
       return { kind, which: prng.float(), forMs: 500 + drawMs(prng, 10_000) };
     case "skew":
       return { kind, node, aheadMs: prng.pick([-60_000, -2_000, -100, 0, 0, 100, 2_000, 60_000]) };
-    case "break-clients":
-      return { kind, node };
-    case "silence-clients":
-      return { kind, node, forMs: drawMs(prng, 6_000) };
+    default:
+      return drawClusterFault(prng, nodes, kind, node);
   }
-}
-
-function drawTarget(prng: Prng, nodes: number): Target {
-  return prng.chance(0.4) ? "leader" : prng.chance(0.2) ? "follower" : prng.below(nodes);
-}
-
-function drawKeep(prng: Prng): Keep {
-  return prng.pick(["none", "none", "all", "random"]);
-}
-
-/** From some milliseconds to the maximum, as often in each power of ten. */
-function drawMs(prng: Prng, maxMs: number): number {
-  return Math.round(10 * Math.pow(maxMs / 10, prng.float()));
-}
-
-function drawRoughness(prng: Prng): NetworkFaults {
-  return {
-    delayMsMin: prng.pick([0.1, 0.2, 20]),
-    delayMsMax: prng.pick([1, 5, 100, 400]),
-    lossChance: prng.pick([0, 0.01, 0.1, 0.3]),
-    duplicateChance: prng.pick([0, 0.02, 0.2]),
-    reorderChance: prng.pick([0, 0.02, 0.2]),
-    reorderMsMax: prng.pick([10, 100, 2_000]),
-    bytesPerSecond: prng.pick([100_000_000, 1_000_000, 100_000]),
-  };
 }
 
 function drawDiskFault(prng: Prng): DiskFault {

@@ -1,41 +1,26 @@
 /**
- * A whole cluster and its clients on simulated hardware: production nodes with their WebSocket face, the production SDK,
- * one clock that moves when nothing else can happen, one seed. Processes that end are started again, as a supervisor
- * would. What goes wrong without excuse is a violation.
+ * A whole cluster and its clients on simulated hardware, as users' tests have it, with more that may befall it: disks that fail or rot,
+ * members that change, machines of old that come back. Its promises are the project's: what goes wrong without excuse is a violation.
  */
-import { Addresses } from "../../../client/addresses.ts";
-import { type Client, connect } from "../../../client/client.ts";
-import { Diagnostics } from "../../../client/diagnostics.ts";
-import type { Environment } from "../../../client/environment.ts";
-import { Session } from "../../../client/session.ts";
-import { WebSocketTransport } from "../../../client/web-socket-transport.ts";
+import type { ClusterFault } from "../../../client/testing/cluster-faults.ts";
+import { errorsOf, SupervisedCluster } from "../../../client/testing/supervised-cluster.ts";
 import type { NodeLimits } from "../../../log-server/node/limits.ts";
 import type { LogNode } from "../../../log-server/node/log-node.ts";
-import { InvariantError } from "../../../src/lib/assert.ts";
-import { Prng } from "../../../src/lib/prng.ts";
-import type { Clock } from "../../../src/ports/clock.ts";
+import type { Machine, Member } from "../../../log-server/sim/sim-cluster.ts";
 import type { Disk, DiskFile } from "../../../src/ports/disk.ts";
-import type { Consistency } from "../../../src/wire/consistency.ts";
+import type { Lane } from "../../../src/ports/link.ts";
 import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
-import type { CrashChoice } from "../../../src/sim/disk.ts";
-import { CALM, type NetworkFaults } from "../../../src/sim/network.ts";
-import { Killed, type Machine, type Member, SimCluster, whileRunning } from "../../../log-server/sim/sim-cluster.ts";
 import { Violation } from "../history.ts";
 import type { Surroundings } from "./clients.ts";
 import { CounterHistory } from "./counter-history.ts";
 import { EntryHistory } from "./entry-history.ts";
-import { faceOf } from "../../../log-server/sim/face.ts";
-import type { Fault, Keep, Stage, Target } from "./faults.ts";
+import type { Fault, Stage } from "./faults.ts";
 import { Operator, type Site } from "./operator.ts";
-import { type Listener, Sockets } from "../../../log-server/sim/sockets.ts";
 import { StreamHistory } from "./stream-history.ts";
 
 const KIB = 1024;
 const BITS = 8;
 const COUNTER = "counter";
-/** Unless a fault says otherwise, a process that ended is started again after so long at most. */
-const RESTART_MS_MAX = 1_500;
-const DISK_MS_MAX = 2;
 
 /** Small, so that segments roll, images are written and old proposals are given up within one run. */
 const LIMITS = {
@@ -69,22 +54,12 @@ export type WorldOptions = {
   readonly note: (line: string) => void;
 };
 
-export class World implements Surroundings, Site {
-  readonly cluster: SimCluster;
-  readonly sockets: Sockets;
+export class World extends SupervisedCluster implements Surroundings, Site {
   readonly entries: EntryHistory;
   readonly counter: CounterHistory = new CounterHistory(COUNTER);
-  readonly counts = new Map<string, number>();
   readonly operator: Operator;
   finishing = false;
-  readonly #options: WorldOptions;
-  readonly #prng: Prng;
   readonly #histories = new Map<string, StreamHistory>();
-  readonly #violations: Error[] = [];
-  /** What ends a fault that lasts, by the fault. */
-  readonly #lasting = new Map<Fault, () => void>();
-  /** By node: how long its next rest is, where a fault has said so. */
-  readonly #downMs = new Map<string, number>();
   /** By what a node says of itself: how many mutating calls of its disk later its power goes. */
   readonly #ambushes = new Map<string, number>();
   /** Machines that run nothing. */
@@ -93,49 +68,26 @@ export class World implements Surroundings, Site {
   readonly #old: OldMachine[] = [];
   /** In whose place an old one runs now, and what puts an end to it. */
   readonly #returned = new Map<string, () => void>();
-  #healed = false;
   #rotten = false;
 
-  constructor(options: WorldOptions) {
-    this.#options = options;
-    this.#prng = new Prng(options.seed).fork("world");
-    this.entries = new EntryHistory((violation) => this.violated(violation));
-    this.cluster = new SimCluster({
-      seed: options.seed,
-      nodes: options.nodes,
-      ...(options.spares !== undefined && { spares: options.spares }),
-      faults: { ...CALM, delayMsMax: 2 },
-      diskMsMax: DISK_MS_MAX,
-      limits: { ...LIMITS, ...options.limits },
-      segmentBytes: options.segmentBytes,
-      note: options.note,
-      onEvent: (name, code) => this.#told(name, code),
-      onSend: (from, lane, pieces) => this.entries.sent(from, lane, pieces),
-      onLife: (member) => this.#watch(member),
-      onOpened: (member, node) => this.#opened(member, node),
-      ...(options.lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
+  constructor({ seed, nodes, spares, lyingSyncs, limits, segmentBytes, note }: WorldOptions) {
+    super({
+      seed,
+      nodes,
+      ...(spares !== undefined && { spares }),
+      limits: { ...LIMITS, ...limits },
+      segmentBytes,
+      note,
+      ...(lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
     });
-    this.sockets = new Sockets(this.cluster.clock, this.#prng.fork("sockets"));
-    this.operator = new Operator(this, this.#prng.fork("operator"));
+    this.entries = new EntryHistory((violation) => this.violated(violation));
+    this.operator = new Operator(this, this.prng.fork("operator"));
     for (const { name, origin } of this.cluster.members) if (origin === undefined) this.#idle.add(name);
   }
 
   /** A disk was damaged, or has dropped what it failed to write. */
   get damaged(): boolean {
     return this.#rotten || this.cluster.members.some((member) => errorsOf(member) > 0);
-  }
-
-  get clock(): Clock {
-    return this.cluster.clock;
-  }
-
-  get names(): readonly string[] {
-    return this.members.map(({ name }) => name);
-  }
-
-  /** Those that are to run. */
-  get members(): readonly Member[] {
-    return this.cluster.members.filter(({ name }) => !this.#idle.has(name));
   }
 
   get spare(): string | undefined {
@@ -146,7 +98,7 @@ export class World implements Surroundings, Site {
     this.#returned.get(name)?.();
     this.note(`${name} is set up`);
     this.#idle.delete(name);
-    this.#start(name);
+    this.start(name);
   }
 
   dismiss(name: string): void {
@@ -179,12 +131,6 @@ export class World implements Surroundings, Site {
     if (machine.origin !== undefined) this.#old.push({ name, machine });
   }
 
-  async found(): Promise<void> {
-    const { cluster } = this;
-    for (const name of this.names) this.#start(name);
-    await cluster.elected();
-  }
-
   history(stream: string): StreamHistory {
     const known = this.#histories.get(stream);
     if (known !== undefined) return known;
@@ -197,120 +143,36 @@ export class World implements Surroundings, Site {
     return this.#histories.values();
   }
 
-  connect(name: string, consistency: Consistency = "linearizable"): Client {
-    const prng = this.#prng.fork(name);
-    const environment: Environment = { clock: this.clock, entropy: { bytes: (length) => prng.bytes(length) } };
-    const baseUrl = new URL("ws://cluster");
-    const diagnostics = new Diagnostics(environment, baseUrl);
-    const webSocket = this.sockets.constructorFor(name, () => this.#dial());
-    const addresses = new Addresses([baseUrl]);
-    const { clock } = this;
-    const options = {
-      addresses,
-      session: new Session(consistency),
-      token: undefined,
-      fetch: unreachableFetch,
-      clock,
-      webSocket,
-    };
-    return connect(baseUrl, { environment, transport: new WebSocketTransport(options, environment, diagnostics) });
-  }
-
-  hangUp(name: string): void {
-    this.sockets.breakWhere((client) => client === name);
-  }
-
-  count(what: string, times = 1): void {
-    if (times > 0) this.counts.set(what, (this.counts.get(what) ?? 0) + times);
-  }
-
-  note(line: string): void {
-    this.#options.note(`${this.clock.monotonic().toFixed(2)} ${line}`);
-  }
-
-  violated(error: unknown): void {
-    this.#violations.push(error instanceof Error ? error : new Error(String(error)));
-  }
-
-  /** Throws what was found so far. */
-  check(): void {
-    const [violation] = this.#violations;
-    if (violation !== undefined) throw violation;
-  }
-
-  inflict(fault: Fault): void {
+  override inflict(fault: ClusterFault | Fault): void {
     this.note(`fault ${JSON.stringify(fault)}`);
-    if (this.#apply(fault)) this.count(`fault: ${fault.kind}`);
+    if (this.apply(fault)) this.count(`fault: ${fault.kind}`);
   }
 
-  /** Nothing is broken any more, and everybody who is down starts. */
-  heal(): void {
-    this.note("healed");
-    this.#healed = true;
+  override heal(): void {
     this.#ambushes.clear();
-    for (const end of [...this.#lasting.values()]) end();
-    this.cluster.network.healAll();
-    for (const { name, life } of this.cluster.members) {
-      this.cluster.member(name).cutIn = Number.POSITIVE_INFINITY;
-      this.cluster.member(name).disk.disarm();
-      if (life.paused) this.cluster.resume(name);
+    for (const member of this.cluster.members) {
+      member.cutIn = Number.POSITIVE_INFINITY;
+      member.disk.disarm();
     }
+    super.heal();
   }
 
-  /** Answers whether it could be done. */
-  #apply(fault: Fault): boolean {
+  protected override apply(fault: Fault): boolean {
     const { cluster } = this;
     // Of three disks one is gone: what a second one loses may be nowhere else.
     const { fragile } = this.operator;
     switch (fault.kind) {
-      case "kill":
-        return this.#kill(this.#target(fault.node), fragile ? "all" : fault.keep, fault.downMs);
-      case "kill-all":
-        for (const name of this.names) this.#kill(name, fragile ? "all" : fault.keep, fault.downMs);
-        return true;
       case "cut-power":
         if (fragile) return false;
-        return this.#withRunning(fault.node, ({ name }) => cluster.killAt(name, fault.calls));
-      case "pause":
-        return this.#withRunning(fault.node, ({ name, life }) => {
-          cluster.pause(name);
-          this.#lasts(fault, fault.forMs, () => {
-            if (cluster.member(name).life === life) cluster.resume(name);
-          });
-        });
-      case "isolate":
-      case "deafen":
-      case "mute":
-        return this.#cut(fault, this.#target(fault.node), fault.kind !== "mute", fault.kind !== "deafen");
-      case "cut-one-way": {
-        const [from, to] = [this.#target(fault.from), this.#target(fault.to)];
-        if (from === undefined || to === undefined || from === to) return false;
-        cluster.network.cut(from, to);
-        this.#lasts(fault, fault.forMs, () => cluster.network.heal(from, to));
-        return true;
-      }
-      case "reset":
-        return this.#withRunning(fault.node, ({ name }) => {
-          for (const other of this.names) if (other !== name) cluster.network.reset(name, other);
-        });
-      case "rough":
-        this.#rough(fault.faults);
-        this.#lasts(fault, fault.forMs, () => this.#rough({ ...CALM, delayMsMax: 2 }));
-        return true;
-      case "hold-disk":
-        return this.#withRunning(fault.node, ({ name, held }) => {
-          if (held !== undefined) return;
-          cluster.holdDisk(name);
-          this.#lasts(fault, fault.forMs, () => cluster.releaseDisk(name));
-        });
+        return this.withRunning(fault.node, ({ name }) => cluster.killAt(name, fault.calls));
       case "disk-error":
         if (fragile) return false;
-        return this.#withRunning(fault.node, ({ disk }) => disk.arm(fault.fault));
+        return this.withRunning(fault.node, ({ disk }) => disk.arm(fault.fault));
       case "damage":
         return this.#damage(fault);
       case "upgrade": {
-        const name = this.#target(fault.node);
-        if (name === undefined || !this.#kill(name, "all", fault.downMs)) return false;
+        const name = this.target(fault.node);
+        if (name === undefined || !this.kill(name, "all", fault.downMs)) return false;
         cluster.member(name).newer = !cluster.member(name).newer;
         if (new Set(this.members.map(({ newer }) => newer)).size > 1) this.count("versions mixed");
         return true;
@@ -321,9 +183,9 @@ export class World implements Surroundings, Site {
       case "remove":
       case "replace":
       case "transfer":
-        return this.operator.ask({ kind: fault.kind, node: this.#target(fault.node) });
+        return this.operator.ask({ kind: fault.kind, node: this.target(fault.node) });
       case "leave-behind":
-        return this.#kill(this.#target(fault.node), "all", fault.downMs);
+        return this.kill(this.target(fault.node), "all", fault.downMs);
       case "ambush":
         if (fragile) return false;
         this.#ambushes.set(STAGE_EVENTS[fault.stage], fault.calls);
@@ -331,16 +193,11 @@ export class World implements Surroundings, Site {
       case "return-disk":
         return this.#return(fault);
       case "skew":
-        return this.#withRunning(fault.node, (member) => {
+        return this.withRunning(fault.node, (member) => {
           member.aheadMs = fault.aheadMs;
         });
-      case "break-clients":
-        return this.#withRunning(fault.node, ({ name }) => this.sockets.breakWhere((_client, node) => node === name));
-      case "silence-clients":
-        return this.#withRunning(fault.node, ({ name }) => {
-          this.sockets.silence(name);
-          this.#lasts(fault, fault.forMs, () => this.sockets.unsilence(name));
-        });
+      default:
+        return super.apply(fault);
     }
   }
 
@@ -359,19 +216,19 @@ export class World implements Surroundings, Site {
     cluster.kill(name, { kind: "all" });
     const current = cluster.swap(name, machine);
     this.note(`${name} is the machine with ${machine.diskId} again`);
-    this.#returned.set(name, () => this.#lasting.get(fault)?.());
-    this.#start(name);
-    this.#lasts(fault, fault.forMs, () => {
+    this.start(name);
+    const over = this.lasts(fault, fault.forMs, () => {
       this.#returned.delete(name);
       cluster.kill(name, { kind: "all" });
       this.#old.push({ name, machine: cluster.swap(name, current) });
-      if (!isIdle) this.#start(name);
+      if (!isIdle) this.start(name);
     });
+    this.#returned.set(name, over);
     return true;
   }
 
-  #told(name: string, code: string): void {
-    this.count(`event: ${code}`);
+  protected override told(name: string, code: string): void {
+    super.told(name, code);
     const calls = this.#ambushes.get(code);
     if (calls === undefined) return;
     this.#ambushes.delete(code);
@@ -379,14 +236,25 @@ export class World implements Surroundings, Site {
     this.cluster.killAt(name, calls);
   }
 
-  #lasts(fault: Fault, forMs: number, end: () => void): void {
-    const over = (): void => {
-      if (!this.#lasting.delete(fault)) return;
-      this.note(`over ${JSON.stringify(fault)}`);
-      end();
-    };
-    this.#lasting.set(fault, over);
-    this.clock.schedule(forMs, over);
+  protected override employs(name: string): boolean {
+    return !this.#idle.has(name);
+  }
+
+  protected override get fragile(): boolean {
+    return this.operator.fragile;
+  }
+
+  protected override broken(what: string, cause?: unknown): void {
+    this.violated(new Violation(what, { cause }));
+  }
+
+  protected override sent(from: string, lane: Lane, pieces: readonly Uint8Array[]): void {
+    this.entries.sent(from, lane, pieces);
+  }
+
+  protected override opened(member: Member, node: LogNode): void {
+    this.entries.watch(member.name, node);
+    super.opened(member, node);
   }
 
   /** On the medium, whether or not anybody runs on it. Without its hard state it would be another node's disk. */
@@ -404,141 +272,6 @@ export class World implements Surroundings, Site {
     disk.flip(path, at, at % BITS);
     return true;
   }
-
-  #cut(
-    fault: Extract<Fault, { readonly forMs: number }>,
-    name: string | undefined,
-    to: boolean,
-    from: boolean,
-  ): boolean {
-    if (name === undefined) return false;
-    const { network } = this.cluster;
-    const others = this.names.filter((other) => other !== name);
-    for (const other of others) {
-      if (to) network.cut(other, name);
-      if (from) network.cut(name, other);
-    }
-    this.#lasts(fault, fault.forMs, () => {
-      for (const other of others) {
-        if (to) network.heal(other, name);
-        if (from) network.heal(name, other);
-      }
-    });
-    return true;
-  }
-
-  #rough(faults: NetworkFaults): void {
-    for (const from of this.names)
-      for (const to of this.names) if (from !== to) this.cluster.network.setFaults(from, to, faults);
-  }
-
-  #target(target: Target): string | undefined {
-    const leader = this.cluster.leader?.name;
-    if (target === "leader") return leader;
-    if (target === "follower") return this.#prng.pick(this.names.filter((name) => name !== leader));
-    // By the machine, whoever else is there.
-    const name = this.cluster.members[target]?.name;
-    return name === undefined || this.#idle.has(name) ? undefined : name;
-  }
-
-  #withRunning(target: Target, act: (member: Member) => void): boolean {
-    const name = this.#target(target);
-    if (name === undefined) return false;
-    const member = this.cluster.member(name);
-    if (member.node === undefined || member.life.over) return false;
-    act(member);
-    return true;
-  }
-
-  #kill(name: string | undefined, keep: Keep, downMs: number): boolean {
-    if (name === undefined || this.cluster.member(name).life.over) return false;
-    this.#downMs.set(name, downMs);
-    const choice: CrashChoice = keep === "random" ? { kind: "random", prng: this.#prng } : { kind: keep };
-    this.cluster.kill(name, choice);
-    return true;
-  }
-
-  /** When a life has ended, there is a next one. */
-  #watch({ name, life }: Member): void {
-    life.ended.catch(() => {
-      this.note(`${name} is down`);
-      const downMs = this.#healed ? 0 : (this.#downMs.get(name) ?? this.#prng.below(RESTART_MS_MAX));
-      this.#downMs.delete(name);
-      this.clock.schedule(downMs, () => {
-        if (!this.#idle.has(name) && this.cluster.member(name).life === life) this.#start(name);
-      });
-    });
-  }
-
-  #start(name: string): void {
-    const { cluster } = this;
-    const started = cluster.start(name);
-    const member = cluster.member(name);
-    const { life, disk } = member;
-    const harmedBefore = errorsOf(member);
-    started.then(
-      () => this.note(`${name} serves`),
-      (error: unknown) => {
-        if (error instanceof Killed || life.over || disk.plugPulled) return;
-        if (isBug(error) || errorsOf(member) === harmedBefore)
-          this.violated(new Violation(`${name} does not start, and nothing was in its way`, { cause: error }));
-        this.count("start failed");
-        // The process exits.
-        cluster.kill(name, { kind: "all" });
-      },
-    );
-  }
-
-  #opened(member: Member, node: LogNode): void {
-    const { name, life, disk } = member;
-    const harmedBefore = errorsOf(member);
-    this.entries.watch(name, node);
-    const listener: Listener = {
-      node: name,
-      listens: () => node.phase === "serving",
-      accept: faceOf(node, (what) => {
-        // Without power nothing is said any more.
-        if (!life.over && !disk.plugPulled) this.violated(new Violation(`${name}: ${what}`));
-      }),
-      run: (work) => whileRunning(life, work),
-    };
-    this.sockets.listen(listener);
-    life.ended.catch(() => this.sockets.end(listener));
-    node.onFailure((error) => {
-      if (life.over || member.disk.plugPulled) return;
-      // The cluster opens it anew.
-      if (node.startsAnew) return this.count("node started anew");
-      if (isBug(error) || errorsOf(member) === harmedBefore)
-        this.violated(new Violation(`${name} failed, and nothing was in its way`, { cause: error }));
-      this.count("node failed");
-      // The process exits, and what the system had not written is not lost, but for what a failed sync dropped.
-      this.clock.schedule(1, () => {
-        if (!life.over) this.#kill(name, "all", this.#prng.below(RESTART_MS_MAX));
-      });
-    });
-  }
-
-  /** Where a client's connection ends: any node takes what clients ask, and more so do those that lead. */
-  #dial(): string {
-    const leader = this.cluster.leader?.name;
-    return leader !== undefined && this.#prng.chance(0.3) ? leader : this.#prng.pick(this.names);
-  }
-}
-
-/** No fault of the hardware is an excuse for a broken invariant. */
-function isBug(error: unknown): boolean {
-  return error instanceof Error && (error instanceof InvariantError || isBug(error.cause));
-}
-
-/** Errors that the member's disk was told to have, and had. */
-function errorsOf({ disk }: Member): number {
-  let errors = 0;
-  for (const [kind, count] of disk.faultsInjected) if (/error|no-space/.test(kind)) errors += count;
-  return errors;
-}
-
-function unreachableFetch(): Promise<Response> {
-  return Promise.reject(new Error("unreachable"));
 }
 
 function withoutSyncs(disk: Disk): Disk {
