@@ -65,7 +65,7 @@ export function setConfiguration({ configuration, ledger }: State, head: Uint8Ar
   ledger.put(configuration);
 }
 
-export function setMember(state: State, { node, disk, host, port }: MemberSetCommand): CommandResult {
+export function setMember(state: State, { node, was, disk, host, port }: MemberSetCommand): CommandResult {
   const { membersMax, memberTextBytesMax } = state.limits;
   if (node === "" || [node, disk, host].some((text) => utf8(text).length > memberTextBytesMax))
     return reject(
@@ -73,6 +73,7 @@ export function setMember(state: State, { node, disk, host, port }: MemberSetCom
       `a member's name has between 1 and ${memberTextBytesMax} bytes, its disk and host no more`,
     );
   const member = state.members.get(node);
+  if (was !== undefined && was !== (member?.disk ?? null)) return changed(node);
   if (member === undefined) {
     if (state.members.size >= membersMax) return tooMany("members", membersMax);
     const added = new MemberRow(node, disk, host, port);
@@ -94,8 +95,9 @@ export function setMember(state: State, { node, disk, host, port }: MemberSetCom
   return { kind: "done" };
 }
 
-export function removeMember(state: State, { node }: MemberRemoveCommand): CommandResult {
+export function removeMember(state: State, { node, was }: MemberRemoveCommand): CommandResult {
   const member = state.members.get(node);
+  if (member !== undefined && was !== undefined && was !== member.disk) return changed(node);
   if (member !== undefined) {
     state.members.delete(node);
     state.memberChanges += 1;
@@ -103,4 +105,9 @@ export function removeMember(state: State, { node }: MemberRemoveCommand): Comma
     addFormerDisk(state, member.disk);
   }
   return { kind: "done" };
+}
+
+/** What was asked for was meant for another disk: it came late, by way of a node that led once (W170). */
+function changed(node: string): CommandResult {
+  return reject("condition-failed", `the member "${node}" has changed meanwhile`);
 }

@@ -22,6 +22,7 @@ import type {
   CursorCommand,
   DeleteCommand,
   ForkPoint,
+  MemberSetCommand,
   SubscriptionAck,
   SubscriptionCreateCommand,
   SubscriptionWakeCommand,
@@ -160,10 +161,12 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
     case "tick":
       return;
     case "member-set":
-      writer.string(command.node).string(command.disk).string(command.host).varint(command.port);
+      writeMemberSet(writer, command);
       return;
     case "member-remove":
       writer.string(command.node);
+      writeFlags(writer, command.was !== undefined);
+      if (command.was !== undefined) writer.string(command.was);
       return;
     case "feature-level":
       writer.varint(command.level);
@@ -258,12 +261,12 @@ function readCommand(source: Source): Command {
       return { kind, streams: readStrings(reader) };
     case "tick":
       return { kind };
-    case "member-set": {
-      const [node, disk, host] = [text(reader), text(reader), text(reader)];
-      return { kind, node, disk, host, port: reader.varint() };
+    case "member-set":
+      return readMemberSet(reader);
+    case "member-remove": {
+      const node = text(reader);
+      return { kind, node, ...(readFlags(reader, 1)(0) && { was: text(reader) }) };
     }
-    case "member-remove":
-      return { kind, node: text(reader) };
     case "feature-level":
       return { kind, level: reader.varint() };
     case "settings":
@@ -472,6 +475,22 @@ function readFork(reader: ByteReader): ForkPoint {
 }
 
 /** `expected` has three forms: not asked for, must not exist, must be these bytes. */
+function writeMemberSet(writer: ByteWriter, { node, was, disk, host, port }: MemberSetCommand): void {
+  writer.string(node);
+  writeFlags(writer, was !== undefined, was !== undefined && was !== null);
+  if (was !== undefined && was !== null) writer.string(was);
+  writer.string(disk).string(host).varint(port);
+}
+
+function readMemberSet(reader: ByteReader): MemberSetCommand {
+  const node = text(reader);
+  const has = readFlags(reader, 2);
+  if (has(1) && !has(0)) reader.fail();
+  const was = has(1) ? text(reader) : null;
+  const [disk, host] = [text(reader), text(reader)];
+  return { kind: "member-set", node, ...(has(0) && { was }), disk, host, port: reader.varint() };
+}
+
 function writeCursor(command: CursorCommand): void {
   const { value, expected } = command;
   writer.string(command.name);

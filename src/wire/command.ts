@@ -230,13 +230,20 @@ export type SubscriptionFailedCommand = {
 export type MemberSetCommand = {
   readonly kind: "member-set";
   readonly node: string;
+  /** Only while its disk is this; null: only while there is no such member. */
+  readonly was?: string | null;
   readonly disk: string;
   readonly host: string;
   readonly port: number;
 };
 
 /** Nobody connects to it any more. */
-export type MemberRemoveCommand = { readonly kind: "member-remove"; readonly node: string };
+export type MemberRemoveCommand = {
+  readonly kind: "member-remove";
+  readonly node: string;
+  /** Only while its disk is this. */
+  readonly was?: string;
+};
 
 /** What is applied from here on may be as this level has it; a lower one than before changes nothing. */
 export type FeatureLevelCommand = { readonly kind: "feature-level"; readonly level: number };

@@ -3,6 +3,7 @@
  * nobody away; and the feature level is what all members support (N52, N53, P26, P33).
  */
 import { describe, expect, it } from "vitest";
+import type { Member } from "../../log-server/log/node-identity.ts";
 import type { NodeLimits } from "../../log-server/node/limits.ts";
 import type { MembersView } from "../../log-server/node/node-parts.ts";
 import type { ClusterMemberStatus } from "../../log-server/node/cluster/cluster-status.ts";
@@ -187,6 +188,63 @@ describe("a node that is to be replaced", () => {
     expect(known.get(leader)?.members.find(({ node }) => node === other)?.disk).toBe("");
     // Nobody has come yet: what was cut short may be asked for again.
     await cluster.settle(cluster.node(leader).changeCluster(replace));
+  });
+
+  it("keeps the place of its new disk, whatever was meant for the old one and comes late (P33, W170)", async () => {
+    const cluster = await SimCluster.started({ spares: 0 });
+    const [leader, other, third] = await followers(cluster);
+    const memberOf = (name: string): Member | undefined =>
+      cluster.node(leader).machine.members.find(({ node }) => node === name);
+    await cluster.until(() => (memberOf(other)?.disk ?? "") !== "", "the members are known");
+    const { disk: was, ...address } = memberOf(other) as Member;
+    cluster.kill(other);
+    cluster.wipe(other);
+    const replace = { kind: "replace", node: other, address: undefined } as const;
+    await cluster.settle(cluster.node(leader).changeCluster(replace));
+    void cluster.start(other);
+    await cluster.until(() => memberOf(other)?.disk !== "", "it has come");
+    const known = memberOf(other);
+    // By way of a node that led once.
+    for (const command of ["member-set", "member-remove"] as const) {
+      const late: Command =
+        command === "member-set" ? { kind: command, ...address, was, disk: "" } : { kind: command, node: other, was };
+      expect(await cluster.settle(cluster.propose(third, late))).toMatchObject({ code: "condition-failed" });
+    }
+    expect(memberOf(other)).toEqual(known);
+  });
+
+  it("and was not made a member again, for that was cut short, is made one (P33)", async () => {
+    let onSend = (_from: string): void => undefined;
+    const cluster = await SimCluster.started({ nodes: 5, spares: 0, onSend: (from) => onSend(from) });
+    const [leader, other] = await followers(cluster);
+    const memberOf = (at: string): Member | undefined =>
+      cluster.member(at).node?.machine.members.find(({ node }) => node === other);
+    await cluster.until(() => (memberOf(leader)?.disk ?? "") !== "", "the members are known");
+    cluster.kill(other);
+    cluster.wipe(other);
+    const replace = { kind: "replace", node: other, address: undefined } as const;
+    cluster
+      .node(leader)
+      .changeCluster(replace)
+      .catch(() => undefined);
+    // Its disk is forgotten, and what comes next is not said to anyone any more.
+    onSend = (from) => {
+      if (from === leader && memberOf(leader)?.disk === "") cluster.kill(leader);
+    };
+    await cluster.until(() => cluster.member(leader).node === undefined, "the leader is killed");
+    const { name: next } = await cluster.elected();
+    void cluster.start(other);
+    await cluster.until(() => (memberOf(next)?.disk ?? "") !== "", "it has come");
+    const known = memberOf(next);
+    const asked = cluster.settle(cluster.node(next).changeCluster(replace));
+    await expect(asked).rejects.toMatchObject({ code: "member-alive" });
+    expect(memberOf(next)).toEqual(known);
+    const roleOf = (): unknown =>
+      cluster
+        .node(next)
+        .clusterStatus()
+        .members.find(({ node }) => node === other)?.role;
+    await cluster.until(() => roleOf() === "voter", "it votes");
   });
 
   it("is not where it leads itself by now, and says so", async () => {

@@ -5,6 +5,7 @@ import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import type { Row } from "../../src/record/row.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
 
+const DONE = { kind: "done" } as const;
 const HEAD = Uint8Array.of(1, 2, 3);
 
 function member(disk: string, node = "n1", port = 1): Command {
@@ -66,6 +67,22 @@ describe("members", () => {
       { kind: "rejected" },
     ]);
     expect(world.machine.members[0]?.disk).toBe("d9");
+  });
+
+  it("are as they were meant, or what was meant for another disk is refused (W170)", () => {
+    const world = new World();
+    const set = (was: string | null, disk: string): Command => ({ ...member(disk), was }) as Command;
+    const refused = { kind: "rejected", code: "condition-failed" };
+    expect(world.run(set("d1", "d2"), set(null, "d1"), set(null, ""))).toMatchObject([refused, DONE, refused]);
+    expect(world.run(set("d1", ""), set("", "d2"))).toEqual([DONE, DONE]);
+    // Replaced long ago: the new disk is not given up for it.
+    expect(world.run(set("d1", ""), { kind: "member-remove", node: "n1", was: "d1" })).toMatchObject([
+      refused,
+      refused,
+    ]);
+    expect(world.restored().members).toMatchObject([{ node: "n1", disk: "d2" }]);
+    expect(world.run({ kind: "member-remove", node: "n1", was: "d2" }, set("d2", "d3"))).toMatchObject([DONE, refused]);
+    expect(world.restored().members).toEqual([]);
   });
 
   it("that were removed or replaced are known by their disks, once the log says so (W190)", () => {

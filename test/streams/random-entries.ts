@@ -131,8 +131,11 @@ export function randomEntries(seed: number, count: number, limits: StreamsLimits
 
 function drawMember(prng: Prng): Command {
   const node = prng.pick(NODES);
-  if (prng.chance(0.3)) return { kind: "member-remove", node };
-  return { kind: "member-set", node, disk: prng.pick(DISKS), host: "h", port: prng.below(9) };
+  const was = prng.pick(DISKS);
+  const isMeant = prng.chance(0.3);
+  if (prng.chance(0.3)) return { kind: "member-remove", node, ...(isMeant && { was }) };
+  const set = { kind: "member-set", node, disk: prng.pick(DISKS), host: "h", port: prng.below(9) } as const;
+  return { ...set, ...(isMeant && { was: prng.chance(0.3) ? null : was }) };
 }
 
 function drawApp(prng: Prng, machine: StreamsMachine, draw: Draw): Command {

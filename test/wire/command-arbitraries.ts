@@ -166,8 +166,11 @@ const COMMANDS: { readonly [K in Command["kind"]]: fc.Arbitrary<Command> } = {
   "delete": remove,
   "touch": shape({ ...kind("touch"), streams: names }),
   "tick": shape(kind("tick")),
-  "member-set": shape({ ...kind("member-set"), node: name, disk: name, host: name, port: int }),
-  "member-remove": shape({ ...kind("member-remove"), node: name }),
+  "member-set": shape(
+    { ...kind("member-set"), node: name, disk: name, host: name, port: int },
+    { was: fc.option(name) },
+  ),
+  "member-remove": shape({ ...kind("member-remove"), node: name }, { was: name }),
   "feature-level": shape({ ...kind("feature-level"), level: int }),
   "settings": shape({ ...kind("settings"), stream: name, retention }),
   "trim": shape({ ...kind("trim"), stream: name, before: int }, { incarnation: int }),

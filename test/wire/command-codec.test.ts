@@ -75,8 +75,20 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
   [{ kind: "delete", stream: "a", incarnation: 3 }, "01" + "02" + "0161" + "0103"],
   [{ kind: "touch", streams: ["a", "b"] }, "01" + "03" + "02" + "0161" + "0162"],
   [{ kind: "tick" }, "01" + "04"],
-  [{ kind: "member-set", node: "n", disk: "d", host: "h", port: 1 }, "01" + "28" + "016e" + "0164" + "0168" + "01"],
-  [{ kind: "member-remove", node: "n" }, "01" + "29" + "016e"],
+  [
+    { kind: "member-set", node: "n", disk: "d", host: "h", port: 1 },
+    "01" + "28" + "016e" + "00" + "0164" + "0168" + "01",
+  ],
+  [
+    { kind: "member-set", node: "n", was: null, disk: "d", host: "h", port: 1 },
+    "01" + "28" + "016e" + "01" + "0164" + "0168" + "01",
+  ],
+  [
+    { kind: "member-set", node: "n", was: "e", disk: "", host: "h", port: 1 },
+    "01" + "28" + "016e" + "03" + "0165" + "00" + "0168" + "01",
+  ],
+  [{ kind: "member-remove", node: "n" }, "01" + "29" + "016e" + "00"],
+  [{ kind: "member-remove", node: "n", was: "d" }, "01" + "29" + "016e" + "01" + "0164"],
   [{ kind: "feature-level", level: 2 }, "01" + "2a" + "02"],
   [{ kind: "settings", stream: "a", retention: { maxBytes: 5 } }, "01" + "05" + "0161" + "0205"],
   [{ kind: "trim", stream: "a", before: 6 }, "01" + "06" + "0161" + "00" + "06"],

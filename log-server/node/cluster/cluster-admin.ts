@@ -102,9 +102,9 @@ export class ClusterAdmin {
     await hardState.writeCluster(clusterId);
     const restated = await this.#reconfigure([]);
     await this.#until(() => machine.position >= restated);
-    for (const { node } of machine.members)
-      if (node !== member.node) await this.#command({ kind: "member-remove", node });
-    await this.#command({ kind: "member-set", ...member });
+    for (const { node, disk } of machine.members)
+      if (node !== member.node) await this.#command({ kind: "member-remove", node, was: disk });
+    await this.#command({ kind: "member-set", was: this.#member(member.node)?.disk ?? null, ...member });
     return restated;
   }
 
@@ -162,8 +162,14 @@ export class ClusterAdmin {
   }
 
   async #add(node: string, address: Address, votes: boolean): Promise<void> {
-    const known = this.#parts.machine.members.find((member) => member.node === node);
-    await this.#command({ kind: "member-set", node, disk: known?.disk ?? "", ...address });
+    const known = this.#member(node);
+    await this.#command({
+      kind: "member-set",
+      node,
+      was: known?.disk ?? null,
+      disk: known?.disk ?? "",
+      ...address,
+    });
     const { configuration } = this.#loop();
     const wanted = votes ? "voter" : "learner";
     const has = configuration.voters.includes(node)
@@ -175,9 +181,9 @@ export class ClusterAdmin {
   }
 
   async #remove(node: string, forgotten: boolean): Promise<void> {
-    const { machine, nodeName } = this.#parts;
+    const { nodeName } = this.#parts;
     const isMember = (): boolean => membersOf(this.#loop().configuration).includes(node);
-    if (!isMember() && !machine.members.some((member) => member.node === node)) throw noMember(node);
+    if (!isMember() && this.#member(node) === undefined) throw noMember(node);
     if (node === nodeName)
       throw new NodeError("cluster-conflict", `${node} leads: transfer leadership to another node first`);
     if (isMember()) {
@@ -185,7 +191,8 @@ export class ClusterAdmin {
       await this.#reconfigure([{ kind: "remove", node }]);
       await this.#until(() => !isMember() && !isJoint(this.#loop().configuration));
     }
-    if (forgotten) await this.#command({ kind: "member-remove", node });
+    const known = this.#member(node);
+    if (forgotten && known !== undefined) await this.#command({ kind: "member-remove", node, was: known.disk });
   }
 
   /** Those that are left would have to agree to the change, and to the one that undoes it (etcd: `strict-reconfig-check`). */
@@ -207,28 +214,55 @@ export class ClusterAdmin {
    * Out with what was, for it may have forgotten what it voted; whoever comes under the name is new, and is caught up. Not while it
    * is heard: asked for again after its new disk has come, this would take that for lost, and the next empty one for it (P33). Who
    * has come and does not vote yet is given the time to begin.
+   *
+   * What counts is the disk that was known when this was asked for: once another is known, a change before this one was late, and
+   * has done it. Where that one was cut short, a disk that is known and has no place is the one that was lost, or the new one: the
+   * new one answers.
    */
   async #replace(node: string, address: Address | undefined): Promise<void> {
-    const known = this.#parts.machine.members.find((member) => member.node === node);
+    const known = this.#member(node);
     if (known === undefined) throw noMember(node);
+    const { host, port, disk } = known;
+    const isReplaced = (): boolean => this.#member(node)?.disk !== disk;
+    const isMember = (): boolean => membersOf(this.#loop().configuration).includes(node);
     const isVoter = (): boolean => this.#loop().configuration.voters.includes(node);
     const isJoining = (): boolean =>
       this.#loop().configuration.learners.some(({ id, wanted }) => id === node && wanted === "voter");
-    const isThere = (): boolean => known.disk !== "" && this.#isHeard(node);
-    if (known.disk !== "") await this.#wait(() => !isJoining());
+    const isThere = (): boolean => disk !== "" && !isReplaced() && this.#isHeard(node);
+    if (disk !== "") await this.#wait(() => !isJoining());
     await this.#wait(() => !isThere());
-    if (isThere())
+    const isOutside = disk !== "" && !isMember();
+    const isAlive = isThere() || (isOutside && (await this.#answers(node)));
+    if (!isAlive && !isReplaced()) {
+      if (disk !== "" || isVoter()) await this.#remove(node, false);
+      if (disk !== "" || address !== undefined)
+        await this.#command({ kind: "member-set", node, was: disk, host, port, ...address, disk: "" });
+    }
+    if (!isMember()) {
+      await this.#reconfigure([{ kind: "add", node, as: "voter" }]);
+      await this.#until(isMember);
+    }
+    if (isAlive)
       throw new NodeError(
         "member-alive",
         `${node} answers, with the disk that is known: stop it first if it is to be replaced`,
       );
-    if (known.disk !== "" || isVoter()) await this.#remove(node, false);
-    if (known.disk !== "" || address !== undefined)
-      await this.#command({ kind: "member-set", node, host: known.host, port: known.port, ...address, disk: "" });
-    const isMember = (): boolean => membersOf(this.#loop().configuration).includes(node);
-    if (isMember()) return;
-    await this.#reconfigure([{ kind: "add", node, as: "voter" }]);
-    await this.#until(isMember);
+  }
+
+  /** Whether a node does that is none of the configuration's; it is given time. */
+  async #answers(node: string): Promise<boolean> {
+    const { clock, limits } = this.#parts;
+    const until = clock.monotonic() + limits.clusterChangeMsMax;
+    while (this.#loop().role === "leader" && clock.monotonic() < until) {
+      const answer = await this.#calls?.call(node, "facts", [], limits.factsAnswerMsMax);
+      if (answer?.ok === true) return true;
+      await new Promise<void>((resolve) => void clock.schedule(limits.tickMs, resolve));
+    }
+    return false;
+  }
+
+  #member(node: string): Member | undefined {
+    return this.#parts.machine.members.find((member) => member.node === node);
   }
 
   #isHeard(node: string): boolean {
@@ -279,7 +313,10 @@ export class ClusterAdmin {
 
   async #command(command: Command): Promise<void> {
     const result = await this.#propose(command);
-    if (result.kind === "rejected") throw new NodeError(result.code, result.message);
+    if (result.kind !== "rejected") return;
+    // Another's change, or one of this node's that was late, came between.
+    const code = result.code === "condition-failed" ? "cluster-conflict" : result.code;
+    throw new NodeError(code, result.message);
   }
 
   async #reconfigure(changes: readonly MembershipChange[]): Promise<LogIndex> {

@@ -58,7 +58,7 @@ export class ClusterMembers {
     const { cluster, machine, observer } = this.#parts;
     if (machine.members.length > 0) return;
     for (const founder of cluster?.founders ?? []) {
-      this.#propose({ kind: "member-set", ...founder }).catch((error: unknown) =>
+      this.#propose({ kind: "member-set", was: null, ...founder }).catch((error: unknown) =>
         observer.event("members-not-kept", { error: String(error) }),
       );
     }
@@ -78,7 +78,7 @@ export class ClusterMembers {
     const disk = decodeClusterQuestion(body) ?? "";
     let known: Member | undefined = machine.members.find(({ node }) => node === from);
     if (known?.disk === "" && disk !== "") {
-      await this.#propose({ kind: "member-set", ...known, disk });
+      await this.#propose({ kind: "member-set", ...known, was: "", disk });
       // Of two that ask at once one is taken.
       known = machine.members.find(({ node }) => node === from);
     }
