@@ -3,7 +3,8 @@
  * that are missing, since what comes of one later could not be put in order; and it ends with an error where one is deleted.
  */
 import { LOG_START } from "../src/record/log-place.ts";
-import { type Offset, parseOffset } from "../src/record/offset.ts";
+import { err, type Result } from "../src/lib/result.ts";
+import { formatOffset, type Offset, parseOffset } from "../src/record/offset.ts";
 import type { RecordPlace } from "../src/record/record-place.ts";
 import type { Feed, FeedItem, FeedStart } from "../src/runtime/task-log.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
@@ -12,7 +13,9 @@ import { Deadline, sleep } from "./deadline.ts";
 import { asTidemarkError, TidemarkError } from "./error.ts";
 import type { FollowedRecord, LogMark } from "./followed-record.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
-import type { FollowFrom, MergedStream } from "./merged-stream.ts";
+import type { MergedStream } from "./merged-stream.ts";
+import { settled } from "./settled.ts";
+import { Stream } from "./stream.ts";
 
 type Item = FollowedRecord | LogMark;
 
@@ -51,6 +54,14 @@ export class LogFeed implements Feed {
     }
   }
 
+  trim(stream: string, before: Offset): Promise<Result<void, string>> {
+    const place = this.#merged?.places[stream];
+    const begun = place === undefined ? undefined : parseOffset(place);
+    if (begun?.ok !== true) return Promise.resolve(err("nothing of it was read"));
+    const { incarnation } = begun.value;
+    return settled(new Stream(this.#connection, stream, this.#zstd).trim(formatOffset(incarnation, before)));
+  }
+
   close(): void {
     this.#deadline.cancel(new TidemarkError("aborted", "the feed was closed"));
     this.#merged?.close();
@@ -77,7 +88,8 @@ export class LogFeed implements Feed {
   #follow(): MergedStream<Item> {
     const { position, ordinal } = this.#after;
     return this.#connection.follow<Item>({
-      streams: this.#starts.map(({ stream: name, offset }) => ({ name, from: startOf(offset) })),
+      // What is missing of what was asked for is told by us: an offset would be one of any stream of that name.
+      streams: this.#starts.map(({ stream: name }) => ({ name, from: "start" })),
       notBefore: position === LOG_START.position ? undefined : { position, ordinal },
       marks: true,
       markEveryMs: CLIENT_LIMITS.markEveryMs,
@@ -102,10 +114,6 @@ export class LogFeed implements Feed {
         this.#told.push({ kind: "gap", stream, from, to: begun.value.offset });
     }
   }
-}
-
-function startOf(offset: Offset | undefined): FollowFrom {
-  return offset === undefined ? "start" : { offset, incarnation: undefined };
 }
 
 function toItem(item: Item): FeedItem {

@@ -8,7 +8,7 @@ import type { Zstd } from "../src/ports/zstd.ts";
 import type { StreamRecord } from "../src/record/record.ts";
 import type { RecordPlace } from "../src/record/record-place.ts";
 import type { CommitRefusal, Feed, FeedRecord, FeedStart, TaskFacts, TaskLog } from "../src/runtime/task-log.ts";
-import type { TaskCommit } from "../src/wire/app-command.ts";
+import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../src/wire/app-command.ts";
 import { decodeTaskCommit, encodeTaskCommit } from "../src/wire/app-command-codec.ts";
 import { commitsStream } from "../src/wire/app-streams.ts";
 import type { TransactionCommand } from "../src/wire/command.ts";
@@ -16,6 +16,7 @@ import type { Connection } from "./connection.ts";
 import { asTidemarkError, type TidemarkError } from "./error.ts";
 import { LogFeed } from "./log-feed.ts";
 import { sealBatch } from "./record-input.ts";
+import { settled } from "./settled.ts";
 import { Stream } from "./stream.ts";
 
 export class ConnectionTaskLog implements TaskLog {
@@ -47,15 +48,12 @@ export class ConnectionTaskLog implements TaskLog {
     return commit.ok ? commit.value : undefined;
   }
 
-  async append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>> {
-    try {
-      await new Stream(this.#connection, stream, this.#zstd).append(records);
-      return ok(undefined);
-    } catch (thrown) {
-      const error = asTidemarkError(thrown);
-      if (error.outcome !== "not-applied") throw error;
-      return err(error.message);
-    }
+  append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>> {
+    return settled(new Stream(this.#connection, stream, this.#zstd).append(records));
+  }
+
+  tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>> {
+    return settled(this.#connection.execute(command, {}));
   }
 
   async task(app: string, task: string): Promise<TaskFacts | undefined> {
@@ -66,8 +64,9 @@ export class ConnectionTaskLog implements TaskLog {
     const standing = described?.tasks[0];
     if (described === undefined || standing === undefined) return undefined;
     const { epoch, paused } = described;
-    const { place, chain, commit, nextDue, start, born } = standing;
-    return { epoch, paused, place, chain, committing: commit?.replica, nextDue, start, born };
+    const { place, chain, commit, nextDue, verified, start, born } = standing;
+    const [committing, manifest] = [commit?.replica, verified?.manifest];
+    return { epoch, paused, place, chain, committing, nextDue, verified: manifest, start, born };
   }
 
   #transaction(commit: TaskCommit, outputs: readonly TaskOutput[]): TransactionCommand {

@@ -6,7 +6,7 @@ import type { StreamRecord } from "../../src/record/record.ts";
 import type { RecordPlace } from "../../src/record/record-place.ts";
 import type { CommitRefusal, Feed, FeedRecord, FeedStart, TaskFacts, TaskLog } from "../../src/runtime/task-log.ts";
 import { GatedClock } from "../../src/sim/gated-clock.ts";
-import type { TaskCommit } from "../../src/wire/app-command.ts";
+import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app-command.ts";
 
 export class GatedLog extends GatedClock implements TaskLog {
   readonly #log: TaskLog;
@@ -18,11 +18,19 @@ export class GatedLog extends GatedClock implements TaskLog {
 
   follow(streams: readonly FeedStart[], after: RecordPlace): Feed {
     const feed = this.#log.follow(streams, after);
-    return { next: () => this.gate.through(feed.next()), close: () => feed.close() };
+    return {
+      next: () => this.gate.through(feed.next()),
+      trim: (stream, before) => this.gate.through(feed.trim(stream, before)),
+      close: () => feed.close(),
+    };
   }
 
   commit(commit: TaskCommit, outputs: readonly TaskOutput[]): Promise<Result<void, CommitRefusal>> {
     return this.gate.through(this.#log.commit(commit, outputs));
+  }
+
+  tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>> {
+    return this.gate.through(this.#log.tell(command));
   }
 
   readCommit(record: FeedRecord): TaskCommit | undefined {

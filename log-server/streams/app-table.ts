@@ -2,6 +2,8 @@
 import { firstNotBefore } from "../../src/lib/sorted.ts";
 import type { AppName } from "../../src/wire/app-command.ts";
 import type { AppFacts, TaskStanding } from "../../src/wire/app-facts.ts";
+import { ownerOfSnapshots } from "../../src/wire/app-streams.ts";
+import type { StreamName } from "../../src/wire/command.ts";
 import type { App } from "./app.ts";
 import { type AppTask, compareTasks } from "./app-task.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -99,6 +101,15 @@ export class AppTable {
     const before = task.standing;
     this.#setStanding(task, standing, step.logTime);
     step.journal?.record(() => this.#setStanding(task, before, step.logTime));
+  }
+
+  /** A stream ended: snapshots that it had are none. One that is made anew has others at their offsets. */
+  endSnapshots(stream: StreamName, step: Step): void {
+    const owner = ownerOfSnapshots(stream);
+    const task = owner && this.get(owner.app)?.tasks.get(owner.task);
+    if (task === undefined) return;
+    const { verified, snapshot, ...standing } = task.standing;
+    if (verified !== undefined || snapshot !== undefined) this.changeTask(task, standing, step);
   }
 
   /** An app whose row is known. */

@@ -115,6 +115,7 @@ export function endStream(state: State, step: Step, stream: Stream): void {
   step.changed.add(stream.id);
   state.subscriptions.unlinkStream(stream, step);
   state.groups.unlinkStream(stream, step);
+  state.apps.endSnapshots(stream.name, step);
   dropProducers(state, step, stream);
   if (!stream.hasForks) {
     removeStreams(state, step, stream);

@@ -17,7 +17,7 @@ import { taskOf } from "./task-of.ts";
 export function noteSnapshot(state: State, step: Step, command: TaskSnapshotCommand): CommandResult {
   const task = taskOf(state, command);
   if ("code" in task) return task;
-  const { app, task: name, replica, manifest, neededFrom, point, restored } = command;
+  const { app, task: name, replica, manifest, neededFrom, point } = command;
   const stream = findStream(state, step, snapshotsStream(app, name));
   if (stream === undefined || stream.deleted || manifest >= stream.nextOffset || neededFrom > manifest)
     return reject("invalid-app", "there is no such snapshot");
@@ -28,11 +28,11 @@ export function noteSnapshot(state: State, step: Step, command: TaskSnapshotComm
   if (contrary !== undefined)
     return reject("condition-failed", `what ${contrary.replica} committed there has another digest`);
   const written: WrittenSnapshot = { replica, manifest, neededFrom, point };
-  const newest = restored
+  const newest = command.verified
     ? snapshotsAfter(written, snapshot)
     : snapshotsWith(digests, verified, isNewer(written, snapshot) ? written : snapshot);
   // An older one than is verified is of no use to anyone.
-  if (restored && !isNewer(written, verified)) return { kind: "done" };
+  if (command.verified && !isNewer(written, verified)) return { kind: "done" };
   state.apps.changeTask(task, inOrder({ ...rest, ...newest }), step);
   return { kind: "done" };
 }

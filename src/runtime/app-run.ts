@@ -10,7 +10,7 @@ import type { Entropy } from "../ports/entropy.ts";
 import type { TaskName } from "../wire/app-command.ts";
 import { type TaskOfApp, tasksOf } from "./app-streams.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
-import { Replica, type ReplicaStatus } from "./replica.ts";
+import { type Opening, Replica, type ReplicaStatus } from "./replica.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import type { ReplicaEnd } from "./replica-end.ts";
 import type { TaskFacts, TaskLog } from "./task-log.ts";
@@ -18,8 +18,8 @@ import type { TaskState } from "./task-state.ts";
 
 export type AppRunConfig = Omit<ReplicaConfig, "stage" | "partition" | "id">;
 
-/** Where the rows of a task are; asked once for each. */
-export type OpenTaskState = (task: TaskName, facts: TaskFacts) => Promise<TaskState>;
+/** Where the rows of a task are. */
+export type OpenTaskState = (task: TaskName, facts: TaskFacts, opening: Opening) => Promise<TaskState>;
 
 export type AppRunPorts = {
   readonly clock: Clock;
@@ -48,7 +48,7 @@ export class AppRun {
   constructor(log: TaskLog, { clock, entropy, openState, onEnd }: AppRunPorts, graph: Graph, config: AppRunConfig) {
     const id = hex(entropy.bytes(ID_BYTES));
     const start = ({ stage, partition, task }: TaskOfApp): Replica =>
-      new Replica(log, clock, (facts) => openState(task, facts), { ...config, stage, partition, id });
+      new Replica(log, clock, (facts, opening) => openState(task, facts, opening), { ...config, stage, partition, id });
     const tasks = tasksOf(graph);
     this.#replicas = tasks.map(start);
     const ended = async ({ task }: TaskOfApp, place: number): Promise<EndedTask> => {

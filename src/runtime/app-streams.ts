@@ -6,7 +6,13 @@ import { commitsStream } from "../wire/app-streams.ts";
 import type { StreamName } from "../wire/command.ts";
 
 /** A stream that a task reads, and under which name its topology knows it. */
-export type TaskSource = { readonly stream: StreamName; readonly source: string; readonly table: boolean };
+export type TaskSource = {
+  readonly stream: StreamName;
+  readonly source: string;
+  readonly table: boolean;
+  /** What the task has taken in, and has in a verified snapshot, goes. */
+  readonly trimmed: boolean;
+};
 
 export type TaskOfApp = { readonly stage: Stage; readonly partition: number; readonly task: TaskName };
 
@@ -38,9 +44,9 @@ export function taskSpecsOf(graph: Graph): TaskSpec[] {
 export function sourcesOf(stage: Stage, partition: number): TaskSource[] {
   return stage.nodes.flatMap(({ kind, source }) => {
     if (source === undefined) return [];
-    const { name, internal, partitions } = source;
+    const { name, internal, partitions, trimmed } = source;
     const stream = internal ? `${name}/${partition}` : partitionStream(name, partition, partitions);
-    return [{ stream, source: name, table: kind === "table" }];
+    return [{ stream, source: name, table: kind === "table", trimmed }];
   });
 }
 

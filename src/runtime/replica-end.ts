@@ -8,7 +8,7 @@ export type ReplicaEnd =
   /** The app was deleted. */
   | { readonly kind: "gone" }
   | { readonly kind: "poison"; readonly poison: Poison }
-  /** Records that it had not read are no longer kept. */
+  /** Records that it had not read are no longer kept, and no snapshot has what came of them. */
   | { readonly kind: "input-trimmed"; readonly stream: string; readonly from: number; readonly to: number }
   /** Most of the others have something else at this point. */
   | { readonly kind: "contradicted"; readonly point: string; readonly own: string }

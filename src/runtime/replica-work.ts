@@ -11,6 +11,7 @@ import { Task, type TaskBatch } from "../operators/engine/task.ts";
 import type { Clock } from "../ports/clock.ts";
 import { xxh64 } from "../record/checksum.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
+import type { Offset } from "../record/offset.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
 import type { TaskCommit } from "../wire/app-command.ts";
@@ -19,13 +20,14 @@ import { deadLetterStream, sourcesOf, taskName, type TaskSource } from "./app-st
 import { type CommitEnd, Committer } from "./committer.ts";
 import { Disputes, readStatement, type Statement, statementRecord } from "./dispute.ts";
 import { inputOf } from "./feed-input.ts";
+import { InputTrimmer, type Trim } from "./input-trimmer.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import { Ended } from "./replica-end.ts";
 import { Snapshotter, type SnapshotStatus } from "./snapshots/snapshotter.ts";
 import { TaskDriver } from "./task-driver.ts";
-import type { FeedGap, FeedItem, FeedRecord, TaskFacts, TaskLog } from "./task-log.ts";
+import type { FeedGap, FeedItem, FeedRecord, FeedStart, TaskFacts, TaskLog } from "./task-log.ts";
 import { StateKeeper, type TaskState } from "./task-state.ts";
 
 /** How a task at work stands. */
@@ -55,6 +57,7 @@ export type WorkListener = {
   /** There may be room for more outputs. */
   covered(): void;
   ended(error: Ended): void;
+  readonly trim: Trim;
 };
 
 export class ReplicaWork {
@@ -73,6 +76,8 @@ export class ReplicaWork {
   readonly #snapshotter: Snapshotter | undefined;
   /** Where its feed begins; records until there may come again. */
   readonly #after: RecordPlace;
+  /** In the stream of commits, behind the last that it has read. */
+  #nextCommit: Offset = 0;
   #disputed = false;
   #readPosition: number;
   #readLogTime = -Infinity;
@@ -114,7 +119,11 @@ export class ReplicaWork {
     if (durable !== undefined)
       this.#keeper = new StateKeeper(durable, clock, (error) => listener.ended(new Ended({ kind: "failed", error })));
     if (snapshots !== undefined) {
-      this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots);
+      const who = { app, task, epoch, replica };
+      const trimmer = new InputTrimmer(log, listener.trim, who, [...this.#sources.values()]);
+      this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots, (snapshot, verified) =>
+        trimmer.tell(snapshot, verified),
+      );
       this.#snapshotter.committed(place.outputs);
     }
     const isNew = compareRecordPlaces(this.#task.cursor, BEFORE_RECORDS) === 0;
@@ -122,9 +131,19 @@ export class ReplicaWork {
     this.#readPosition = this.#after.position;
   }
 
-  /** What it reads. */
-  get streams(): readonly string[] {
-    return [...this.#sources.keys(), this.#commits];
+  /** What it reads. Of commits, only those that are to come matter. */
+  get starts(): readonly FeedStart[] {
+    const { nextOffsets } = this.#task;
+    const inputs = [...this.#sources.values()].map(({ stream, source }) => {
+      const offset = nextOffsets[source];
+      return offset === undefined ? { stream } : { stream, offset };
+    });
+    return [...inputs, { stream: this.#commits }];
+  }
+
+  /** The last record that the task has taken in. */
+  get cursor(): RecordPlace {
+    return this.#task.cursor;
   }
 
   /** From where on it reads. */
@@ -232,7 +251,7 @@ export class ReplicaWork {
     this.#pending.add(batch);
     for (const point of batch.digests) this.#disputes.note(digestPoint(point), digestValue(point));
     this.#committer.moved(batch.digests, batch.nextDue, this.#readLogTime);
-    this.#snapshotter?.taken(batch, this.#committer.leading);
+    this.#snapshotter?.taken(batch, this.#committer.leading, this.#nextCommit);
   }
 
   #onCovered(): void {
@@ -250,6 +269,7 @@ export class ReplicaWork {
     if (commit === undefined || commit.epoch < this.#epoch) return;
     if (commit.epoch > this.#epoch) throw new Ended({ kind: "fenced" });
     this.handOver();
+    this.#nextCommit = record.offset + 1;
     this.#compare(commit);
     this.#committer.seen(commit);
     this.#snapshotter?.seen(commit);

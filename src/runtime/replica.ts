@@ -5,17 +5,25 @@
  */
 import { assert, InvariantError } from "../lib/assert.ts";
 import type { Clock } from "../ports/clock.ts";
+import { compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import type { TaskName } from "../wire/app-command.ts";
 import { taskName } from "./app-streams.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import { Ended, type ReplicaEnd } from "./replica-end.ts";
 import { ReplicaWork, type WorkStatus } from "./replica-work.ts";
+import type { RestoreProgress } from "./snapshots/restore.ts";
 import type { Feed, TaskFacts, TaskLog } from "./task-log.ts";
 import type { TaskState } from "./task-state.ts";
 
-/** Where the replica's rows are; asked once, when it is known how the task stands. */
-export type OpenState = (facts: TaskFacts) => Promise<TaskState>;
+/** Where the replica's rows are; asked when it is known how the task stands. */
+export type OpenState = (facts: TaskFacts, opening: Opening) => Promise<TaskState>;
+
+export type Opening = {
+  /** What is kept on this machine is of no use: input behind it is gone. Only a snapshot may be further. */
+  readonly anew: boolean;
+  readonly onProgress: (progress: RestoreProgress) => void;
+};
 
 export type ReplicaStatus = {
   readonly task: TaskName;
@@ -24,6 +32,8 @@ export type ReplicaStatus = {
   readonly state: "starting" | "restoring" | "running" | "paused" | ReplicaEnd["kind"];
   /** Where the task was committed when it began, as a position of the log. */
   readonly restoreTo: number;
+  /** Of the snapshot that it began with, if it did, so much was read. */
+  readonly restored: RestoreProgress | undefined;
   /** Why it ended, if it has. */
   readonly end: ReplicaEnd | undefined;
   readonly work: WorkStatus | undefined;
@@ -39,6 +49,7 @@ export class Replica {
   #work: ReplicaWork | undefined;
   #feed: Feed | undefined;
   #restoreTo = 0;
+  #restored: RestoreProgress | undefined;
   #end: ReplicaEnd | undefined;
   /** Resolves what waits: for room, or for a moment. */
   #wake: (() => void) | undefined;
@@ -59,6 +70,7 @@ export class Replica {
       replica: this.#config.id,
       state: this.#state,
       restoreTo: this.#restoreTo,
+      restored: this.#restored,
       end: this.#end,
       work: this.#work?.status,
     };
@@ -84,10 +96,7 @@ export class Replica {
 
   async #run(): Promise<ReplicaEnd> {
     try {
-      const facts = await this.#learnFacts();
-      const state = await this.#open(facts);
-      this.#checkRunning();
-      await this.#read(this.#begin(facts, state));
+      await this.#live();
     } catch (error) {
       this.#finish(error instanceof Ended ? error.end : { kind: "failed", error });
     }
@@ -97,17 +106,44 @@ export class Replica {
     return this.#end;
   }
 
+  /** Throws why it ended. Where input is gone before it was read, a snapshot that others took meanwhile may be further. */
+  async #live(): Promise<never> {
+    let gap: Ended | undefined;
+    let stuckAt: RecordPlace | undefined;
+    for (;;) {
+      const facts = await this.#learnFacts();
+      const onProgress = (progress: RestoreProgress): void => {
+        this.#restored = progress;
+      };
+      const state = await this.#open(facts, { anew: gap !== undefined, onProgress });
+      this.#checkRunning();
+      const work = this.#begin(facts, state);
+      if (gap !== undefined && stuckAt !== undefined && compareRecordPlaces(work.cursor, stuckAt) <= 0) throw gap;
+      try {
+        await this.#read(work);
+      } catch (error) {
+        if (!(error instanceof Ended && error.end.kind === "input-trimmed")) throw error;
+        gap = error;
+      }
+      stuckAt = work.cursor;
+      work.stop();
+      this.#feed?.close();
+      await work.close();
+    }
+  }
+
   #begin(facts: TaskFacts, state: TaskState): ReplicaWork {
-    const work = new ReplicaWork(this.#log, this.#clock, this.#config, facts, state, {
+    const work: ReplicaWork = new ReplicaWork(this.#log, this.#clock, this.#config, facts, state, {
       covered: () => this.#wake?.(),
-      ended: ({ end }) => this.#finish(end),
+      ended: ({ end }) => {
+        if (this.#work === work) this.#finish(end);
+      },
+      trim: (stream, before) => feed.trim(stream, before),
     });
+    const feed = this.#log.follow(work.starts, work.after);
     this.#work = work;
+    this.#feed = feed;
     this.#restoreTo = facts.place.cursor.position;
-    this.#feed = this.#log.follow(
-      work.streams.map((stream) => ({ stream })),
-      work.after,
-    );
     return work;
   }
 
@@ -140,7 +176,7 @@ export class Replica {
     }
   }
 
-  async #read(work: ReplicaWork): Promise<void> {
+  async #read(work: ReplicaWork): Promise<never> {
     assert(this.#feed !== undefined, "it has begun");
     for (;;) {
       const items = await this.#feed.next();

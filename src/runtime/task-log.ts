@@ -11,7 +11,7 @@ import type { Offset } from "../record/offset.ts";
 import type { RecordHeader, StreamRecord } from "../record/record.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import type { TaskCommit } from "../wire/app-command.ts";
+import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../wire/app-command.ts";
 
 export interface TaskLog {
   /**
@@ -32,6 +32,9 @@ export interface TaskLog {
   /** Appends to a stream that exists. An error says why not, if it is known that nothing was appended. */
   append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>>;
 
+  /** What it says of its snapshots (SPEC.md, W210 and W211). An error says why it is refused. Rejects if that is not known. */
+  tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>>;
+
   /** How the task stands, linearizable; undefined: there is no such app. Rejects if that cannot be learned now. */
   task(app: string, task: string): Promise<TaskFacts | undefined>;
 }
@@ -43,6 +46,11 @@ export type FeedStart = { readonly stream: string; readonly offset?: Offset };
 export interface Feed {
   /** What came, in order, as soon as anything has; undefined once it is closed. One call at a time. */
   next(): Promise<readonly FeedItem[] | undefined>;
+  /**
+   * Of a stream that it follows the records before this offset go: of the very one that it has read, and of none that was made in its
+   * place. An error says why they stay. Rejects if it is not known whether they do.
+   */
+  trim(stream: string, before: Offset): Promise<Result<void, string>>;
   /** Ends a pending `next`, too. */
   close(): void;
 }
@@ -89,6 +97,8 @@ export type TaskFacts = {
   /** Who committed last; undefined: nobody has. */
   readonly committing: string | undefined;
   readonly nextDue: number | undefined;
+  /** The manifest of its newest snapshot that is verified. */
+  readonly verified: Offset | undefined;
   /** The epoch in which the task began with nothing: what was kept of it before is of another life … */
   readonly born: number;
   /** … and behind which place. */

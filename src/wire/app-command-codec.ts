@@ -68,7 +68,7 @@ export function writeAppCommand(writer: ByteWriter, command: AppCommand): void {
     case "task-snapshot":
       writeReplica(writer, command);
       writeTaskSnapshot(writer, command);
-      return writeFlags(writer, command.restored);
+      return writeFlags(writer, command.verified);
     case "task-trimmed":
       writeReplica(writer, command);
       writer.varint(command.manifest);
@@ -95,7 +95,7 @@ export function readAppCommand(kind: AppCommand["kind"], reader: ByteReader): Ap
     case "task-commit":
       return { kind, ...readTaskCommit(reader) };
     case "task-snapshot":
-      return { kind, ...readReplica(reader), ...readTaskSnapshot(reader), restored: readFlags(reader, 1)(0) };
+      return { kind, ...readReplica(reader), ...readTaskSnapshot(reader), verified: readFlags(reader, 1)(0) };
     case "task-trimmed":
       return { kind, ...readReplica(reader), manifest: reader.varint() };
     default:

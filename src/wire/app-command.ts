@@ -97,11 +97,11 @@ export type TaskSnapshot = {
 
 /**
  * Tells of a snapshot that is written. It is *verified* once two have come to the same there: a commit of another replica
- * named its digest point, or this replica has `restored` it, and digested it again. A digest that differs from what was
- * committed is `condition-failed`.
+ * named its digest point. The log remembers only the newest points: `verified` says that this replica has read such a commit,
+ * or has restored the snapshot and digested it again. A digest that differs from what was committed is `condition-failed`.
  */
 export type TaskSnapshotCommand = TaskReplica &
-  TaskSnapshot & { readonly kind: "task-snapshot"; readonly restored: boolean };
+  TaskSnapshot & { readonly kind: "task-snapshot"; readonly verified: boolean };
 
 /**
  * Input is trimmed as far as the verified snapshot with this manifest goes: there is no other way to what it holds. From then on

@@ -6,11 +6,15 @@ import { type TaskOfApp, tasksOf } from "../../src/runtime/app-streams.ts";
 import { type OpenState, Replica } from "../../src/runtime/replica.ts";
 import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
 import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
+import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
 import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { commitFault, missingOutputs } from "../../client/testing/batch-answer.ts";
+import { snapshotsStream } from "../../src/wire/app-streams.ts";
+import { nodeZstd } from "../record/node-zstd.ts";
 import { MemoryLog } from "./memory-log.ts";
+import { SMALL_SIZES } from "./snapshot-world.ts";
 import { type Roughness, Worker } from "./worker.ts";
 
 /** By number those whose disks outlive their workers. */
@@ -37,14 +41,17 @@ export class AppWorld {
   readonly machines = new Map<MachineName, Machine>();
   readonly ends: ReplicaEnd[] = [];
   readonly #config: Partial<ReplicaConfig>;
+  readonly #snapshotEveryMs: number | undefined;
   readonly #disks = new Map<string, SimKv>();
   #started = 0;
 
-  constructor(graph: Graph, seed: number, config: Partial<ReplicaConfig> = {}) {
+  /** `snapshotEveryMs`: of log time; undefined: none is taken. */
+  constructor(graph: Graph, seed: number, config: Partial<ReplicaConfig> = {}, snapshotEveryMs?: number) {
     this.log = new MemoryLog(this.clock);
     this.graph = graph;
     this.prng = new Prng(seed);
     this.#config = config;
+    this.#snapshotEveryMs = snapshotEveryMs;
     for (const { task } of this.tasks) this.log.deploy(graph.app, task, 1);
   }
 
@@ -66,7 +73,7 @@ export class AppWorld {
     const replicas = tasksOf(graph).map(({ stage, partition, task }) => {
       const disk = this.#diskOf(`${name} ${task}`);
       disks.push(disk);
-      const replica = new Replica(worker, worker, opening(disk, task), {
+      const replica = new Replica(worker, worker, this.#opening(worker, disk, task), {
         stage,
         partition,
         id,
@@ -153,6 +160,18 @@ export class AppWorld {
     return commitFault(this.log, this.graph);
   }
 
+  #opening(worker: Worker, disk: Kv, task: string): OpenState {
+    const everyMs = this.#snapshotEveryMs;
+    if (everyMs === undefined)
+      return async () => {
+        const { store, totals } = await KvStore.open(disk, task);
+        return { store, totals, durable: store };
+      };
+    const stream = worker.snapshots(snapshotsStream(this.graph.app, task));
+    const plan = { stream, zstd: nodeZstd, everyMs, verifyEveryMs: 0, sizes: SMALL_SIZES };
+    return (facts, opening) => openTaskState({ plan, clock: worker, facts, opening, disk: { kv: disk, label: task } });
+  }
+
   #diskOf(name: string): SimKv {
     const known = this.#disks.get(name);
     if (known !== undefined) return known;
@@ -160,13 +179,6 @@ export class AppWorld {
     this.#disks.set(name, made);
     return made;
   }
-}
-
-function opening(disk: Kv, task: string): OpenState {
-  return async () => {
-    const { store, totals } = await KvStore.open(disk, task);
-    return { store, totals, durable: store };
-  };
 }
 
 function shown(_: string, value: unknown): unknown {

@@ -6,12 +6,14 @@ import { assert } from "../../src/lib/assert.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
 import type { Clock } from "../../src/ports/clock.ts";
+import type { DigestPoint } from "../../src/record/digest-point.ts";
+import type { Offset } from "../../src/record/offset.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import { BEFORE_RECORDS, compareRecordPlaces } from "../../src/record/record-place.ts";
 import type { TaskPlace } from "../../src/record/task-place.ts";
 import type { CommitRefusal, FeedRecord, TaskFacts } from "../../src/runtime/task-log.ts";
-import type { TaskCommit } from "../../src/wire/app-command.ts";
-import { commitsStream } from "../../src/wire/app-streams.ts";
+import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app-command.ts";
+import { commitsStream, ownerOfSnapshots, snapshotsStream } from "../../src/wire/app-streams.ts";
 
 export type Committed = {
   readonly commit: TaskCommit;
@@ -19,7 +21,13 @@ export type Committed = {
   readonly position: number;
 };
 
-type Task = { facts: TaskFacts; readonly commits: Committed[] };
+type Task = {
+  facts: TaskFacts;
+  readonly commits: Committed[];
+  verified?: TaskSnapshotCommand;
+  waiting?: TaskSnapshotCommand;
+  trimmed?: boolean;
+};
 
 const TICK_MS = 1;
 
@@ -27,6 +35,7 @@ export class MemoryLog {
   /** Commits that were refused because the task was elsewhere. */
   refused = 0;
   readonly #clock: Clock;
+  readonly #firsts = new Map<string, Offset>();
   readonly #streams = new Map<string, FeedRecord[]>();
   readonly #tasks = new Map<string, Task>();
   readonly #commits = new WeakMap<FeedRecord, TaskCommit>();
@@ -47,27 +56,62 @@ export class MemoryLog {
     return this.#logTime;
   }
 
-  append(stream: string, records: readonly StreamRecord[]): void {
+  /** Answers the first one's offset. */
+  append(stream: string, records: readonly StreamRecord[]): Offset {
     this.#enter();
-    this.#put(stream, records, 0);
+    return this.#put(stream, records, 0)[0]?.offset ?? this.of(stream).length;
   }
 
+  /** All that there ever was, whatever is no longer kept. */
   of(stream: string): readonly FeedRecord[] {
     return this.#streams.get(stream) ?? [];
   }
 
-  /** Those from this offset on. */
+  /** The oldest offset that is kept. */
+  first(stream: string): number {
+    return this.#firsts.get(stream) ?? 0;
+  }
+
+  /** Those from this offset on that are kept. */
   from(stream: string, offset: number): readonly FeedRecord[] {
-    const records = this.of(stream);
-    return records.slice(Math.max(0, offset - (records[0]?.offset ?? 0)));
+    return this.of(stream).slice(Math.max(offset, this.first(stream)));
   }
 
   /** Records below this offset are no longer kept. */
-  trim(stream: string, offset: number): void {
-    this.#streams.set(
-      stream,
-      this.of(stream).filter((record) => record.offset >= offset),
+  trim(stream: string, offset: number): Result<void, string> {
+    const owner = ownerOfSnapshots(stream);
+    const known = owner && this.#tasks.get(`${owner.app} ${owner.task}`);
+    if (known?.trimmed === true && offset > (known.verified?.neededFrom ?? 0)) return err("snapshot-needed");
+    this.#firsts.set(stream, Math.max(this.first(stream), offset));
+    return ok(undefined);
+  }
+
+  /** As the state machine does it (SPEC.md, W210 and W211). */
+  tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Result<void, string> {
+    const { app, task, epoch, manifest } = command;
+    const known = this.#tasks.get(`${app} ${task}`);
+    if (known?.facts.epoch !== epoch) return err("fenced");
+    const first = this.first(snapshotsStream(app, task));
+    if (command.kind === "task-snapshot") {
+      if (command.neededFrom < first) return err("what the snapshot needs is no longer kept");
+      if (command.point.records > (known.waiting?.point.records ?? -1)) known.waiting = command;
+      if (command.verified) known.verified = newest(known.verified, command);
+      this.#verify(known);
+      return ok(undefined);
+    }
+    if (known.verified?.manifest !== manifest) return err("the newest verified snapshot is another");
+    if (known.verified.neededFrom < first) return err("the snapshot is no longer kept");
+    known.trimmed = true;
+    return ok(undefined);
+  }
+
+  #verify(task: Task): void {
+    const { waiting } = task;
+    if (waiting === undefined) return;
+    const isConfirmed = task.commits.some(({ commit: { replica, digests } }) =>
+      digests.some((point) => replica !== waiting.replica && isSamePoint(point, waiting.point)),
     );
+    if (isConfirmed) task.verified = newest(task.verified, waiting);
   }
 
   /** The app's epoch, from now on. */
@@ -81,10 +125,11 @@ export class MemoryLog {
       chain: known?.facts.chain ?? 0n,
       committing: undefined,
       nextDue: known?.facts.nextDue,
+      verified: undefined,
       born: known?.facts.born ?? epoch,
       start: BEFORE_RECORDS,
     };
-    this.#tasks.set(`${app} ${task}`, { facts, commits: known?.commits ?? [] });
+    this.#tasks.set(`${app} ${task}`, { ...known, facts, commits: known?.commits ?? [] });
   }
 
   remove(app: string, task: string): void {
@@ -98,7 +143,8 @@ export class MemoryLog {
   }
 
   task(app: string, task: string): TaskFacts | undefined {
-    return this.#tasks.get(`${app} ${task}`)?.facts;
+    const known = this.#tasks.get(`${app} ${task}`);
+    return known && { ...known.facts, verified: known.verified?.manifest };
   }
 
   committed(app: string, task: string): readonly Committed[] {
@@ -127,6 +173,7 @@ export class MemoryLog {
     const { to: place, chain, replica: committing, nextDue } = commit;
     task.facts = { ...facts, place, chain, committing, nextDue };
     task.commits.push({ commit, outputs, position: this.#position });
+    this.#verify(task);
     return ok(undefined);
   }
 
@@ -175,4 +222,12 @@ export class MemoryLog {
 
 function samePlace(a: TaskPlace, b: TaskPlace): boolean {
   return compareRecordPlaces(a.cursor, b.cursor) === 0 && a.outputs === b.outputs;
+}
+
+function newest(a: TaskSnapshotCommand | undefined, b: TaskSnapshotCommand): TaskSnapshotCommand {
+  return a === undefined || a.point.records < b.point.records ? b : a;
+}
+
+function isSamePoint(a: DigestPoint, b: DigestPoint): boolean {
+  return a.records === b.records && a.logTime === b.logTime && a.state === b.state && a.outputs === b.outputs;
 }

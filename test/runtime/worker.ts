@@ -6,6 +6,7 @@ import { err, type Result } from "../../src/lib/result.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
 import type { Clock } from "../../src/ports/clock.ts";
+import type { Offset } from "../../src/record/offset.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import { compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
 import type {
@@ -18,8 +19,9 @@ import type {
   TaskLog,
 } from "../../src/runtime/task-log.ts";
 import { GatedClock } from "../../src/sim/gated-clock.ts";
+import type { SnapshotStream } from "../../src/runtime/snapshots/snapshot-stream.ts";
 import type { MemoryLog } from "./memory-log.ts";
-import type { TaskCommit } from "../../src/wire/app-command.ts";
+import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app-command.ts";
 
 /** Chances are of each message. */
 export type Roughness = { readonly delayMsMax: number; readonly lost: number; readonly twice: number };
@@ -69,27 +71,55 @@ export class Worker extends GatedClock implements TaskLog {
     }).then((answer) => answer ?? err("not known"));
   }
 
+  tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>> {
+    return this.#ask(() => this.#log.tell(command)).then(known);
+  }
+
   readCommit(record: FeedRecord): TaskCommit | undefined {
     return this.#log.readCommit(record);
   }
 
   async task(app: string, task: string): Promise<TaskFacts | undefined> {
-    const answer = await this.#ask(() => ({ facts: this.#log.task(app, task) }));
-    if (answer === undefined) throw new Error("not known");
-    return answer.facts;
+    return known(await this.#ask(() => ({ facts: this.#log.task(app, task) }))).facts;
+  }
+
+  /** A stream of snapshots, as this machine reaches it. */
+  snapshots(stream: string): SnapshotStream {
+    const ask = async <T>(handle: () => T): Promise<T> => known(await this.#ask(handle));
+    return {
+      bounds: () => ask(() => ({ first: this.#log.first(stream), next: this.#log.of(stream).length })),
+      read: (from) =>
+        ask(() => {
+          const records = this.#log.from(stream, from).slice(0, CHUNK_MAX);
+          return { from: records[0]?.offset ?? from, values: records.map(({ value }) => value ?? new Uint8Array(0)) };
+        }),
+      append: (values) =>
+        ask(() =>
+          this.#log.append(
+            stream,
+            values.map((value) => ({ value })),
+          ),
+        ),
+      // What is refused is needed.
+      trim: async (before) => void (await ask(() => this.#log.trim(stream, before))),
+    };
   }
 
   follow(streams: readonly FeedStart[], after: RecordPlace): Feed {
-    const names = streams.map(({ stream }) => stream);
     // The batch where it begins may come again.
-    const seen = new Map(names.map((name) => [name, this.#firstBehind(name, after)] as const));
+    const seen = new Map(streams.map(({ stream }) => [stream, this.#firstBehind(stream, after)] as const));
+    let gaps = streams.flatMap(({ stream, offset: from }): FeedItem[] => {
+      const to = seen.get(stream) as Offset;
+      return from === undefined || to <= from ? [] : [{ kind: "gap", stream, from, to }];
+    });
     let position = 0;
     let closed = false;
     let waiting: (() => void) | undefined;
     const next = async (): Promise<readonly FeedItem[] | undefined> => {
       for (;;) {
         if (closed) return undefined;
-        const items = this.#cut ? [] : this.#read(seen, position);
+        const items = this.#cut ? [] : gaps.length > 0 ? gaps : this.#read(seen, position);
+        if (items === gaps) gaps = [];
         position = items.at(-1)?.kind === "mark" ? this.#log.position : position;
         await new Promise<void>((resolve) => {
           waiting = resolve;
@@ -100,6 +130,7 @@ export class Worker extends GatedClock implements TaskLog {
     };
     return {
       next,
+      trim: (stream, before) => this.#ask(() => this.#log.trim(stream, before)).then(known),
       close: () => {
         closed = true;
         waiting?.();
@@ -109,7 +140,8 @@ export class Worker extends GatedClock implements TaskLog {
 
   #firstBehind(stream: string, after: RecordPlace): number {
     const at = { ...after, index: 0 };
-    return this.#log.of(stream).find(({ place }) => compareRecordPlaces(place, at) >= 0)?.offset ?? 0;
+    const behind = this.#log.from(stream, 0).find(({ place }) => compareRecordPlaces(place, at) >= 0);
+    return behind?.offset ?? this.#log.of(stream).length;
   }
 
   /** Some of what is new, and a mark where that is all. */
@@ -117,11 +149,10 @@ export class Worker extends GatedClock implements TaskLog {
     const records = [...seen].flatMap(([name, from]) => this.#log.from(name, from));
     records.sort((a, b) => compareRecordPlaces(a.place, b.place));
     const gaps = [...seen].flatMap(([stream, from]): FeedItem[] => {
-      const [first] = this.#log.of(stream);
-      // Who begins, begins with the oldest that is kept.
-      if (first === undefined || first.offset <= from || from === 0) return [];
-      seen.set(stream, first.offset);
-      return [{ kind: "gap", stream, from, to: first.offset }];
+      const first = this.#log.first(stream);
+      if (first <= from) return [];
+      seen.set(stream, first);
+      return [{ kind: "gap", stream, from, to: first }];
     });
     if (gaps.length > 0) return gaps;
     const items: FeedItem[] = records.slice(0, 1 + this.#prng.below(CHUNK_MAX));
@@ -151,4 +182,9 @@ export class Worker extends GatedClock implements TaskLog {
   #delayMs(): number {
     return this.#prng.below(this.#roughness.delayMsMax + 1);
   }
+}
+
+function known<T>(answer: T | undefined): T {
+  if (answer === undefined) throw new Error("not known");
+  return answer;
 }

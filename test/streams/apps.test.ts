@@ -298,7 +298,7 @@ describe("snapshots of a task", () => {
   function told(records: number, more: Partial<TaskSnapshotCommand> = {}): TaskSnapshotCommand {
     const who = { app: "x", task: "0.0", epoch, replica: "s" };
     const range = { manifest: records, neededFrom: records - 2 };
-    return { kind: "task-snapshot", ...who, ...range, point: point(records), restored: false, ...more };
+    return { kind: "task-snapshot", ...who, ...range, point: point(records), verified: false, ...more };
   }
 
   function committed(records: number, replica = "r", state = 1n): void {
@@ -310,7 +310,7 @@ describe("snapshots of a task", () => {
   const trimmedOn = (manifest: number) =>
     ({ kind: "task-trimmed", app: "x", task: "0.0", epoch, replica: "s", manifest }) as const;
 
-  it("are verified by what another replica committed there, before or after, or by being restored", () => {
+  it("are verified by what another replica committed there, before or after, or by the word of who wrote them", () => {
     driver.run(told(3));
     expect(taskNow()).toMatchObject({ snapshot: { manifest: 3, replica: "s" } });
     expect(taskNow()).not.toHaveProperty("verified");
@@ -323,17 +323,17 @@ describe("snapshots of a task", () => {
     committed(5, "r");
     driver.run(told(5));
     expect(taskNow()).toMatchObject({ verified: { manifest: 5, neededFrom: 3, replica: "s" } });
-    driver.run(told(7, { restored: true }));
+    driver.run(told(7, { verified: true }));
     expect(taskNow()).toMatchObject({ verified: { manifest: 7 } });
     const before = stateOf(driver);
-    driver.run(told(6, { restored: true }));
+    driver.run(told(6, { verified: true }));
     expect(stateOf(driver)).toEqual(before);
   });
 
   it("that differ from what was committed there, or are not there, are refused", () => {
     committed(3, "r", 9n);
     expect(driver.refused(told(3))).toMatchObject({ code: "condition-failed" });
-    expect(driver.refused(told(3, { restored: true }))).toMatchObject({ code: "condition-failed" });
+    expect(driver.refused(told(3, { verified: true }))).toMatchObject({ code: "condition-failed" });
     expect(driver.refused(told(10))).toMatchObject({ code: "invalid-app" });
     expect(driver.refused(told(4, { neededFrom: 5 }))).toMatchObject({ code: "invalid-app" });
     expect(driver.refused(told(4, { epoch: epoch + 1 }))).toMatchObject({ code: "task-fenced" });
@@ -344,16 +344,27 @@ describe("snapshots of a task", () => {
   });
 
   it("may all go as long as no input was trimmed on them", () => {
-    driver.run(told(3, { restored: true }));
+    driver.run(told(3, { verified: true }));
     expect(driver.run({ kind: "trim", stream: STREAM, before: 10 })).toEqual({ kind: "trimmed", firstOffset: 10 });
     expect(driver.refused(trimmedOn(3))).toMatchObject({ code: "condition-failed" });
     expect(driver.run({ kind: "delete", stream: STREAM }).kind).toBe("done");
   });
 
+  it("are forgotten with their stream: one that is made anew has others at their offsets", () => {
+    driver.run(told(4, { verified: true }));
+    driver.run(told(6));
+    driver.run({ kind: "delete", stream: STREAM });
+    expect(taskNow()).not.toHaveProperty("verified");
+    expect(taskNow()).not.toHaveProperty("snapshot");
+    driver.create(STREAM);
+    driver.append(STREAM, 10);
+    expect(driver.refused(trimmedOn(4))).toMatchObject({ code: "condition-failed" });
+  });
+
   it("stay once input was trimmed on them, until a newer one is verified", () => {
     driver.run(told(4));
     expect(driver.refused(trimmedOn(4))).toMatchObject({ code: "condition-failed" });
-    driver.run(told(4, { restored: true }));
+    driver.run(told(4, { verified: true }));
     expect(driver.run(trimmedOn(4)).kind).toBe("done");
     expect(driver.machine.retainedFrom(STREAM)).toBe(2);
     expect(driver.run({ kind: "trim", stream: STREAM, before: 2 }).kind).toBe("trimmed");
@@ -371,7 +382,7 @@ describe("snapshots of a task", () => {
   });
 
   it("are let go with the task, in one transaction, or with what it has done", () => {
-    driver.run(told(4, { restored: true }));
+    driver.run(told(4, { verified: true }));
     driver.run(trimmedOn(4));
     const remove = { kind: "delete", stream: STREAM } as const;
     expect(driver.run(transaction({ kind: "app-reset", app: "x", tasks: [] }, remove)).kind).toBe("transaction");
@@ -387,12 +398,12 @@ describe("snapshots of a task", () => {
       retention: { compaction: { tombstoneMs: 1 } },
     });
     driver.append(STREAM, 10);
-    driver.run(told(4, { restored: true }));
+    driver.run(told(4, { verified: true }));
     expect(driver.refused(trimmedOn(4))).toMatchObject({ code: "condition-failed" });
     driver.run({ kind: "delete", stream: STREAM });
     const { incarnation } = driver.create(STREAM, { retention: { compaction: { tombstoneMs: 1 } } });
     driver.append(STREAM, 10);
-    driver.run(told(5, { restored: true }));
+    driver.run(told(5, { verified: true }));
     expect(driver.run(trimmedOn(5)).kind).toBe("done");
     driver.run({ kind: "compact", stream: STREAM, incarnation, before: 9, tombstonesBefore: 0 });
     expect(driver.machine.stream(STREAM)?.compactedBefore).toBe(0);

@@ -172,7 +172,7 @@ function drawSnapshot(prng: Prng, view: AppView, machine: StreamsMachine, draw: 
   const point = known === undefined || prng.chance(0.3) ? fresh : prng.chance(0.9) ? known : { ...known, state: 1n };
   const manifest = Math.max(firstOffset, nextOffset - (prng.chance(0.9) ? 1 : 0));
   const neededFrom = Math.max(prng.chance(0.9) ? firstOffset : 0, manifest - prng.below(3));
-  return { kind: "task-snapshot", ...who, manifest, neededFrom, point, restored: prng.chance(0.6) };
+  return { kind: "task-snapshot", ...who, manifest, neededFrom, point, verified: prng.chance(0.6) };
 }
 
 function manageApp(prng: Prng, app: string, view: AppView | undefined): AppCommand {

@@ -129,7 +129,7 @@ const APP_COMMANDS: { readonly [K in AppCommand["kind"]]: fc.Arbitrary<Extract<A
     manifest: int,
     neededFrom: int,
     point: digestPoint,
-    restored: fc.boolean(),
+    verified: fc.boolean(),
   }),
   "task-trimmed": shape({ ...kind("task-trimmed"), ...taskReplica, manifest: int }),
 };

@@ -279,7 +279,7 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
       "ac02",
   ],
   [
-    { kind: "task-snapshot", ...REPLICA, manifest: 300, neededFrom: 2, point: POINT, restored: true },
+    { kind: "task-snapshot", ...REPLICA, manifest: 300, neededFrom: 2, point: POINT, verified: true },
     "01" +
       "42" +
       "0161" +

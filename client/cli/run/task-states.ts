@@ -24,13 +24,14 @@ export class TaskStates {
     this.#folder = folder;
   }
 
-  readonly open: OpenTaskState = (task, facts) => {
+  readonly open: OpenTaskState = (task, facts, opening) => {
     const stream = new ClientSnapshots(this.#client.stream(snapshotsStream(this.#app, task)));
     const kv = this.#openKv(task);
     return openTaskState({
       plan: { stream, zstd: SYSTEM_ZSTD },
       clock: SYSTEM_CLOCK,
       facts,
+      opening,
       ...(kv !== undefined && { disk: { kv, label: `${this.#app} ${task} ${facts.born}` } }),
       onObjection: (message) => process.stderr.write(`tidemark: task ${task}: ${message}\n`),
     });
@@ -49,7 +50,7 @@ export class TaskStates {
 
   #openKv(task: TaskName): Kv | undefined {
     if (this.#folder === undefined) return undefined;
-    const kv = openLmdbKv(join(this.#folder, task));
+    const kv = this.#kvs.get(task) ?? openLmdbKv(join(this.#folder, task));
     this.#kvs.set(task, kv);
     return kv;
   }

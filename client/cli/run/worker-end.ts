@@ -24,7 +24,7 @@ export function workerEnd(task: string, end: ReplicaEnd): WorkerEnd | undefined 
     }
     case "input-trimmed": {
       const { stream, from, to } = end;
-      const what = `task ${task}: offsets ${from} to ${to - 1} of ${stream}, which it had not read, are gone`;
+      const what = `task ${task}: offsets ${from} to ${to - 1} of ${stream}, which it had not read, are gone, and no snapshot has what came of them; "tidemark apps reset" begins anew with what is left`;
       return { what, next: "end", exitCode: EXIT.notFound };
     }
     case "failed":

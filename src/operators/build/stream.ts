@@ -128,7 +128,14 @@ export class Stream<K extends Key, V> {
       sink: { stream, partitions },
       detail,
     });
-    const source = { name: stream, read: readRepartitioned, partitions, lanes: keying.partitions, internal: true };
+    const source = {
+      name: stream,
+      read: readRepartitioned,
+      partitions,
+      lanes: keying.partitions,
+      internal: true,
+      trimmed: true,
+    };
     // What is out of order within a task, its watermark has taken into account.
     const settings = { ...source, format: "bytes" as const, outOfOrderMs: 0, idleMs: building.idleMs };
     const from = building.newId(`${id}.in`, `${id}.in`);

@@ -53,6 +53,11 @@ export type StreamOptions<S extends StandardSchemaV1 | undefined, F extends Sour
   /** Default: the record's key as text, null if it has none. A stream in several partitions is then repartitioned before
    *  its state is kept, as after `keyBy`. */
   readonly key?: (value: SourceValue<S, F>, record: SourceRecord) => K;
+  /**
+   * Records go from the log once what they brought about is in a verified snapshot. For a stream that nobody else reads: who
+   * reads it later, or resets the app, has what is left of it. Default false.
+   */
+  readonly trim?: boolean;
 };
 
 /** What the schema makes of the value, or what the format does. */
@@ -72,7 +77,7 @@ export class Topology {
     F extends SourceFormat = "json",
     K extends Key = string | null,
   >(name: string, options: StreamOptions<S, F, K> = {}): Stream<K, SourceValue<S, F>> {
-    const port = this.#source("stream", PASS, name, options);
+    const port = this.#source("stream", PASS, name, options, options.trim ?? false);
     return new Stream({ ...port, keying: { ...port.keying, rekeyed: options.key !== undefined } });
   }
 
@@ -99,6 +104,7 @@ export class Topology {
     operator: Operator,
     name: string,
     options: StreamOptions<S, F, Key>,
+    trimmed = false,
   ): Port {
     const { schema, key, timestamp, by = HASH } = options;
     const format: SourceFormat = options.format ?? "json";
@@ -112,8 +118,9 @@ export class Topology {
         "not-co-partitioned",
         `the table "${name}" has a key's records in any of its partitions (${by.kind}); read it as a stream, and .toTable() that`,
       );
-    const source = { name, read, format, partitions, lanes: 1, internal: false, outOfOrderMs, idleMs };
-    const edge = this.#building.add({ kind, inputs: [], operator, source, detail: name }, options.name);
+    const source = { name, read, format, partitions, lanes: 1, internal: false, trimmed, outOfOrderMs, idleMs };
+    const detail = trimmed ? `${name}, trimmed` : name;
+    const edge = this.#building.add({ kind, inputs: [], operator, source, detail }, options.name);
     return { building: this.#building, edge, keying };
   }
 }

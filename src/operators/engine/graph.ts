@@ -17,6 +17,8 @@ export type SourceSettings = {
   readonly lanes: number;
   /** Written by a repartition of the same app: its partitions always have their number behind the name. */
   readonly internal: boolean;
+  /** Its records are of no use any more once the state that they brought about is in a verified snapshot. */
+  readonly trimmed: boolean;
   /** How far behind the newest event time records may come; the watermark stays back by it. */
   readonly outOfOrderMs: number;
   /** Log time without a record after which the source holds the watermark back no longer. */

@@ -1,20 +1,26 @@
 /**
- * How far a task has come: its cursor, its log time, its watermark, its outputs' number and the chain over them. It is a row like its
+ * How far a task has come: its cursor, what it reads next of each source, its log time, its watermark, its outputs' number and the chain over them. It is a row like its
  * state, so that all of them move together (I12); the row is written where somebody looks: at digest points and commits.
  */
 import { assert } from "../../lib/assert.ts";
+import type { Offset } from "../../record/offset.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../record/record-place.ts";
 import type { TaskPlace } from "../../record/task-place.ts";
 import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
 import { PROGRESS_ROW } from "../state/row-keys.ts";
 import type { Rows } from "../state/rows.ts";
 import type { Counter } from "./operator.ts";
+import type { TaskInput } from "./task-input.ts";
 import type { SavedWatermarks, Watermarks } from "./watermarks.ts";
 
 export type Counters = Readonly<Record<Counter, number>>;
 
+/** By source: the offset behind the last record taken in; nothing for one that had none yet. */
+export type NextOffsets = Readonly<Record<string, Offset>>;
+
 type Saved = {
   readonly cursor: RecordPlace;
+  readonly nextOffsets: NextOffsets;
   readonly records: number;
   readonly logTime: number;
   readonly undigested: boolean;
@@ -26,6 +32,7 @@ type Saved = {
 
 const NOTHING: Omit<Saved, "watermarks"> = {
   cursor: BEFORE_RECORDS,
+  nextOffsets: {},
   records: 0,
   logTime: -Infinity,
   undigested: false,
@@ -54,6 +61,10 @@ export class Progress {
     return { cursor, outputs };
   }
 
+  get nextOffsets(): NextOffsets {
+    return this.#now.nextOffsets;
+  }
+
   /** Taken in so far; those that were passed over count. */
   get records(): number {
     return this.#now.records;
@@ -78,7 +89,7 @@ export class Progress {
   }
 
   /** A record is taken in; answers how many that makes. */
-  record(place: RecordPlace, logTime: number): number {
+  record({ place, logTime, source, offset }: TaskInput): number {
     const now = this.#now;
     assert(compareRecordPlaces(place, now.cursor) > 0, "I12: a record is taken in once, in the log's order");
     assert(logTime >= now.logTime, "log time never goes back");
@@ -86,6 +97,7 @@ export class Progress {
     this.#now = {
       ...now,
       cursor: { position: place.position, ordinal: place.ordinal, index: place.index },
+      nextOffsets: { ...now.nextOffsets, [source]: offset + 1 },
       records,
       logTime,
       undigested: true,

@@ -33,7 +33,7 @@ import type { Item } from "./item.ts";
 import { type Host, NodeContext, type Origin } from "./node-context.ts";
 import type { Counter, Reading } from "./operator.ts";
 import { chained } from "./output-chain.ts";
-import { type Counters, Progress } from "./progress.ts";
+import { type Counters, type NextOffsets, Progress } from "./progress.ts";
 import type { Poison, TaskInput, TaskOutput } from "./task-input.ts";
 import { Watermarks } from "./watermarks.ts";
 
@@ -57,6 +57,7 @@ export type TaskBatch = {
 export type TaskCapture = {
   readonly point: DigestPoint;
   readonly place: TaskPlace;
+  readonly nextOffsets: NextOffsets;
   /** What the rows' changes are counted from: a place that is behind this point, or is it; undefined: they are not known. */
   readonly since: DigestPoint | undefined;
   readonly rows: RowCapture;
@@ -154,6 +155,11 @@ export class Task {
   /** The last record taken in. */
   get cursor(): RecordPlace {
     return this.#progress.cursor;
+  }
+
+  /** Of each source, what it reads next. */
+  get nextOffsets(): NextOffsets {
+    return this.#progress.nextOffsets;
   }
 
   /** Of the last thing that happened, record or timer; -Infinity before the first. */
@@ -306,7 +312,7 @@ export class Task {
     if (this.#progress.records === 0) watermarks.begin(logTime);
     // What silence carried it to, before this log time.
     else watermarks.pass(logTime - 1);
-    const records = this.#progress.record(place, logTime);
+    const records = this.#progress.record(input);
     this.#inputs += 1;
     this.#origin = { parts: [place.position, place.ordinal, place.index], logTime };
     this.#clock = watermarks.reached;
@@ -378,7 +384,8 @@ export class Task {
     if (!this.#captureWanted) return;
     this.#captureWanted = false;
     const since = this.#changesSince;
-    this.#done.captures.push({ point, place: this.place, since, rows: this.#rows.capture() });
+    const { place, nextOffsets } = this.#progress;
+    this.#done.captures.push({ point, place, nextOffsets, since, rows: this.#rows.capture() });
   }
 
   #fireEventTimers(): void {

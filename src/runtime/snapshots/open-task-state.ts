@@ -6,12 +6,13 @@ import { MemoryStore } from "../../operators/state/memory-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Kv } from "../../ports/kv.ts";
 import { KvStore } from "../state/kv-store.ts";
+import type { Opening } from "../replica.ts";
 import type { TaskFacts } from "../task-log.ts";
 import type { TaskState } from "../task-state.ts";
 import { SNAPSHOT_DEFAULTS } from "./limits.ts";
 import { KvTarget } from "./kv-target.ts";
 import { MemoryTarget } from "./memory-target.ts";
-import { restore, type RestoreProgress } from "./restore.ts";
+import { restore } from "./restore.ts";
 import type { SnapshotPlan } from "./snapshotter.ts";
 
 export type OpenTaskStateOptions = {
@@ -20,17 +21,22 @@ export type OpenTaskStateOptions = {
   readonly facts: TaskFacts;
   /** Where the rows are kept; absent, in memory. `label` says whose they are. */
   readonly disk?: { readonly kv: Kv; readonly label: string };
-  readonly onProgress?: (progress: RestoreProgress) => void;
+  readonly opening?: Opening;
   /** What could not be used, and why. */
   readonly onObjection?: (message: string) => void;
 };
 
 /** Rejects where the log cannot be reached. */
 export async function openTaskState(options: OpenTaskStateOptions): Promise<TaskState> {
-  const { clock, facts, disk, onProgress, onObjection } = options;
+  const { clock, facts, disk, opening, onObjection } = options;
   const snapshots: SnapshotPlan = { ...SNAPSHOT_DEFAULTS, born: facts.born, ...options.plan };
   const { stream, zstd, born } = snapshots;
-  const restoring = { born, committedOutputs: facts.place.outputs, ...(onProgress !== undefined && { onProgress }) };
+  const restoring = {
+    born,
+    committedOutputs: facts.place.outputs,
+    ...(facts.verified !== undefined && { verified: facts.verified }),
+    ...(opening !== undefined && { onProgress: opening.onProgress }),
+  };
   if (disk === undefined) {
     const { restored, objections } = await restore(stream, zstd, new MemoryTarget(clock), restoring);
     for (const objection of objections) onObjection?.(objection);
@@ -38,6 +44,7 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
     return { store: restored.store, totals: restored.totals, snapshots };
   }
   const { kv, label } = disk;
+  if (opening?.anew === true) await kv.clear();
   const opened = await KvStore.open(kv, label);
   if (opened.discarded !== undefined) onObjection?.(`the state on disk cannot be used: ${opened.discarded}`);
   if (opened.totals.rows > 0) return { store: opened.store, totals: opened.totals, durable: opened.store, snapshots };

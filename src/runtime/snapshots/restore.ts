@@ -33,6 +33,8 @@ export type RestoreOptions = {
   readonly born: number;
   /** Outputs that the task has committed. */
   readonly committedOutputs: number;
+  /** The manifest that is known to be right: tried in any case, however many newer ones cannot be used. */
+  readonly verified?: Offset;
   readonly onProgress?: (progress: RestoreProgress) => void;
 };
 
@@ -62,7 +64,10 @@ export async function restore<Store extends StateStore>(
   const objections: string[] = [];
   const bounds = await stream.bounds();
   for await (const { offset, manifest: found } of manifestsBack(stream, zstd, bounds)) {
-    if (objections.length >= SNAPSHOT_LIMITS.manifestsTriedMax) break;
+    if (objections.length >= SNAPSHOT_LIMITS.manifestsTriedMax && offset !== options.verified) {
+      if (options.verified === undefined || offset < options.verified) break;
+      continue;
+    }
     const done = found.ok ? await attempt(stream, zstd, target, options, found.value, offset) : found;
     if (done.ok) return { restored: { ...done.value, offset }, objections };
     objections.push(`the snapshot at offset ${offset} cannot be used: ${done.error}`);

@@ -4,7 +4,8 @@
  * is one; standbys wait a little longer each. Two at once do no harm.
  *
  * A snapshot is *verified* when another replica has had the same digests at its point: the commits name theirs. A replica that is alone
- * restores its own once more, elsewhere, and compares what it adds up to.
+ * restores its own once more, elsewhere, and compares what it adds up to. Whoever listens is told when a snapshot stands, and again when it
+ * is verified.
  *
  * Whatever fails costs that snapshot and nothing else.
  */
@@ -16,6 +17,7 @@ import { xxh64 } from "../../record/checksum.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { Offset } from "../../record/offset.ts";
 import type { TaskCommit } from "../../wire/app-command.ts";
+import type { TakenSnapshot } from "../input-trimmer.ts";
 import type { SnapshotSizes } from "./limits.ts";
 import { MemoryTarget } from "./memory-target.ts";
 import { restore } from "./restore.ts";
@@ -48,7 +50,13 @@ export type SnapshotStatus = {
   readonly verifiedBy: "nobody" | "replica" | "restore";
 };
 
-type Own = { readonly point: DigestPoint; status: SnapshotStatus };
+/** The snapshot stands in the stream. `verified`: it is known to be right. */
+export type OnSnapshot = (snapshot: TakenSnapshot, verified: boolean) => Promise<void>;
+
+type Own = { readonly taken: TakenSnapshot; status: SnapshotStatus };
+
+/** One that is being written; another replica may confirm its point before it stands. */
+type Writing = { readonly capture: TaskCapture; readonly nextCommit: Offset; confirmed: boolean };
 
 /** A standby waits up to this part of the time longer, by its id. */
 const SPREAD = 0.25;
@@ -59,6 +67,7 @@ export class Snapshotter {
   readonly #clock: Clock;
   readonly #replica: string;
   readonly #plan: SnapshotPlan;
+  readonly #onSnapshot: OnSnapshot;
   readonly #writer: SnapshotWriter;
   readonly #spread: number;
   /** `asked`: the next digest point will be captured. */
@@ -66,6 +75,9 @@ export class Snapshotter {
   /** Log time of the newest snapshot that is known, or from which on one is missing. */
   #newest: number | undefined;
   #own: Own | undefined;
+  #writing: Writing | undefined;
+  /** One after the other. */
+  #telling: Promise<void> = Promise.resolve();
   /** Log time when it restored a snapshot of its own, to see. */
   #verified = -Infinity;
   #logTime = -Infinity;
@@ -74,11 +86,12 @@ export class Snapshotter {
   /** Waits until so many outputs are committed. */
   #waiting: { readonly outputs: number; readonly resolve: (committed: boolean) => void } | undefined;
 
-  constructor(task: Task, clock: Clock, replica: string, plan: SnapshotPlan) {
+  constructor(task: Task, clock: Clock, replica: string, plan: SnapshotPlan, onSnapshot: OnSnapshot) {
     this.#task = task;
     this.#clock = clock;
     this.#replica = replica;
     this.#plan = plan;
+    this.#onSnapshot = onSnapshot;
     this.#writer = new SnapshotWriter(plan.stream, plan.zstd, clock, plan);
     this.#spread = SPREAD * (Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS));
     task.trackChanges();
@@ -88,15 +101,18 @@ export class Snapshotter {
     return this.#own?.status;
   }
 
-  /** After each batch. `leading`: this replica commits. */
-  taken({ captures }: TaskBatch, leading: boolean): void {
+  /** After each batch. `leading`: this replica commits; `nextCommit`: in the stream of commits, what it reads next. */
+  taken({ captures }: TaskBatch, leading: boolean, nextCommit: Offset): void {
     const { logTime } = this.#task;
     this.#leading = leading;
     this.#logTime = logTime;
     if (Number.isFinite(logTime)) this.#newest ??= logTime;
     for (const capture of captures) {
-      if (this.#state === "asked") this.#start("writing", () => this.#write(capture));
-      else this.#task.settle(capture, false);
+      if (this.#state === "asked") {
+        const writing = { capture, nextCommit, confirmed: false };
+        this.#writing = writing;
+        this.#start("writing", () => this.#write(writing));
+      } else this.#task.settle(capture, false);
     }
     if (this.#state === "idle" && this.#isDue()) this.#start("looking", () => this.#look());
   }
@@ -111,9 +127,11 @@ export class Snapshotter {
 
   /** A commit, of whichever replica, with the digests that it had. */
   seen({ replica, digests }: TaskCommit): void {
-    const own = this.#own;
-    if (own === undefined || replica === this.#replica) return;
-    if (digests.some((point) => isSame(point, own.point))) own.status = { ...own.status, verifiedBy: "replica" };
+    if (replica === this.#replica) return;
+    const [own, writing] = [this.#own, this.#writing];
+    const confirms = (other: DigestPoint): boolean => digests.some((point) => isSame(point, other));
+    if (writing !== undefined && confirms(writing.capture.point)) writing.confirmed = true;
+    if (own?.status.verifiedBy === "nobody" && confirms(own.taken.point)) this.#verifiedBy(own, "replica");
   }
 
   stop(): void {
@@ -125,7 +143,7 @@ export class Snapshotter {
   #isDue(): boolean {
     if (this.#newest === undefined) return false;
     // Who made the last one goes on; else who commits leaves it to the others for a while.
-    const isMine = this.#own?.point.logTime === this.#newest;
+    const isMine = this.#own?.taken.point.logTime === this.#newest;
     const patience = isMine ? 1 : (this.#leading ? 2 : 1) + this.#spread;
     return this.#logTime >= this.#newest + this.#plan.everyMs * patience;
   }
@@ -155,21 +173,42 @@ export class Snapshotter {
     return "asked";
   }
 
-  async #write(capture: TaskCapture): Promise<"idle"> {
+  async #write(writing: Writing): Promise<"idle"> {
+    const { capture, nextCommit } = writing;
+    const { point, place, nextOffsets } = capture;
     let used = false;
     try {
-      const done = await this.#writer.write(capture, () => this.#covered(capture.place.outputs));
+      const done = await this.#writer.write(capture, () => this.#covered(place.outputs));
       used = done.ok;
-      const { point } = capture;
       this.#newest = point.logTime;
       if (!done.ok) return "idle";
-      const { offset, writtenBytes } = done.value;
+      const { offset, firstNeeded, writtenBytes } = done.value;
       const { records, logTime } = point;
-      this.#own = { point, status: { offset, records, logTime, writtenBytes, verifiedBy: "nobody" } };
+      const own: Own = {
+        taken: { manifest: offset, neededFrom: firstNeeded, point, nextOffsets, nextCommit },
+        status: { offset, records, logTime, writtenBytes, verifiedBy: "nobody" },
+      };
+      this.#own = own;
+      if (writing.confirmed) this.#verifiedBy(own, "replica");
+      else this.#tell(own);
       return "idle";
     } finally {
+      this.#writing = undefined;
       this.#task.settle(capture, used);
     }
+  }
+
+  #verifiedBy(own: Own, verifiedBy: SnapshotStatus["verifiedBy"]): void {
+    own.status = { ...own.status, verifiedBy };
+    this.#tell(own);
+  }
+
+  #tell({ taken, status }: Own): void {
+    const isVerified = status.verifiedBy !== "nobody";
+    this.#telling = this.#telling
+      .then(() => (this.#state === "stopped" ? undefined : this.#onSnapshot(taken, isVerified)))
+      // The next snapshot makes up for it.
+      .catch(() => undefined);
   }
 
   /** Nobody else has said that it is right. If it is not, the next one is made of nothing but what is here. */
@@ -182,7 +221,7 @@ export class Snapshotter {
     const options = { born, committedOutputs: this.#committedOutputs };
     const { restored } = await restore(stream, zstd, new MemoryTarget(this.#clock), options);
     if (restored?.offset !== own.status.offset) this.#writer.distrust();
-    else own.status = { ...own.status, verifiedBy: "restore" };
+    else this.#verifiedBy(own, "restore");
   }
 
   #covered(outputs: number): Promise<boolean> {
