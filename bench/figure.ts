@@ -39,6 +39,11 @@ const TARGETS: Readonly<Record<string, Target>> = {
   "cluster.http.per-second": { atLeast: 12_000 },
   "cluster.failover.max.vs-election-timeout": { atMost: 2 },
   "cluster.catch-up.append-ratio": { atLeast: 0.8 },
+  "operators.latency.p50-ms": { atMost: 10 },
+  "operators.latency.p99-ms": { atMost: 50 },
+  "operators.snapshot.standby.p99-ratio": { atMost: 1.1 },
+  "operators.snapshot.alone.p99-ratio": { atMost: 1.3 },
+  "operators.failover.max-ms": { atMost: 150 },
   "operators.restore-100mb-s": { atMost: 2 },
 };
 

@@ -27,6 +27,8 @@ export type Scale = {
   readonly streams: number;
   readonly restartBytes: number;
   readonly operatorStateBytes: number;
+  readonly operatorEventsPerSecond: number;
+  readonly operatorCostEvents: number;
   /** Of leaders. */
   readonly kills: number;
   /** For what more of it costs: streams in one cluster, and bytes in its log, from few to many. */
@@ -42,6 +44,8 @@ const FULL: Scale = {
   streams: 100_000,
   restartBytes: 5_000_000_000,
   operatorStateBytes: 100_000_000,
+  operatorEventsPerSecond: 10_000,
+  operatorCostEvents: 100_000,
   kills: 50,
   costStreams: [1, 1_000, 100_000],
   costLogBytes: [1e9, 4e9, 10e9],
@@ -54,6 +58,8 @@ const QUICK: Scale = {
   streams: 2_000,
   restartBytes: 100_000_000,
   operatorStateBytes: 2_000_000,
+  operatorEventsPerSecond: 200,
+  operatorCostEvents: 5_000,
   kills: 3,
   costStreams: [1, 100, 2_000],
   costLogBytes: [50e6, 100e6, 200e6],

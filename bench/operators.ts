@@ -1,122 +1,28 @@
-/** Operators: how long it takes a new process to restore a task's state from its snapshots in a stream of a node. */
-import { connect, type Client } from "../client/index.ts";
-import { ClientSnapshots } from "../client/snapshot-stream.ts";
-import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../log-server/system.ts";
-import { utf8 } from "../src/lib/bytes.ts";
-import { Prng } from "../src/lib/prng.ts";
-import { topology } from "../src/operators/build/topology.ts";
-import type { Stage } from "../src/operators/engine/graph.ts";
-import { Task } from "../src/operators/engine/task.ts";
-import { valueState } from "../src/operators/state/keyed-state.ts";
-import { MemoryStore } from "../src/operators/state/memory-store.ts";
-import { SNAPSHOT_SIZES } from "../src/runtime/snapshots/limits.ts";
-import { SnapshotWriter } from "../src/runtime/snapshots/snapshot-writer.ts";
+/** Operators on three nodes, from log to log, with exactly-once and digests; clients and workers are processes beside them. */
+import { startTidemarkCluster } from "./cluster-processes.ts";
 import type { Figure } from "./figure.ts";
 import type { Scale } from "./main.ts";
-import { runLoad, startTidemark, withFolder } from "./processes.ts";
-import type { RestoreLoadOptions, RestoreLoadResult } from "./restore-load.ts";
-import { median } from "./rounds.ts";
+import { benchCosts } from "./operators/costs.ts";
+import { benchTakeover } from "./operators/failover.ts";
+import { benchLatency } from "./operators/latency.ts";
+import { benchRestore } from "./operators/restore.ts";
+import { benchSnapshots } from "./operators/snapshots.ts";
+import { withFolder } from "./processes.ts";
 
-const APP = "bench";
-const STREAM = `apps/${APP}/snapshots/0.0`;
-const TEXT_BYTES = 200;
-/** What a key takes: its text, and its row's key and encoding. */
-const ROW_BYTES = 245;
-/** Between two snapshots one key in so many changes; after so many snapshots a restore reads deltas as it mostly does. */
-const CHANGED_SHARE = 100;
-const SNAPSHOTS = 25;
-const POINT_MS = 10_000;
-const TAKE_EVERY = 1_000;
+const NODES = 3;
 
-export async function benchOperators({ rounds, operatorStateBytes }: Scale): Promise<readonly Figure[]> {
+export async function benchOperators(scale: Scale): Promise<readonly Figure[]> {
   return withFolder(async (folder) => {
-    const server = await startTidemark(folder);
+    const cluster = await startTidemarkCluster(folder, NODES);
     try {
-      const url = server.url.href.replace(/^http/, "ws");
-      const state = new State(Math.round(operatorStateBytes / ROW_BYTES));
-      const client = connect(url);
-      await state.write(client);
-      await client.close();
-      const { digest } = state.task.totals;
-      const options: RestoreLoadOptions = { url, stream: STREAM, digest: String(digest) };
-      const results: RestoreLoadResult[] = [];
-      for (let round = 0; round < rounds; round += 1) results.push(await runLoad("restore-load.ts", options));
-      const seconds = results.map((result) => result.seconds);
-      const spread = [Math.min(...seconds), Math.max(...seconds)] as const;
-      const cpuSeconds = median(results.map((result) => result.cpuSeconds));
-      return [
-        { name: "operators.restore-100mb-s", value: median(seconds), unit: "s", spread },
-        { name: "operators.restore-100mb.cpu-s", value: cpuSeconds, unit: "s" },
-      ];
+      const leader = await cluster.leader();
+      const url = leader.url.href.replace(/^http/, "ws");
+      const figures: Figure[] = [];
+      for (const measure of [benchLatency, benchSnapshots, benchTakeover, benchRestore, benchCosts])
+        figures.push(...(await measure(url, scale)));
+      return figures;
     } finally {
-      await server.stop();
+      await cluster.stop();
     }
   });
-}
-
-/** A task that keeps a text for each of many keys. */
-class State {
-  readonly stage: Stage = texts();
-  readonly task = new Task(this.stage, 0, new MemoryStore());
-  readonly #keys: number;
-  readonly #prng = new Prng(1);
-  #records = 0;
-  #logTime = 1;
-
-  constructor(keys: number) {
-    this.#keys = keys;
-  }
-
-  /** And its snapshots. */
-  async write(client: Client): Promise<void> {
-    const config = { born: 0, restRatio: 0, sizes: SNAPSHOT_SIZES };
-    const writer = new SnapshotWriter(new ClientSnapshots(client.stream(STREAM)), SYSTEM_ZSTD, SYSTEM_CLOCK, config);
-    this.task.trackChanges();
-    for (let key = 0; key < this.#keys; key += 1) this.#put(key);
-    for (let snapshot = 0; snapshot < SNAPSHOTS; snapshot += 1) {
-      for (let left = this.#keys / CHANGED_SHARE; left > 0; left -= 1) this.#put(this.#prng.below(this.#keys));
-      for (const earlier of this.task.take().captures) this.task.settle(earlier, false);
-      this.task.requestCapture();
-      this.#logTime += POINT_MS;
-      check(this.task.advance(this.#logTime));
-      const [capture] = this.task.take().captures;
-      if (capture === undefined) throw new Error("no digest point");
-      check(await writer.write(capture, () => Promise.resolve(true)));
-      this.task.settle(capture, true);
-    }
-  }
-
-  #put(key: number): void {
-    this.#records += 1;
-    const place = { position: this.#records, ordinal: 0, index: 0 };
-    const value = utf8(JSON.stringify({ key, text: textOf(this.#prng) }));
-    check(this.task.process({ source: "in", offset: this.#records - 1, place, value, logTime: this.#logTime }));
-    if (this.#records % TAKE_EVERY === 0) this.task.take();
-  }
-}
-
-function texts(): Stage {
-  const app = topology(APP);
-  app
-    .stream("in", { key: (value) => (value as { key: number }).key })
-    .process({
-      state: { text: valueState<string>() },
-      onRecord(value, { state }) {
-        state.text.set((value as { text: string }).text);
-        return undefined;
-      },
-    })
-    .to("out");
-  return app.build().stages[0] as Stage;
-}
-
-/** Half of it random, so that it is no easier to compress than what people keep. */
-function textOf(prng: Prng): string {
-  let text = "";
-  while (text.length < TEXT_BYTES) text += `${prng.u32().toString(36)} and so on; `;
-  return text.slice(0, TEXT_BYTES);
-}
-
-function check(result: { readonly ok: boolean }): void {
-  if (!result.ok) throw new Error(`the task failed: ${JSON.stringify(result)}`);
 }

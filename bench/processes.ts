@@ -29,6 +29,7 @@ export type RunningServer = {
   /** From its start until it said that it is ready. */
   readonly readyMs: number;
   readonly residentBytes: () => Promise<number>;
+  readonly tell: (signal: NodeJS.Signals) => void;
   /** Resolves when it has ended. */
   readonly stop: (signal?: "SIGTERM" | "SIGKILL") => Promise<void>;
 };
@@ -52,6 +53,7 @@ export async function startServer(script: string, args: readonly string[] = []):
       const status = await readFile(`/proc/${child.pid}/status`, "utf8");
       return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * KIB;
     },
+    tell: (signal) => void child.kill(signal),
     stop: async (signal = "SIGTERM") => {
       child.kill(signal);
       await within(`${script} to stop`, [exited]);

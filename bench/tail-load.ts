@@ -1,11 +1,7 @@
-/**
- * A process that appends at a steady rate and subscribes to what it appends, over a connection of its own. An open loop:
- * it waits for no acknowledgement, and a record's time begins when the tick that appends it was due, so that neither a
- * server that stalls nor a load that comes late can hide it (no coordinated omission). What falls due between two ticks is
- * appended together, at the second.
- */
+/** A process that appends at a steady rate and subscribes to what it appends, over a connection of its own. */
 import { createHistogram, performance } from "node:perf_hooks";
 import { connect } from "../client/index.ts";
+import { appendSteadily, TICK_MS } from "./open-loop.ts";
 
 export type TailLoadOptions = {
   readonly url: string;
@@ -19,7 +15,6 @@ export type TailLoadResult = { readonly p50Ms: number; readonly p99Ms: number; r
 
 const NANOSECONDS_PER_MS = 1e6;
 const MS_PER_SECOND = 1_000;
-const TICK_MS = 1;
 
 async function run(options: TailLoadOptions): Promise<TailLoadResult> {
   const { url, warmUpMs, measureMs, recordsPerSecond } = options;
@@ -29,41 +24,20 @@ async function run(options: TailLoadOptions): Promise<TailLoadResult> {
   await writer.stream(name).create();
   const latency = createHistogram();
   const total = Math.floor(((warmUpMs + measureMs) * recordsPerSecond) / MS_PER_SECOND);
-  const intervalMs = MS_PER_SECOND / recordsPerSecond;
   const subscription = reader.stream(name).subscribe();
   await subscription.ready();
 
   const startAt = performance.now() + TICK_MS;
-  const write = async (): Promise<void> => {
-    // Not a promise for each: a hundred thousand of them, kept, would make the load's own garbage collection the figure.
-    let unacknowledged = 0;
-    const stream = writer.stream(name);
-    let sent = 0;
-    let tickDueAt = startAt;
-    await new Promise<void>((resolve, reject) => {
-      const acknowledge = (): void => {
-        unacknowledged -= 1;
-        if (sent === total && unacknowledged === 0) resolve();
-      };
-      const tick = (): void => {
-        const now = performance.now();
-        const due = Math.min(total, Math.floor((now - startAt) / intervalMs) + 1);
-        for (; sent < due; sent += 1) {
-          const value = new Uint8Array(options.recordBytes);
-          new DataView(value.buffer).setFloat64(0, Math.max(startAt + sent * intervalMs, tickDueAt));
-          unacknowledged += 1;
-          void stream.append(value).then(acknowledge, reject);
-        }
-        tickDueAt = now + TICK_MS;
-        if (sent < total) setTimeout(tick, TICK_MS);
-      };
-      tick();
+  const stream = writer.stream(name);
+  const write = (): Promise<void> =>
+    appendSteadily({ recordsPerSecond, startAt, total }, (_, dueAt) => {
+      const value = new Uint8Array(options.recordBytes);
+      new DataView(value.buffer).setFloat64(0, dueAt);
+      return stream.append(value);
     });
-  };
   const read = async (): Promise<void> => {
     let received = 0;
     for await (const { value } of subscription) {
-      if (value === null) throw new Error("a record came back without its value");
       if (value === null) throw new Error("a record came back as a tombstone");
       const dueAt = new DataView(value.buffer, value.byteOffset).getFloat64(0);
       const ms = performance.now() - dueAt;

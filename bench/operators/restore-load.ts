@@ -1,9 +1,9 @@
 /** A process that restores a task's rows from the newest snapshot in a stream, and says how long that took from connecting on. */
-import { connect } from "../client/index.ts";
-import { ClientSnapshots } from "../client/snapshot-stream.ts";
-import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../log-server/system.ts";
-import { MemoryTarget } from "../src/runtime/snapshots/memory-target.ts";
-import { restore } from "../src/runtime/snapshots/restore.ts";
+import { connect } from "../../client/index.ts";
+import { ClientSnapshots } from "../../client/snapshot-stream.ts";
+import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../../log-server/system.ts";
+import { MemoryTarget } from "../../src/runtime/snapshots/memory-target.ts";
+import { restore } from "../../src/runtime/snapshots/restore.ts";
 
 export type RestoreLoadOptions = {
   readonly url: string;
@@ -23,7 +23,7 @@ const MICROSECONDS = 1e6;
 const { url, stream, digest } = JSON.parse(process.argv[2] as string) as RestoreLoadOptions;
 const before = performance.now();
 const cpuBefore = process.cpuUsage();
-const client = connect(url);
+const client = connect(url, { zstd: SYSTEM_ZSTD });
 const snapshots = new ClientSnapshots(client.stream(stream));
 const options = { born: 0, committedOutputs: Infinity };
 const { restored, objections } = await restore(snapshots, SYSTEM_ZSTD, new MemoryTarget(SYSTEM_CLOCK), options);
