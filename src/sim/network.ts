@@ -8,7 +8,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import type { Prng } from "../lib/prng.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
 import { type Lane, type Link, type LinkListener, LINK_LIMITS } from "../ports/link.ts";
 
 /** Of one direction. Chances are per message, from 0 to 1. */
@@ -75,8 +75,17 @@ const LANE_BYTES_MAX: Readonly<Record<Lane, number>> = {
 };
 const MS_PER_SECOND = 1_000;
 
+type Sent = { atMs: number; timer: Timer; readonly arrive: () => void };
+
 /** Of one direction and lane. */
-type LaneState = { bytes: number; freeAtMs: number; lastAtMs: number; owesRoom: boolean };
+type LaneState = {
+  bytes: number;
+  freeAtMs: number;
+  lastAtMs: number;
+  owesRoom: boolean;
+  /** In the order in which they were sent. */
+  readonly underWay: Set<Sent>;
+};
 
 type Direction = {
   faults: NetworkFaults;
@@ -195,9 +204,23 @@ export class SimNetwork {
     this.#connectLater(pair, this.#redialMs);
   }
 
-  /** From the next message on. */
+  /** From the next message on; what is under way goes on as fast as is possible now. */
   setFaults(from: string, to: string, faults: NetworkFaults): void {
-    this.#direction(from, to).faults = faults;
+    const direction = this.#direction(from, to);
+    const slower = direction.faults.bytesPerSecond / faults.bytesPerSecond;
+    direction.faults = faults;
+    if (slower === 1) return;
+    const now = this.#clock.monotonic();
+    const moved = (atMs: number): number => now + Math.max(0, atMs - now) * slower;
+    for (const lane of Object.values(direction.lanes)) {
+      lane.freeAtMs = moved(lane.freeAtMs);
+      lane.lastAtMs = moved(lane.lastAtMs);
+      for (const sent of lane.underWay) {
+        sent.timer.cancel();
+        sent.atMs = moved(sent.atMs);
+        sent.timer = this.#clock.schedule(sent.atMs - now, sent.arrive);
+      }
+    }
   }
 
   connected(a: string, b: string): boolean {
@@ -250,7 +273,8 @@ export class SimNetwork {
     } else {
       state.lastAtMs = atMs;
     }
-    this.#clock.schedule(atMs - now, () => {
+    const arrive = (): void => {
+      state.underWay.delete(sent);
       if (pair.epoch !== epoch) {
         this.counts.lost += 1;
         return;
@@ -267,7 +291,9 @@ export class SimNetwork {
         state.owesRoom = false;
         this.#nodes.get(from)?.listener?.room(to);
       }
-    });
+    };
+    const sent: Sent = { atMs, timer: this.#clock.schedule(atMs - now, arrive), arrive };
+    state.underWay.add(sent);
   }
 
   #connectLater(pair: Pair, afterMs: number): void {
@@ -360,7 +386,7 @@ class SimLink implements Link {
 }
 
 function newLane(): LaneState {
-  return { bytes: 0, freeAtMs: 0, lastAtMs: 0, owesRoom: false };
+  return { bytes: 0, freeAtMs: 0, lastAtMs: 0, owesRoom: false, underWay: new Set() };
 }
 
 function join(pieces: readonly Uint8Array[]): Uint8Array {

@@ -175,6 +175,23 @@ describe("the simulated network", () => {
     expect(old?.send("n1", "control", [utf8("from the dead")])).toBe(false);
   });
 
+  it("what is under way when a line becomes faster goes on as fast, in order", () => {
+    const world = new World({ ...CALM, bytesPerSecond: 10 });
+    for (const text of ["one", "two", "six"]) world.send("n1", "n2", text);
+    world.clock.advance(310);
+    world.network.setFaults("n1", "n2", CALM);
+    world.send("n1", "n2", "ten");
+    world.clock.advance(2);
+    const heard = (): string[] => world.at("n2").messages.map(({ bytes }) => Buffer.from(bytes).toString());
+    expect(heard()).toEqual(["one", "two", "six", "ten"]);
+    world.network.setFaults("n1", "n2", { ...CALM, bytesPerSecond: 10 });
+    world.send("n1", "n2", "far");
+    world.clock.advance(200);
+    expect(heard()).toHaveLength(4);
+    world.clock.advance(200);
+    expect(heard()).toHaveLength(5);
+  });
+
   it("bandwidth bounds what arrives", () => {
     const world = new World({ ...CALM, bytesPerSecond: 1_000_000 });
     for (let count = 0; count < 20; count += 1) {
