@@ -7,10 +7,14 @@ import type { TaskPlace } from "../src/record/task-place.ts";
 import type { AppCommand, TaskSpec } from "../src/wire/app-command.ts";
 import { checkAppName } from "../src/wire/app-streams.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
+import type { Zstd } from "../src/ports/zstd.ts";
+import { statusStream } from "../src/runtime/app-streams.ts";
 import { toAppDescription, type AppDescription } from "./app-description.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./deadline.ts";
 import { TidemarkError } from "./error.ts";
+import { Stream } from "./stream.ts";
+import { readReports, type WorkerReport } from "./worker-report.ts";
 
 export type DeployOptions = CallOptions & {
   /** A whole number from 1. A higher one than is deployed takes its place; tasks of the same name stay where they are. */
@@ -45,12 +49,14 @@ export type ResetAppOutcome = {
 export class App {
   readonly name: string;
   readonly #connection: Connection;
+  readonly #zstd: Zstd | undefined;
 
-  constructor(connection: Connection, name: string) {
+  constructor(connection: Connection, name: string, zstd: Zstd | undefined) {
     const checked = checkAppName(name);
     if (!checked.ok) throw new TidemarkError(checked.error.code, checked.error.message);
     this.name = name;
     this.#connection = connection;
+    this.#zstd = zstd;
   }
 
   /**
@@ -71,6 +77,14 @@ export class App {
   /** What is deployed, and how each task stands. Everything that anyone was told is in it. */
   async describe(options: CallOptions = {}): Promise<AppDescription> {
     return toAppDescription(await this.#connection.lookUp({ kind: "app", app: this.name }, options));
+  }
+
+  /**
+   * What the workers that run it, or ran it last, told of its replicas: the newest of each, newest first. One that has not told anything
+   * for several times its `everyMs` runs no more.
+   */
+  async reports(options: CallOptions = {}): Promise<readonly WorkerReport[]> {
+    return readReports(new Stream(this.#connection, statusStream(this.name), this.#zstd), options);
   }
 
   /** Commits of its tasks are refused until it is resumed: their replicas stop. One that is paused is fine. */

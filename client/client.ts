@@ -199,7 +199,7 @@ export class Client {
    * ```
    */
   app(name: string): App {
-    return new App(this.#connection, name);
+    return new App(this.#connection, name, this.#zstd);
   }
 
   /** The apps that are deployed, by name: fetched page by page as the loop goes on. */

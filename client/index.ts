@@ -31,6 +31,7 @@ export type {
   CommittedDigest,
   SnapshotDescription,
 } from "./app-description.ts";
+export type { ReplicaReport, WorkerReport } from "./worker-report.ts";
 export type { Cursor, CursorOptions } from "./cursor.ts";
 export type {
   CreateGroupOptions,

@@ -86,6 +86,8 @@ export const CLIENT_LIMITS = {
   locatesTogether: 16,
   /** Producer ids that transactions leave to later ones: as many as were under way at once, up to this. */
   idleTransactionTagsMax: 64,
+  /** The newest reports on an app's replicas that are looked through: each worker's last one is among them. */
+  reportsReadMax: 256,
   /** How often it is looked whether a stream is there that a task waits for. */
   missingStreamEveryMs: 200,
   /** How often a follow hears that its streams are silent, where it asks for marks. */

@@ -2,14 +2,21 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { type HostPort, parseHostPort } from "../../log-server/config/values.ts";
 import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
+import { taskSpecsOf } from "../../src/runtime/app-streams.ts";
 import { TidemarkError } from "../error.ts";
 import { loadApp } from "./apps/app-module.ts";
+import { inputEnds } from "./apps/lag.ts";
 import { openClient, serverOf, withConnectionOptions, type ConnectionOptions } from "./connection-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { write, type Io } from "./io.ts";
 import { counted, jsonLine } from "./output.ts";
+import { AppMetrics } from "./run/app-metrics.ts";
 import { deploy } from "./run/deploy.ts";
+import { MetricsServer } from "./run/metrics-server.ts";
+import { ReplicaReports } from "./run/replica-reports.ts";
+import { Reporter } from "./run/reporter.ts";
 import { summaryOf, summaryText } from "./run/status-lines.ts";
 import { AppEnded, Workers } from "./run/workers.ts";
 import { newVerb } from "./verb.ts";
@@ -21,6 +28,8 @@ const COMMIT_EVERY_MS_MAX = 60_000;
 const STATE_FOLDER_DEFAULT = ".tidemark-apps";
 const MS_PER_SECOND = 1_000;
 const STATUS_EVERY_MS = 10_000;
+/** While a replica restores. */
+const PROGRESS_EVERY_MS = 1_000;
 const WATCH_EVERY_MS = 1_000;
 
 type RunOptions = ConnectionOptions & {
@@ -29,6 +38,7 @@ type RunOptions = ConnectionOptions & {
   readonly poison: "dead-letter" | "stop";
   readonly state: "memory" | "disk";
   readonly stateDir: string;
+  readonly metricsListen?: HostPort;
 };
 
 const RUN_HELP = `
@@ -67,6 +77,11 @@ export function runCommand(io: Io, onDone: (exitCode: number) => void): Command 
         .default("memory"),
     )
     .option("--state-dir <folder>", "where state on disk is, on a local disk", STATE_FOLDER_DEFAULT)
+    .option(
+      "--metrics-listen <host:port>",
+      "serve metrics of the replicas there, at /metrics, for Prometheus",
+      hostPortArgument,
+    )
     .action(async (file: string, options: RunOptions) => {
       onDone(await run(io, file, options));
     });
@@ -80,10 +95,17 @@ function wholeArgument(most: number): (text: string) => number {
   };
 }
 
+function hostPortArgument(text: string): HostPort {
+  const place = parseHostPort(text);
+  if (!place.ok) throw new InvalidArgumentError(`It ${place.error}.`);
+  return place.value;
+}
+
 async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const { replicas, commitEvery, poison, output, timeout } = options;
   const app = await loadApp(file);
-  const { app: name, version, stages } = app.build();
+  const graph = app.build();
+  const { app: name, version, stages } = graph;
   await using client = openClient(io, options);
   const put = (): Promise<number> => deploy(client, app, { poison }, io.interrupted);
   const stateFolder = options.state === "memory" ? undefined : join(options.stateDir, name);
@@ -107,6 +129,11 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const folderOf = (worker: number): string | undefined =>
     stateFolder === undefined ? undefined : join(stateFolder, String(worker));
   const tasks = stages.reduce((sum, { partitions }) => sum + partitions, 0);
+  const metrics = new AppMetrics(graph);
+  const metricsServer =
+    options.metricsListen === undefined ? undefined : await MetricsServer.listen(options.metricsListen, metrics.set);
+  if (metricsServer !== undefined)
+    tell(`metrics are at ${metricsServer.url}`, { event: "metrics", url: metricsServer.url });
   let isReady = false;
   const workers = new Workers(
     Array.from({ length: replicas }, (_, at) => ({ ...settings, stateFolder: folderOf(at + 1) })),
@@ -115,6 +142,7 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
         tell(`worker ${worker} is process ${processId}`, { event: "started", worker, process: processId });
       },
       onDeath(worker, why, restartMs) {
+        metrics.died(worker);
         tell(`worker ${worker}: ${why}; it is started again in ${restartMs} ms`, {
           event: "died",
           worker,
@@ -122,7 +150,8 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
           restartMs,
         });
       },
-      onStatus() {
+      onStatus(worker, commits) {
+        metrics.committed(worker, commits);
         if (isReady || summaryOf(workers.statuses).running < tasks * replicas) return;
         isReady = true;
         const what = `version ${version}, ${counted(tasks, "task")}, ${counted(replicas, "replica")} of each`;
@@ -137,6 +166,7 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const watching = setInterval(() => {
     void (async () => {
       const deployed = await client.app(name).describe({ signal: io.interrupted });
+      metrics.described(deployed.tasks);
       if (deployed.epoch === epoch) return;
       epoch = await put();
       workers.restart("another version of the app was deployed, or it was reset");
@@ -149,9 +179,23 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const telling = setInterval(() => {
     const summary = summaryOf(workers.statuses);
     const nowMs = performance.now();
+    if (summary.restore === undefined && nowMs - before.atMs < STATUS_EVERY_MS) return;
     tell(summaryText(summary, before.outputs, nowMs - before.atMs), { event: "status", ...summary });
     before = { outputs: summary.outputs, atMs: nowMs };
-  }, STATUS_EVERY_MS);
+  }, PROGRESS_EVERY_MS);
+  const reports = new ReplicaReports();
+  const reporter = new Reporter(client, name, tasks * replicas);
+  const reporting = setInterval(() => {
+    const samples = reports.sample(workers.statuses);
+    void reporter.tell(samples, { signal: io.interrupted });
+    if (metricsServer === undefined) return;
+    const inputs = taskSpecsOf(graph).flatMap((task) => task.inputs);
+    // Where they cannot be learned, the ones before stand.
+    void inputEnds(client, inputs, io.interrupted).then(
+      (ends) => metrics.sampled(samples, ends),
+      () => undefined,
+    );
+  }, reporter.everyMs);
   const interrupted = new Promise<void>((resolve) => {
     io.interrupted.addEventListener("abort", () => resolve(), { once: true });
     if (io.interrupted.aborted) resolve();
@@ -166,7 +210,11 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   } finally {
     clearInterval(telling);
     clearInterval(watching);
+    clearInterval(reporting);
+    const last = reports.sample(workers.statuses);
     await workers.stop();
+    await reporter.tellEnd(last);
+    await metricsServer?.close();
     lock?.release();
   }
 }

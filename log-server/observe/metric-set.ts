@@ -5,6 +5,9 @@
 import { collectDefaultMetrics, Counter, Gauge, type Metric, Registry } from "prom-client";
 import { HotHistogram } from "./histogram.ts";
 
+/** By name. */
+export type Labels = Readonly<Record<string, string>>;
+
 export class MetricSet {
   readonly #registry = new Registry();
 
@@ -41,14 +44,24 @@ export class MetricSet {
 
   /** One for each of those that there are now. */
   gaugeBy(name: string, help: string, label: string, values: () => Iterable<readonly [string, number]>): void {
+    this.gaugeByAll(name, help, [label], () => labelled(label, values()));
+  }
+
+  /** By several labels. */
+  gaugeByAll(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    values: () => Iterable<readonly [Labels, number]>,
+  ): void {
     const gauge: Gauge = new Gauge({
       name: prefixed(name),
       help,
-      labelNames: [label],
+      labelNames: [...labelNames],
       registers: [this.#registry],
       collect: () => {
         gauge.reset();
-        for (const [which, value] of values()) gauge.set({ [label]: which }, value);
+        for (const [labels, value] of values()) gauge.set(labels, value);
       },
     });
   }
@@ -66,14 +79,23 @@ export class MetricSet {
   }
 
   counterBy(name: string, help: string, label: string, counts: () => Iterable<readonly [string, number]>): void {
+    this.counterByAll(name, help, [label], () => labelled(label, counts()));
+  }
+
+  counterByAll(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    counts: () => Iterable<readonly [Labels, number]>,
+  ): void {
     const counter: Counter = new Counter({
       name: prefixed(name),
       help,
-      labelNames: [label],
+      labelNames: [...labelNames],
       registers: [this.#registry],
       collect: () => {
         counter.reset();
-        for (const [which, count] of counts()) counter.inc({ [label]: which }, count);
+        for (const [labels, count] of counts()) counter.inc(labels, count);
       },
     });
   }
@@ -84,6 +106,10 @@ export class MetricSet {
     this.#registry.registerMetric(histogram as unknown as Metric);
     return histogram;
   }
+}
+
+function* labelled(label: string, values: Iterable<readonly [string, number]>): Iterable<readonly [Labels, number]> {
+  for (const [which, value] of values) yield [{ [label]: which }, value];
 }
 
 function prefixed(name: string): string {

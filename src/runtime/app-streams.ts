@@ -25,6 +25,11 @@ export function deadLetterStream(app: AppName): StreamName {
   return `apps/${app}/dead`;
 }
 
+/** Where those that run the app tell of its replicas, now and then. */
+export function statusStream(app: AppName): StreamName {
+  return `apps/${app}/status`;
+}
+
 export function tasksOf({ stages }: Graph): TaskOfApp[] {
   return stages.flatMap((stage) =>
     Array.from({ length: stage.partitions }, (_, partition) => {

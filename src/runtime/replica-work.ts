@@ -36,6 +36,10 @@ export type WorkStatus = {
   readonly committing: boolean;
   readonly place: TaskPlace;
   readonly committed: TaskPlace;
+  /** Taken in since the task's beginning. */
+  readonly records: number;
+  /** By input: the offset behind the last record that it has taken in; 0 before the first. */
+  readonly nextOffsets: Readonly<Record<string, Offset>>;
   /** Position in the log, and log time, up to which it has read. */
   readonly readPosition: number;
   readonly readLogTime: number;
@@ -133,12 +137,7 @@ export class ReplicaWork {
 
   /** What it reads. Of commits, only those that are to come matter. */
   get starts(): readonly FeedStart[] {
-    const { nextOffsets } = this.#task;
-    const inputs = [...this.#sources.values()].map(({ stream, source }) => {
-      const offset = nextOffsets[source];
-      return offset === undefined ? { stream } : { stream, offset };
-    });
-    return [...inputs, { stream: this.#commits }];
+    return [...this.#inputs, { stream: this.#commits }];
   }
 
   /** The last record that the task has taken in. */
@@ -161,12 +160,14 @@ export class ReplicaWork {
   }
 
   get status(): WorkStatus {
-    const { place, watermark, counters, totals } = this.#task;
+    const { place, records, watermark, counters, totals } = this.#task;
     const { committed, size } = this.#pending;
     return {
       committing: this.#committer.leading,
       place,
       committed,
+      records,
+      nextOffsets: Object.fromEntries(this.#inputs.map(({ stream, offset = 0 }) => [stream, offset])),
       readPosition: this.#readPosition,
       readLogTime: this.#readLogTime,
       watermark,
@@ -273,6 +274,15 @@ export class ReplicaWork {
     this.#compare(commit);
     this.#committer.seen(commit);
     this.#snapshotter?.seen(commit);
+  }
+
+  /** Each with what the task reads next of it; without, it has read nothing of it. */
+  get #inputs(): readonly FeedStart[] {
+    const { nextOffsets } = this.#task;
+    return [...this.#sources.values()].map(({ stream, source }) => {
+      const offset = nextOffsets[source];
+      return offset === undefined ? { stream } : { stream, offset };
+    });
   }
 
   /** I10: all have the same. */

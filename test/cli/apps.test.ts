@@ -68,7 +68,7 @@ describe("apps", () => {
     const shown = await tidemark("apps", "show", "life-b");
     expect(shown.out).toMatch(/^version +3 \(epoch \d+\)$/m);
     expect(shown.out).toMatch(/^commits +none yet$/m);
-    expect(shown.out).toMatch(/^1\.0 +apps\/life-b\/by-word\/0 +0 +0 +0 +- +- +-$/m);
+    expect(shown.out).toMatch(/^1\.0 +apps\/life-b\/by-word\/0 +- +- +- +- +0 +0 +- +- +- +-$/m);
     expect(shown.out).toMatch(/^app life-b, version 3$/m);
     const [task] = (await json("apps", "show", "life-b")) as { tasks: object[] }[];
     expect(task?.tasks[0]).toMatchObject({
@@ -90,13 +90,68 @@ describe("apps", () => {
       { verified: written, snapshot: written, committedAt: at, nextDue: at, digests: [{ ...point, replica: "r" }] },
     ];
     const told = JSON.parse(
-      JSON.stringify(appJson({ ...app, tasks: tasks.map((more) => ({ ...(task as AppTaskDescription), ...more })) })),
+      JSON.stringify(
+        appJson({
+          ...app,
+          now: at,
+          tasks: tasks.map((more) => ({ ...(task as AppTaskDescription), ...more, replicas: [] })),
+        }),
+      ),
     ) as object;
     const digest = { records: 7, logTimeMs: 8, state: "00000000000000ff", outputs: "ffffffffffffffff", replica: "r" };
     const snapshot = { manifest: 4, neededFrom: 2, ...digest };
     expect(told).toMatchObject({
       tasks: [{ verified: snapshot, snapshot, committedAtMs: 5, nextDueMs: 5, digests: [digest], inputs: ["lines"] }],
     });
+  });
+
+  it("show tells what the replicas told of themselves, what they have yet to read, and which run", async () => {
+    await deploy("told");
+    const input = client.stream("lines");
+    await input.create({ contentType: "text/plain" });
+    await input.append(["a", "b", "c", "d"]);
+    const status = client.stream("apps/told/status");
+    await status.create({ contentType: "application/json" });
+    const counts = { records: 3, outputs: 3, recordsPerSecond: 5, outputsPerSecond: 6, pending: 0, rows: 2 };
+    const more = {
+      stateBytes: 2_048,
+      digest: "0f",
+      late: 1,
+      skipped: 0,
+      poisoned: 0,
+      committing: true,
+      disputed: false,
+    };
+    const replica = { task: "0.0", nextOffsets: { lines: 3 }, watermark: 86_400_000, ...counts, ...more };
+    const told = (state: string, ...tasks: object[]) => {
+      return { host: "h", process: 7, everyMs: 60_000, tasks: [{ ...replica, state }, ...tasks] };
+    };
+    await status.append([
+      { key: "r1", json: told("restoring") },
+      { key: "r2", json: told("running") },
+      // Anybody may write there.
+      { key: "r3", json: { host: 5 } },
+      { key: "r4", json: null },
+      { json: told("without a key") },
+      { key: "r1", json: told("running", { task: "1.0", state: 5 }) },
+      { key: "r0", json: told("stopped") },
+    ]);
+    const shown = await tidemark("apps", "show", "told");
+    expect(shown.out).toMatch(/^0\.0 +lines +1 +1970-01-02T00:00:00Z +5 +6 +0 +0 +- +- +- +-$/m);
+    expect(shown.out).toMatch(/^0\.0 +r1 +h:7 +running, commits +1 +5 +2 +2\.0 KiB +\d+s ago$/m);
+    expect(shown.out).toMatch(/^0\.0 +r2 /m);
+    expect(shown.out).not.toMatch(/r0|r3|r4|none runs/);
+    const [json1] = (await json("apps", "show", "told")) as { tasks: object[] }[];
+    expect(json1?.tasks).toMatchObject([
+      { task: "0.0", lag: 1, replicas: [{ replica: "r1", alive: true, watermarkMs: 86_400_000 }, { replica: "r2" }] },
+      { task: "1.0", replicas: [] },
+    ]);
+    await status.append(["r1", "r2"].map((key) => ({ key, json: told("stopped") })));
+    await input.append("e");
+    const ended = await tidemark("apps", "show", "told");
+    expect(ended.out).toMatch(/^replicas +none runs$/m);
+    expect(ended.out).toMatch(/^0\.0 +lines +2 +1970-01-02T00:00:00Z +- +- /m);
+    expect(ended.out).toMatch(/^0\.0 +r\d +h:7 +stopped +2 /m);
   });
 
   it("pause, resume", async () => {

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { nodeZstd } from "../../client/cli/node-zstd.ts";
@@ -12,6 +13,7 @@ import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { ROOT } from "../source-tree.ts";
 
 const COMMAND_LINE = join(ROOT, "client/cli/bin.ts");
+const ASK_EVERY_MS = 100;
 const OPERATORS = pathToFileURL(join(ROOT, "src/operators/index.ts")).href;
 
 let folder = "";
@@ -32,7 +34,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-type Event = { readonly event: string; readonly worker?: number; readonly process?: number; readonly why?: string };
+type Event = {
+  readonly event: string;
+  readonly url?: string;
+  readonly worker?: number;
+  readonly process?: number;
+  readonly why?: string;
+};
 
 /** One `tidemark run`, and what it told so far. */
 class AppProcess {
@@ -99,6 +107,15 @@ async function records(stream: string, count: number): Promise<{ key: string | u
     if (found.length === count) break;
   }
   return found;
+}
+
+/** Asks until the answer is as it should be. */
+async function eventually<T>(ask: () => Promise<T>, isSo: (answer: T) => boolean): Promise<T> {
+  for (;;) {
+    const answer = await ask();
+    if (isSo(answer)) return answer;
+    await setTimeout(ASK_EVERY_MS);
+  }
 }
 
 const COUNTING = `app.stream("NAME-in").groupBy((value) => String(value)).count().to("NAME-out");`;
@@ -172,6 +189,48 @@ describe("tidemark run", () => {
     const { status } = await stops.done;
     const why = 'task 0.0: operator "judge" failed at poison-in, offset 1: unlucky (stops-1.ts:4:27)';
     expect([status, stops.events.at(-1)]).toMatchObject([1, { event: "ended", why }]);
+  });
+
+  it("tells of its replicas: metrics for Prometheus, and reports in the log", async () => {
+    const input = client.stream("told-in");
+    await input.create();
+    await makeOutput("told-out");
+    const file = app("told", COUNTING.replaceAll("NAME", "told"));
+    const run = new AppProcess(file, "--replicas", "2", "--metrics-listen", "127.0.0.1:0");
+    const { url = "" } = await run.event("metrics");
+    await run.event("ready");
+    await input.append(Array.from({ length: 100 }, (_, json) => ({ json })));
+    await records("told-out", 100);
+    const text = await eventually(
+      async () => (await fetch(url)).text(),
+      (found) =>
+        found.match(/^tidemark_app_records_total\{.*\} 100$/gm)?.length === 2 &&
+        /^tidemark_app_commits_total\{app="told",worker="\d",outcome="committed"\} [1-9]/m.test(found),
+    );
+    const labels = 'app="told",task="0.0",worker="1"';
+    expect(text).toContain(`tidemark_app_lag_records{${labels}} 0\n`);
+    expect(text).toContain(`tidemark_app_outputs_total{${labels}} 100\n`);
+    expect(text).toContain(`tidemark_app_replica_state{${labels},state="running"} 1\n`);
+    expect(text).toMatch(/^tidemark_app_commit_duration_seconds_count [1-9]/m);
+    expect(text).toMatch(/^tidemark_app_state_rows\{.*\} 10[1-9]$/m);
+    expect((await fetch(new URL("/", url))).status).toBe(404);
+
+    const told = await eventually(
+      () => client.app("told").reports(),
+      (reports) => reports.length === 2 && reports.every(({ tasks }) => tasks[0]?.records === 100),
+    );
+    const processes = run.events.flatMap(({ event, process: id }) => (event === "started" ? [id] : []));
+    expect(new Set(told.map((report) => report.process))).toEqual(new Set(processes));
+    expect(told.flatMap(({ tasks }) => tasks)).toMatchObject([
+      { task: "0.0", state: "running", records: 100, nextOffsets: { "told-in": 100 } },
+      { task: "0.0", state: "running", records: 100, nextOffsets: { "told-in": 100 } },
+    ]);
+    const { tasks } = await client.app("told").describe();
+    expect(told.filter(({ replica }) => replica === tasks[0]?.committedBy)).toHaveLength(1);
+    run.child.kill("SIGTERM");
+    expect(await run.done).toEqual({ status: 0, err: "" });
+    const ended = await client.app("told").reports();
+    expect(ended.flatMap((report) => report.tasks.map(({ state }) => state))).toEqual(["stopped", "stopped"]);
   });
 
   it("ends when the app is deleted, or a newer version deployed; goes on after a reset", async () => {

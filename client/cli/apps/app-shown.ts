@@ -1,12 +1,15 @@
 /** How apps and their tasks are printed: as tables and fields, and as JSON. */
 import { hex64 } from "../../../src/lib/bytes.ts";
 import type { DigestPoint } from "../../../src/record/digest-point.ts";
-import type { AppDescription, AppInfo, AppTaskDescription, SnapshotDescription } from "../../app-description.ts";
+import type { AppInfo, SnapshotDescription } from "../../app-description.ts";
 import type { ResetAppOutcome } from "../../app.ts";
 import { formatDuration } from "../durations.ts";
-import { counted, formatFields, formatTable, formatTime, type Column } from "../output.ts";
+import { counted, formatBytes, formatFields, formatTable, formatTime, type Column } from "../output.ts";
+import type { AppStanding, ReplicaStanding, TaskStanding } from "./standing.ts";
 
 const MS_PER_SECOND = 1_000;
+const PERCENT = 100;
+const NOTHING = "-";
 
 export const APP_COLUMNS: readonly Column[] = [
   { title: "APP" },
@@ -19,12 +22,28 @@ export const APP_COLUMNS: readonly Column[] = [
 const TASK_COLUMNS: readonly Column[] = [
   { title: "TASK" },
   { title: "READS" },
-  { title: "POSITION", align: "right" },
+  { title: "LAG", align: "right" },
+  { title: "WATERMARK" },
+  { title: "IN/S", align: "right" },
+  { title: "OUT/S", align: "right" },
   { title: "OUTPUTS", align: "right" },
   { title: "COMMITS", align: "right" },
   { title: "LAST" },
   { title: "BY" },
   { title: "DIGEST" },
+  { title: "SNAPSHOT" },
+];
+
+const REPLICA_COLUMNS: readonly Column[] = [
+  { title: "TASK" },
+  { title: "REPLICA" },
+  { title: "WHERE" },
+  { title: "STATE" },
+  { title: "LAG", align: "right" },
+  { title: "IN/S", align: "right" },
+  { title: "ROWS", align: "right" },
+  { title: "STATE SIZE", align: "right" },
+  { title: "TOLD" },
 ];
 
 const MOVE_COLUMNS: readonly Column[] = [
@@ -42,43 +61,48 @@ export function appInfoJson({ name, createdAt, deployedAt, ...rest }: AppInfo): 
   return { app: name, ...rest, createdAtMs: createdAt.getTime(), deployedAtMs: deployedAt.getTime() };
 }
 
-export function appJson(app: AppDescription): object {
-  const { name, createdAt, deployedAt, logTime, tasks, ...rest } = app;
+export function appJson(app: AppStanding): object {
+  const { name, createdAt, deployedAt, logTime, now, tasks, ...rest } = app;
   return {
     app: name,
     ...rest,
     createdAtMs: createdAt.getTime(),
     deployedAtMs: deployedAt.getTime(),
     logTimeMs: logTime.getTime(),
-    tasks: tasks.map(taskJson),
+    tasks: tasks.map((task) => taskJson(task, now)),
   };
 }
 
 /** As over HTTP: hashes are 16 digits, times milliseconds. */
-function taskJson(task: AppTaskDescription): object {
-  const { chain, committedAt, nextDue, verified, snapshot, digests, ...rest } = task;
+function taskJson(task: TaskStanding, now: Date): object {
+  const { chain, committedAt, nextDue, digests, verified, snapshot, replicas, ...rest } = task;
   return {
     ...rest,
     chain: hex64(chain),
     ...(committedAt !== undefined && { committedAtMs: committedAt.getTime() }),
     ...(nextDue !== undefined && { nextDueMs: nextDue.getTime() }),
-    ...(verified !== undefined && { verified: snapshotJson(verified) }),
-    ...(snapshot !== undefined && { snapshot: snapshotJson(snapshot) }),
     digests: digests.map(({ replica, ...point }) => ({ ...pointJson(point), replica })),
+    ...(verified !== undefined && { verified: snapshotJson(verified, now) }),
+    ...(snapshot !== undefined && { snapshot: snapshotJson(snapshot, now) }),
+    ...(replicas[0] !== undefined && { lag: replicas[0].lag }),
+    replicas: replicas.map(({ at, watermark, ...replica }) => {
+      return { ...replica, ...(watermark !== undefined && { watermarkMs: watermark }), toldAtMs: at.getTime() };
+    }),
   };
 }
 
-function snapshotJson({ point, ...rest }: SnapshotDescription): object {
-  return { ...rest, ...pointJson(point) };
+function snapshotJson({ point, ...rest }: SnapshotDescription, now: Date): object {
+  return { ...rest, ...pointJson(point), ageMs: Math.max(0, now.getTime() - point.logTime) };
 }
 
 function pointJson({ records, logTime, state, outputs }: DigestPoint): object {
   return { records, logTimeMs: logTime, state: hex64(state), outputs: hex64(outputs) };
 }
 
-export function appText(app: AppDescription): string {
-  const { name, version, epoch, paused, createdAt, deployedAt, options, description, logTime, tasks } = app;
+export function appText(app: AppStanding): string {
+  const { name, version, epoch, paused, createdAt, deployedAt, options, description, now, tasks } = app;
   const committers = new Set(tasks.flatMap(({ committedBy }) => (committedBy === undefined ? [] : [committedBy])));
+  const replicas = tasks.flatMap((task) => task.replicas);
   const fields = formatFields({
     app: name,
     version: `${version} (epoch ${epoch})`,
@@ -87,27 +111,70 @@ export function appText(app: AppDescription): string {
     deployed: formatTime(deployedAt.getTime()),
     options: options === "" ? undefined : options,
     commits: committers.size === 0 ? "none yet" : `by ${counted(committers.size, "replica")}`,
+    replicas: replicas.some(({ alive }) => alive) ? undefined : "none runs",
   });
   const table = formatTable(
     TASK_COLUMNS,
-    tasks.map((task) => taskCells(task, logTime)),
+    tasks.map((task) => taskCells(task, now)),
   );
-  return `${fields}${table}${description === "" ? "" : `${description}\n`}`;
+  const replicaCells = replicas.map((replica) => cellsOfReplica(replica, now));
+  const replicaTable = replicas.length === 0 ? "" : `\n${formatTable(REPLICA_COLUMNS, replicaCells)}`;
+  return `${fields}\n${table}${replicaTable}${description === "" ? "" : `\n${description}\n`}`;
 }
 
-function taskCells(task: AppTaskDescription, logTime: Date): readonly string[] {
-  const { inputs, place, commits, committedAt, committedBy, digests } = task;
+function taskCells(task: TaskStanding, now: Date): readonly string[] {
+  const { inputs, place, commits, committedAt, committedBy, digests, replicas } = task;
   const digest = digests.at(-1);
+  // Replicas of a task do the same: what the one that commits tells is the task's.
+  const [told] = replicas;
+  const rate = (perSecond: number | undefined): string => (told?.alive === true ? String(perSecond) : NOTHING);
   return [
     task.task,
     inputs.join(" "),
-    String(place.cursor.position),
+    told === undefined ? NOTHING : String(told.lag),
+    told?.watermark === undefined ? NOTHING : formatTime(told.watermark),
+    rate(told?.recordsPerSecond),
+    rate(told?.outputsPerSecond),
     String(place.outputs),
     String(commits),
-    committedAt === undefined ? "-" : `${secondsText(logTime.getTime() - committedAt.getTime())} ago`,
-    committedBy ?? "-",
-    digest === undefined ? "-" : `${hex64(digest.state)} at ${counted(digest.records, "record")}`,
+    committedAt === undefined ? NOTHING : agoText(committedAt, now),
+    committedBy ?? NOTHING,
+    digest === undefined ? NOTHING : `${hex64(digest.state)} at ${counted(digest.records, "record")}`,
+    snapshotText(task, now),
   ];
+}
+
+function snapshotText({ snapshot, verified }: TaskStanding, now: Date): string {
+  const newest = snapshot ?? verified;
+  if (newest === undefined) return NOTHING;
+  const shown = `offset ${newest.manifest}, ${agoText(new Date(newest.point.logTime), now)}`;
+  if (snapshot === undefined) return `${shown}, verified`;
+  return `${shown}, not verified${verified === undefined ? "" : ` (offset ${verified.manifest} is)`}`;
+}
+
+function cellsOfReplica(replica: ReplicaStanding, now: Date): readonly string[] {
+  const { host, process, alive, state, lag, recordsPerSecond, rows, stateBytes, at } = replica;
+  return [
+    replica.task,
+    replica.replica,
+    `${host}:${process}`,
+    alive ? replicaState(replica) : state === "stopped" ? state : "gone",
+    String(lag),
+    alive ? String(recordsPerSecond) : NOTHING,
+    String(rows),
+    formatBytes(stateBytes),
+    agoText(at, now),
+  ];
+}
+
+function replicaState({ state, committing, disputed, snapshotRead, positionsLeft }: ReplicaStanding): string {
+  return [
+    state,
+    ...(committing ? ["commits"] : []),
+    ...(snapshotRead === undefined ? [] : [`snapshot read to ${Math.floor(snapshotRead * PERCENT)} %`]),
+    ...(positionsLeft === undefined ? [] : [`${positionsLeft} positions to go`]),
+    ...(disputed ? ["DIFFERS"] : []),
+  ].join(", ");
 }
 
 export function movesText({ tasks }: ResetAppOutcome): string {
@@ -124,6 +191,7 @@ function stateOf(paused: boolean): string {
   return paused ? "paused" : "running";
 }
 
-function secondsText(ms: number): string {
-  return formatDuration(Math.max(0, Math.round(ms / MS_PER_SECOND)) * MS_PER_SECOND);
+function agoText(then: Date, now: Date): string {
+  const seconds = Math.max(0, Math.round((now.getTime() - then.getTime()) / MS_PER_SECOND));
+  return `${formatDuration(seconds * MS_PER_SECOND)} ago`;
 }

@@ -1,10 +1,11 @@
-/** `tidemark apps show`: what is deployed, and how far each task is committed. What a replica has done beyond, it tells itself. */
+/** `tidemark apps show`: what is deployed, how far each task is, and what runs it. */
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write } from "../io.ts";
 import { jsonLine } from "../output.ts";
 import { newVerb, type Verb } from "../verb.ts";
 import { appJson, appText } from "./app-shown.ts";
+import { standingOf } from "./standing.ts";
 
 export const showCommand: Verb = (io, onDone) =>
   withConnectionOptions(
@@ -13,7 +14,7 @@ export const showCommand: Verb = (io, onDone) =>
     .argument("<app>", "the app's name")
     .action(async (name: string, options: ConnectionOptions) => {
       await using client = openClient(io, options);
-      const app = await client.app(name).describe({ signal: io.interrupted });
+      const app = await standingOf(client, name, io.interrupted);
       await write(io.stdout, options.output === "json" ? jsonLine(appJson(app)) : appText(app));
       onDone(EXIT.ok);
     });

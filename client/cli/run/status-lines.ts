@@ -2,15 +2,26 @@
 import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
 import type { WorkStatus } from "../../../src/runtime/replica-work.ts";
 import { counted, formatTime } from "../output.ts";
-import type { Workers } from "./workers.ts";
+import { ratioRead } from "./replica-reports.ts";
+import type { WorkerStatus } from "./workers.ts";
 
-type Statuses = Workers["statuses"];
+/** How far they are who come to where their tasks are. */
+type RestoreStatus = {
+  /** The least of those that read a snapshot, 0 to 1. */
+  readonly snapshotRead?: number;
+  /** The most positions of the log that one of the others has yet to read. */
+  readonly positionsLeft?: number;
+};
+
+const PERCENT = 100;
 
 /** All replicas of an app together. */
 export type RunSummary = {
   readonly replicas: number;
   /** Of them, those that read what comes. */
   readonly running: number;
+  /** Undefined: none restores. */
+  readonly restore: RestoreStatus | undefined;
   /** Outputs of all tasks that are committed, since their beginning. */
   readonly outputs: number;
   /** The least of all tasks'; undefined before each has a record. */
@@ -25,7 +36,7 @@ export type RunSummary = {
   readonly disputed: number;
 };
 
-export function summaryOf(statuses: Statuses): RunSummary {
+export function summaryOf(statuses: readonly WorkerStatus[]): RunSummary {
   const all = statuses.flatMap(({ replicas }) => replicas);
   const byTask = [...Map.groupBy(all, ({ task }) => task).values()];
   /** The same in all replicas of a task, but for how far each is. */
@@ -38,6 +49,7 @@ export function summaryOf(statuses: Statuses): RunSummary {
   return {
     replicas: all.length,
     running: all.filter(({ state }) => state === "running").length,
+    restore: restoreOf(statuses),
     outputs: most(({ committed }) => committed.outputs),
     watermarkMs: Number.isFinite(watermark) ? watermark : undefined,
     late: most(({ counters }) => counters.late),
@@ -48,18 +60,38 @@ export function summaryOf(statuses: Statuses): RunSummary {
   };
 }
 
+function restoreOf(statuses: readonly WorkerStatus[]): RestoreStatus | undefined {
+  const read: number[] = [];
+  const left: number[] = [];
+  for (const { replicas } of statuses) {
+    for (const { state, restored, restoreTo, work } of replicas) {
+      if (state === "starting" && restored !== undefined) read.push(ratioRead(restored));
+      if (state === "restoring" && work !== undefined) left.push(restoreTo - work.readPosition);
+    }
+  }
+  if (read.length === 0 && left.length === 0) return undefined;
+  return {
+    ...(read.length > 0 && { snapshotRead: Math.min(...read) }),
+    ...(left.length > 0 && { positionsLeft: Math.max(...left) }),
+  };
+}
+
 function worksOf(replicas: readonly ReplicaStatus[]): WorkStatus[] {
   return replicas.flatMap(({ work }) => (work === undefined ? [] : [work]));
 }
 
 export function summaryText(summary: RunSummary, outputsBefore: number, sinceMs: number): string {
-  const { replicas, running, outputs, watermarkMs, late, skipped, poisoned, committing, disputed } = summary;
+  const { replicas, running, restore, outputs, watermarkMs, late, skipped, poisoned, committing, disputed } = summary;
   const perSecond = Math.max(0, Math.round(((outputs - outputsBefore) * 1_000) / sinceMs));
   const commits = Object.entries(committing)
     .filter(([, tasks]) => tasks > 0)
     .map(([worker, tasks]) => `worker ${worker} commits ${counted(tasks, "task")}`);
   return [
     `${running} of ${counted(replicas, "replica")} running`,
+    ...(restore?.snapshotRead === undefined
+      ? []
+      : [`snapshot read to ${Math.floor(restore.snapshotRead * PERCENT)} %`]),
+    ...(restore?.positionsLeft === undefined ? [] : [`${restore.positionsLeft} positions of the log to go`]),
     `${counted(outputs, "output")} (${perSecond}/s)`,
     ...(watermarkMs === undefined ? [] : [`watermark ${formatTime(watermarkMs)}`]),
     ...commits,

@@ -1,5 +1,6 @@
 /** What the process of `tidemark run` and its workers say to each other. */
 import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
+import type { CommitTally } from "./metered-log.ts";
 
 export type WorkerSettings = {
   /** The module of the app. */
@@ -16,7 +17,7 @@ export type WorkerSettings = {
 export type ToWorker = { readonly kind: "run"; readonly settings: WorkerSettings } | { readonly kind: "stop" };
 
 export type FromWorker =
-  | { readonly kind: "status"; readonly replicas: readonly ReplicaStatus[] }
+  | { readonly kind: "status"; readonly replicas: readonly ReplicaStatus[]; readonly commits: CommitTally }
   | { readonly kind: "ended"; readonly end: WorkerEnd };
 
 /** Why a worker ended by itself, in words, and what is to be done. */

@@ -8,6 +8,7 @@ import type { ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { connect } from "../../client.ts";
 import { loadApp } from "../apps/app-module.ts";
 import { nodeZstd } from "../node-zstd.ts";
+import { MeteredLog } from "./metered-log.ts";
 import { TaskStates } from "./task-states.ts";
 import { contradiction, messageOf, workerEnd } from "./worker-end.ts";
 import type { FromWorker, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
@@ -56,8 +57,11 @@ async function run(settings: WorkerSettings): Promise<WorkerEnd | undefined> {
     });
   };
   const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState: states.open, onEnd };
-  const app = new AppRun(client.taskLog(), ports, graph, { ...APP_RUN_DEFAULTS, poison, commitEveryMs });
-  const telling = setInterval(() => tell({ kind: "status", replicas: app.status }), STATUS_EVERY_MS);
+  const log = new MeteredLog(client.taskLog());
+  const app = new AppRun(log, ports, graph, { ...APP_RUN_DEFAULTS, poison, commitEveryMs });
+  const telling = setInterval(() => {
+    tell({ kind: "status", replicas: app.status, commits: log.take() });
+  }, STATUS_EVERY_MS);
   stopping.signal.addEventListener("abort", () => ended.resolve(undefined), { once: true });
   if (stopping.signal.aborted) ended.resolve(undefined);
   try {

@@ -6,6 +6,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
+import type { CommitTally } from "./metered-log.ts";
 import type { FromWorker, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
 
 /** Beside us, as source or as built. */
@@ -21,9 +22,16 @@ export type WorkersListener = {
   readonly onStart: (worker: number, processId: number | undefined) => void;
   /** It is started again in so long. */
   readonly onDeath: (worker: number, why: string, restartMs: number) => void;
-  readonly onStatus: () => void;
+  readonly onStatus: (worker: number, commits: CommitTally) => void;
   /** Resolves when what is deployed is this again; rejects, if it never will be. */
   readonly redeploy: () => Promise<void>;
+};
+
+/** A worker, by its number from 1, and what it told last; of one that is being started again, nothing. */
+export type WorkerStatus = {
+  readonly worker: number;
+  readonly process: number | undefined;
+  readonly replicas: readonly ReplicaStatus[];
 };
 
 type Worker = {
@@ -77,9 +85,8 @@ export class Workers {
     return this.#ended.promise;
   }
 
-  /** By worker; of one that is being started again, nothing. */
-  get statuses(): readonly { readonly worker: number; readonly replicas: readonly ReplicaStatus[] }[] {
-    return this.#workers.map(({ number, replicas }) => ({ worker: number, replicas }));
+  get statuses(): readonly WorkerStatus[] {
+    return this.#workers.map(({ number, child, replicas }) => ({ worker: number, process: child?.pid, replicas }));
   }
 
   /** All of them must end, as if one of them had found so. */
@@ -112,7 +119,7 @@ export class Workers {
       if (message.kind === "ended") end = message.end;
       else {
         worker.replicas = message.replicas;
-        this.#listener.onStatus();
+        this.#listener.onStatus(worker.number, message.commits);
       }
     });
     child.once("error", (error) => (end ??= { what: error.message, next: "again" }));

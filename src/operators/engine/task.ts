@@ -162,6 +162,11 @@ export class Task {
     return this.#progress.nextOffsets;
   }
 
+  /** Taken in since the task's beginning. */
+  get records(): number {
+    return this.#progress.records;
+  }
+
   /** Of the last thing that happened, record or timer; -Infinity before the first. */
   get logTime(): number {
     return this.#progress.logTime;
