@@ -49,6 +49,7 @@ function withoutTransactions(log: TaskLog): TaskLog {
     follow: (...args) => log.follow(...args),
     readCommit: (record) => log.readCommit(record),
     append: (...args) => log.append(...args),
+    tell: (...args) => log.tell(...args),
     task: (...args) => log.task(...args),
     commit: async (_, outputs) => {
       if (outputs.length > 0) await output.append(outputs);
