@@ -4,9 +4,10 @@
  */
 import { assert } from "../../src/lib/assert.ts";
 import { equalBytes } from "../../src/lib/bytes.ts";
+import type { Result } from "../../src/lib/result.ts";
 import type { Graph, Stage } from "../../src/operators/engine/graph.ts";
-import { Task } from "../../src/operators/engine/task.ts";
-import type { Poison, TaskInput, TaskOutput } from "../../src/operators/engine/task-input.ts";
+import { type Instead, Task } from "../../src/operators/engine/task.ts";
+import type { Poison, TaskOutput } from "../../src/operators/engine/task-input.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import type { DigestPoint } from "../../src/record/digest-point.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
@@ -35,7 +36,7 @@ export type BatchAnswer = {
 };
 
 export function batchAnswer(log: LogView, stage: Stage, partition: number): BatchAnswer {
-  const task = new Task(stage, partition, new MemoryStore());
+  const task = new Task(stage, partition, new MemoryStore(), undefined, letters(stage, partition));
   const outputs: TaskOutput[] = [];
   const digests: DigestPoint[] = [];
   const take = (): number => {
@@ -47,13 +48,14 @@ export function batchAnswer(log: LogView, stage: Stage, partition: number): Batc
   const sources = new Map(sourcesOf(stage, partition).map(({ stream, source }) => [stream, source]));
   const bounds = [{ place: BEFORE_RECORDS, least: 0, most: 0 }];
   for (const record of recordsBehind(log, [...sources.keys()], BEFORE_RECORDS)) {
-    advance(task, record.logTime);
+    check(task.advance(record.logTime));
     (bounds.at(-1) as { most: number }).most = take();
-    process(task, inputOf(record, sources.get(record.stream) as string));
+    // A commit may be made before the timers that it makes due.
+    check(task.process(inputOf(record, sources.get(record.stream) as string), () => false));
     const least = take();
     bounds.push({ place: record.place, least, most: least });
   }
-  advance(task, log.logTime);
+  check(task.advance(log.logTime));
   (bounds.at(-1) as { most: number }).most = take();
   return { outputs, digests, bounds, nextDue: task.nextDue };
 }
@@ -153,28 +155,14 @@ function recordsBehind(log: LogView, streams: readonly string[], after: RecordPl
     .toSorted((a, b) => compareRecordPlaces(a.place, b.place));
 }
 
-function advance(task: Task, logTime: number): void {
-  for (let done = task.advance(logTime); !done.ok; done = task.advance(logTime)) replace(task, done.error);
-}
-
 /** With a dead letter in place of what is poison. */
-function process(task: Task, input: TaskInput): void {
-  let done = task.process(input);
-  let poison: Poison | undefined;
-  while (!done.ok) {
-    if (done.error.at.kind === "timer") replace(task, done.error);
-    else poison = done.error;
-    done = poison === undefined ? task.process(input) : task.passOver(input, letterOf(task, poison, input));
-  }
+function letters({ app, number }: Stage, partition: number): Instead {
+  const origin = { stream: deadLetterStream(app), app, task: taskName(number, partition) };
+  return (poison, input) => deadLetter(origin, poison, input);
 }
 
-function replace(task: Task, poison: Poison): void {
-  assert(poison.at.kind === "timer", "without a record only timers are poison");
-  task.replaceTimer(poison.at.row, letterOf(task, poison));
-}
-
-function letterOf({ stage: { app, number }, partition }: Task, poison: Poison, input?: TaskInput): TaskOutput {
-  return deadLetter({ stream: deadLetterStream(app), app, task: taskName(number, partition) }, poison, input);
+function check(done: Result<unknown, Poison>): void {
+  assert(done.ok, "what is poison is replaced");
 }
 
 function sameOutput(record: FeedRecord, output: TaskOutput): boolean {

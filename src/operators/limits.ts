@@ -23,8 +23,8 @@ export const OPERATOR_LIMITS = {
   outputsPerCallMax: 10_000,
   outputBytesPerCallMax: 12 * 1024 * 1024,
   outputStreamsPerCallMax: 1_000,
-  /** What one input makes due, timers that timers set included: there is no end to it otherwise. */
-  timersPerInputMax: 1_000_000,
+  /** Timers that timers set, in one instant, for times that have come: there is no end to it otherwise. */
+  timersSetDueMax: 1_000_000,
   /** Inputs and outputs between two takes. */
   inputsPerBatchMax: 65_536,
   outputsPerBatchMax: 1_000_000,

@@ -8,10 +8,11 @@ export const RUNTIME_LIMITS = {
   outputOverheadBytes: 128,
   /** Of outputs that are covered, until the commit itself is read and compared. */
   chainsMax: 262_144,
-  /** Inputs and outputs that a task gathers before they are taken from it. */
+  /** What one turn of the loop does, so that others have theirs: records, timers, digest points. */
+  stepsPerTurnMax: 512,
+  /** Inputs and outputs that a task gathers before they are taken from it; and bytes of outputs, but for what one step brings about. */
   untakenMax: 8_192,
-  /** Inputs that one turn of the loop takes in, so that others have theirs. */
-  inputsPerTurnMax: 512,
+  untakenBytesMax: 4 * 1024 * 1024,
 
   /** What one commit takes along at most, unless a single record or timer brought about more. */
   commitOutputsMax: 16_384,

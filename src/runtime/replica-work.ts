@@ -6,8 +6,10 @@
  */
 import { assert, unreachable } from "../lib/assert.ts";
 import { hex64, utf8 } from "../lib/bytes.ts";
+import type { Result } from "../lib/result.ts";
 import type { Counters } from "../operators/engine/progress.ts";
-import { Task, type TaskBatch } from "../operators/engine/task.ts";
+import { type Instead, Task, type TaskBatch } from "../operators/engine/task.ts";
+import type { Poison } from "../operators/engine/task-input.ts";
 import type { Clock } from "../ports/clock.ts";
 import { xxh64 } from "../record/checksum.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
@@ -18,6 +20,7 @@ import type { TaskCommit } from "../wire/app-command.ts";
 import { commitsStream } from "../wire/app-streams.ts";
 import { deadLetterStream, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
 import { type CommitEnd, Committer } from "./committer.ts";
+import { deadLetter } from "./dead-letter.ts";
 import { Disputes, readStatement, type Statement, statementRecord } from "./dispute.ts";
 import { inputOf } from "./feed-input.ts";
 import { InputTrimmer, type Trim } from "./input-trimmer.ts";
@@ -82,6 +85,8 @@ export class ReplicaWork {
   readonly #after: RecordPlace;
   /** In the stream of commits, behind the last that it has read. */
   #nextCommit: Offset = 0;
+  /** How often this replica replaced poison. */
+  #poisoned = 0;
   #disputed = false;
   #readPosition: number;
   #readLogTime = -Infinity;
@@ -103,10 +108,13 @@ export class ReplicaWork {
     this.#epoch = epoch;
     this.#commits = commitsStream(app, task);
     this.#sources = new Map(sourcesOf(stage, partition).map((source) => [source.stream, source]));
-    this.#task = new Task(stage, partition, store, totals);
     const letters = { stream: deadLetterStream(app), app, task };
-    const deadLetters = config.poison === "stop" ? undefined : letters;
-    this.#driver = new TaskDriver(this.#task, deadLetters, (batch) => this.#onBatch(batch));
+    const instead: Instead = (poison, input) => {
+      this.#poisoned += 1;
+      return deadLetter(letters, poison, input);
+    };
+    this.#task = new Task(stage, partition, store, totals, config.poison === "stop" ? undefined : instead);
+    this.#driver = new TaskDriver(this.#task, (batch) => this.#onBatch(batch));
     this.#disputes = new Disputes(replica);
     this.#pending = new PendingOutputs(this.#task.place, this.#task.chain, place);
     // So that of several that wait one is first.
@@ -176,33 +184,37 @@ export class ReplicaWork {
       stateBytes: totals.bytes,
       digest: hex64(totals.digest),
       pendingOutputs: size,
-      poisoned: this.#driver.poisoned,
+      poisoned: this.#poisoned,
       disputed: this.#disputed,
       snapshot: this.#snapshotter?.status,
     };
   }
 
-  /** Throws `Ended`. */
-  take(item: FeedItem): void {
+  /** Throws `Ended`. Answers false where it is too much for this turn: what was done is to be handed over, and this to come again. */
+  take(item: FeedItem): boolean {
     switch (item.kind) {
       case "record":
-        if (item.stream === this.#commits) this.#onCommitsRecord(item);
-        else this.#onInput(item);
+        if (item.stream === this.#commits ? !this.#onCommitsRecord(item) : !this.#onInput(item)) return false;
         this.#readPosition = item.place.position;
         this.#readLogTime = item.logTime;
-        return;
+        return true;
       case "mark":
-        this.#advance(item.logTime);
+        if (!this.#advance(item.logTime)) return false;
         // Everything before it was read.
         this.#readPosition = item.position - 1;
         this.#readLogTime = item.logTime;
-        return;
+        return true;
       case "gap":
         this.#onGap(item);
-        return;
+        return true;
       default:
-        unreachable(item);
+        return unreachable(item);
     }
+  }
+
+  /** Does what is left of what was read. As `take`. */
+  goOn(): boolean {
+    return this.#advance(this.#readLogTime);
   }
 
   /** What was done is to be committed. */
@@ -226,19 +238,19 @@ export class ReplicaWork {
     await this.#keeper?.close(this.#pending.committed.outputs);
   }
 
-  #onInput(record: FeedRecord): void {
+  #onInput(record: FeedRecord): boolean {
     const source = this.#sources.get(record.stream);
     assert(source !== undefined, "a feed gives what it was asked for");
-    if (compareRecordPlaces(record.place, this.#after) <= 0) return;
+    if (compareRecordPlaces(record.place, this.#after) <= 0) return true;
     if (compareRecordPlaces(record.place, this.#task.cursor) <= 0)
       throw new Ended({ kind: "failed", error: twice(record) });
-    const done = this.#driver.process(inputOf(record, source.source));
-    if (!done.ok) throw new Ended({ kind: "poison", poison: done.error });
+    if (!this.#advance(record.logTime) || this.#driver.full) return false;
+    unpoisoned(this.#driver.process(inputOf(record, source.source)));
+    return true;
   }
 
-  #advance(logTime: number): void {
-    const done = this.#driver.advance(logTime);
-    if (!done.ok) throw new Ended({ kind: "poison", poison: done.error });
+  #advance(logTime: number): boolean {
+    return unpoisoned(this.#driver.advance(logTime));
   }
 
   /** Of commits, only the newest matter. Of a table, only superseded records may be gone. */
@@ -261,19 +273,20 @@ export class ReplicaWork {
     this.#listener.covered();
   }
 
-  #onCommitsRecord(record: FeedRecord): void {
+  #onCommitsRecord(record: FeedRecord): boolean {
+    // What fell due before it, the commit may cover.
+    if (!this.#advance(record.logTime)) return false;
     const commit = this.#log.readCommit(record);
     const statement = commit === undefined ? readStatement(record.key, record.value) : undefined;
     if (statement !== undefined) this.#hear(statement);
-    // What fell due before it, the commit may cover.
-    this.#advance(record.logTime);
-    if (commit === undefined || commit.epoch < this.#epoch) return;
+    if (commit === undefined || commit.epoch < this.#epoch) return true;
     if (commit.epoch > this.#epoch) throw new Ended({ kind: "fenced" });
     this.handOver();
     this.#nextCommit = record.offset + 1;
     this.#compare(commit);
     this.#committer.seen(commit);
     this.#snapshotter?.seen(commit);
+    return true;
   }
 
   /** Each with what the task reads next of it; without, it has read nothing of it. */
@@ -313,6 +326,11 @@ export class ReplicaWork {
     if (judgement === "alone") throw new Ended({ kind: "contradicted", point, own });
     this.#disputed = judgement === "open" || (this.#disputed && judgement !== "backed");
   }
+}
+
+function unpoisoned<T>(done: Result<T, Poison>): T {
+  if (!done.ok) throw new Ended({ kind: "poison", poison: done.error });
+  return done.value;
 }
 
 function endOf(why: CommitEnd): Ended {

@@ -182,18 +182,18 @@ export class Replica {
       const items = await this.#feed.next();
       this.#checkRunning();
       if (items === undefined) throw new Error("the feed ended");
-      for (const [place, item] of items.entries()) {
-        // Others have their turn, and answers come in.
-        if (place > 0 && place % RUNTIME_LIMITS.inputsPerTurnMax === 0) {
-          work.handOver();
-          await this.#turn();
-          await this.#room(work);
-        }
-        work.take(item);
-      }
+      for (const item of items) while (!work.take(item)) await this.#pauseIn(work);
+      while (!work.goOn()) await this.#pauseIn(work);
       work.handOver();
       await this.#room(work);
     }
+  }
+
+  /** In the midst of it others have their turn, and answers come in. */
+  async #pauseIn(work: ReplicaWork): Promise<void> {
+    work.handOver();
+    await this.#turn();
+    await this.#room(work);
   }
 
   /** Reads on only when there is room for what comes of it. Nobody may have told how far the task is committed. */

@@ -6,7 +6,7 @@ import { text, utf8 } from "../../src/lib/bytes.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
 import type { Stage } from "../../src/operators/engine/graph.ts";
 import { chained } from "../../src/operators/engine/output-chain.ts";
-import { Task } from "../../src/operators/engine/task.ts";
+import { type Instead, Task } from "../../src/operators/engine/task.ts";
 import type { TaskInput, TaskOutput } from "../../src/operators/engine/task-input.ts";
 import { OPERATOR_LIMITS } from "../../src/operators/limits.ts";
 import { checkDeterminism } from "../../src/operators/run/check-determinism.ts";
@@ -167,8 +167,9 @@ describe("watermarks", () => {
 });
 
 describe("poison", () => {
-  const instead = (value: string): TaskOutput => ({ stream: "dead", value: utf8(value), timestamp: 0 });
+  const instead: Instead = ({ at: { kind } }) => ({ stream: "dead", value: utf8(kind), timestamp: 0 });
   const sent = (task: Task): unknown => task.take().outputs.map(({ value }) => text(value as Uint8Array));
+  const taskOf = (poisoned: Topology) => new Task(onlyStage(poisoned), 0, new MemoryStore(), undefined, instead);
 
   const app = (): Topology => {
     const poisoned = topology("poison");
@@ -190,7 +191,7 @@ describe("poison", () => {
     return poisoned;
   };
 
-  it("leaves nothing behind, and is passed over by whoever drives the task", () => {
+  it("leaves nothing behind", () => {
     const task = new Task(onlyStage(app()), 0, new MemoryStore());
     expect(task.process(input(1, 5, 1)).ok).toBe(true);
     const before = task.digest();
@@ -200,19 +201,25 @@ describe("poison", () => {
       error: { operator: "process-1", error: { message: "unlucky" }, at: { kind: "record", source: "in", offset: 1 } },
     });
     expect(task.digest()).toEqual(before);
-    expect(task.passOver(input(2, 6, 13), instead("record")).ok).toBe(true);
-    expect(task.cursor).toEqual({ position: 2, ordinal: 0, index: 0 });
-    expect(task.process(input(3, 7, 2)).ok).toBe(true);
+    expect(task.cursor).toEqual({ position: 1, ordinal: 0, index: 0 });
+    expect(sent(task)).toEqual(["1"]);
+  });
+
+  it("is passed over, if something goes out in its place", () => {
+    const task = taskOf(app());
+    for (const [place, n] of [1, 13, 2].entries()) expect(task.process(input(place + 1, 5, n)).ok).toBe(true);
+    expect(task.cursor).toEqual({ position: 3, ordinal: 0, index: 0 });
     expect(sent(task)).toEqual(["1", "record", "3"]);
   });
 
   it("may be a timer, in whose place something else goes out", () => {
-    const task = new Task(onlyStage(app()), 0, new MemoryStore());
-    expect(task.process(input(1, 5, 7)).ok).toBe(true);
-    const poison = task.process(input(2, 6, 1));
+    const stopped = new Task(onlyStage(app()), 0, new MemoryStore());
+    expect(stopped.process(input(1, 5, 7)).ok).toBe(true);
+    const poison = stopped.process(input(2, 6, 1));
     expect(poison).toMatchObject({ ok: false, error: { operator: "process-1", at: { kind: "timer" } } });
-    expect(task.cursor.position).toBe(1);
-    if (!poison.ok && poison.error.at.kind === "timer") task.replaceTimer(poison.error.at.row, instead("timer"));
+    expect(stopped.cursor.position).toBe(1);
+    const task = taskOf(app());
+    expect(task.process(input(1, 5, 7)).ok).toBe(true);
     expect(task.process(input(2, 6, 1)).ok).toBe(true);
     expect(sent(task)).toEqual(["7", "timer", "8"]);
   });
@@ -234,19 +241,39 @@ describe("poison", () => {
           },
         })
         .to("out");
-      const task = new Task(onlyStage(timed), 0, new MemoryStore());
+      const task = taskOf(timed);
       expect(task.process(input(1, 5, 0)).ok).toBe(true);
-      for (const logTime of steps) {
-        const done = task.advance(logTime);
-        if (done.ok) continue;
-        if (done.error.at.kind === "timer") task.replaceTimer(done.error.at.row, instead("timer"));
-        expect(task.advance(logTime).ok).toBe(true);
-      }
+      for (const logTime of steps) expect(task.advance(logTime).ok).toBe(true);
       const { outputs, chains, digests } = task.take();
       return [outputs, chains, digests, task.digest()];
     };
     // A digest point, with the timer still there, lies between the good one and the other.
     expect(told([20_000])).toEqual(told([9_995, 10_002, 20_000]));
+  });
+
+  it("of many timers of one instant is met once each", () => {
+    const timers = 2_000;
+    let fired = 0;
+    const many = topology("many");
+    many
+      .stream("in", { timestamp: (value) => (value as Required<Event>).at })
+      .process({
+        onRecord: (_, context) => {
+          for (let n = 0; n < timers; n += 1) context.timers.event(10, n);
+          return [];
+        },
+        onTimer({ name }) {
+          fired += 1;
+          if ((name as number) % 2 === 0) throw new Error("unlucky");
+          return [name];
+        },
+      })
+      .to("out");
+    const task = taskOf(many);
+    expect(task.process(input(1, 5, { at: 1 })).ok).toBe(true);
+    expect(task.process(input(2, 5, { at: 20 })).ok).toBe(true);
+    expect(fired).toBe(timers);
+    expect(sent(task)).toEqual(Array.from({ length: timers }, (_, n) => (n % 2 === 0 ? "timer" : `${n}`)));
   });
 
   it("is a value that is not what the source says", () => {
@@ -296,6 +323,56 @@ describe("poison", () => {
       .to("out");
     const task = new Task(onlyStage(large), 0, new MemoryStore());
     expect(task.process(input(1, 5, 1))).toMatchObject({ ok: false, error: { at: { kind: "record" } } });
+  });
+});
+
+describe("what is due at once", () => {
+  it("may be done in parts, on whatever store, and none of it sees what is yet to come", () => {
+    const app = topology("parts");
+    teller(app);
+    const run = (more: () => boolean): unknown => {
+      const store = new MemoryStore();
+      let task = new Task(onlyStage(app), 0, store);
+      const outputs: TaskOutput[] = [];
+      const goOn = (): void => {
+        outputs.push(...task.take().outputs);
+        task = new Task(onlyStage(app), 0, store);
+      };
+      expect(task.process(input(1, 5, { n: 1, at: 5, event: [90, 100, 100.5, 110], log: [50] }), more).ok).toBe(true);
+      expect(task.process(input(2, 60, { n: 2, at: 130 }), more).ok).toBe(true);
+      for (;;) {
+        goOn();
+        const done = task.advance(60, more);
+        if (done.ok && done.value) break;
+      }
+      goOn();
+      return [outputs.map(({ value }) => text(value as Uint8Array)), task.digest()];
+    };
+    const whole = run(() => true);
+    expect(whole).toMatchObject([expect.arrayContaining(['"event 105 of k at log time 60, watermark 105"']), {}]);
+    let asked = 0;
+    expect(run(() => (asked += 1) % 2 === 0)).toEqual(whole);
+  });
+
+  it("is done even if a log timer set it for a time that has passed", () => {
+    const app = topology("past");
+    app
+      .stream("in")
+      .process({
+        onRecord: (_, { timers }) => {
+          timers.log(10);
+          return [];
+        },
+        onTimer: ({ kind }, { timers }) => {
+          if (kind === "log") timers.event(0);
+          return [kind];
+        },
+      })
+      .to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("in", 1);
+    driver.advance(20);
+    expect(tellings(driver)).toEqual(["log", "event"]);
   });
 });
 

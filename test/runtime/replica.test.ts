@@ -294,6 +294,37 @@ describe("backpressure", () => {
     await world.pass(200);
     expect(running.map((one) => workOf(one).pendingOutputs)).toEqual([0, 0]);
   });
+
+  it("stops in the midst of what one record makes due", async () => {
+    const app = topology("ticking");
+    app
+      .stream("in")
+      .process({
+        onRecord: (_, { timers, logTime }) => {
+          timers.log(logTime + 1);
+          return [];
+        },
+        onTimer: ({ due }, { timers }) => {
+          timers.log(due + 1);
+          return [new Uint8Array(64 * 1024)];
+        },
+      })
+      .to("out");
+    const world = worldOf(app);
+    const running = world.start();
+    append(world, 1);
+    await world.pass(100);
+    world.log.pause("ticking", "0.0", true);
+    running.worker.cut = true;
+    await world.pass(1_000);
+    append(world, 2);
+    running.worker.cut = false;
+    await world.pass(2_000);
+    const full = RUNTIME_LIMITS.pendingBytesMax / (64 * 1024);
+    expect(workOf(running).pendingOutputs).toBeLessThan(1.25 * full);
+    world.log.pause("ticking", "0.0", false);
+    expect(await world.until(() => world.log.of("out").length > 1_000, 5_000)).toBe(true);
+  });
 });
 
 describe("a replica that differs", () => {

@@ -4,7 +4,7 @@ import { Prng } from "../../lib/prng.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import { type Key, writeKey } from "../encoding/key-codec.ts";
 import type { NodeRows } from "../state/node-rows.ts";
-import type { Timers } from "../state/timers.ts";
+import type { TimerKind, TimerParts } from "../state/row-keys.ts";
 import type { Item } from "./item.ts";
 import type { Counter, OperatorContext, Timer } from "./operator.ts";
 import type { TaskOutput } from "./task-input.ts";
@@ -18,7 +18,8 @@ export interface Host {
   readonly origin: Origin;
   /** How far event time has come, at the sources. */
   readonly clock: number;
-  readonly timers: Timers;
+  setTimer(kind: TimerKind, timer: TimerParts): void;
+  clearTimer(kind: TimerKind, timer: TimerParts): void;
   emit(node: string, item: Item, output: number): void;
   send(output: TaskOutput): void;
   lookup(node: string, input: number, key: Key): unknown;
@@ -87,11 +88,11 @@ export class NodeContext implements OperatorContext {
   }
 
   setTimer({ kind, due, key, name }: Timer): void {
-    this.#host.timers.set(kind, { due: this.#atSources(kind, due), node: this.id, key, name });
+    this.#host.setTimer(kind, { due: this.#atSources(kind, due), node: this.id, key, name });
   }
 
   clearTimer({ kind, due, key, name }: Timer): void {
-    this.#host.timers.clear(kind, { due: this.#atSources(kind, due), node: this.id, key, name });
+    this.#host.clearTimer(kind, { due: this.#atSources(kind, due), node: this.id, key, name });
   }
 
   /** The time that a timer was set for, of the one that it is kept by. */

@@ -7,6 +7,7 @@ import type { Offset } from "../../record/offset.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../record/record-place.ts";
 import type { TaskPlace } from "../../record/task-place.ts";
 import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
+import { OPERATOR_LIMITS } from "../limits.ts";
 import { PROGRESS_ROW } from "../state/row-keys.ts";
 import type { Rows } from "../state/rows.ts";
 import type { Counter } from "./operator.ts";
@@ -24,6 +25,9 @@ type Saved = {
   readonly records: number;
   readonly logTime: number;
   readonly undigested: boolean;
+  readonly pointDue: boolean;
+  readonly clock: number;
+  readonly setDue: number;
   readonly outputs: number;
   readonly chain: bigint;
   readonly counters: Counters;
@@ -36,6 +40,9 @@ const NOTHING: Omit<Saved, "watermarks"> = {
   records: 0,
   logTime: -Infinity,
   undigested: false,
+  pointDue: false,
+  clock: -Infinity,
+  setDue: 0,
   outputs: 0,
   chain: 0n,
   counters: { late: 0, skipped: 0 },
@@ -80,6 +87,20 @@ export class Progress {
     return this.#now.undigested;
   }
 
+  /** The newest record has a digest point behind it, and behind the timers that it made due. */
+  get pointDue(): boolean {
+    return this.#now.pointDue;
+  }
+
+  /** How far event time has come for operators: to the watermark, or while timers that it made due fire, as far as these. */
+  get clock(): number {
+    return this.#now.clock;
+  }
+
+  set clock(clock: number) {
+    if (clock !== this.#now.clock) this.#now = { ...this.#now, clock };
+  }
+
   get chain(): bigint {
     return this.#now.chain;
   }
@@ -88,8 +109,8 @@ export class Progress {
     return this.#now.counters;
   }
 
-  /** A record is taken in; answers how many that makes. */
-  record({ place, logTime, source, offset }: TaskInput): number {
+  /** A record is taken in. */
+  record({ place, logTime, source, offset }: TaskInput): void {
     const now = this.#now;
     assert(compareRecordPlaces(place, now.cursor) > 0, "I12: a record is taken in once, in the log's order");
     assert(logTime >= now.logTime, "log time never goes back");
@@ -101,13 +122,22 @@ export class Progress {
       records,
       logTime,
       undigested: true,
+      pointDue: records % OPERATOR_LIMITS.digestEveryRecords === 0,
+      setDue: 0,
     };
-    return records;
   }
 
   /** Something fell due without a record. */
   elapse(logTime: number): void {
-    this.#now = { ...this.#now, logTime: Math.max(this.#now.logTime, logTime), undigested: true };
+    const now = this.#now;
+    const setDue = logTime > now.logTime ? 0 : now.setDue;
+    this.#now = { ...now, logTime: Math.max(now.logTime, logTime), undigested: true, setDue };
+  }
+
+  /** A timer set another for a time that had come; answers how often that was so in this instant. */
+  setDue(): number {
+    this.#now = { ...this.#now, setDue: this.#now.setDue + 1 };
+    return this.#now.setDue;
   }
 
   /** One more output; `chain`: with it. */
@@ -121,7 +151,16 @@ export class Progress {
   }
 
   digested(logTime: number): void {
-    this.#now = { ...this.#now, logTime, undigested: false };
+    this.#now = { ...this.#now, logTime, undigested: false, pointDue: false };
+  }
+
+  /** A way back from what operators do: they change neither the place nor the watermark. */
+  mark(): Saved {
+    return this.#now;
+  }
+
+  rollback(mark: Saved): void {
+    this.#now = mark;
   }
 
   save(): Saved {

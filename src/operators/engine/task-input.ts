@@ -26,8 +26,8 @@ export type TaskOutput = {
 };
 
 /**
- * What a task cannot get past: a callback, or a decoder, threw. Nothing that the input did is left; whoever drives the task
- * passes over the record or the timer (`pass`), or stops.
+ * What a task cannot get past: a callback, or a decoder, threw. Nothing that the record or the timer did is left; something else goes
+ * out in its place, or the task stops.
  */
 export type Poison = {
   readonly operator: string;

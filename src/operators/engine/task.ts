@@ -7,10 +7,13 @@
  *   1. what fell due before it in log time, by time: log timers, sources becoming idle (and event timers thereby), digests;
  *   2. the record, through the graph depth first, in order of building;
  *   3. the watermark, and then the event timers that are due by it, by (time, node, key, name), those included that timers set.
- * All of it or, if anything throws, nothing.
+ * Timers that are due by the watermark may be left for the next call, so that many at once are done in parts. Where it was left is
+ * in the rows, too.
+ *
+ * What users wrote may throw: then all that this record or this timer did is undone, and what `instead` says goes out at its place. Without
+ * `instead` the whole call is undone, and answers with what was poison.
  */
 import { assert, InvariantError } from "../../lib/assert.ts";
-import { hex } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import { RECORD_LIMITS } from "../../record/limits.ts";
@@ -22,7 +25,7 @@ import type { Key } from "../encoding/key-codec.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import { NodeRows } from "../state/node-rows.ts";
 import type { RowCapture } from "../state/row-capture.ts";
-import type { TimerKind } from "../state/row-keys.ts";
+import type { TimerKind, TimerParts } from "../state/row-keys.ts";
 import { Rows } from "../state/rows.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type DueTimer, Timers } from "../state/timers.ts";
@@ -70,7 +73,18 @@ type Done = {
   readonly cuts: TaskPlace[];
   readonly digests: DigestPoint[];
   readonly captures: TaskCapture[];
+  /** Of the outputs. */
+  bytes: number;
 };
+
+/** A way back to what was done, and in which rows, by then. */
+type Mark = { readonly rows: number; readonly outputs: number; readonly bytes: number };
+
+/** What goes out in place of poison. `input`: the record, if it is that. */
+export type Instead = (poison: Poison, input?: TaskInput) => TaskOutput;
+
+/** Asked before each thing that is due: whether it is still to be done in this call. */
+export type More = () => boolean;
 
 type Reader = { readonly node: RunningNode; readonly input: number };
 type RunningNode = {
@@ -81,9 +95,20 @@ type RunningNode = {
 };
 
 const NO_ORIGIN: Origin = { parts: [], logTime: -Infinity };
+const ALL: More = () => true;
 
 /** What one record or one timer brought about beyond all bounds. */
 class TooMuch extends Error {}
+
+/** Nothing goes out in place of poison. */
+class Poisoned extends Error {
+  readonly poison: Poison;
+
+  constructor(poison: Poison) {
+    super("poison", { cause: poison.error });
+    this.poison = poison;
+  }
+}
 
 export class Task {
   readonly stage: Stage;
@@ -94,28 +119,26 @@ export class Task {
   readonly #nodes: ReadonlyMap<string, RunningNode>;
   readonly #sources: ReadonlyMap<string, RunningNode>;
   readonly #host: Host;
+  readonly #instead: Instead | undefined;
   #origin: Origin = NO_ORIGIN;
-  #clock: number;
   #from: TaskPlace;
   #inputs = 0;
   #done: Done = nothingDone();
-  /** Of the input at hand. */
-  #timersFired = 0;
   /** Of the record, or the timer, at hand. */
   readonly #sent = { outputs: 0, bytes: 0, streams: new Set<string>() };
-  /** By row, in hexadecimal: timers that were poison, and what goes out in their place. */
-  readonly #replaced = new Map<string, TaskOutput>();
   /** Where an error would come from. */
   #running = "";
-  #firing: DueTimer | undefined;
+  /** What runs is a timer, no record. */
+  #firing = false;
   #captureWanted = false;
   #changesSince: DigestPoint | undefined;
 
-  /** Goes on where the rows in the store are. `totals`: of those rows, if they are known. */
-  constructor(stage: Stage, partition: number, store: StateStore, totals?: RowTotals) {
+  /** Goes on where the rows in the store are. `totals`: of those rows, if they are known. Without `instead`, poison is an error. */
+  constructor(stage: Stage, partition: number, store: StateStore, totals?: RowTotals, instead?: Instead) {
     assert(partition < stage.partitions, "a task is of one of its stage's partitions");
     this.stage = stage;
     this.partition = partition;
+    this.#instead = instead;
     this.#rows = new Rows(store, totals);
     this.#timers = new Timers(this.#rows);
     const sources = stage.nodes.flatMap(({ source }) => (source === undefined ? [] : [source]));
@@ -128,7 +151,6 @@ export class Task {
         running.node.source === undefined ? [] : [[running.node.source.name, running] as const],
       ),
     );
-    this.#clock = this.#progress.watermarks.reached;
     this.#from = this.#progress.place;
   }
 
@@ -147,9 +169,19 @@ export class Task {
     return this.#inputs + this.#done.outputs.length;
   }
 
+  /** Of the outputs that were not taken yet. */
+  get untakenBytes(): number {
+    return this.#done.bytes;
+  }
+
+  /** Timers that are due by the watermark were left, or a digest point behind them. */
+  get unfinished(): boolean {
+    return this.#timers.earliest("event") <= this.watermark || this.#progress.pointDue;
+  }
+
   /** Log time at which something falls due even if no record comes; undefined: nothing does. */
   get nextDue(): number | undefined {
-    return finite(this.#nextDue());
+    return this.unfinished ? this.logTime : finite(this.#nextDue());
   }
 
   /** The last record taken in. */
@@ -192,26 +224,17 @@ export class Task {
     return this.#rows.totals;
   }
 
-  process(input: TaskInput): Result<void, Poison> {
-    return this.#attempt(() => this.#take(input, true), input);
-  }
-
-  /** Takes a record in, without its going anywhere: it was poison. `instead`: what goes out in its place. */
-  passOver(input: TaskInput, instead?: TaskOutput): Result<void, Poison> {
-    return this.#attempt(() => this.#take(input, false, instead), input);
+  /** Does what falls due before the record, takes it in, and does what it makes due, as long as `more` says so. */
+  process(input: TaskInput, more: More = ALL): Result<void, Poison> {
+    return this.#attempt(() => this.#take(input, more));
   }
 
   /**
-   * A timer was poison: when its time comes in what is tried again now, this goes out, and it does not fire. Until then it
-   * stays where it is, for replicas that were told of time in other steps have digested it there.
+   * There is no record before this log time, which may be one that a record still has. Does what falls due before it, as long as `more`
+   * says so; answers whether that is all.
    */
-  replaceTimer(row: Uint8Array, instead: TaskOutput): void {
-    this.#replaced.set(hex(row), instead);
-  }
-
-  /** There is no record before this log time, which may be one that a record still has. */
-  advance(logTime: number): Result<void, Poison> {
-    return this.#attempt(() => this.#runUntil(logTime), undefined);
+  advance(logTime: number, more: More = ALL): Result<boolean, Poison> {
+    return this.#attempt(() => this.#runUntil(logTime, more));
   }
 
   /** What `take` would have stored, in key order: rows that differ from the last take. */
@@ -252,46 +275,35 @@ export class Task {
 
   /** Forgets all that was done since the last take. */
   rollback(): void {
-    this.#undo(0);
+    this.#undo({ rows: 0, outputs: 0, bytes: 0 });
     this.#progress.read(this.#rows);
-    this.#clock = this.#progress.watermarks.reached;
     this.#inputs = 0;
     this.#uncapture(0);
     this.#done = nothingDone();
   }
 
-  #attempt(run: () => void, input: TaskInput | undefined): Result<void, Poison> {
-    const mark = this.#rows.mark();
+  /** All of it, or nothing. */
+  #attempt<T>(run: () => T): Result<T, Poison> {
+    const mark = this.#mark();
     const saved = this.#progress.save();
-    const { outputs, chains, cuts, digests, captures } = this.#done;
-    const capturesBefore = captures.length;
-    const before = [outputs.length, cuts.length, digests.length] as const;
-    this.#timersFired = 0;
+    const inputs = this.#inputs;
+    const { cuts, digests, captures } = this.#done;
+    const before = [cuts.length, digests.length, captures.length] as const;
     const named = nameRunning("");
     try {
-      guarded(run);
-      this.#replaced.clear();
-      return ok(undefined);
+      return ok(guarded(run));
     } catch (error) {
-      // Whoever drives a task whose own rules are broken must not go on with it.
-      if (error instanceof InvariantError) throw error;
+      // Whoever drives a task that fails by itself must not go on with it.
+      if (!(error instanceof Poisoned)) throw error;
       this.#undo(mark);
       this.#progress.restore(saved);
-      this.#clock = this.#progress.watermarks.reached;
-      [outputs.length, cuts.length, digests.length] = before;
-      chains.length = outputs.length;
-      this.#uncapture(capturesBefore);
-      return err({ operator: this.#running, error, at: this.#poisoned(input) });
+      this.#inputs = inputs;
+      [cuts.length, digests.length] = before;
+      this.#uncapture(before[2]);
+      return err(error.poison);
     } finally {
-      this.#firing = undefined;
       nameRunning(named);
     }
-  }
-
-  #poisoned(input: TaskInput | undefined): Poison["at"] {
-    if (this.#firing !== undefined) return { kind: "timer", row: this.#firing.row };
-    assert(input !== undefined, "without a record only a timer runs a callback");
-    return { kind: "record", source: input.source, offset: input.offset };
   }
 
   /** They were of a place that is undone, and may come out otherwise. */
@@ -302,71 +314,99 @@ export class Task {
     }
   }
 
-  #undo(mark: number): void {
-    this.#rows.rollback(mark);
-    this.#timers.forget();
+  #mark(): Mark {
+    const { outputs, bytes } = this.#done;
+    return { rows: this.#rows.mark(), outputs: outputs.length, bytes };
   }
 
-  #take(input: TaskInput, goesOn: boolean, instead?: TaskOutput): void {
+  #undo({ rows, outputs, bytes }: Mark): void {
+    this.#rows.rollback(rows);
+    this.#timers.forget();
+    this.#done.outputs.length = outputs;
+    this.#done.chains.length = outputs;
+    this.#done.bytes = bytes;
+  }
+
+  #take(input: TaskInput, more: More): void {
     const { place, logTime, source } = input;
     const watermarks = this.#progress.watermarks;
     const running = this.#sources.get(source);
     assert(running !== undefined, `a record comes from one of the task's sources, not "${source}"`);
     assert(this.#inputs < OPERATOR_LIMITS.inputsPerBatchMax, "I15: what was done is taken before it is too much");
-    this.#runUntil(logTime);
+    this.#runUntil(logTime, ALL);
     if (this.#progress.records === 0) watermarks.begin(logTime);
     // What silence carried it to, before this log time.
     else watermarks.pass(logTime - 1);
-    const records = this.#progress.record(input);
+    this.#progress.record(input);
     this.#inputs += 1;
     this.#origin = { parts: [place.position, place.ordinal, place.index], logTime };
-    this.#clock = watermarks.reached;
-    this.#begin();
-    const reading = this.#read(running, input, goesOn);
-    if (goesOn && reading.item !== undefined) this.#run({ node: running, input: 0 }, reading.item);
-    if (instead !== undefined) this.#send(instead);
-    this.#cut();
-    watermarks.observe(source, reading.lane, logTime, reading.eventTime);
-    this.#fireEventTimers();
-    if (records % OPERATOR_LIMITS.digestEveryRecords === 0) this.#digest(logTime);
+    this.#progress.clock = watermarks.reached;
+    const reading = this.#read(running, input);
+    const at = { kind: "record", source, offset: input.offset } as const;
+    this.#runUsers(() => this.#onRecord(running, reading), at, input);
+    // What is passed over still tells, if it can be read at all, how far event time has come.
+    if (reading.ok) watermarks.observe(source, reading.value.lane, logTime, reading.value.eventTime);
+    else watermarks.observe(source, 0, logTime);
+    this.#fireEventTimers(more);
   }
 
-  /** What is passed over still tells, if it can be read at all, how far event time has come. */
-  #read(running: RunningNode, input: TaskInput, goesOn: boolean): Reading {
-    const { id, source } = running.node;
+  #read({ node: { id, source } }: RunningNode, input: TaskInput): Result<Reading, unknown> {
     this.#name(id);
     assert(source !== undefined, "a record comes in at a source");
     try {
-      const reading = source.read(input);
-      // A mark of a repartition is nothing that was skipped.
-      if (reading.item === undefined && !source.internal) this.#progress.count("skipped");
-      return reading;
+      return ok(source.read(input));
     } catch (error) {
-      if (goesOn) throw error;
-      return { lane: 0 };
+      return err(error);
     }
   }
 
-  /** All that falls due before `logTime`; a digest point there is before what falls due at the same time. */
-  #runUntil(logTime: number): void {
+  #onRecord(running: RunningNode, reading: Result<Reading, unknown>): void {
+    if (!reading.ok) throw reading.error;
+    const { item } = reading.value;
+    if (item !== undefined) this.#run({ node: running, input: 0 }, item);
+    // A mark of a repartition is nothing that was skipped.
+    else if (running.node.source?.internal === false) this.#progress.count("skipped");
+  }
+
+  /** What one record, or one timer, is to users' code: all that it does or, if it throws, what goes out in its place. */
+  #runUsers(run: () => void, at: Poison["at"], input?: TaskInput): void {
+    const mark = this.#mark();
+    const progress = this.#progress.mark();
+    this.#firing = at.kind === "timer";
+    this.#begin();
+    try {
+      run();
+    } catch (error) {
+      if (error instanceof InvariantError) throw error;
+      const poison = { operator: this.#running, error, at };
+      if (this.#instead === undefined) throw new Poisoned(poison);
+      this.#undo(mark);
+      this.#progress.rollback(progress);
+      this.#begin();
+      this.#send(this.#instead(poison, input));
+    }
+    if (this.#sent.outputs > 0) this.#done.cuts.push(this.#progress.place);
+  }
+
+  /** All that falls due before `logTime`; a digest point there is before what falls due at the same time. Answers whether that is done. */
+  #runUntil(logTime: number, more: More): boolean {
     for (;;) {
+      if (!this.#fireEventTimers(more)) return false;
       const due = this.#nextDue();
       const boundary = this.#nextBoundary();
-      if (boundary <= Math.min(logTime, due)) this.#digest(boundary);
-      else if (due < logTime) this.#fallDue(due);
-      else return;
+      const isBoundary = boundary <= Math.min(logTime, due);
+      if (!isBoundary && due >= logTime) return true;
+      if (!more()) return false;
+      if (isBoundary) this.#digest(boundary);
+      else this.#fallDue(due);
     }
   }
 
   #fallDue(due: number): void {
-    const watermarks = this.#progress.watermarks;
     this.#progress.elapse(due);
-    if (this.#timers.earliest("log") <= this.#progress.logTime) {
-      this.#fire("log", this.#timers.first("log") as DueTimer);
-    } else {
-      watermarks.pass(due);
-      this.#fireEventTimers();
-    }
+    const timer = this.#timers.earliest("log") <= this.#progress.logTime ? this.#timers.first("log") : undefined;
+    if (timer === undefined) this.#progress.watermarks.pass(due);
+    else this.#fire("log", timer);
   }
 
   /** In log time, never before what happened already. */
@@ -393,39 +433,36 @@ export class Task {
     this.#done.captures.push({ point, place, nextOffsets, since, rows: this.#rows.capture() });
   }
 
-  #fireEventTimers(): void {
-    const watermark = this.#progress.watermarks.reached;
-    while (this.#timers.earliest("event") <= watermark) {
+  /** Those that are due by the watermark, and the digest point behind them, if one is. Answers whether that is done. */
+  #fireEventTimers(more: More): boolean {
+    const progress = this.#progress;
+    const { reached } = progress.watermarks;
+    while (this.#timers.earliest("event") <= reached) {
+      if (!more()) return false;
       const timer = this.#timers.first("event") as DueTimer;
       // What a timer sees is no later than itself: the others are yet to come.
-      this.#clock = Math.max(this.#clock, timer.due);
+      progress.clock = Math.max(progress.clock, timer.due);
       this.#fire("event", timer);
     }
-    this.#clock = watermark;
+    progress.clock = reached;
+    if (progress.pointDue) this.#digest(progress.logTime);
+    return true;
   }
 
-  #fire(kind: TimerKind, timer: DueTimer): void {
-    this.#timersFired += 1;
-    const { timersPerInputMax } = OPERATOR_LIMITS;
-    this.#firing = timer;
-    this.#timers.remove(kind, timer.row);
-    this.#begin();
-    const running = this.#nodes.get(timer.node);
-    const instead = this.#replaced.size === 0 ? undefined : this.#replaced.get(hex(timer.row));
-    if (instead !== undefined) this.#send(instead);
+  #fire(kind: TimerKind, { row, due, node: id, key, name }: DueTimer): void {
+    this.#timers.remove(kind, row);
+    const running = this.#nodes.get(id);
     // A topology that lost a node leaves its timers behind.
-    else if (running?.node.operator.onTimer !== undefined) {
-      const { node, context } = running;
-      this.#name(node.id);
-      if (this.#timersFired > timersPerInputMax) throw new TooMuch(`more than ${timersPerInputMax} timers at once`);
-      const { key, name } = timer;
-      const due = context.ownTime(kind, timer.due);
-      this.#origin = { parts: [kind, timer.due, node.id, key, name], logTime: this.#progress.logTime };
-      context.enter(due, key);
-      node.operator.onTimer?.({ kind, due, key, name }, context);
-    }
-    this.#cut();
-    this.#firing = undefined;
+    if (running?.node.operator.onTimer === undefined) return;
+    const { node, context } = running;
+    this.#origin = { parts: [kind, due, id, key, name], logTime: this.#progress.logTime };
+    const fire = (): void => {
+      this.#name(id);
+      const own = context.ownTime(kind, due);
+      context.enter(own, key);
+      node.operator.onTimer?.({ kind, due: own, key, name }, context);
+    };
+    this.#runUsers(fire, { kind: "timer", row });
   }
 
   #run({ node: { node, context }, input }: Reader, item: Item): void {
@@ -449,22 +486,18 @@ export class Task {
     this.#sent.streams.clear();
   }
 
-  /** It was run. */
-  #cut(): void {
-    if (this.#sent.outputs > 0) this.#done.cuts.push(this.#progress.place);
-  }
-
   #send(output: TaskOutput): void {
-    this.#count(output);
+    const bytes = this.#count(output);
     const { outputs, chains } = this.#done;
     assert(outputs.length < OPERATOR_LIMITS.outputsPerBatchMax, "I15: what was done is taken before it is too much");
     outputs.push(output);
     this.#progress.output(chained(this.#progress.chain, output));
     chains.push(this.#progress.chain);
+    this.#done.bytes += bytes;
   }
 
-  /** They go out in one transaction, which takes no more. */
-  #count(output: TaskOutput): void {
+  /** They go out in one transaction, which takes no more. Answers its size. */
+  #count(output: TaskOutput): number {
     const { outputsPerCallMax, outputBytesPerCallMax, outputStreamsPerCallMax } = OPERATOR_LIMITS;
     const bytes = recordBytes(output);
     const fault = sizeFault(bytes, output.headers?.length ?? 0, RECORD_LIMITS.recordBytesMax);
@@ -473,17 +506,26 @@ export class Task {
     sent.outputs += 1;
     sent.bytes += bytes;
     sent.streams.add(output.stream);
-    const of = this.#firing === undefined ? "one record" : "one timer";
+    const of = this.#firing ? "one timer" : "one record";
     if (sent.outputs > outputsPerCallMax) throw new TooMuch(`more than ${outputsPerCallMax} outputs of ${of}`);
     if (sent.bytes > outputBytesPerCallMax)
       throw new TooMuch(`outputs of ${of} with more than ${outputBytesPerCallMax} bytes`);
     if (sent.streams.size > outputStreamsPerCallMax)
       throw new TooMuch(`outputs of ${of} to more than ${outputStreamsPerCallMax} streams`);
+    return bytes;
+  }
+
+  #setTimer(kind: TimerKind, timer: TimerParts): void {
+    const { timersSetDueMax } = OPERATOR_LIMITS;
+    const now = kind === "log" ? this.logTime : this.watermark;
+    if (this.#firing && timer.due <= now && this.#progress.setDue() > timersSetDueMax)
+      throw new TooMuch(`timers set more than ${timersSetDueMax} timers for times that had come`);
+    this.#timers.set(kind, timer);
   }
 
   #makeHost(): Host {
     const origin = (): Origin => this.#origin;
-    const clock = (): number => this.#clock;
+    const clock = (): number => this.#progress.clock;
     return {
       partition: this.partition,
       get origin() {
@@ -492,7 +534,8 @@ export class Task {
       get clock() {
         return clock();
       },
-      timers: this.#timers,
+      setTimer: (kind, timer) => this.#setTimer(kind, timer),
+      clearTimer: (kind, timer) => this.#timers.clear(kind, timer),
       emit: (node, item, output) => {
         for (const reader of this.#nodes.get(node)?.readers[output] ?? []) this.#run(reader, item);
       },
@@ -538,7 +581,7 @@ function lagsOf(nodes: readonly GraphNode[]): ReadonlyMap<string, number> {
 }
 
 function nothingDone(): Done {
-  return { outputs: [], chains: [], cuts: [], digests: [], captures: [] };
+  return { outputs: [], chains: [], cuts: [], digests: [], captures: [], bytes: 0 };
 }
 
 function finite(time: number): number | undefined {

@@ -1,6 +1,6 @@
 /**
  * Is a topology a function of its input? Runs it once, record by record; then every task again on what it read then, in other
- * batches, with its log time told at other moments, and with its rows moved to another store in between. Outputs and
+ * batches and parts, with its log time told at other moments, and with its rows moved to another store in between. Outputs and
  * digests must be the same (I10). What it cannot see is what is the same in both runs: a machine's locale, an environment.
  */
 import { equalBytes } from "../../lib/bytes.ts";
@@ -9,7 +9,7 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { StreamRecord } from "../../record/record.ts";
 import type { Graph } from "../engine/graph.ts";
-import { Task } from "../engine/task.ts";
+import { type More, Task } from "../engine/task.ts";
 import type { TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
 import { PoisonError, type TaskRun, TopologyRun } from "./topology-run.ts";
@@ -34,6 +34,8 @@ export type Difference = {
 const BATCH_MAX = 7;
 const ADVANCE = 0.3;
 const MOVE = 0.1;
+/** Of what is due: that it is left for the next call. */
+const LEAVE = 0.1;
 const SEED = 1;
 
 /** The first difference, if there is one. `until`: log time that both runs go on to. Throws `PoisonError`. */
@@ -70,10 +72,11 @@ function again({ stage, inputs, partition }: TaskRun, until: number): Again {
     outputs.push(...batch.outputs);
     digests.push(...batch.digests);
   };
+  const more = (): boolean => !prng.chance(LEAVE);
   let left = 1;
   for (const input of inputs) {
-    if (prng.chance(ADVANCE)) advance(task, between(prng, task, input));
-    const done = task.process(input);
+    if (prng.chance(ADVANCE)) advance(task, between(prng, task, input), more);
+    const done = task.process(input, more);
     if (!done.ok) throw new PoisonError(done.error);
     left -= 1;
     if (left > 0) continue;
@@ -83,7 +86,7 @@ function again({ stage, inputs, partition }: TaskRun, until: number): Again {
     store = copyOf(store);
     task = new Task(stage, partition, store);
   }
-  advance(task, until);
+  advance(task, until, () => true);
   take();
   return { outputs, digests, task };
 }
@@ -94,8 +97,8 @@ function between(prng: Prng, task: Task, { logTime }: TaskInput): number {
   return since + Math.floor(prng.float() * (logTime - since + 1));
 }
 
-function advance(task: Task, logTime: number): void {
-  const done = task.advance(logTime);
+function advance(task: Task, logTime: number, more: More): void {
+  const done = task.advance(logTime, more);
   if (!done.ok) throw new PoisonError(done.error);
 }
 

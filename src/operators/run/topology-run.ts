@@ -128,6 +128,6 @@ function taken({ task, outputs, digests }: TaskRun): readonly TaskOutput[] {
   return batch.outputs;
 }
 
-function check(result: Result<void, Poison>): void {
+function check(result: Result<unknown, Poison>): void {
   if (!result.ok) throw new PoisonError(result.error);
 }
