@@ -76,7 +76,11 @@ export function runCommand(io: Io, onDone: (exitCode: number) => void): Command 
         .choices(["memory", "disk"])
         .default("memory"),
     )
-    .option("--state-dir <folder>", "where state on disk is, on a local disk", STATE_FOLDER_DEFAULT)
+    .option(
+      "--state-dir <folder>",
+      "where state on disk is, on a local disk, and what replicas differ in",
+      STATE_FOLDER_DEFAULT,
+    )
     .option(
       "--metrics-listen <host:port>",
       "serve metrics of the replicas there, at /metrics, for Prometheus",
@@ -108,7 +112,8 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const { app: name, version, stages } = graph;
   await using client = openClient(io, options);
   const put = (): Promise<number> => deploy(client, app, { poison }, io.interrupted);
-  const stateFolder = options.state === "memory" ? undefined : join(options.stateDir, name);
+  const folder = join(options.stateDir, name);
+  const stateFolder = options.state === "memory" ? undefined : folder;
   const lock = stateFolder === undefined ? undefined : lockFolder(stateFolder);
   let epoch = await put();
 
@@ -125,6 +130,7 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
     timeoutMs: timeout * MS_PER_SECOND,
     poison,
     commitEveryMs: commitEvery,
+    evidenceFolder: join(folder, "evidence"),
   };
   const folderOf = (worker: number): string | undefined =>
     stateFolder === undefined ? undefined : join(stateFolder, String(worker));

@@ -67,6 +67,15 @@ export function hex(bytes: Uint8Array): string {
   return digits;
 }
 
+/** What `hex` made of bytes; undefined for anything else. */
+export function unhex(digits: string): Uint8Array | undefined {
+  if (!/^(?:[0-9a-f]{2})*$/.test(digits)) return undefined;
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let place = 0; place < bytes.length; place += 1)
+    bytes[place] = Number.parseInt(digits.slice(place * 2, place * 2 + 2), 16);
+  return bytes;
+}
+
 /** 64 bits as 16 digits, as hashes are shown: no number of JSON holds them. */
 export function hex64(value: bigint): string {
   return value.toString(16).padStart(16, "0");

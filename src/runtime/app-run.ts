@@ -9,6 +9,7 @@ import type { Clock } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
 import type { TaskName } from "../wire/app-command.ts";
 import { type TaskOfApp, tasksOf } from "./app-streams.ts";
+import type { Evidence } from "./evidence.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import { type Opening, Replica, type ReplicaStatus } from "./replica.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
@@ -27,6 +28,8 @@ export type AppRunPorts = {
   readonly openState: OpenTaskState;
   /** A replica has ended; the others go on. */
   readonly onEnd?: (task: TaskName, end: ReplicaEnd) => void;
+  /** A replica differs from another, no majority is against either, and both go on. */
+  readonly onDispute?: (task: TaskName, evidence: Evidence) => void;
 };
 
 export type EndedTask = { readonly task: TaskName; readonly end: ReplicaEnd };
@@ -45,10 +48,17 @@ export class AppRun {
   readonly #finished: Promise<readonly EndedTask[]>;
 
   /** Begins at once. */
-  constructor(log: TaskLog, { clock, entropy, openState, onEnd }: AppRunPorts, graph: Graph, config: AppRunConfig) {
+  constructor(log: TaskLog, ports: AppRunPorts, graph: Graph, config: AppRunConfig) {
+    const { clock, entropy, openState, onEnd, onDispute } = ports;
     const id = hex(entropy.bytes(ID_BYTES));
     const start = ({ stage, partition, task }: TaskOfApp): Replica =>
-      new Replica(log, clock, (facts, opening) => openState(task, facts, opening), { ...config, stage, partition, id });
+      new Replica(
+        log,
+        clock,
+        (facts, opening) => openState(task, facts, opening),
+        { ...config, stage, partition, id },
+        (evidence) => onDispute?.(task, evidence),
+      );
     const tasks = tasksOf(graph);
     this.#replicas = tasks.map(start);
     const ended = async ({ task }: TaskOfApp, place: number): Promise<EndedTask> => {

@@ -58,6 +58,12 @@ export function sourcesOf(stage: Stage, partition: number): TaskSource[] {
 /** What tasks write to, which must be there: their commits, dead letters, what they repartition, and the app's outputs. */
 export function writtenStreamsOf(graph: Graph): StreamName[] {
   const { app, nodes } = graph;
+  const commits = tasksOf(graph).map(({ task }) => commitsStream(app, task));
+  return [...new Set([...commits, ...outputStreamsOf(app, nodes)])];
+}
+
+/** Where outputs of these nodes go, and dead letters. */
+export function outputStreamsOf(app: AppName, nodes: Graph["nodes"]): StreamName[] {
   const sinks = nodes.flatMap(({ kind, sink }) => {
     if (sink === undefined) return [];
     const { stream, partitions } = sink;
@@ -66,6 +72,5 @@ export function writtenStreamsOf(graph: Graph): StreamName[] {
       kind === "repartition" ? `${stream}/${partition}` : partitionStream(stream, partition, partitions),
     );
   });
-  const commits = tasksOf(graph).map(({ task }) => commitsStream(app, task));
-  return [...new Set([...commits, deadLetterStream(app), ...sinks])];
+  return [...new Set([deadLetterStream(app), ...sinks])];
 }

@@ -4,11 +4,28 @@
  */
 import { text, utf8 } from "../lib/bytes.ts";
 import type { StreamRecord } from "../record/record.ts";
+import type { Difference, InputPlace } from "./evidence.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 
 /** Its name is the same in every replica: "chain 17", "digest 1024 1700000000000". */
 export type Point = string;
-export type Statement = { readonly replica: string; readonly point: Point; readonly value: string };
+export type Statement = {
+  readonly replica: string;
+  readonly point: Point;
+  readonly value: string;
+  /** Of a digest point, some of the rows that it is made of: those that changed last. */
+  readonly rows?: readonly StatedRow[];
+  /** Where this replica, and another one, began to differ. */
+  readonly difference?: Difference;
+};
+
+/** A row as it was at the point: its key in hexadecimal, the hash of both, its value for people; null: it is not there. */
+export type StatedRow = {
+  readonly key: string;
+  readonly hash: string | null;
+  readonly value: string | null;
+  readonly input?: InputPlace | undefined;
+};
 
 /** `backed`, `alone`: most of those heard have the same, and so has this replica, or not. */
 export type Judgement = "agreed" | "open" | "backed" | "alone";
@@ -24,12 +41,36 @@ export function statementRecord(statement: Statement): StreamRecord {
 export function readStatement(key: Uint8Array | undefined, value: Uint8Array | null): Statement | undefined {
   if (key === undefined || value === null || text(key) !== KEY) return undefined;
   try {
-    const { replica, point, value: held } = JSON.parse(text(value) ?? "") as Record<string, unknown>;
+    const said = JSON.parse(text(value) ?? "") as Record<keyof Statement, unknown>;
+    const { replica, point, value: held, rows, difference } = said;
     if (typeof replica !== "string" || typeof point !== "string" || typeof held !== "string") return undefined;
-    return { replica, point, value: held };
+    return {
+      replica,
+      point,
+      value: held,
+      ...(Array.isArray(rows) && { rows: rows.filter(isRow) }),
+      ...(isDifference(difference) && { difference }),
+    };
   } catch {
     return undefined;
   }
+}
+
+/** Others may run another build. */
+function isRow(said: unknown): said is StatedRow {
+  const { key, hash, value } = (said ?? {}) as Record<keyof StatedRow, unknown>;
+  return typeof key === "string" && isTextOrNull(hash) && isTextOrNull(value);
+}
+
+function isDifference(said: unknown): said is Difference {
+  const { what, name, key, input, values } = (said ?? {}) as Record<keyof Difference, unknown>;
+  if ((what !== "output" && what !== "state") || typeof name !== "string" || !isTextOrNull(key)) return false;
+  if (input === null || (input !== undefined && typeof input !== "object")) return false;
+  return typeof values === "object" && values !== null && Object.values(values).every(isTextOrNull);
+}
+
+function isTextOrNull(said: unknown): said is string | null {
+  return typeof said === "string" || said === null;
 }
 
 /** One replica's view of what all have said. */
@@ -64,6 +105,11 @@ export class Disputes {
   /** Whether this replica has spoken about the point. */
   spoke(point: Point): boolean {
     return this.#voices.get(point)?.has(this.#replica) ?? false;
+  }
+
+  /** What was heard about a point, by replica. */
+  voices(point: Point): Readonly<Record<string, string>> {
+    return Object.fromEntries(this.#voices.get(point) ?? []);
   }
 
   hear({ replica, point, value }: Statement): Judgement {

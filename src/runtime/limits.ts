@@ -47,6 +47,14 @@ export const RUNTIME_LIMITS = {
   disputesMax: 64,
   voicesMax: 64,
 
+  /** What stood in the rows that a replica changed last, for it to say where it differs from others. */
+  changedRowsBytesMax: 4 * 1024 * 1024,
+  /** Rows that it tells the others then, in characters, and of each value. */
+  statedCharactersMax: 1024 * 1024,
+  evidenceCharactersMax: 1_000,
+  /** Until the others have answered; what is not known by then stays so. */
+  evidenceWithinMs: 2_000,
+
   /** Of what an error says, in a dead letter. */
   errorCharactersMax: 1_000,
 } as const;

@@ -1,5 +1,6 @@
 /** Why a replica ended. */
 import type { Poison } from "../operators/engine/task-input.ts";
+import type { Evidence } from "./evidence.ts";
 
 export type ReplicaEnd =
   | { readonly kind: "stopped" }
@@ -10,8 +11,8 @@ export type ReplicaEnd =
   | { readonly kind: "poison"; readonly poison: Poison }
   /** Records that it had not read are no longer kept, and no snapshot has what came of them. */
   | { readonly kind: "input-trimmed"; readonly stream: string; readonly from: number; readonly to: number }
-  /** Most of the others have something else at this point. */
-  | { readonly kind: "contradicted"; readonly point: string; readonly own: string }
+  /** Most of the others have something else. */
+  | { readonly kind: "contradicted"; readonly evidence: Evidence }
   | { readonly kind: "failed"; readonly error: unknown };
 
 /** Ends a replica from within. */

@@ -12,16 +12,16 @@ import { type Instead, Task, type TaskBatch } from "../operators/engine/task.ts"
 import type { Poison } from "../operators/engine/task-input.ts";
 import type { Clock } from "../ports/clock.ts";
 import { xxh64 } from "../record/checksum.ts";
-import type { DigestPoint } from "../record/digest-point.ts";
 import type { Offset } from "../record/offset.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import type { TaskCommit } from "../wire/app-command.ts";
 import { commitsStream } from "../wire/app-streams.ts";
-import { deadLetterStream, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
+import { deadLetterStream, outputStreamsOf, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
 import { type CommitEnd, Committer } from "./committer.ts";
+import { Comparison } from "./comparison.ts";
 import { deadLetter } from "./dead-letter.ts";
-import { Disputes, readStatement, type Statement, statementRecord } from "./dispute.ts";
+import { readStatement } from "./dispute.ts";
+import type { Evidence } from "./evidence.ts";
 import { inputOf } from "./feed-input.ts";
 import { InputTrimmer, type Trim } from "./input-trimmer.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
@@ -63,13 +63,14 @@ export type WorkStatus = {
 export type WorkListener = {
   /** There may be room for more outputs. */
   covered(): void;
+  /** It differs from another replica, and no majority is against it. */
+  disputed(evidence: Evidence): void;
   ended(error: Ended): void;
   readonly trim: Trim;
 };
 
 export class ReplicaWork {
   readonly #log: TaskLog;
-  readonly #config: ReplicaConfig;
   readonly #listener: WorkListener;
   readonly #epoch: number;
   readonly #commits: string;
@@ -78,7 +79,7 @@ export class ReplicaWork {
   readonly #driver: TaskDriver;
   readonly #pending: PendingOutputs;
   readonly #committer: Committer;
-  readonly #disputes: Disputes;
+  readonly #comparison: Comparison;
   readonly #keeper: StateKeeper | undefined;
   readonly #snapshotter: Snapshotter | undefined;
   /** Where its feed begins; records until there may come again. */
@@ -87,7 +88,6 @@ export class ReplicaWork {
   #nextCommit: Offset = 0;
   /** How often this replica replaced poison. */
   #poisoned = 0;
-  #disputed = false;
   #readPosition: number;
   #readLogTime = -Infinity;
 
@@ -103,7 +103,6 @@ export class ReplicaWork {
     const { app } = stage;
     const task = taskName(stage.number, partition);
     this.#log = log;
-    this.#config = config;
     this.#listener = listener;
     this.#epoch = epoch;
     this.#commits = commitsStream(app, task);
@@ -115,7 +114,24 @@ export class ReplicaWork {
     };
     this.#task = new Task(stage, partition, store, totals, config.poison === "stop" ? undefined : instead);
     this.#driver = new TaskDriver(this.#task, (batch) => this.#onBatch(batch));
-    this.#disputes = new Disputes(replica);
+    this.#comparison = new Comparison(
+      log,
+      clock,
+      {
+        replica,
+        commits: this.#commits,
+        outputs: outputStreamsOf(app, stage.nodes),
+        inputs: new Map([...this.#sources.values()].map(({ source, stream }) => [source, stream])),
+      },
+      (key) => this.#task.row(key),
+      {
+        contradicted: () => this.#standStill(),
+        settled: (evidence, contradicted) => {
+          if (contradicted) listener.ended(new Ended({ kind: "contradicted", evidence }));
+          else listener.disputed(evidence);
+        },
+      },
+    );
     this.#pending = new PendingOutputs(this.#task.place, this.#task.chain, place);
     // So that of several that wait one is first.
     const spreadMs = Number(xxh64(utf8(replica)) % BigInt(RUNTIME_LIMITS.takeoverSpreadMs));
@@ -160,7 +176,12 @@ export class ReplicaWork {
 
   /** Outputs wait for a commit, and no more may. */
   get full(): boolean {
-    return this.#pending.full;
+    return this.#pending.full && !this.contradicted;
+  }
+
+  /** Most of the others are against it: it does nothing more, but hears what they have. */
+  get contradicted(): boolean {
+    return this.#comparison.contradicted;
   }
 
   get paused(): boolean {
@@ -185,13 +206,17 @@ export class ReplicaWork {
       digest: hex64(totals.digest),
       pendingOutputs: size,
       poisoned: this.#poisoned,
-      disputed: this.#disputed,
+      disputed: this.#comparison.disputed,
       snapshot: this.#snapshotter?.status,
     };
   }
 
   /** Throws `Ended`. Answers false where it is too much for this turn: what was done is to be handed over, and this to come again. */
   take(item: FeedItem): boolean {
+    if (this.contradicted) {
+      if (item.kind === "record" && item.stream === this.#commits) this.#onStatement(item);
+      return true;
+    }
     switch (item.kind) {
       case "record":
         if (item.stream === this.#commits ? !this.#onCommitsRecord(item) : !this.#onInput(item)) return false;
@@ -214,12 +239,12 @@ export class ReplicaWork {
 
   /** Does what is left of what was read. As `take`. */
   goOn(): boolean {
-    return this.#advance(this.#readLogTime);
+    return this.contradicted || this.#advance(this.#readLogTime);
   }
 
   /** What was done is to be committed. */
   handOver(): void {
-    this.#driver.take();
+    if (!this.contradicted) this.#driver.take();
   }
 
   /** The log says how the task stands. */
@@ -229,6 +254,11 @@ export class ReplicaWork {
   }
 
   stop(): void {
+    this.#standStill();
+    this.#comparison.stop();
+  }
+
+  #standStill(): void {
     this.#committer.stop();
     this.#snapshotter?.stop();
   }
@@ -262,7 +292,7 @@ export class ReplicaWork {
   #onBatch(batch: TaskBatch): void {
     this.#keeper?.taken(this.#task.totals, batch.to.outputs);
     this.#pending.add(batch);
-    for (const point of batch.digests) this.#disputes.note(digestPoint(point), digestValue(point));
+    this.#comparison.taken(batch);
     this.#committer.moved(batch.digests, batch.nextDue, this.#readLogTime);
     this.#snapshotter?.taken(batch, this.#committer.leading, this.#nextCommit);
   }
@@ -277,13 +307,15 @@ export class ReplicaWork {
     // What fell due before it, the commit may cover.
     if (!this.#advance(record.logTime)) return false;
     const commit = this.#log.readCommit(record);
-    const statement = commit === undefined ? readStatement(record.key, record.value) : undefined;
-    if (statement !== undefined) this.#hear(statement);
+    if (commit === undefined) this.#onStatement(record);
     if (commit === undefined || commit.epoch < this.#epoch) return true;
     if (commit.epoch > this.#epoch) throw new Ended({ kind: "fenced" });
     this.handOver();
     this.#nextCommit = record.offset + 1;
-    this.#compare(commit);
+    const { outputs } = commit.to;
+    this.#comparison.compare(commit, record.place, this.#pending.chainAt(outputs));
+    this.#pending.forgetChains(outputs);
+    if (this.contradicted) return true;
     this.#committer.seen(commit);
     this.#snapshotter?.seen(commit);
     return true;
@@ -298,33 +330,12 @@ export class ReplicaWork {
     });
   }
 
-  /** I10: all have the same. */
-  #compare(commit: TaskCommit): void {
-    const { outputs } = commit.to;
-    const chain = this.#pending.chainAt(outputs);
-    if (chain !== undefined) this.#disputes.note(`chain ${outputs}`, hex64(chain));
-    this.#pending.forgetChains(outputs);
-    const { replica } = commit;
-    const statements: Statement[] = [{ replica, point: `chain ${outputs}`, value: hex64(commit.chain) }];
-    for (const point of commit.digests)
-      statements.push({ replica, point: digestPoint(point), value: digestValue(point) });
-    for (const statement of statements) if (this.#disputes.differs(statement)) this.#hear(statement);
-  }
-
-  /** Answers with its own, where it has one. Once it differs all that follows differs, so one point is enough. */
-  #hear(statement: Statement): void {
-    const { point } = statement;
-    const own = this.#disputes.own(point);
-    const heard = this.#disputes.hear(statement);
-    if (own === undefined) return;
-    const mine = { replica: this.#config.id, point, value: own };
-    const isNew = !this.#disputes.spoke(point);
-    const judgement = isNew ? this.#disputes.hear(mine) : heard;
-    if (isNew && !(this.#disputed && own !== statement.value))
-      // What is not heard changes nothing: each judges by what it heard.
-      void this.#log.append(this.#commits, [statementRecord(mine)]).catch(() => undefined);
-    if (judgement === "alone") throw new Ended({ kind: "contradicted", point, own });
-    this.#disputed = judgement === "open" || (this.#disputed && judgement !== "backed");
+  #onStatement({ key, value }: FeedRecord): void {
+    const statement = readStatement(key, value);
+    if (statement === undefined) return;
+    // What it says of its rows is of all that was done.
+    this.handOver();
+    this.#comparison.hear(statement);
   }
 }
 
@@ -339,12 +350,4 @@ function endOf(why: CommitEnd): Ended {
 
 function twice({ stream }: FeedRecord): Error {
   return new Error(`"${stream}" shares records with another input of the task: one of them is a fork of the other`);
-}
-
-function digestPoint({ records, logTime }: DigestPoint): string {
-  return `digest ${records} ${logTime}`;
-}
-
-function digestValue({ state, outputs }: DigestPoint): string {
-  return `${hex64(state)} ${hex64(outputs)}`;
 }

@@ -8,6 +8,7 @@ import type { Clock } from "../ports/clock.ts";
 import { compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import type { TaskName } from "../wire/app-command.ts";
 import { taskName } from "./app-streams.ts";
+import type { Evidence } from "./evidence.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import { Ended, type ReplicaEnd } from "./replica-end.ts";
@@ -44,6 +45,7 @@ export class Replica {
   readonly #clock: Clock;
   readonly #config: ReplicaConfig;
   readonly #open: OpenState;
+  readonly #onDispute: ((evidence: Evidence) => void) | undefined;
   readonly #name: TaskName;
   readonly #finished: Promise<ReplicaEnd>;
   #work: ReplicaWork | undefined;
@@ -54,12 +56,19 @@ export class Replica {
   /** Resolves what waits: for room, or for a moment. */
   #wake: (() => void) | undefined;
 
-  /** Begins at once. */
-  constructor(log: TaskLog, clock: Clock, open: OpenState, config: ReplicaConfig) {
+  /** Begins at once. `onDispute`: it differs from another, and goes on, for nobody can tell which of them is wrong. */
+  constructor(
+    log: TaskLog,
+    clock: Clock,
+    open: OpenState,
+    config: ReplicaConfig,
+    onDispute?: (evidence: Evidence) => void,
+  ) {
     this.#log = log;
     this.#clock = clock;
     this.#open = open;
     this.#config = config;
+    this.#onDispute = onDispute;
     this.#name = taskName(config.stage.number, config.partition);
     this.#finished = this.#run();
   }
@@ -90,6 +99,7 @@ export class Replica {
   get #state(): ReplicaStatus["state"] {
     if (this.#end !== undefined) return this.#end.kind;
     if (this.#work === undefined) return "starting";
+    if (this.#work.contradicted) return "contradicted";
     if (this.#work.paused) return "paused";
     return this.#work.status.readPosition < this.#restoreTo ? "restoring" : "running";
   }
@@ -135,6 +145,7 @@ export class Replica {
   #begin(facts: TaskFacts, state: TaskState): ReplicaWork {
     const work: ReplicaWork = new ReplicaWork(this.#log, this.#clock, this.#config, facts, state, {
       covered: () => this.#wake?.(),
+      disputed: (evidence) => this.#onDispute?.(evidence),
       ended: ({ end }) => {
         if (this.#work === work) this.#finish(end);
       },

@@ -3,6 +3,7 @@ import { Prng } from "../../src/lib/prng.ts";
 import type { Graph } from "../../src/operators/engine/graph.ts";
 import type { Kv } from "../../src/ports/kv.ts";
 import { type TaskOfApp, tasksOf } from "../../src/runtime/app-streams.ts";
+import type { Evidence } from "../../src/runtime/evidence.ts";
 import { type OpenState, Replica } from "../../src/runtime/replica.ts";
 import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
 import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
@@ -40,6 +41,8 @@ export class AppWorld {
   readonly prng: Prng;
   readonly machines = new Map<MachineName, Machine>();
   readonly ends: ReplicaEnd[] = [];
+  /** What replicas said while they went on. */
+  readonly disputes: Evidence[] = [];
   readonly #config: Partial<ReplicaConfig>;
   readonly #snapshotEveryMs: number | undefined;
   readonly #disks = new Map<string, SimKv>();
@@ -73,7 +76,7 @@ export class AppWorld {
     const replicas = tasksOf(graph).map(({ stage, partition, task }) => {
       const disk = this.#diskOf(`${name} ${task}`);
       disks.push(disk);
-      const replica = new Replica(worker, worker, this.#opening(worker, disk, task), {
+      const settings: ReplicaConfig = {
         stage,
         partition,
         id,
@@ -83,8 +86,9 @@ export class AppWorld {
         poison: "dead-letter",
         ...this.#config,
         ...config,
-      });
-      return replica;
+      };
+      const opening = this.#opening(worker, disk, task);
+      return new Replica(worker, worker, opening, settings, (evidence) => this.disputes.push(evidence));
     });
     const machine = { worker, replicas, disks };
     this.machines.set(name, machine);

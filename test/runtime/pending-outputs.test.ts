@@ -37,7 +37,8 @@ class Source {
     }
     const to = place(this.#position, this.outputs.length);
     const [outputs, chains] = [this.outputs.slice(first), this.chains.slice(first + 1)];
-    return { from, to, outputs, chains, cuts, digests: [], captures: [], nextDue: undefined };
+    const rest = { digests: [], digestedAt: [], changes: [], inputs: [], captures: [], nextDue: undefined };
+    return { from, to, outputs, chains, cuts, ...rest };
   }
 }
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { text, utf8 } from "../../src/lib/bytes.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
+import { valueState } from "../../src/operators/state/keyed-state.ts";
 import { RUNTIME_LIMITS } from "../../src/runtime/limits.ts";
 import type { ReplicaStatus } from "../../src/runtime/replica.ts";
 import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
@@ -23,6 +24,22 @@ function copies(skew = 0): Topology {
     .reduce((a, b) => a + b + skew)
     .toStream()
     .flatMap((sum) => [sum])
+    .to("out");
+  return app;
+}
+
+/** What differs is in no output. */
+function hiddenSums(skew = 0): Topology {
+  const app = topology("sums");
+  app
+    .stream("in", { key: (n) => ((n as number) % 2 === 0 ? "even" : "odd") })
+    .process({
+      state: { sum: valueState<number>() },
+      onRecord(n, { state }) {
+        state.sum.set((state.sum.get() ?? 0) + (n as number) + (n === 3 ? skew : 0));
+        return [];
+      },
+    })
     .to("out");
   return app;
 }
@@ -336,7 +353,20 @@ describe("a replica that differs", () => {
     const bad = world.start("skewed", CALM, copies(1).build());
     append(world, 2, 3);
     await world.pass(500);
-    expect(await endOf(bad)).toMatchObject({ kind: "contradicted" });
+    // With the offset, the key and both values.
+    expect(await endOf(bad)).toMatchObject({
+      kind: "contradicted",
+      evidence: {
+        replica: "replica-2",
+        difference: {
+          what: "output",
+          name: "output 1 to out",
+          key: "all",
+          input: { stream: "in", offset: 1 },
+          values: { "replica-2": "4", "replica-0": "3" },
+        },
+      },
+    });
     append(world, 4);
     await world.until(() => world.log.of("out").length === 4, 2_000);
     expect(sums(world)).toEqual([1, 3, 6, 10]);
@@ -355,10 +385,42 @@ describe("a replica that differs", () => {
     await world.pass(100);
     append(world, 2);
     await world.pass(500);
-    expect(await endOf(bad)).toMatchObject({ kind: "contradicted" });
+    const { evidence } = (await endOf(bad)) as Extract<ReplicaEnd, { kind: "contradicted" }>;
+    expect(evidence.difference?.values["replica-0"]).toBe("4");
+    expect(evidence.difference).toMatchObject({ what: "output", key: "all", input: { stream: "in", offset: 1 } });
+    // What the others have it learned from them alone.
+    expect(Object.values(evidence.difference?.values ?? {})).toEqual(expect.arrayContaining(["3", "4"]));
+    expect(Object.keys(evidence.hashes)).toContain("replica-0");
     append(world, 3);
     await world.until(() => world.log.of("out").length === 3, 2_000);
     expect(sums(world).at(-1)).toBe(6);
+    expect(good.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
+  });
+
+  it("in its state alone stops with the row, what it has there, and what the others have", async () => {
+    const world = worldOf(hiddenSums());
+    const good = [world.start(), world.start()];
+    append(world, 1);
+    await world.pass(300);
+    const bad = world.start("skewed", CALM, hiddenSums(1).build());
+    const boundaryMs = 10_000;
+    await world.pass(boundaryMs + 100);
+    append(world, 1, 3, 5);
+    await world.pass(boundaryMs + 100);
+    append(world, 1);
+    await world.pass(2_500);
+    expect(await endOf(bad)).toMatchObject({
+      kind: "contradicted",
+      evidence: {
+        difference: {
+          what: "state",
+          name: 'state of process-1 ["sum",0]',
+          key: '"odd"',
+          input: { stream: "in", offset: 3 },
+          values: { "replica-2": '{"value":11}', "replica-0": '{"value":10}' },
+        },
+      },
+    });
     expect(good.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
   });
 
@@ -377,7 +439,18 @@ describe("a replica that differs", () => {
       ["running", true],
     ]);
     const statements = world.log.of(commitsStream("copies", "0.0")).filter(({ key }) => key !== undefined);
-    expect(statements.length).toBe(2);
+    // Each its own, and the one that did not commit where they differ.
+    expect(statements.length).toBe(3);
+    await world.pass(2_000);
+    expect(world.disputes.map(({ difference }) => difference)).toEqual(
+      Array(2).fill({
+        what: "output",
+        name: "output 1 to out",
+        key: "all",
+        input: { stream: "in", offset: 1 },
+        values: { "replica-0": "3", "replica-1": "4" },
+      }),
+    );
   });
 });
 

@@ -32,11 +32,6 @@ export function workerEnd(task: string, end: ReplicaEnd): WorkerEnd | undefined 
   }
 }
 
-/** For whoever must look into it. */
-export function contradiction(task: string, { point, own }: Extract<ReplicaEnd, { kind: "contradicted" }>): string {
-  return `task ${task}: most replicas have something else at ${point} than this one, which has ${own} and ends; the others go on`;
-}
-
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }

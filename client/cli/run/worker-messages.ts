@@ -12,6 +12,8 @@ export type WorkerSettings = {
   readonly commitEveryMs: number;
   /** Of this worker alone; undefined: state is in memory. */
   readonly stateFolder: string | undefined;
+  /** Where it is kept in what replicas differ. */
+  readonly evidenceFolder: string;
 };
 
 export type ToWorker = { readonly kind: "run"; readonly settings: WorkerSettings } | { readonly kind: "stop" };

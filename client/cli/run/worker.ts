@@ -4,13 +4,15 @@
  */
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "../../../log-server/system.ts";
 import { APP_RUN_DEFAULTS, AppRun } from "../../../src/runtime/app-run.ts";
+import type { Evidence } from "../../../src/runtime/evidence.ts";
 import type { ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { connect } from "../../client.ts";
 import { loadApp } from "../apps/app-module.ts";
 import { nodeZstd } from "../node-zstd.ts";
+import { reportEvidence } from "./evidence-file.ts";
 import { MeteredLog } from "./metered-log.ts";
 import { TaskStates } from "./task-states.ts";
-import { contradiction, messageOf, workerEnd } from "./worker-end.ts";
+import { messageOf, workerEnd } from "./worker-end.ts";
 import type { FromWorker, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
 
 const STATUS_EVERY_MS = 250;
@@ -45,18 +47,19 @@ async function run(settings: WorkerSettings): Promise<WorkerEnd | undefined> {
     ...(settings.token !== undefined && { token: settings.token }),
     ...(zstd !== undefined && { zstd }),
   });
-  const { poison, commitEveryMs, stateFolder } = settings;
+  const { poison, commitEveryMs, stateFolder, evidenceFolder } = settings;
   const states = new TaskStates(graph.app, client, stateFolder);
   const ended = Promise.withResolvers<WorkerEnd | undefined>();
   const onEnd = (task: string, end: ReplicaEnd): void => {
-    if (end.kind === "contradicted") process.stderr.write(`tidemark: ${contradiction(task, end)}\n`);
+    if (end.kind === "contradicted") reportEvidence(evidenceFolder, task, end.evidence, true);
     const isDoubtful = end.kind === "contradicted" || end.kind === "failed";
     const what = workerEnd(task, end);
     void (isDoubtful ? states.discard(task) : Promise.resolve()).finally(() => {
       if (what !== undefined) ended.resolve(what);
     });
   };
-  const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState: states.open, onEnd };
+  const onDispute = (task: string, evidence: Evidence): void => reportEvidence(evidenceFolder, task, evidence, false);
+  const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState: states.open, onEnd, onDispute };
   const log = new MeteredLog(client.taskLog());
   const app = new AppRun(log, ports, graph, { ...APP_RUN_DEFAULTS, poison, commitEveryMs });
   const telling = setInterval(() => {

@@ -26,7 +26,7 @@ import { OPERATOR_LIMITS } from "../limits.ts";
 import { NodeRows } from "../state/node-rows.ts";
 import type { RowCapture } from "../state/row-capture.ts";
 import type { TimerKind, TimerParts } from "../state/row-keys.ts";
-import { Rows } from "../state/rows.ts";
+import { Rows, type RowUndo } from "../state/rows.ts";
 import type { StateStore } from "../state/state-store.ts";
 import { type DueTimer, Timers } from "../state/timers.ts";
 import type { RowTotals } from "../state/totals.ts";
@@ -50,10 +50,24 @@ export type TaskBatch = {
   /** Where the outputs may be parted: behind those of one record or one timer. The last is behind all. */
   readonly cuts: readonly TaskPlace[];
   readonly digests: readonly DigestPoint[];
+  /** By digest point: how many of the changes were before it. */
+  readonly digestedAt: readonly number[];
+  /** Writes to rows, by what stood there before. */
+  readonly changes: readonly RowUndo[];
+  /** The records that were taken in. */
+  readonly inputs: readonly InputMark[];
   /** Made as asked for, one at most. */
   readonly captures: readonly TaskCapture[];
   /** Log time at which something falls due even if no record comes; undefined: nothing does. */
   readonly nextDue: number | undefined;
+};
+
+/** A record, and how much of its batch was done when it came. */
+export type InputMark = {
+  readonly source: string;
+  readonly offset: number;
+  readonly outputs: number;
+  readonly changes: number;
 };
 
 /** A task as it was at a digest point: what a snapshot is made of. */
@@ -72,6 +86,8 @@ type Done = {
   readonly chains: bigint[];
   readonly cuts: TaskPlace[];
   readonly digests: DigestPoint[];
+  readonly digestedAt: number[];
+  readonly inputs: InputMark[];
   readonly captures: TaskCapture[];
   /** Of the outputs. */
   bytes: number;
@@ -122,7 +138,6 @@ export class Task {
   readonly #instead: Instead | undefined;
   #origin: Origin = NO_ORIGIN;
   #from: TaskPlace;
-  #inputs = 0;
   #done: Done = nothingDone();
   /** Of the record, or the timer, at hand. */
   readonly #sent = { outputs: 0, bytes: 0, streams: new Set<string>() };
@@ -166,7 +181,7 @@ export class Task {
 
   /** Inputs and outputs that were not taken yet. */
   get untaken(): number {
-    return this.#inputs + this.#done.outputs.length;
+    return this.#done.inputs.length + this.#done.outputs.length;
   }
 
   /** Of the outputs that were not taken yet. */
@@ -219,6 +234,11 @@ export class Task {
     return this.#progress.counters;
   }
 
+  /** A row as it is now; undefined: there is none. */
+  row(key: Uint8Array): Uint8Array | undefined {
+    return this.#rows.get(key);
+  }
+
   /** How much state there is. */
   get totals(): RowTotals {
     return this.#rows.totals;
@@ -265,10 +285,9 @@ export class Task {
   /** Hands over what was done. There is no way back behind it. */
   take(): TaskBatch {
     this.#progress.write(this.#rows);
-    this.#rows.commit();
-    const batch = { from: this.#from, to: this.#progress.place, ...this.#done, nextDue: this.nextDue };
+    const changes = this.#rows.commit();
+    const batch = { from: this.#from, to: this.#progress.place, ...this.#done, changes, nextDue: this.nextDue };
     this.#from = batch.to;
-    this.#inputs = 0;
     this.#done = nothingDone();
     return batch;
   }
@@ -277,7 +296,6 @@ export class Task {
   rollback(): void {
     this.#undo({ rows: 0, outputs: 0, bytes: 0 });
     this.#progress.read(this.#rows);
-    this.#inputs = 0;
     this.#uncapture(0);
     this.#done = nothingDone();
   }
@@ -286,9 +304,9 @@ export class Task {
   #attempt<T>(run: () => T): Result<T, Poison> {
     const mark = this.#mark();
     const saved = this.#progress.save();
-    const inputs = this.#inputs;
-    const { cuts, digests, captures } = this.#done;
-    const before = [cuts.length, digests.length, captures.length] as const;
+    const { cuts, digests, digestedAt, inputs, captures } = this.#done;
+    const before = [cuts.length, digests.length, inputs.length] as const;
+    const capturesBefore = captures.length;
     const named = nameRunning("");
     try {
       return ok(guarded(run));
@@ -297,9 +315,9 @@ export class Task {
       if (!(error instanceof Poisoned)) throw error;
       this.#undo(mark);
       this.#progress.restore(saved);
-      this.#inputs = inputs;
-      [cuts.length, digests.length] = before;
-      this.#uncapture(before[2]);
+      [cuts.length, digests.length, inputs.length] = before;
+      digestedAt.length = digests.length;
+      this.#uncapture(capturesBefore);
       return err(error.poison);
     } finally {
       nameRunning(named);
@@ -328,17 +346,18 @@ export class Task {
   }
 
   #take(input: TaskInput, more: More): void {
-    const { place, logTime, source } = input;
+    const { place, logTime, source, offset } = input;
     const watermarks = this.#progress.watermarks;
     const running = this.#sources.get(source);
     assert(running !== undefined, `a record comes from one of the task's sources, not "${source}"`);
-    assert(this.#inputs < OPERATOR_LIMITS.inputsPerBatchMax, "I15: what was done is taken before it is too much");
+    const { inputs, outputs } = this.#done;
+    assert(inputs.length < OPERATOR_LIMITS.inputsPerBatchMax, "I15: what was done is taken before it is too much");
     this.#runUntil(logTime, ALL);
     if (this.#progress.records === 0) watermarks.begin(logTime);
     // What silence carried it to, before this log time.
     else watermarks.pass(logTime - 1);
     this.#progress.record(input);
-    this.#inputs += 1;
+    inputs.push({ source, offset, outputs: outputs.length, changes: this.#rows.writes });
     this.#origin = { parts: [place.position, place.ordinal, place.index], logTime };
     this.#progress.clock = watermarks.reached;
     const reading = this.#read(running, input);
@@ -426,6 +445,7 @@ export class Task {
     this.#progress.digested(logTime);
     const point = this.digest();
     this.#done.digests.push(point);
+    this.#done.digestedAt.push(this.#rows.writes);
     if (!this.#captureWanted) return;
     this.#captureWanted = false;
     const since = this.#changesSince;
@@ -581,7 +601,7 @@ function lagsOf(nodes: readonly GraphNode[]): ReadonlyMap<string, number> {
 }
 
 function nothingDone(): Done {
-  return { outputs: [], chains: [], cuts: [], digests: [], captures: [], bytes: 0 };
+  return { outputs: [], chains: [], cuts: [], digests: [], digestedAt: [], inputs: [], captures: [], bytes: 0 };
 }
 
 function finite(time: number): number | undefined {

@@ -8,7 +8,7 @@
  * Numbers are big-endian; node, key, and what follows are in the key codec, so that each ends by itself.
  */
 import { ByteWriter } from "../../lib/byte-writer.ts";
-import { utf8 } from "../../lib/bytes.ts";
+import { equalBytes, utf8 } from "../../lib/bytes.ts";
 import { assert } from "../../lib/assert.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import { decodeKeys, encodeKey, type Key, writeKey } from "../encoding/key-codec.ts";
@@ -22,6 +22,7 @@ const TIMER = 0x02;
 const LOG_TIMER = 0x00;
 const EVENT_TIMER = 0x01;
 const TIMER_HEAD_LENGTH = 2;
+const STATE_HEAD_LENGTH = 3;
 
 /** Behind everything that begins with a prefix: no encoded key begins so. */
 const BEHIND = 0xff;
@@ -89,4 +90,22 @@ export function timerOfRow(row: Uint8Array): TimerParts {
   assert(parts.ok, "a timer's row is made of keys");
   const [due, node, key, name] = parts.value as [number, string, Key, Key];
   return { due, node, key, name };
+}
+
+/** What a row is, for people; it may be damaged. */
+export type RowMeaning =
+  | { readonly kind: "progress" | "unknown" }
+  | { readonly kind: "state"; readonly node: Key; readonly key: Key; readonly parts: readonly Key[] }
+  | { readonly kind: "timer"; readonly due: Key; readonly node: Key; readonly key: Key; readonly name: Key };
+
+export function meaningOfRow(row: Uint8Array): RowMeaning {
+  if (equalBytes(row, PROGRESS_ROW)) return { kind: "progress" };
+  const isTimer = row[0] === TIMER;
+  const decoded = decodeKeys(row.subarray(isTimer ? TIMER_HEAD_LENGTH : STATE_HEAD_LENGTH));
+  const [first, second, ...rest] = decoded.ok ? decoded.value : [];
+  if (first === undefined || second === undefined) return { kind: "unknown" };
+  if (!isTimer) return { kind: "state", node: first, key: second, parts: rest };
+  const [key, name] = rest;
+  if (key === undefined || name === undefined) return { kind: "unknown" };
+  return { kind: "timer", due: first, node: second, key, name };
 }

@@ -17,14 +17,15 @@ const LOWEST: Uint8Array = new Uint8Array(0);
 /** Behind all rows' keys, whose first byte is a region's. */
 const HIGHEST: Uint8Array = Uint8Array.of(0xff);
 
-type Undo = { readonly key: Uint8Array; readonly before: Uint8Array | undefined };
+/** A write, by what stood there before it. */
+export type RowUndo = { readonly key: Uint8Array; readonly before: Uint8Array | undefined };
 
 export class Rows {
   readonly #store: StateStore;
   #digest: bigint;
   #count: number;
   #bytes: number;
-  #journal: Undo[] = [];
+  #journal: RowUndo[] = [];
   /** Since the last capture, or since changes are tracked; undefined: they are not. */
   #changed: ChangedKeys | undefined;
   #capture: RowCapture | undefined;
@@ -113,7 +114,7 @@ export class Rows {
   rollback(mark: number): void {
     assert(mark <= this.#journal.length, "a mark is of this commit's time");
     while (this.#journal.length > mark) {
-      const { key, before } = this.#journal.pop() as Undo;
+      const { key, before } = this.#journal.pop() as RowUndo;
       this.#set(key, this.#store.get(key), before);
     }
   }
@@ -133,9 +134,11 @@ export class Rows {
     return changes;
   }
 
-  /** There is no way back behind this. */
-  commit(): void {
+  /** There is no way back behind this, but for who keeps what it answers: the writes since the last one, in their order. */
+  commit(): readonly RowUndo[] {
+    const journal = this.#journal;
     this.#journal = [];
+    return journal;
   }
 
   #set(key: Uint8Array, before: Uint8Array | undefined, after: Uint8Array | undefined): void {

@@ -97,12 +97,12 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     replace: 'if (at.kind === "timer") this.#send(this.#instead(poison, input));',
   },
   {
-    name: "nobody compares the chain over outputs",
+    name: "nobody compares what is committed",
     source: "P26: replicas that differ and are not told",
     world: "runtime",
-    file: "src/runtime/replica-work.ts",
-    find: "if (this.#disputes.differs(statement)) this.#hear(statement);",
-    replace: "if (false as boolean) this.#hear(statement);",
+    file: "src/runtime/dispute.ts",
+    find: "return own !== undefined && own !== value;",
+    replace: 'return own === "" && own !== value;',
   },
   {
     name: "whoever is contradicted goes on, even by most",
