@@ -17,6 +17,7 @@ import {
   expectSameEntry,
   LogWorld,
   makeEntries,
+  makeEntry,
   TINY_LIMITS,
 } from "./log-world.ts";
 
@@ -301,6 +302,30 @@ describe("damage in other places", () => {
     expect(log.isSealed(0, 120)).toBe(false);
     expect(log.horizon.index).toBe(90);
     expect(log.isSealed(log.horizon.index, 120)).toBe(true);
+    await world.close();
+  });
+
+  it("to the last entry: those that a leader sends again, not knowing what is there, stay or take its place (P8)", async () => {
+    const prng = new Prng(11);
+    const entries = [...makeEntries(prng, 1, 19), makeEntry(prng, 20, 1, [1])];
+    const base = await build({ entries, applied: 12, image: 12, clean: true });
+    const machine = restarted(base);
+    const batch = entries.at(-1)?.batches[0]?.bytes as Uint8Array;
+    for (const path of machine.disk.files()) {
+      // Behind its head.
+      const place = Buffer.from(machine.disk.bytes(path)).indexOf(batch);
+      if (place >= 0) machine.disk.flip(path, place - 1);
+    }
+    const world = await LogWorld.open(machine.disk, machine.kv, { soleVoter: false, applyTo: 12 });
+    const read = (): Promise<unknown> => world.log.entries(20, 20, 1).then(({ ok }) => ok);
+    expect(world.log.lastIndex).toBe(20);
+    expect(await read()).toBe(false);
+    const sizes = (): unknown => machine.disk.files().map((name) => [name, machine.disk.bytes(name).length]);
+    const before = sizes();
+    await world.log.append(entries.slice(15, 19));
+    expect(sizes()).toEqual(before);
+    await world.log.append(entries.slice(15));
+    expect(await read()).toBe(true);
     await world.close();
   });
 

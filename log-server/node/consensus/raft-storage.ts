@@ -95,12 +95,10 @@ export class RaftStorage {
    */
   #stall(work: AppendWork): void {
     if (this.#stopped) return;
-    const { clock, limits, log } = this.#parts;
+    const { clock, limits } = this.#parts;
     this.#stalled = clock.schedule(limits.stalledRetryMs, () => {
       this.#stalled = undefined;
-      // Of a group that spans two segments the first half may be there already.
-      const entries = work.entries.filter((entry) => log.term(entry.index) !== entry.term);
-      if (!this.#stopped) void this.append({ ...work, hardState: undefined, entries });
+      if (!this.#stopped) void this.append({ ...work, hardState: undefined });
     });
     this.#owner.stalled();
   }
