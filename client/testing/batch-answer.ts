@@ -3,15 +3,23 @@
  * output once, in order, at its place (I12).
  */
 import { assert } from "../../src/lib/assert.ts";
-import { equalBytes } from "../../src/lib/bytes.ts";
+import { equalBytes, text } from "../../src/lib/bytes.ts";
 import type { Result } from "../../src/lib/result.ts";
 import type { Graph, Stage } from "../../src/operators/engine/graph.ts";
 import { type Instead, Task } from "../../src/operators/engine/task.ts";
 import type { Poison, TaskOutput } from "../../src/operators/engine/task-input.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
+import type { StateStore } from "../../src/operators/state/state-store.ts";
 import type { DigestPoint } from "../../src/record/digest-point.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
-import { deadLetterStream, sourcesOf, taskName, tasksOf, writtenStreamsOf } from "../../src/runtime/app-streams.ts";
+import {
+  deadLetterStream,
+  sourcesOf,
+  taskName,
+  type TaskOfApp,
+  tasksOf,
+  writtenStreamsOf,
+} from "../../src/runtime/app-streams.ts";
 import { deadLetter } from "../../src/runtime/dead-letter.ts";
 import { readStatement } from "../../src/runtime/dispute.ts";
 import { inputOf } from "../../src/runtime/feed-input.ts";
@@ -33,6 +41,8 @@ export type BatchAnswer = {
   readonly bounds: readonly { readonly place: RecordPlace; readonly least: number; readonly most: number }[];
   /** Of what falls due without a record. */
   readonly nextDue: number | undefined;
+  /** Of all that was taken in, and all that fell due until the log's time. */
+  readonly end: DigestPoint;
 };
 
 export function batchAnswer(log: LogView, stage: Stage, partition: number): BatchAnswer {
@@ -57,7 +67,15 @@ export function batchAnswer(log: LogView, stage: Stage, partition: number): Batc
   }
   check(task.advance(log.logTime));
   (bounds.at(-1) as { most: number }).most = take();
-  return { outputs, digests, bounds, nextDue: task.nextDue };
+  return { outputs, digests, bounds, nextDue: task.nextDue, end: task.digest() };
+}
+
+/** What a task that has read the same comes to, from the rows that it ended with, when time has come as far. */
+export function endOf({ stage, partition }: TaskOfApp, rows: StateStore, logTime: number): DigestPoint {
+  const task = new Task(stage, partition, rows, undefined, letters(stage, partition));
+  check(task.advance(logTime));
+  task.take();
+  return task.digest();
 }
 
 /** What is wrong with an app's commits; undefined: they are the answer, as far as they go. */
@@ -112,7 +130,7 @@ class TaskJudge {
 
   fault(commit: TaskCommit, records: readonly FeedRecord[], position: number): string | undefined {
     const { from, to, digests } = commit;
-    const where = `${this.#task}, commit at ${position}`;
+    const where = `task ${this.#task}, commit at ${position}`;
     if (from.outputs !== this.#outputs || compareRecordPlaces(from.cursor, this.#cursor) !== 0)
       return `${where}: it does not begin where the one before ended`;
     if (to.outputs !== from.outputs + records.length)
@@ -183,5 +201,10 @@ function shown(
 ): string {
   if (output === undefined) return "nothing";
   const { stream, key, value } = output;
-  return `${stream} ${String(key && Buffer.from(key).toString())}=${String(value && Buffer.from(value).toString())}`;
+  const keyed = key === undefined ? "" : `${textOf(key)} = `;
+  return `${keyed}${value === null ? "deleted" : textOf(value)} to "${stream}"`;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return text(bytes) ?? `${bytes.length} bytes`;
 }

@@ -8,6 +8,7 @@ import { Prng } from "../../src/lib/prng.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Lane } from "../../src/ports/link.ts";
 import type { CrashChoice } from "../../src/sim/disk.ts";
+import type { GatedClock } from "../../src/sim/gated-clock.ts";
 import { CALM, type NetworkFaults } from "../../src/sim/network.ts";
 import type { Consistency } from "../../src/wire/consistency.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
@@ -90,15 +91,19 @@ export class SupervisedCluster {
     await this.cluster.elected();
   }
 
-  /** A client of its own, with a connection of its own. */
-  connect(name: string, consistency: Consistency = "linearizable"): Client {
+  /** A client of its own, with a connection of its own; in a process, if it has one that may stand still. */
+  connect(name: string, consistency: Consistency = "linearizable", process?: GatedClock): Client {
     const prng = this.prng.fork(name);
-    const environment: Environment = { clock: this.clock, entropy: { bytes: (length) => prng.bytes(length) } };
+    const clock = process ?? this.clock;
+    const environment: Environment = { clock, entropy: { bytes: (length) => prng.bytes(length) } };
     const baseUrl = new URL("ws://cluster");
     const diagnostics = new Diagnostics(environment, baseUrl);
-    const webSocket = this.sockets.constructorFor(name, () => this.#dial());
+    const webSocket = this.sockets.constructorFor(
+      name,
+      () => this.#dial(),
+      process && ((work) => process.gate.pass(work)),
+    );
     const addresses = new Addresses([baseUrl]);
-    const { clock } = this;
     const options = {
       addresses,
       session: new Session(consistency),
@@ -138,9 +143,12 @@ export class SupervisedCluster {
     if (violation !== undefined) throw violation;
   }
 
-  inflict(fault: ClusterFault): void {
+  /** Answers whether it could be done. */
+  inflict(fault: ClusterFault): boolean {
     this.note(`fault ${JSON.stringify(fault)}`);
-    if (this.apply(fault)) this.count(`fault: ${fault.kind}`);
+    const isDone = this.apply(fault);
+    if (isDone) this.count(`fault: ${fault.kind}`);
+    return isDone;
   }
 
   /** Nothing is broken any more, and everybody who is down starts. */
@@ -172,7 +180,6 @@ export class SupervisedCluster {
     return false;
   }
 
-  /** Answers whether it could be done. */
   protected apply(fault: ClusterFault): boolean {
     const { cluster } = this;
     switch (fault.kind) {

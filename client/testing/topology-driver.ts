@@ -2,29 +2,12 @@
  * Runs a topology in a test: synchronously, in memory, in virtual time, without a server. Records go in by `write`, time passes
  * by `advance` and not otherwise, and what came out is read by `read`. Poison throws, where it is met.
  */
-import { text, utf8 } from "../../src/lib/bytes.ts";
-import type { RecordHeader } from "../../src/record/record.ts";
+import { utf8 } from "../../src/lib/bytes.ts";
 import type { Topology } from "../../src/operators/build/topology.ts";
-import type { Counter, SourceFormat } from "../../src/operators/engine/operator.ts";
-import type { TaskOutput } from "../../src/operators/engine/task-input.ts";
+import type { Counter } from "../../src/operators/engine/operator.ts";
 import { type Difference, runAgain } from "../../src/operators/run/check-determinism.ts";
 import { TopologyRun } from "../../src/operators/run/topology-run.ts";
-
-export type WrittenRecord = {
-  readonly key?: string | Uint8Array;
-  readonly headers?: readonly RecordHeader[];
-  /** Event time; default: the driver's time. */
-  readonly timestamp?: number;
-};
-
-export type ReadRecord = {
-  /** As text; bytes where it is none; null where there is no key. */
-  readonly key: string | Uint8Array | null;
-  /** JSON's value; bytes where it is none; null for a tombstone. */
-  readonly value: unknown;
-  readonly timestamp: number;
-  readonly headers: readonly RecordHeader[];
-};
+import { bytesOf, type ReadRecord, readRecord, sourceOf, type WrittenRecord } from "./test-record.ts";
 
 /** A topology that gave something else when it was run again on the same input. */
 export class DifferenceError extends Error {
@@ -36,7 +19,7 @@ export class DifferenceError extends Error {
     const where = `stage ${stage}, partition ${partition}`;
     super(
       `${where}: run again on the same input, its ${what} ${place} is ${words(second)}, and was ${words(first)}; ` +
-        "callbacks may depend on nothing but their arguments",
+        "callbacks may depend on nothing but their arguments and their state",
     );
     this.difference = difference;
   }
@@ -70,12 +53,7 @@ export class TopologyDriver {
    */
   write(stream: string, value: unknown, record: WrittenRecord = {}): void {
     const { key, ...rest } = record;
-    const source = this.#sources.get(stream);
-    if (source === undefined) {
-      const known = [...this.#sources].flatMap(([name, { internal }]) => (internal ? [] : [name]));
-      throw new TypeError(`the topology does not read "${stream}"; it reads ${known.join(", ")}`);
-    }
-    const bytes = bytesOf(value, source.format, stream);
+    const bytes = bytesOf(value, sourceOf(this.#sources, stream).format, stream);
     const keyed = key === undefined ? {} : { key: typeof key === "string" ? utf8(key) : key };
     this.#run.append(stream, { value: bytes, ...keyed, ...rest }, this.#now);
   }
@@ -90,7 +68,7 @@ export class TopologyDriver {
   read(stream: string): ReadRecord[] {
     const all = this.#run.outputs.splice(0);
     this.#run.outputs.push(...all.filter((output) => output.stream !== stream));
-    return all.filter((output) => output.stream === stream).map(shown);
+    return all.filter((output) => output.stream === stream).map(readRecord);
   }
 
   /**
@@ -108,34 +86,8 @@ export class TopologyDriver {
   }
 }
 
-function bytesOf(value: unknown, format: SourceFormat, stream: string): Uint8Array | null {
-  if (value === null || value instanceof Uint8Array) return value;
-  if (format === "json") return utf8(JSON.stringify(value));
-  if (format === "text" && typeof value === "string") return utf8(value);
-  throw new TypeError(`the topology reads "${stream}" as ${format}, and was given ${JSON.stringify(value)}`);
-}
-
-function shown({ key, value, timestamp, headers = [] }: TaskOutput): ReadRecord {
-  return {
-    key: key === undefined ? null : (text(key) ?? key),
-    value: value === null ? null : jsonOrBytes(value),
-    timestamp,
-    headers,
-  };
-}
-
-function jsonOrBytes(bytes: Uint8Array): unknown {
-  const decoded = text(bytes);
-  if (decoded === undefined) return bytes;
-  try {
-    return JSON.parse(decoded);
-  } catch {
-    return bytes;
-  }
-}
-
 function words(found: Difference["first"]): string {
   if (found === undefined) return "nothing";
-  const plain = "stream" in found ? { stream: found.stream, ...shown(found) } : found;
+  const plain = "stream" in found ? { stream: found.stream, ...readRecord(found) } : found;
   return JSON.stringify(plain, (_name, value: unknown) => (typeof value === "bigint" ? String(value) : value));
 }

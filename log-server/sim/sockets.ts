@@ -10,13 +10,15 @@ import type { SimClock } from "../../src/sim/clock.ts";
 /** The node's end of the world: takes a connection, or there is nobody. */
 export type Accept = (socket: Socket) => void;
 
+type Run = (work: () => void) => void;
+
 /** A process that listens: `run` is what its life lets happen, now, later or never. */
 export type Listener = {
   readonly node: string;
   /** A node that recovers listens to nobody yet. */
   readonly listens: () => boolean;
   readonly accept: Accept;
-  readonly run: (work: () => void) => void;
+  readonly run: Run;
 };
 
 export type SocketCounts = { opened: number; refused: number; broken: number; swallowed: number };
@@ -57,9 +59,12 @@ export class Sockets {
     return this.#listeners.get(node);
   }
 
-  /** What a client is given for `WebSocket`; `dial` says, for each opening, which node it reaches. */
-  constructorFor(client: string, dial: (url: string) => string): typeof WebSocket {
-    const open = (url: string): ClientSocket => new ClientSocket(this, client, dial(url));
+  /**
+   * What a client is given for `WebSocket`; `dial` says, for each opening, which node it reaches, `run` what the client's process
+   * lets happen, now, later or never.
+   */
+  constructorFor(client: string, dial: (url: string) => string, run: Run = atOnce): typeof WebSocket {
+    const open = (url: string): ClientSocket => new ClientSocket(this, client, dial(url), run);
     return function (url: string | URL) {
       return open(String(url));
     } as unknown as typeof WebSocket;
@@ -153,7 +158,7 @@ class Connection {
   }
 
   toClient(run: (socket: ClientSocket) => void): void {
-    this.#pass(this.#down, () => run(this.#near));
+    this.#pass(this.#down, () => this.#near.run(() => run(this.#near)));
   }
 
   end(code: number, reason: string): void {
@@ -161,7 +166,7 @@ class Connection {
     this.#over = true;
     this.#sockets.remove(this);
     // Each end finds out for itself; a process that stands still does when it goes on.
-    this.#down.carry(() => this.#near.closed(code, reason));
+    this.#down.carry(() => this.#near.run(() => this.#near.closed(code, reason)));
     this.#up.carry(() => this.listener.run(() => this.#far.closed()));
   }
 
@@ -185,18 +190,20 @@ class Connection {
 /** The client's end, from the moment it is wanted. */
 class ClientSocket {
   binaryType = "blob";
+  readonly run: Run;
   readonly #listeners = new Map<string, ClientListener[]>();
   #connection: Connection | undefined;
   #over = false;
 
-  constructor(sockets: Sockets, client: string, node: string) {
+  constructor(sockets: Sockets, client: string, node: string, run: Run) {
+    this.run = run;
     const { clock } = sockets;
     clock.schedule(sockets.delayMs(), () => {
       if (this.#over) return;
       const listener = sockets.listenerOf(node);
       if (listener?.listens() !== true) {
         sockets.counts.refused += 1;
-        clock.schedule(sockets.delayMs(), () => this.closed(ABNORMAL, "refused"));
+        clock.schedule(sockets.delayMs(), () => run(() => this.closed(ABNORMAL, "refused")));
         return;
       }
       // What cannot pass, or stands still, does not answer.
@@ -310,4 +317,8 @@ class NodeSocket implements Socket {
     const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (const listener of this.#listeners.get(event) ?? []) listener(data, true);
   }
+}
+
+function atOnce(work: () => void): void {
+  work();
 }

@@ -41,6 +41,11 @@ export class Prng {
     return this.float() < probability;
   }
 
+  /** Above 0, mostly small and seldom large: the time between two things that happen independently of each other. */
+  exponential(mean: number): number {
+    return -Math.log(1 - this.float()) * mean;
+  }
+
   pick<T>(array: readonly T[]): T {
     return array[this.below(array.length)] as T;
   }

@@ -20,16 +20,6 @@ export class Gate {
     if (this.#waiting === undefined) run();
     else this.#waiting.push(run);
   }
-
-  /** An answer that is not heard before it is open. */
-  through<T>(promise: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      promise.then(
-        (value) => this.pass(() => resolve(value)),
-        (error: Error) => this.pass(() => reject(error)),
-      );
-    });
-  }
 }
 
 /** Time passes all the same, but none of its timers runs. */

@@ -10,13 +10,14 @@ import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { ROOT } from "../source-tree.ts";
 
 const SHOWN_URL = "http://127.0.0.1:4437";
-const RUN_TIMEOUT_MS = 30_000;
+const RUN_TIMEOUT_MS = 120_000;
 const MODULES: Readonly<Record<string, string>> = {
   "tidemark": join(ROOT, "client/index.ts"),
   "tidemark/operators": join(ROOT, "src/operators/index.ts"),
   "tidemark/server": join(ROOT, "log-server/index.ts"),
   "tidemark/testing": join(ROOT, "client/testing/index.ts"),
   "valibot": join(ROOT, "node_modules/valibot/dist/index.mjs"),
+  "vitest": join(ROOT, "node_modules/vitest/dist/index.js"),
 };
 
 let folder = "";
@@ -55,8 +56,8 @@ function placed(code: string): string {
 }
 
 /** The server is in this process, so the program must not block it. */
-async function run(file: string): Promise<{ readonly status: number | null; readonly output: string }> {
-  const child = spawn(process.execPath, [file], { timeout: RUN_TIMEOUT_MS, stdio: ["ignore", "pipe", "pipe"] });
+async function run(...args: string[]): Promise<{ readonly status: number | null; readonly output: string }> {
+  const child = spawn(process.execPath, args, { timeout: RUN_TIMEOUT_MS, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += String(chunk)));
   const status = await new Promise<number | null>((resolve) => {
@@ -84,11 +85,15 @@ it("every block runs", async () => {
   expect(await client.stream("orders").describe()).toMatchObject({ firstOffset: 100, nextOffset: 998 });
 });
 
-it("the topology and its test run", async () => {
-  const [app = "", test = ""] = blocks("Stream operators");
-  const [file, testFile] = [join(folder, "delays.ts"), join(folder, "delays.test.ts")];
-  writeFileSync(file, placed(app));
-  writeFileSync(testFile, placed(test));
-  const { status, output } = await run(testFile);
-  expect([status, output]).toEqual([0, "SFO { start: 1767254400000, end: 1767258000000, value: 15 }\n"]);
-});
+it(
+  "the topology and its test run",
+  async () => {
+    const [app = "", test = ""] = blocks("Stream operators");
+    const [file, testFile] = [join(folder, "delays.ts"), join(folder, "delays.test.ts")];
+    writeFileSync(file, placed(app));
+    writeFileSync(testFile, placed(test));
+    const { status, output } = await run(join(ROOT, "node_modules/vitest/vitest.mjs"), "run", "--root", folder);
+    expect([status, output]).toEqual([0, expect.stringMatching(/Tests .*2 passed/)]);
+  },
+  RUN_TIMEOUT_MS,
+);

@@ -2,16 +2,15 @@
  * An app on the simulated cluster: production replicas on the production SDK, in workers that are killed, stand still, are cut off and come
  * late, and somebody who appends to its inputs. What came out is held against the batch's answer to what went in (I12).
  */
-import { commitFault, type LogView, missingOutputs } from "../../../client/testing/batch-answer.ts";
-import { GatedLog } from "../../../client/testing/gated-log.ts";
-import { BEFORE_RECORDS } from "../../../src/record/record-place.ts";
+import { commitFault, missingOutputs } from "../../../client/testing/batch-answer.ts";
+import { LogObserver } from "../../../client/testing/log-observer.ts";
+import { SimulatedWorker } from "../../../client/testing/simulated-worker.ts";
+import { assert } from "../../../src/lib/assert.ts";
 import type { Graph } from "../../../src/operators/engine/graph.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import { utf8 } from "../../../src/lib/bytes.ts";
-import { APP_RUN_DEFAULTS, AppRun, openInMemory } from "../../../src/runtime/app-run.ts";
+import { APP_RUN_DEFAULTS } from "../../../src/runtime/app-run.ts";
 import { taskSpecsOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
-import type { Feed, FeedRecord, TaskLog } from "../../../src/runtime/task-log.ts";
-import type { TaskCommit } from "../../../src/wire/app-command.ts";
 import { APPS, type Event } from "../../runtime/apps.ts";
 import { Violation } from "../history.ts";
 import { Actor, type Surroundings } from "./clients.ts";
@@ -22,6 +21,8 @@ const BATCH_MAX = 3;
 const LIFE_MS = 3_000;
 const PAUSE_MS = 600;
 const REST_MS = 300;
+/** At each digest point, so to say. */
+const SNAPSHOT_EVERY_MS = 1_000;
 /** The log's ticks may lag so far behind the clock. */
 const TICK_MS_MAX = 2_000;
 
@@ -49,9 +50,8 @@ class FeederActor extends Actor<{ readonly graph: Graph; readonly meanMs: number
   }
 }
 
-/** One machine after another with all replicas of the app, each for a while. */
-class WorkerActor extends Actor<{ readonly graph: Graph }> {
-  #running: { readonly run: AppRun; readonly worker: GatedLog; readonly client: string } | undefined;
+/** What befalls a worker: it is killed, stopped, cut off, or stands still, again and again. */
+class WorkerActor extends Actor<{ readonly graph: Graph; readonly observer: ObserverActor }> {
   #over = false;
 
   /** It ends, when it is due. */
@@ -60,36 +60,32 @@ class WorkerActor extends Actor<{ readonly graph: Graph }> {
   }
 
   protected async live(): Promise<void> {
-    for (let life = 0; !this.#over; life += 1) {
-      const name = `${this.name}.${life}`;
-      const client = this.world.connect(name);
-      const worker = new GatedLog(this.world.clock, client.taskLog());
-      const onEnd = (task: string, { kind }: { readonly kind: string }): void => {
-        if (kind !== "stopped" && this.#running?.run === run)
-          this.world.violated(
-            new Violation(`${name}: the replica of ${task} ended: ${kind}`, { cause: causeOf(run, task) }),
-          );
-      };
-      const entropy = { bytes: (length: number) => this.prng.bytes(length) };
-      const ports = { clock: worker, entropy, openState: openInMemory, onEnd };
-      const run: AppRun = new AppRun(worker, ports, this.task.graph, APP_RUN_DEFAULTS);
-      this.#running = { run, worker, client: name };
+    const worker = new SimulatedWorker(this.world, this.prng, {
+      name: this.name,
+      graph: this.task.graph,
+      config: APP_RUN_DEFAULTS,
+      snapshotEveryMs: SNAPSHOT_EVERY_MS,
+      judged: (stream, before) => this.task.observer.log.seen(stream, before),
+      onEnd: (task, end) =>
+        this.world.violated(
+          new Violation(`${this.name}: the replica of ${task} ended: ${end.kind}`, {
+            cause: end.kind === "failed" ? end.error : end,
+          }),
+        ),
+    });
+    while (!this.#over) {
+      worker.start();
       this.world.count("app: worker started");
-      const isKilled = await this.#liveOnce(worker, name);
-      this.#running = undefined;
-      if (isKilled) {
+      if (await this.#liveOnce(worker)) {
         this.world.count("app: worker killed");
-        worker.gate.close();
-        this.world.hangUp(name);
-        void run.stop();
-      } else await run.stop();
-      void client.close();
+        worker.kill();
+      } else await worker.stop();
       if (!this.#over) await this.think(REST_MS);
     }
   }
 
   /** Answers whether it is killed in the end. */
-  async #liveOnce(worker: GatedLog, name: string): Promise<boolean> {
+  async #liveOnce(worker: SimulatedWorker): Promise<boolean> {
     while (!this.#over) {
       await this.think(LIFE_MS);
       if (this.world.finishing) {
@@ -99,57 +95,34 @@ class WorkerActor extends Actor<{ readonly graph: Graph }> {
       const dice = this.prng.below(5);
       if (dice === 0) return true;
       if (dice === 1) return false;
-      if (dice === 2) this.world.hangUp(name);
+      if (dice === 2) worker.hangUp();
       if (dice < 3) continue;
       this.world.count("app: worker paused");
-      worker.gate.close();
+      const goOn = worker.pause();
       await this.think(PAUSE_MS);
-      worker.gate.open();
+      goOn();
     }
     return false;
   }
 }
 
-/** Reads all that the app reads and writes, from the beginning: what is judged by. */
-class AppObserver extends Actor<{ readonly graph: Graph }> implements LogView {
-  logTime = -Infinity;
-  /** Everything before it was seen. */
-  position = 0;
-  readonly #streams = new Map<string, FeedRecord[]>();
-  #log: TaskLog | undefined;
-  #feed: Feed | undefined;
+/** What is judged by. */
+class ObserverActor extends Actor<{ readonly graph: Graph }> {
+  #log: LogObserver | undefined;
 
-  of(stream: string): readonly FeedRecord[] {
-    return this.#streams.get(stream) ?? [];
-  }
-
-  readCommit(record: FeedRecord): TaskCommit | undefined {
-    return record.stream.includes("/commits/") ? this.#log?.readCommit(record) : undefined;
+  get log(): LogObserver {
+    assert(this.#log !== undefined, "it has begun");
+    return this.#log;
   }
 
   end(): void {
-    this.#feed?.close();
+    this.#log?.close();
   }
 
   protected async live(): Promise<void> {
     const client = this.world.connect(this.name);
-    this.#log = client.taskLog();
-    const { graph } = this.task;
-    const streams = [...new Set([...taskSpecsOf(graph).flatMap(({ inputs }) => inputs), ...writtenStreamsOf(graph)])];
-    this.#feed = this.#log.follow(
-      streams.map((stream) => ({ stream })),
-      BEFORE_RECORDS,
-    );
-    for (;;) {
-      const items = await this.#feed.next();
-      if (items === undefined) break;
-      for (const item of items) {
-        if (item.kind === "gap") throw new Violation(`I7: ${this.name} was told of a gap in ${item.stream}`);
-        if (item.kind === "record") this.#streams.set(item.stream, [...this.of(item.stream), item]);
-        else this.position = item.position;
-        this.logTime = item.logTime;
-      }
-    }
+    this.#log = new LogObserver(client.taskLog(), this.task.graph);
+    await this.#log.read();
     await client.close();
   }
 }
@@ -159,7 +132,7 @@ export class AppWorkers {
   readonly #graph: Graph;
   readonly #feeder: FeederActor;
   readonly #workers: readonly WorkerActor[];
-  readonly #observer: AppObserver;
+  readonly #observer: ObserverActor;
 
   constructor(world: Surroundings, prng: Prng, meanMs: number) {
     const names = Object.keys(APPS) as (keyof typeof APPS)[];
@@ -167,10 +140,11 @@ export class AppWorkers {
     this.#graph = APPS[prng.fork("app").pick(names)].make().build();
     const graph = this.#graph;
     this.#feeder = new FeederActor(world, prng, "feeder", { graph, meanMs });
+    const observer = new ObserverActor(world, prng, "observer", { graph });
+    this.#observer = observer;
     this.#workers = Array.from({ length: WORKERS }, (_, number) => {
-      return new WorkerActor(world, prng, `worker-${number}`, { graph });
+      return new WorkerActor(world, prng, `worker-${number}`, { graph, observer });
     });
-    this.#observer = new AppObserver(world, prng, "observer", { graph });
   }
 
   get actors(): readonly Actor<unknown>[] {
@@ -193,8 +167,8 @@ export class AppWorkers {
 
   /** What is not done yet, when nobody appends any more. */
   missing(position: number): string | undefined {
-    if (this.#observer.position < position) return "what is in the log was not seen";
-    return missingOutputs(this.#observer, this.#graph, this.#world.clock.now() - TICK_MS_MAX);
+    if (this.#observer.log.position < position) return "what is in the log was not seen";
+    return missingOutputs(this.#observer.log, this.#graph, this.#world.clock.now() - TICK_MS_MAX);
   }
 
   end(): void {
@@ -206,14 +180,9 @@ export class AppWorkers {
   }
 
   judge(): void {
-    const fault = commitFault(this.#observer, this.#graph);
+    const fault = commitFault(this.#observer.log, this.#graph);
     if (fault !== undefined) throw new Violation(`${this.#graph.app}: ${fault}`);
     for (const { task } of taskSpecsOf(this.#graph))
-      this.#world.count("app: committed", this.#observer.of(`apps/${this.#graph.app}/commits/${task}`).length);
+      this.#world.count("app: committed", this.#observer.log.of(`apps/${this.#graph.app}/commits/${task}`).length);
   }
-}
-
-function causeOf(run: AppRun, task: string): unknown {
-  const end = run.status.find((status) => status.task === task)?.end;
-  return end?.kind === "failed" ? end.error : end;
 }

@@ -8,6 +8,7 @@ import { asTidemarkError, type TidemarkError } from "../../../client/error.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import { text } from "../../../src/lib/bytes.ts";
 import type { Clock } from "../../../src/ports/clock.ts";
+import type { GatedClock } from "../../../src/sim/gated-clock.ts";
 import type { Consistency } from "../../../src/wire/consistency.ts";
 import { Violation } from "../history.ts";
 import type { CounterHistory } from "./counter-history.ts";
@@ -16,8 +17,8 @@ import type { StreamHistory } from "./stream-history.ts";
 /** What clients need of the world they live in. */
 export interface Surroundings {
   readonly clock: Clock;
-  /** A client of its own, with a connection of its own. Default: its reads are linearizable. */
-  connect(name: string, consistency?: Consistency): Client;
+  /** A client of its own, with a connection of its own. Default: its reads are linearizable, and nothing stops its process. */
+  connect(name: string, consistency?: Consistency, process?: GatedClock): Client;
   /** Its connection breaks; its next one may be to another node. */
   hangUp(name: string): void;
   history(stream: string): StreamHistory;
@@ -80,7 +81,7 @@ export abstract class Actor<Task> {
 
   /** As long as others would take to think: mostly short. */
   protected think(meanMs: number): Promise<void> {
-    return this.rest(-Math.log(1 - this.prng.float()) * meanMs);
+    return this.rest(this.prng.exponential(meanMs));
   }
 
   protected excused(thrown: unknown, more: readonly string[] = []): TidemarkError {

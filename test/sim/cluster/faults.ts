@@ -59,17 +59,12 @@ export function drawFaults(prng: Prng, nodes: number, durationMs: number, plan: 
   const total = kinds.reduce((sum, [, weight]) => sum + weight, 0);
   const faults: TimedFault[] = [];
   const damaged = plan.weights.damage === undefined ? 0 : prng.below(nodes);
-  for (let atMs = prng.float() * plan.everyMs; atMs < durationMs; atMs += pause(prng, plan.everyMs)) {
+  for (let atMs = prng.float() * plan.everyMs; atMs < durationMs; atMs += prng.exponential(plan.everyMs)) {
     let left = prng.float() * total;
     const [kind] = kinds.find(([, weight]) => (left -= weight) < 0) ?? kinds[0] ?? ["reset"];
     faults.push({ atMs: Math.round(atMs), fault: drawFault(prng, nodes, damaged, kind) });
   }
   return faults;
-}
-
-/** Often short, so that faults meet; seldom long. */
-function pause(prng: Prng, meanMs: number): number {
-  return -Math.log(1 - prng.float()) * meanMs;
 }
 
 function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind): Fault {

@@ -1,0 +1,116 @@
+/**
+ * Runs an app as it will run: several replicas on a cluster of three nodes, all of it in one process, on simulated machines, with faults that
+ * a seed gives. What must hold is that the faults change nothing: what comes out is what each task puts out that reads the same records without
+ * any of this, once and in order, and all replicas end in the state that it ends in.
+ */
+import { utf8 } from "../../src/lib/bytes.ts";
+import type { Topology } from "../../src/operators/build/topology.ts";
+import type { SourceSettings } from "../../src/operators/engine/graph.ts";
+import { TopologyRun } from "../../src/operators/run/topology-run.ts";
+import type { StreamRecord } from "../../src/record/record.ts";
+import type { FaultRates } from "./app-faults.ts";
+import { SIMULATION_DEFAULTS, SIMULATION_LIMITS } from "./limits.ts";
+import { type SimulatedRun, Simulation } from "./simulation.ts";
+import { bytesOf, sourceOf, type WrittenRecord } from "./test-record.ts";
+
+/** A record with its value, which is written as `TopologyDriver.write` would. */
+export type SimulatedRecord = WrittenRecord & { readonly value: unknown };
+
+export type SimulateOptions = {
+  /** By stream, in order; a stream in partitions has its number behind the name. How the streams' records mix is the seed's. */
+  readonly input: Readonly<Record<string, readonly SimulatedRecord[]>>;
+  /** Gives everything else. Default 1. */
+  readonly seed?: number;
+  /** All kinds, the default, or none, or these. */
+  readonly faults?: boolean | FaultRates;
+  /** Of each task, 1 to 5; default 2. */
+  readonly replicas?: number;
+  /** Simulated milliseconds in which input comes and faults happen; default 10,000. */
+  readonly durationMs?: number;
+  /** Simulated milliseconds that pass at least behind the last record, so that timers fire; default 1,000. */
+  readonly quietMs?: number;
+  /** What becomes of poison: the simulation fails, the default, as the driver would; or it is written to the dead letters. */
+  readonly poison?: "throw" | "dead-letter";
+};
+
+/** A simulation in which something was not as it must be. Its message tells the seed with which it will happen again. */
+export class SimulationError extends Error {
+  override readonly name = "SimulationError";
+  readonly seed: number;
+  readonly #lines: readonly string[];
+
+  constructor(seed: number, what: string, lines: readonly string[], cause: unknown) {
+    super(`seed ${seed}: ${what}\nthe same happens again with simulate(app, { …, seed: ${seed} })`, { cause });
+    this.seed = seed;
+    this.#lines = lines;
+  }
+
+  /** What happened, the newest of it, each with its simulated time in milliseconds. */
+  get lines(): readonly string[] {
+    return this.#lines;
+  }
+}
+
+/** One simulation. Rejects with `SimulationError`. */
+export function simulate(
+  topology: Topology,
+  options: SimulateOptions & { readonly seeds?: undefined },
+): Promise<SimulatedRun>;
+/** So many, one after another, under seeds that follow each other. */
+export function simulate(
+  topology: Topology,
+  options: SimulateOptions & { readonly seeds: number },
+): Promise<readonly SimulatedRun[]>;
+export async function simulate(
+  topology: Topology,
+  options: SimulateOptions & { readonly seeds?: number | undefined },
+): Promise<SimulatedRun | readonly SimulatedRun[]> {
+  const { seed = SIMULATION_DEFAULTS.seed, seeds } = options;
+  if (seeds === undefined) return once(topology, options, seed);
+  const runs: SimulatedRun[] = [];
+  for (let next = 0; next < seeds; next += 1) runs.push(await once(topology, options, seed + next));
+  return runs;
+}
+
+async function once(topology: Topology, options: SimulateOptions, seed: number): Promise<SimulatedRun> {
+  const { faults = true, poison = "throw" } = options;
+  const { replicas = SIMULATION_DEFAULTS.replicas } = options;
+  const { durationMs = SIMULATION_DEFAULTS.durationMs, quietMs = SIMULATION_DEFAULTS.quietMs } = options;
+  if (!Number.isInteger(replicas) || replicas < 1 || replicas > SIMULATION_LIMITS.replicasMax)
+    throw new TypeError(`replicas is 1 to ${SIMULATION_LIMITS.replicasMax}, and was ${replicas}`);
+  const graph = topology.build();
+  const rates = typeof faults === "boolean" ? allRates(faults) : faults;
+  const input = recordsOf(options.input, new TopologyRun(graph).sources);
+  const settings = { topology, graph, input, seed, rates, replicas, durationMs, quietMs, poison };
+  const simulation = new Simulation(settings);
+  try {
+    return await simulation.run();
+  } catch (thrown) {
+    const message = thrown instanceof Error ? thrown.message : String(thrown);
+    const difference = await simulation.difference();
+    const what = difference === undefined || message.includes(difference) ? message : `${message}\n${difference}`;
+    throw new SimulationError(seed, what, simulation.lines, thrown);
+  }
+}
+
+function allRates(rate: boolean): FaultRates {
+  return { crashes: rate, pauses: rate, partitions: rate, duplicates: rate, slowness: rate };
+}
+
+/** Streams that are given nothing are there as well. */
+function recordsOf(
+  input: SimulateOptions["input"],
+  sources: ReadonlyMap<string, SourceSettings>,
+): ReadonlyMap<string, readonly StreamRecord[]> {
+  const all = new Map<string, readonly StreamRecord[]>();
+  for (const [stream, { internal }] of sources) if (!internal) all.set(stream, []);
+  for (const [stream, records] of Object.entries(input)) {
+    const { format } = sourceOf(sources, stream);
+    const written = records.map(({ value, key, ...rest }): StreamRecord => {
+      const keyed = key === undefined ? {} : { key: typeof key === "string" ? utf8(key) : key };
+      return { value: bytesOf(value, format, stream), ...keyed, ...rest };
+    });
+    all.set(stream, written);
+  }
+  return all;
+}
