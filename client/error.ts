@@ -2,6 +2,7 @@
  * The one error the SDK throws. What the server refused carries the server's own code (`src/wire/errors.ts`); what
  * never got that far carries one of the client's.
  */
+import { messageOf } from "../src/lib/thrown.ts";
 import type { TaskPlace } from "../src/record/task-place.ts";
 import { ERRORS, type ErrorCode } from "../src/wire/errors.ts";
 
@@ -141,6 +142,5 @@ function detailsOf(error: TidemarkError): TidemarkErrorDetails {
 /** Whatever was thrown, as the SDK's error: what is not one already is a fault in an answer or in us. */
 export function asTidemarkError(thrown: unknown): TidemarkError {
   if (thrown instanceof TidemarkError) return thrown;
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return new TidemarkError("protocol-error", message, { cause: thrown });
+  return new TidemarkError("protocol-error", messageOf(thrown), { cause: thrown });
 }

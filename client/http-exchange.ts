@@ -4,6 +4,7 @@
  */
 import type { Clock } from "../src/ports/clock.ts";
 import { concat } from "../src/lib/bytes.ts";
+import { messageOf } from "../src/lib/thrown.ts";
 import type { Addresses } from "./addresses.ts";
 import { asErrorCode, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
@@ -193,7 +194,7 @@ async function readProblem(response: Response): Promise<Record<string, unknown> 
 /** A request that failed without an answer: whether it may have been sent is in the code. */
 export function connectionError(thrown: unknown, baseUrl: URL): TidemarkError {
   const cause: unknown = thrown instanceof Error ? (thrown.cause ?? thrown) : thrown;
-  const reason = systemText(cause, "code") ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason = systemText(cause, "code") ?? messageOf(cause);
   if (isNeverSent(cause)) {
     return new TidemarkError("connection-failed", `cannot connect to ${baseUrl.origin}: ${reason}`, { cause: thrown });
   }

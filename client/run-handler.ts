@@ -1,4 +1,5 @@
 /** Works on a queue with a handler, several records at a time: done is acknowledged, what throws is refused. */
+import { messageOf } from "../src/lib/thrown.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Delivery } from "./delivery.ts";
 import { asTidemarkError } from "./error.ts";
@@ -69,8 +70,7 @@ async function handle(
     await handler(delivery);
   } catch (thrown) {
     onError?.(thrown, delivery);
-    const text = thrown instanceof Error ? thrown.message : String(thrown);
-    const reason = text.slice(0, REASON_LENGTH_MAX).toWellFormed();
+    const reason = messageOf(thrown).slice(0, REASON_LENGTH_MAX).toWellFormed();
     const how = { reason, ...(retryDelayMs !== undefined && { delayMs: retryDelayMs }) };
     return async () => {
       if (!delivery.settled) await delivery.nack(how).catch(ignore);

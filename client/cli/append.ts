@@ -2,6 +2,7 @@
 import { createReadStream, statSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { utf8 } from "../../src/lib/bytes.ts";
+import { messageOf } from "../../src/lib/thrown.ts";
 import { holdsJson } from "../../src/record/record-json.ts";
 import type { RecordHeader, StreamRecord } from "../../src/record/record.ts";
 import { TidemarkError } from "../error.ts";
@@ -186,8 +187,7 @@ function located(thrown: unknown, source: string): TidemarkError {
     return new TidemarkError(thrown.code, `${place} ${thrown.message}`, { cause: thrown });
   }
   if (thrown instanceof TidemarkError) return thrown;
-  const reason = thrown instanceof Error ? thrown.message : String(thrown);
-  return new TidemarkError("invalid-argument", `${where} cannot be read: ${reason}`, { cause: thrown });
+  return new TidemarkError("invalid-argument", `${where} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
 }
 
 /** Of all sources together, if each is a file; a file that is not there is told of now, before anything is appended. */

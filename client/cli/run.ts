@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type HostPort, parseHostPort } from "../../log-server/config/values.ts";
 import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
+import { Rounds } from "../../log-server/node/rounds.ts";
+import { SYSTEM_CLOCK } from "../../log-server/system.ts";
 import { taskSpecsOf } from "../../src/runtime/app-streams.ts";
 import { TidemarkError } from "../error.ts";
 import { loadApp } from "./apps/app-module.ts";
@@ -13,12 +15,12 @@ import { EXIT } from "./exit-codes.ts";
 import { write, type Io } from "./io.ts";
 import { counted, jsonLine } from "./output.ts";
 import { AppMetrics } from "./run/app-metrics.ts";
-import { deploy } from "./run/deploy.ts";
+import { Deployment } from "./run/deployment.ts";
 import { MetricsServer } from "./run/metrics-server.ts";
 import { ReplicaReports } from "./run/replica-reports.ts";
 import { Reporter } from "./run/reporter.ts";
 import { summaryOf, summaryText } from "./run/status-lines.ts";
-import { AppEnded, Workers } from "./run/workers.ts";
+import { AppEnded, isPassing, Workers } from "./run/workers.ts";
 import { newVerb } from "./verb.ts";
 
 const REPLICAS_DEFAULT = 1;
@@ -107,15 +109,15 @@ function hostPortArgument(text: string): HostPort {
 
 async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const { replicas, commitEvery, poison, output, timeout } = options;
-  const app = await loadApp(file);
+  const app = await loadApp(file, io.interrupted);
   const graph = app.build();
   const { app: name, version, stages } = graph;
   await using client = openClient(io, options);
-  const put = (): Promise<number> => deploy(client, app, { poison }, io.interrupted);
+  const deployment = new Deployment(client, app, { poison }, io.interrupted);
   const folder = join(options.stateDir, name);
   const stateFolder = options.state === "memory" ? undefined : folder;
   const lock = stateFolder === undefined ? undefined : lockFolder(stateFolder);
-  let epoch = await put();
+  await deployment.put();
 
   const tell = (text: string, json: object): void => {
     void write(io.stdout, output === "json" ? jsonLine({ app: name, ...json }) : `${text}\n`).catch(() => undefined);
@@ -163,24 +165,28 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
         const what = `version ${version}, ${counted(tasks, "task")}, ${counted(replicas, "replica")} of each`;
         tell(`ready ${name} (${what})`, { event: "ready", version, tasks, replicas });
       },
-      async redeploy() {
-        epoch = await put();
-      },
+      epoch: () => deployment.epoch,
+      redeploy: () => deployment.put(),
     },
   );
   // A task that has nothing to commit is told by nobody that the app was reset, or is another.
-  const watching = setInterval(() => {
-    void (async () => {
-      const deployed = await client.app(name).describe({ signal: io.interrupted });
-      metrics.described(deployed.tasks);
-      if (deployed.epoch === epoch) return;
-      epoch = await put();
+  const watching = new Rounds(SYSTEM_CLOCK, {
+    everyMs: WATCH_EVERY_MS,
+    async work() {
+      // What tasks have is much, and asked for where it is shown.
+      if (metricsServer !== undefined)
+        metrics.described((await client.app(name).describe({ signal: io.interrupted })).tasks);
+      if (!(await deployment.isOver())) return;
+      await deployment.put();
       workers.restart("another version of the app was deployed, or it was reset");
-    })().catch((error: unknown) => {
-      if (!(error instanceof TidemarkError) || error.retryable || io.interrupted.aborted) return;
-      workers.fail(error.code === "app-not-found" ? new AppEnded("the app was deleted", EXIT.notFound) : error);
-    });
-  }, WATCH_EVERY_MS);
+    },
+    failed(error) {
+      const code = error instanceof TidemarkError ? error.code : undefined;
+      if (!isPassing(error))
+        workers.fail(code === "app-not-found" ? new AppEnded("the app was deleted", EXIT.notFound) : error);
+    },
+  });
+  watching.start();
   let before = { outputs: 0, atMs: performance.now() };
   const telling = setInterval(() => {
     const summary = summaryOf(workers.statuses);
@@ -215,7 +221,8 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
     return error.exitCode;
   } finally {
     clearInterval(telling);
-    clearInterval(watching);
+    // What it asks just now ends with the client.
+    void watching.stop();
     clearInterval(reporting);
     const last = reports.sample(workers.statuses);
     await workers.stop();

@@ -3,6 +3,7 @@
  * wrong. It is an output like any other, the same in every replica.
  */
 import { utf8 } from "../lib/bytes.ts";
+import { messageOf } from "../lib/thrown.ts";
 import type { Poison, TaskInput, TaskOutput } from "../operators/engine/task-input.ts";
 import { timerOfRow } from "../operators/state/row-keys.ts";
 import { RECORD_LIMITS } from "../record/limits.ts";
@@ -21,7 +22,7 @@ export function deadLetter(origin: DeadLetterOrigin, poison: Poison, input?: Tas
     header("app", app),
     header("task", task),
     header("operator", operator),
-    header("error", messageOf(poison.error)),
+    header("error", messageOf(poison.error).slice(0, RUNTIME_LIMITS.errorCharactersMax).toWellFormed()),
   ];
   if (at.kind === "timer" || input === undefined) {
     const due = at.kind === "timer" ? timerOfRow(at.row).due : 0;
@@ -37,9 +38,4 @@ export function deadLetter(origin: DeadLetterOrigin, poison: Poison, input?: Tas
 
 function header(name: string, value: string): RecordHeader {
   return [`tidemark-${name}`, utf8(value)];
-}
-
-function messageOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return message.slice(0, RUNTIME_LIMITS.errorCharactersMax).toWellFormed();
 }

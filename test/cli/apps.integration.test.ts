@@ -37,7 +37,7 @@ const LOAD_ALL = `
 import { loadApp } from ${JSON.stringify(pathToFileURL(join(ROOT, "client/cli/apps/app-module.ts")).href)};
 const said = [];
 for (const file of process.argv.slice(1))
-  await loadApp(file).then(() => said.push("loaded"), ({ message }) => said.push(message));
+  await loadApp(file, new AbortController().signal).then(() => said.push("loaded"), ({ message }) => said.push(message));
 console.log(JSON.stringify(said));
 `;
 
@@ -59,6 +59,17 @@ it("an app is shown as text, as a flowchart, and as JSON", async () => {
   ]);
 });
 
+it("what a module holds open keeps no verb, and one that waits for ever can be interrupted", async () => {
+  const held = "setInterval(() => {}, 1_000_000);\n";
+  const app = `import { topology } from "${OPERATORS}";\nconst app = topology("held");\napp.stream("in").to("out");\n`;
+  writeFileSync(join(folder, "held.ts"), `${app}${held}export default app;\n`);
+  expect(await describeApp("held.ts")).toMatchObject({ status: 0, err: "", out: expect.stringMatching(/^app held,/) });
+  writeFileSync(join(folder, "waits.ts"), `${held}console.log("here");\nawait new Promise(() => {});\n`);
+  const waits = spawn(process.execPath, [COMMAND_LINE, "apps", "describe", "waits.ts"], { cwd: folder });
+  waits.stdout.once("data", () => waits.kill("SIGINT"));
+  expect(await new Promise((resolve) => waits.once("close", resolve))).toBe(130);
+});
+
 it("what is wrong with an app is told with its place", async () => {
   const begin = `import { topology, tumbling } from "${OPERATORS}";\n`;
   const cases: readonly (readonly [string, string, RegExp])[] = [
@@ -78,6 +89,7 @@ it("what is wrong with an app is told with its place", async () => {
       'import "tidemark/operators";\nexport default 5;\n',
       /^missing\.ts: Error: Cannot find package 'tidemark' .*\(npm install tidemark beside it\)/,
     ],
+    ["stuck.ts", "await new Promise(() => {});\n", /^stuck\.ts: .* waits for something that never comes$/],
     ["not/there.ts", "", /^there is no file not\/there\.ts/],
   ];
   for (const [file, text] of cases) if (text !== "") writeFileSync(join(folder, file), text);

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Topology } from "../../../src/operators/build/topology.ts";
+import { messageOf } from "../../../src/lib/thrown.ts";
 import { TidemarkError } from "../../error.ts";
 
 /** Of the package, built or not. An error's place is not in it, but in whoever called it. */
@@ -10,11 +11,11 @@ const OWN = fileURLToPath(new URL("../../../", import.meta.url));
 const PLACE = /(?:file:\/\/)?(\/[^\s()]+?):(\d+)(?::(\d+))?\)?$/;
 const WINDOWS_PLACE = /(?:file:\/\/\/)?([A-Za-z]:[\\/][^()]+?):(\d+)(?::(\d+))?\)?$/;
 
-/** Throws `invalid-argument`, whose message a user can act on. */
-export async function loadApp(file: string): Promise<Topology> {
+/** Throws `invalid-argument`, whose message a user can act on; `aborted`, if the signal fires while the module is waited for. */
+export async function loadApp(file: string, signal: AbortSignal): Promise<Topology> {
   const path = resolve(file);
   if (!existsSync(path)) throw new TidemarkError("invalid-argument", `there is no file ${file}`);
-  const module = await load(path);
+  const module = await load(path, signal);
   const app = module["default"];
   if (app instanceof Topology) return checked(app, path);
   const found = app === undefined ? "has no default export" : `exports ${describe(app)} by default`;
@@ -33,11 +34,24 @@ export function placeOf(error: unknown): string | undefined {
   return undefined;
 }
 
-async function load(path: string): Promise<Readonly<Record<string, unknown>>> {
+type Module = Readonly<Record<string, unknown>>;
+
+/** One that waits for ever ends when nothing is left that could happen, or when somebody has had enough. */
+async function load(path: string, signal: AbortSignal): Promise<Module> {
+  const waiting = Promise.withResolvers<never>();
+  const onIdle = (): void => waiting.reject(new Error("the module waits for something that never comes"));
+  const onAbort = (): void => waiting.reject(new TidemarkError("aborted"));
+  process.once("beforeExit", onIdle);
+  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
   try {
-    return (await import(pathToFileURL(path).href)) as Record<string, unknown>;
+    return await Promise.race([import(pathToFileURL(path).href) as Promise<Module>, waiting.promise]);
   } catch (error) {
+    if (signal.aborted) throw error;
     throw faulty(error, placeOf(error) ?? shown(path));
+  } finally {
+    process.off("beforeExit", onIdle);
+    signal.removeEventListener("abort", onAbort);
   }
 }
 
@@ -52,7 +66,8 @@ function checked(app: Topology, path: string): Topology {
 }
 
 function faulty(error: unknown, place: string): TidemarkError {
-  const { name, message } = error instanceof Error ? error : { name: "thrown", message: String(error) };
+  const message = messageOf(error);
+  const name = error instanceof Error ? error.name : "thrown";
   const missing = message.includes("Cannot find package 'tidemark'") ? " (npm install tidemark beside it)" : "";
   return new TidemarkError("invalid-argument", `${place}: ${name}: ${message}${missing}`, {
     cause: error,

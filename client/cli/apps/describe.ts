@@ -19,7 +19,7 @@ export const describeCommand: Verb = (io, onDone) =>
     .argument("<file>", "a module whose default export is a topology")
     .addOption(new Option("-o, --output <format>", "how to print").choices(["text", "mermaid", "json"]).default("text"))
     .action(async (file: string, { output }: DescribeOptions) => {
-      const app = await loadApp(file);
+      const app = await loadApp(file, io.interrupted);
       if (output !== "json") await write(io.stdout, `${app.describe(output)}\n`);
       else {
         const { app: name, version, stages } = app.build();

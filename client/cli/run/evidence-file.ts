@@ -1,9 +1,9 @@
 /** What replicas differ in, for whoever must look into it: a line that says where, and a file with all that is known. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "../../../src/lib/thrown.ts";
 import { type Evidence, evidenceText } from "../../../src/runtime/evidence.ts";
 import type { TaskName } from "../../../src/wire/app-command.ts";
-import { messageOf } from "./worker-end.ts";
 
 const JSON_INDENT = 2;
 

@@ -1,7 +1,7 @@
 /** How the replicas of a run go, with rates: what reports, metrics and lines are made of. */
-import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
 import type { RestoreProgress } from "../../../src/runtime/snapshots/restore.ts";
 import type { ReplicaReport } from "../../worker-report.ts";
+import type { ToldStatus } from "./worker-messages.ts";
 import type { WorkerStatus } from "./workers.ts";
 
 /** Of one worker; undefined where it is known only once it has told something. */
@@ -53,7 +53,7 @@ function reportOf({
   restored,
   restoreTo,
   work,
-}: ReplicaStatus): Omit<ReplicaReport, "records" | "outputs" | "recordsPerSecond" | "outputsPerSecond"> {
+}: ToldStatus): Omit<ReplicaReport, "records" | "outputs" | "recordsPerSecond" | "outputsPerSecond"> {
   const positionsLeft = work === undefined ? 0 : Math.max(0, restoreTo - work.readPosition);
   return {
     task,

@@ -1,8 +1,8 @@
 /** How `tidemark run` tells how it goes: a line whenever something happens, and one now and then. */
-import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
 import type { WorkStatus } from "../../../src/runtime/replica-work.ts";
 import { counted, formatTime } from "../output.ts";
 import { ratioRead } from "./replica-reports.ts";
+import type { ToldStatus } from "./worker-messages.ts";
 import type { WorkerStatus } from "./workers.ts";
 
 /** How far they are who come to where their tasks are. */
@@ -76,7 +76,7 @@ function restoreOf(statuses: readonly WorkerStatus[]): RestoreStatus | undefined
   };
 }
 
-function worksOf(replicas: readonly ReplicaStatus[]): WorkStatus[] {
+function worksOf(replicas: readonly ToldStatus[]): WorkStatus[] {
   return replicas.flatMap(({ work }) => (work === undefined ? [] : [work]));
 }
 

@@ -1,5 +1,6 @@
 /** What the end of a replica means for its worker, and for the others. */
 import { EXIT } from "../exit-codes.ts";
+import { messageOf } from "../../../src/lib/thrown.ts";
 import type { ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { placeOf } from "../apps/app-module.ts";
 import type { WorkerEnd } from "./worker-messages.ts";
@@ -18,8 +19,7 @@ export function workerEnd(task: string, end: ReplicaEnd): WorkerEnd | undefined 
       const { operator, at, error } = end.poison;
       const where = at.kind === "record" ? `at ${at.source}, offset ${at.offset}` : "in a timer";
       const place = placeOf(error);
-      const message = error instanceof Error ? error.message : String(error);
-      const what = `task ${task}: operator "${operator}" failed ${where}: ${message}`;
+      const what = `task ${task}: operator "${operator}" failed ${where}: ${messageOf(error)}`;
       return { what: place === undefined ? what : `${what} (${place})`, next: "end", exitCode: EXIT.failure };
     }
     case "input-trimmed": {
@@ -30,8 +30,4 @@ export function workerEnd(task: string, end: ReplicaEnd): WorkerEnd | undefined 
     case "failed":
       return { what: `task ${task}: ${messageOf(end.error)}`, next: "again" };
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -16,10 +16,15 @@ export type WorkerSettings = {
   readonly evidenceFolder: string;
 };
 
-export type ToWorker = { readonly kind: "run"; readonly settings: WorkerSettings } | { readonly kind: "stop" };
+export type ToWorker =
+  /** `epoch`: in which the app is deployed as the settings' module has it; in any other it is not this worker's to run. */
+  { readonly kind: "run"; readonly epoch: number; readonly settings: WorkerSettings } | { readonly kind: "stop" };
+
+/** Without why it ended, which may be anything that was thrown, and not for another process. */
+export type ToldStatus = Omit<ReplicaStatus, "end">;
 
 export type FromWorker =
-  | { readonly kind: "status"; readonly replicas: readonly ReplicaStatus[]; readonly commits: CommitTally }
+  | { readonly kind: "status"; readonly replicas: readonly ToldStatus[]; readonly commits: CommitTally }
   | { readonly kind: "ended"; readonly end: WorkerEnd };
 
 /** Why a worker ended by itself, in words, and what is to be done. */

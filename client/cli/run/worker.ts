@@ -3,16 +3,17 @@
  * process that started it, tells how it goes, and ends when that does.
  */
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "../../../log-server/system.ts";
-import { APP_RUN_DEFAULTS, AppRun } from "../../../src/runtime/app-run.ts";
+import { messageOf } from "../../../src/lib/thrown.ts";
+import { APP_RUN_DEFAULTS, AppRun, type OpenTaskState } from "../../../src/runtime/app-run.ts";
 import type { Evidence } from "../../../src/runtime/evidence.ts";
-import type { ReplicaEnd } from "../../../src/runtime/replica-end.ts";
+import { Ended, type ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { connect } from "../../client.ts";
 import { loadApp } from "../apps/app-module.ts";
 import { nodeZstd } from "../node-zstd.ts";
 import { reportEvidence } from "./evidence-file.ts";
 import { MeteredLog } from "./metered-log.ts";
 import { TaskStates } from "./task-states.ts";
-import { messageOf, workerEnd } from "./worker-end.ts";
+import { workerEnd } from "./worker-end.ts";
 import type { FromWorker, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
 
 const STATUS_EVERY_MS = 250;
@@ -24,23 +25,22 @@ process.once("SIGTERM", () => stopping.abort());
 process.once("disconnect", () => stopping.abort());
 process.on("message", (message: ToWorker) => {
   if (message.kind === "stop") stopping.abort();
-  else void work(message.settings);
+  else void work(message.settings, message.epoch);
 });
 
-async function work(settings: WorkerSettings): Promise<void> {
-  let end: WorkerEnd | undefined;
+async function work(settings: WorkerSettings, epoch: number): Promise<void> {
   try {
-    end = await run(settings);
+    await run(settings, epoch);
   } catch (error) {
-    end = { what: messageOf(error), next: "again" };
+    await tell({ kind: "ended", end: { what: messageOf(error), next: "again" } });
   }
-  if (end !== undefined) tell({ kind: "ended", end });
-  if (process.connected) process.disconnect();
+  // Whatever the app's module still holds open.
+  process.exit();
 }
 
-/** Undefined: it was told to stop. */
-async function run(settings: WorkerSettings): Promise<WorkerEnd | undefined> {
-  const graph = (await loadApp(settings.file)).build();
+/** Until it is told to stop, or has told why it ends. */
+async function run(settings: WorkerSettings, epoch: number): Promise<void> {
+  const graph = (await loadApp(settings.file, stopping.signal)).build();
   const zstd = nodeZstd();
   await using client = connect(settings.urls, {
     timeout: settings.timeoutMs,
@@ -54,21 +54,31 @@ async function run(settings: WorkerSettings): Promise<WorkerEnd | undefined> {
     if (end.kind === "contradicted") reportEvidence(evidenceFolder, task, end.evidence, true);
     const isDoubtful = end.kind === "contradicted" || end.kind === "failed";
     const what = workerEnd(task, end);
-    void (isDoubtful ? states.discard(task) : Promise.resolve()).finally(() => {
-      if (what !== undefined) ended.resolve(what);
-    });
+    void (isDoubtful ? states.discard(task) : Promise.resolve())
+      .catch((error: unknown) => process.stderr.write(`tidemark: task ${task}: ${messageOf(error)}\n`))
+      .finally(() => {
+        if (what !== undefined) ended.resolve(what);
+      });
   };
   const onDispute = (task: string, evidence: Evidence): void => reportEvidence(evidenceFolder, task, evidence, false);
-  const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState: states.open, onEnd, onDispute };
+  const openState: OpenTaskState = async (task, facts, opening) => {
+    // Commits name the epoch. In another one these operators may not be those that are deployed.
+    if (facts.epoch !== epoch) throw new Ended({ kind: "fenced" });
+    return states.open(task, facts, opening);
+  };
+  const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState, onEnd, onDispute };
   const log = new MeteredLog(client.taskLog());
   const app = new AppRun(log, ports, graph, { ...APP_RUN_DEFAULTS, poison, commitEveryMs });
   const telling = setInterval(() => {
-    tell({ kind: "status", replicas: app.status, commits: log.take() });
+    const replicas = app.status.map(({ end: _end, ...status }) => status);
+    void tell({ kind: "status", replicas, commits: log.take() });
   }, STATUS_EVERY_MS);
   stopping.signal.addEventListener("abort", () => ended.resolve(undefined), { once: true });
   if (stopping.signal.aborted) ended.resolve(undefined);
   try {
-    return await ended.promise;
+    const end = await ended.promise;
+    // Before it closes anything, so that there is a bound on that.
+    if (end !== undefined) await tell({ kind: "ended", end });
   } finally {
     clearInterval(telling);
     await app.stop();
@@ -76,6 +86,10 @@ async function run(settings: WorkerSettings): Promise<WorkerEnd | undefined> {
   }
 }
 
-function tell(message: FromWorker): void {
-  if (process.connected) process.send?.(message);
+/** Resolves when it was sent, or cannot be. */
+function tell(message: FromWorker): Promise<void> {
+  return new Promise((resolve) => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => resolve());
+    else resolve();
+  });
 }

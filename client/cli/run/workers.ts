@@ -5,9 +5,10 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
+import { messageOf } from "../../../src/lib/thrown.ts";
+import { TidemarkError } from "../../error.ts";
 import type { CommitTally } from "./metered-log.ts";
-import type { FromWorker, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
+import type { FromWorker, ToldStatus, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
 
 /** Beside us, as source or as built. */
 const WORKER = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
@@ -15,6 +16,7 @@ const RESTART_MS_MIN = 100;
 const RESTART_MS_MAX = 10_000;
 /** A worker that ran so long is started again at once. */
 const HEALTHY_MS = 30_000;
+/** One that was told to end, or says that it does, has so long for it. */
 const STOP_TIMEOUT_MS = 10_000;
 
 export type WorkersListener = {
@@ -23,7 +25,9 @@ export type WorkersListener = {
   /** It is started again in so long. */
   readonly onDeath: (worker: number, why: string, restartMs: number) => void;
   readonly onStatus: (worker: number, commits: CommitTally) => void;
-  /** Resolves when what is deployed is this again; rejects, if it never will be. */
+  /** In which what the workers run is deployed. */
+  readonly epoch: () => number;
+  /** Resolves when what is deployed is this again. */
   readonly redeploy: () => Promise<void>;
 };
 
@@ -31,20 +35,32 @@ export type WorkersListener = {
 export type WorkerStatus = {
   readonly worker: number;
   readonly process: number | undefined;
-  readonly replicas: readonly ReplicaStatus[];
+  readonly replicas: readonly ToldStatus[];
+};
+
+type Running = {
+  readonly child: ChildProcess;
+  readonly epoch: number;
+  /** There is no such process any more, or there never was. */
+  readonly gone: Promise<void>;
 };
 
 type Worker = {
   readonly number: number;
   readonly settings: WorkerSettings;
-  child: ChildProcess | undefined;
-  replicas: readonly ReplicaStatus[];
+  running: Running | undefined;
+  replicas: readonly ToldStatus[];
   startedMs: number;
   restartMs: number;
   timer: NodeJS.Timeout | undefined;
   /** Why it was told to end, to be started again. */
   restart: string | undefined;
 };
+
+/** The same may do later. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof TidemarkError && error.retryable;
+}
 
 /** All workers must end: started again, they would come to the same. */
 export class AppEnded extends Error {
@@ -61,16 +77,18 @@ export class Workers {
   readonly #workers: readonly Worker[];
   readonly #listener: WorkersListener;
   readonly #ended = Promise.withResolvers<never>();
+  readonly #stopTimeoutMs: number;
   #stopping = false;
 
   /** Starts one for each of the settings. */
-  constructor(settings: readonly WorkerSettings[], listener: WorkersListener) {
+  constructor(settings: readonly WorkerSettings[], listener: WorkersListener, stopTimeoutMs: number = STOP_TIMEOUT_MS) {
     this.#listener = listener;
+    this.#stopTimeoutMs = stopTimeoutMs;
     this.#ended.promise.catch(() => undefined);
     this.#workers = settings.map((own, at) => ({
       number: at + 1,
       settings: own,
-      child: undefined,
+      running: undefined,
       replicas: [],
       startedMs: 0,
       restartMs: RESTART_MS_MIN,
@@ -86,7 +104,9 @@ export class Workers {
   }
 
   get statuses(): readonly WorkerStatus[] {
-    return this.#workers.map(({ number, child, replicas }) => ({ worker: number, process: child?.pid, replicas }));
+    return this.#workers.map(({ number, running, replicas }) => {
+      return { worker: number, process: running?.child.pid, replicas };
+    });
   }
 
   /** All of them must end, as if one of them had found so. */
@@ -94,46 +114,71 @@ export class Workers {
     this.#ended.reject(error);
   }
 
-  /** Ends and starts those that run. */
+  /** Ends and starts those that run in an epoch that is over. */
   restart(why: string): void {
+    const epoch = this.#listener.epoch();
     for (const worker of this.#workers) {
+      if (worker.running === undefined || worker.running.epoch === epoch) continue;
       worker.restart = why;
-      worker.child?.send({ kind: "stop" } satisfies ToWorker, () => undefined);
+      this.#endSoon(worker.running.child);
     }
   }
 
   /** Each ends between two inputs. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    await Promise.all(this.#workers.map((worker) => this.#stopOne(worker)));
+    await Promise.all(
+      this.#workers.map(async ({ running, timer }) => {
+        clearTimeout(timer);
+        if (running !== undefined) this.#endSoon(running.child);
+        await running?.gone;
+      }),
+    );
   }
 
   #start(worker: Worker): void {
     if (this.#stopping) return;
-    const child = fork(WORKER, [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] });
-    worker.child = child;
+    const epoch = this.#listener.epoch();
     worker.startedMs = performance.now();
     worker.restart = undefined;
+    let child: ChildProcess;
+    try {
+      child = fork(WORKER, [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] });
+    } catch (error) {
+      this.#onEnd(worker, { what: messageOf(error), next: "again" });
+      return;
+    }
+    const gone = Promise.withResolvers<void>();
+    worker.running = { child, epoch, gone: gone.promise };
     let end: WorkerEnd | undefined;
+    const onGone = (how: string): void => {
+      if (worker.running?.child !== child) return;
+      worker.running = undefined;
+      worker.replicas = [];
+      gone.resolve();
+      this.#onEnd(worker, end ?? { what: worker.restart ?? how, next: "again" });
+    };
     child.on("message", (message: FromWorker) => {
-      if (message.kind === "ended") end = message.end;
-      else {
+      if (message.kind === "ended") {
+        end ??= message.end;
+        this.#endSoon(child);
+      } else {
         worker.replicas = message.replicas;
         this.#listener.onStatus(worker.number, message.commits);
       }
     });
-    child.once("error", (error) => (end ??= { what: error.message, next: "again" }));
-    child.once("exit", (status, signal) => {
-      worker.child = undefined;
-      worker.replicas = [];
-      const how = signal === null ? `it ended with status ${status}` : `it was ended by ${signal}`;
-      this.#onExit(worker, end ?? { what: worker.restart ?? how, next: "again" });
+    child.on("error", ({ message }) => {
+      // Of one that could not be started, this is all that is heard.
+      if (child.pid === undefined) onGone(message);
     });
-    child.send({ kind: "run", settings: worker.settings } satisfies ToWorker, () => undefined);
+    child.once("exit", (status, signal) => {
+      onGone(signal === null ? `it ended with status ${status}` : `it was ended by ${signal}`);
+    });
+    say(child, { kind: "run", epoch, settings: worker.settings });
     this.#listener.onStart(worker.number, child.pid);
   }
 
-  #onExit(worker: Worker, end: WorkerEnd): void {
+  #onEnd(worker: Worker, end: WorkerEnd): void {
     if (this.#stopping) return;
     if (end.next === "end") {
       this.#ended.reject(new AppEnded(end.what, end.exitCode));
@@ -145,19 +190,30 @@ export class Workers {
     this.#listener.onDeath(worker.number, end.what, restartMs);
     worker.timer = setTimeout(() => {
       if (end.next === "again") this.#start(worker);
-      else void this.#listener.redeploy().then(() => this.#start(worker), this.#ended.reject);
+      else void this.#redeploy(worker);
     }, restartMs);
   }
 
-  async #stopOne({ child, timer }: Worker): Promise<void> {
-    clearTimeout(timer);
-    if (child === undefined) return;
-    const exited = new Promise<void>((resolve) => {
-      child.once("exit", () => resolve());
-    });
-    child.send({ kind: "stop" } satisfies ToWorker, () => undefined);
-    const kill = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
-    await exited;
-    clearTimeout(kill);
+  async #redeploy(worker: Worker): Promise<void> {
+    try {
+      await this.#listener.redeploy();
+    } catch (error) {
+      if (isPassing(error)) this.#onEnd(worker, { what: messageOf(error), next: "deploy" });
+      else this.#ended.reject(error);
+      return;
+    }
+    this.#start(worker);
   }
+
+  /** Also one that hangs. */
+  #endSoon(child: ChildProcess): void {
+    say(child, { kind: "stop" });
+    const timer = setTimeout(() => child.kill("SIGKILL"), this.#stopTimeoutMs);
+    child.once("exit", () => clearTimeout(timer));
+  }
+}
+
+/** To one that is gone, or has no channel yet, nothing. */
+function say(child: ChildProcess, message: ToWorker): void {
+  if (child.connected) child.send(message, () => undefined);
 }

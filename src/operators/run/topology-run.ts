@@ -3,6 +3,7 @@
  * check of determinism. It commits after every record, and stops at poison; it is no runtime.
  */
 import { assert } from "../../lib/assert.ts";
+import { messageOf } from "../../lib/thrown.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { StreamRecord } from "../../record/record.ts";
 import type { RecordPlace } from "../../record/record-place.ts";
@@ -21,7 +22,7 @@ export class PoisonError extends Error {
   constructor(poison: Poison) {
     const { at, operator, error } = poison;
     const where = at.kind === "record" ? `at ${at.source}, offset ${at.offset}` : "in a timer";
-    super(`operator "${operator}" failed ${where}: ${error instanceof Error ? error.message : String(error)}`, {
+    super(`operator "${operator}" failed ${where}: ${messageOf(error)}`, {
       cause: error,
     });
     this.poison = poison;

@@ -1,0 +1,151 @@
+/** The workers of `tidemark run`, with what may become of them: they are started again, whatever holds them, and never run what is not deployed. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { Deployment } from "../../client/cli/run/deployment.ts";
+import { Workers, type WorkersListener } from "../../client/cli/run/workers.ts";
+import { connect, TidemarkError, type Client } from "../../client/index.ts";
+import { startNode, type RunningNode } from "../../log-server/start-node.ts";
+import { topology } from "../../src/operators/index.ts";
+import { ROOT } from "../source-tree.ts";
+
+const OPERATORS = pathToFileURL(join(ROOT, "src/operators/index.ts")).href;
+
+let folder = "";
+let node: RunningNode;
+let client: Client;
+let workers: Workers | undefined;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "tidemark-workers-"));
+  node = await startNode();
+  client = connect(node.url);
+});
+
+afterEach(async () => {
+  await workers?.stop();
+  workers = undefined;
+});
+
+afterAll(async () => {
+  await client.close();
+  await node.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** What happens, in order, and may be waited for. */
+class Events {
+  readonly #events: string[] = [];
+  #changed = Promise.withResolvers<void>();
+
+  note(event: string): void {
+    this.#events.push(event);
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+
+  /** Resolves once it has happened so often, to all until then. */
+  async until(event: string, count = 1): Promise<readonly string[]> {
+    while (this.#events.filter((other) => other.startsWith(event)).length < count) await this.#changed.promise;
+    return this.#events;
+  }
+}
+
+/** One worker on a module. */
+function start(name: string, text: string, listener: Partial<WorkersListener> = {}, stopTimeoutMs?: number): Events {
+  const file = join(folder, `${name}.ts`);
+  writeFileSync(file, text);
+  const events = new Events();
+  const urls = [node.url.replace("http", "ws")];
+  const settings = { file, urls, token: undefined, timeoutMs: 30_000, poison: "stop", commitEveryMs: 1 } as const;
+  const told: WorkersListener = {
+    onStart: (_worker, id) => events.note(`started ${id === undefined ? "nothing" : "a process"}`),
+    onDeath: (_worker, why) => events.note(`died: ${why}`),
+    onStatus: () => events.note("status"),
+    epoch: () => 1,
+    redeploy: () => Promise.resolve(),
+    ...listener,
+  };
+  workers = new Workers([{ ...settings, stateFolder: undefined, evidenceFolder: folder }], told, stopTimeoutMs);
+  return events;
+}
+
+const HELD = "setInterval(() => undefined, 1_000_000);\n";
+
+describe("a worker is started again", () => {
+  it("whose module holds something open when it ends", async () => {
+    const events = start("held", `${HELD}export default 5;\n`, {}, 1);
+    expect((await events.until("started", 2)).slice(0, 3)).toEqual([
+      "started a process",
+      expect.stringMatching(/^died: .*held\.ts exports a number/),
+      "started a process",
+    ]);
+  });
+
+  it("that does not end when it is told to", async () => {
+    let epoch = 1;
+    // It says that it is there, and then hears nothing more.
+    const text = `process.send({ kind: "status", replicas: [] }, () => { for (;;); });\nawait new Promise(() => {});\n`;
+    const events = start("deaf", text, { epoch: () => epoch }, 1);
+    await events.until("status");
+    workers?.restart("it is in this epoch");
+    epoch = 2;
+    workers?.restart("the epoch is over");
+    await events.until("died: the epoch is over");
+    expect(await events.until("started", 2)).toHaveLength(4);
+  });
+
+  it("that could not be started", async () => {
+    const { execPath } = process;
+    process.execPath = join(folder, "no-node");
+    try {
+      const events = start("never", "", {}, 1);
+      await events.until("died: spawn ");
+      process.execPath = execPath;
+      expect(await events.until("started a process")).toContain("started nothing");
+    } finally {
+      process.execPath = execPath;
+    }
+  });
+});
+
+describe("what is deployed", () => {
+  it("is over once somebody deployed it otherwise, or reset it, until it is put again", async () => {
+    const app = topology("over");
+    app.stream("over-in").to("over-out");
+    const deployment = new Deployment(client, app, { poison: "stop" }, new AbortController().signal);
+    await Promise.all([deployment.put(), deployment.put()]);
+    await client.app("over-and-over").deploy({ version: 1, tasks: [{ task: "0.0", inputs: ["over-in"] }] });
+    const first = deployment.epoch;
+    expect((await client.app("over").describe()).epoch).toBe(first);
+    expect(await deployment.isOver()).toBe(false);
+    await client.app("over").reset();
+    expect(await deployment.isOver()).toBe(true);
+    await deployment.put();
+    expect(deployment.epoch).toBeGreaterThan(first);
+    expect(await deployment.isOver()).toBe(false);
+    await client.app("over").delete();
+    await expect(deployment.isOver()).rejects.toMatchObject({ code: "app-not-found" });
+  });
+});
+
+it("I12: a worker of an app that is deployed otherwise by now commits nothing, and has that looked at until it was", async () => {
+  for (const stream of ["newer-in", "newer-out"])
+    await client.stream(stream).create({ contentType: "application/json" });
+  await client.stream("newer-in").append({ json: 1 });
+  await client.stream("apps/newer/commits/0.0").create();
+  const tasks = [{ task: "0.0", inputs: ["newer-in"] }];
+  const { epoch } = await client.app("newer").deploy({ version: 1, tasks });
+  await client.app("newer").deploy({ version: 2, tasks });
+  const text = `import { topology } from "${OPERATORS}";
+const app = topology("newer");
+app.stream("newer-in").to("newer-out");
+export default app;\n`;
+  const refusals = [new TidemarkError("connection-lost"), new TidemarkError("task-fenced")];
+  const events = start("newer", text, { epoch: () => epoch, redeploy: () => Promise.reject(refusals.shift()) });
+  await expect(workers?.failed).rejects.toMatchObject({ code: "task-fenced" });
+  expect(await events.until("died", 2)).toContain("died: another version of the app was deployed, or it was reset");
+  expect((await client.app("newer").describe()).tasks).toMatchObject([{ commits: 0 }]);
+});
