@@ -7,6 +7,7 @@ import { unreachable } from "../lib/assert.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
 import type { TaskPlace } from "../record/task-place.ts";
+import type { CommitPatience } from "./commit-patience.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { CommitPart, PendingOutputs } from "./pending-outputs.ts";
 import { isBefore } from "./pending-outputs.ts";
@@ -20,8 +21,6 @@ export type CommitterConfig = {
   readonly replica: string;
   /** Between the beginnings of two commits of a replica. */
   readonly commitEveryMs: number;
-  /** Without a commit for so long, a replica that waits for one makes it. */
-  readonly takeoverMs: number;
   /** Between two commits that have nothing but a cursor. */
   readonly cursorEveryMs: number;
 };
@@ -44,12 +43,18 @@ export class Committer {
   readonly #clock: Clock;
   readonly #pending: PendingOutputs;
   readonly #config: CommitterConfig;
+  readonly #patience: CommitPatience;
   readonly #listener: CommitterListener;
   /** The last commit is this replica's. */
   #leading = false;
   #paused = false;
   #inFlight = false;
   #stopped = false;
+  #settling = false;
+  /** Who made the last commit that was seen. */
+  #committing: string | undefined;
+  /** For outputs to be covered, since a commit was seen. */
+  #waitedMs: number | undefined;
   #timer: { readonly timer: Timer; readonly atMs: number } | undefined;
   /** The most urgent that was wanted since the last commit, and since when: how long a cursor has waited says nothing of outputs. */
   #wanted: { readonly want: Want; readonly sinceMs: number } | undefined;
@@ -68,6 +73,7 @@ export class Committer {
     clock: Clock,
     pending: PendingOutputs,
     config: CommitterConfig,
+    patience: CommitPatience,
     listener: CommitterListener,
     dueTold: number | undefined,
   ) {
@@ -75,6 +81,7 @@ export class Committer {
     this.#clock = clock;
     this.#pending = pending;
     this.#config = config;
+    this.#patience = patience;
     this.#listener = listener;
     this.#dueTold = dueTold;
     this.#seenMs = clock.monotonic();
@@ -106,13 +113,21 @@ export class Committer {
     const named = commit.digests.at(-1)?.records ?? 0;
     this.#digests = this.#digests.filter(({ records }) => records > named);
     this.cover(commit.to);
+    // One that takes over has waited for another: that says nothing of how soon commits come.
+    if (this.#waitedMs !== undefined && commit.replica === this.#committing) this.#patience.came(this.#waitedMs);
+    this.#waitedMs = undefined;
+    this.#committing = commit.replica;
   }
 
   /** So far it is committed, whoever did. */
   cover(place: TaskPlace): void {
     // What was known already is no sign that anybody commits.
     if (isBefore(this.#pending.committed, place)) {
-      this.#seenMs = this.#clock.monotonic();
+      const nowMs = this.#clock.monotonic();
+      // A cursor waits for longer; and nobody waits for what is its own.
+      if (!this.#leading && this.#wanted?.want === "outputs")
+        this.#waitedMs = nowMs - Math.max(this.#wanted.sinceMs, this.#seenMs);
+      this.#seenMs = nowMs;
       this.#wanted = undefined;
       this.#paused = false;
       this.#pending.cover(place);
@@ -136,8 +151,8 @@ export class Committer {
     return isBefore(committed, place) ? "cursor" : undefined;
   }
 
-  /** Makes the next commit, or sets the timer for it. */
-  #plan(): void {
+  /** Makes the next commit, or sets the timer for it. `settled`: what had come is read. */
+  #plan(settled = false): void {
     const want = this.#want;
     if (want === undefined || this.#inFlight || this.#stopped) return;
     const nowMs = this.#clock.monotonic();
@@ -145,7 +160,9 @@ export class Committer {
       this.#wanted = { want, sinceMs: nowMs };
     const atMs = Math.max(this.#dueMs(want, this.#wanted.sinceMs), this.#notBeforeMs);
     if (atMs <= nowMs) {
-      void this.#commit();
+      // Whoever stood still may have before it what it waits for: that is read first.
+      if (this.#leading || settled) void this.#commit();
+      else this.#planSettled();
       return;
     }
     if (this.#timer !== undefined && this.#timer.atMs <= atMs) return;
@@ -158,10 +175,19 @@ export class Committer {
     this.#timer = { timer, atMs };
   }
 
+  #planSettled(): void {
+    if (this.#settling) return;
+    this.#settling = true;
+    this.#clock.defer(() => {
+      this.#settling = false;
+      this.#plan(true);
+    });
+  }
+
   #dueMs(want: Want, sinceMs: number): number {
-    const { commitEveryMs, takeoverMs, cursorEveryMs } = this.#config;
+    const { commitEveryMs, cursorEveryMs } = this.#config;
     const waitedMs = Math.max(sinceMs, this.#seenMs);
-    if (!this.#leading) return waitedMs + (want === "cursor" ? cursorEveryMs : 0) + takeoverMs;
+    if (!this.#leading) return waitedMs + (want === "cursor" ? cursorEveryMs : 0) + this.#patience.ms;
     switch (want) {
       case "outputs":
         return this.#startedMs + commitEveryMs;

@@ -23,9 +23,13 @@ export const RUNTIME_LIMITS = {
 
   /** Between the beginnings of two commits of a replica. */
   commitEveryMsDefault: 3,
-  /** Without a commit for so long, a replica that waits for one makes it; each adds up to a part of it, so that one is first. */
+  /** Without a commit for so long, a replica that waits for one makes it, until it knows how soon they come. */
   takeoverMsDefault: 60,
-  takeoverSpreadMs: 40,
+  /** Then it waits, at least and at most, for this part and for so many times as long. */
+  takeoverSoonerMax: 3,
+  takeoverLaterMax: 4,
+  /** Each adds up to this part of it, so that of several one is first. */
+  takeoverSpread: 2 / 3,
   /** Between two commits that have nothing but a cursor. */
   cursorEveryMsDefault: 1_000,
   /** The log is told within this when something falls due, where that is sooner than it knows. */

@@ -8,7 +8,7 @@ export type ReplicaConfig = {
   readonly id: string;
   /** Between the beginnings of two commits, while it commits. */
   readonly commitEveryMs: number;
-  /** Without a commit for so long, it makes the one that it waits for. */
+  /** Without a commit for so long, it makes the one that it waits for, until it knows how soon they come. */
   readonly takeoverMs: number;
   /** Between two commits of a cursor without outputs. */
   readonly cursorEveryMs: number;

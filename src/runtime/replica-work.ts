@@ -17,6 +17,7 @@ import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record
 import type { TaskPlace } from "../record/task-place.ts";
 import { commitsStream } from "../wire/app-streams.ts";
 import { deadLetterStream, outputStreamsOf, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
+import { CommitPatience } from "./commit-patience.ts";
 import { type CommitEnd, Committer } from "./committer.ts";
 import { Comparison } from "./comparison.ts";
 import { deadLetter } from "./dead-letter.ts";
@@ -24,7 +25,6 @@ import { readStatement } from "./dispute.ts";
 import type { Evidence } from "./evidence.ts";
 import { inputOf } from "./feed-input.ts";
 import { InputTrimmer, type Trim } from "./input-trimmer.ts";
-import { RUNTIME_LIMITS } from "./limits.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import { Ended } from "./replica-end.ts";
@@ -68,6 +68,9 @@ export type WorkListener = {
   ended(error: Ended): void;
   readonly trim: Trim;
 };
+
+/** How many replicas are told apart, by the hashes of their ids, by how long they wait. */
+const SPREAD_STEPS = 40n;
 
 export class ReplicaWork {
   readonly #log: TaskLog;
@@ -133,14 +136,12 @@ export class ReplicaWork {
       },
     );
     this.#pending = new PendingOutputs(this.#task.place, this.#task.chain, place);
-    // So that of several that wait one is first.
-    const spreadMs = Number(xxh64(utf8(replica)) % BigInt(RUNTIME_LIMITS.takeoverSpreadMs));
-    const times = { commitEveryMs, takeoverMs: takeoverMs + spreadMs, cursorEveryMs };
     this.#committer = new Committer(
       log,
       clock,
       this.#pending,
-      { app, task, epoch, replica, ...times },
+      { app, task, epoch, replica, commitEveryMs, cursorEveryMs },
+      new CommitPatience(takeoverMs, Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS)),
       { covered: () => this.#onCovered(), ended: (why) => listener.ended(endOf(why)) },
       nextDue,
     );

@@ -91,8 +91,8 @@ describe("taking over", () => {
     const killedMs = world.clock.monotonic();
     append(world, 1);
     expect(await world.until(() => world.log.of("out").length === 31, 1_000)).toBe(true);
-    const { takeoverMs, roundTripsMs } = { takeoverMs: 60 + RUNTIME_LIMITS.takeoverSpreadMs, roundTripsMs: 15 };
-    expect(world.clock.monotonic() - killedMs).toBeLessThanOrEqual(takeoverMs + roundTripsMs);
+    // It has seen how soon commits come, and does not wait the 60 ms of who has not.
+    expect(world.clock.monotonic() - killedMs).toBeLessThan(60);
     expect(running.filter((each) => workOf(each).committing).length).toBe(1);
     expect(await world.finish(1_000)).toBeUndefined();
   });

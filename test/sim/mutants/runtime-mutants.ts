@@ -117,7 +117,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     source: "Kafka Streams: a standby that nobody promotes",
     world: "runtime",
     file: "src/runtime/committer.ts",
-    find: '    if (!this.#leading) return waitedMs + (want === "cursor" ? cursorEveryMs : 0) + takeoverMs;',
+    find: '    if (!this.#leading) return waitedMs + (want === "cursor" ? cursorEveryMs : 0) + this.#patience.ms;',
     replace: "    if (!this.#leading && this.#dueTold !== undefined) return Infinity;",
   },
   {
