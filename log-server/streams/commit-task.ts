@@ -7,7 +7,7 @@ import type { TaskPlace } from "../../src/record/task-place.ts";
 import type { TaskCommitCommand } from "../../src/wire/app-command.ts";
 import type { CommandResult, Rejection } from "../../src/wire/command.ts";
 import type { AppTask } from "./app-task.ts";
-import { snapshotsWith } from "./task-snapshot.ts";
+import { keptWaiting, snapshotsWith } from "./task-snapshot.ts";
 import { taskOf } from "./task-of.ts";
 import { reject, tooMany } from "./rejections.ts";
 import type { State } from "./state.ts";
@@ -19,7 +19,8 @@ export function commitTask(state: State, step: Step, command: TaskCommitCommand)
   const refusal = refusalOf(state, step, task, command);
   if (refusal !== undefined) return refusal;
   const { replica, to, chain, digests, nextDue } = command;
-  const { inputs, born, start, digests: before, commits, verified, snapshot, trimmed } = task.standing;
+  const waiting = keptWaiting(state, step, task);
+  const { inputs, born, start, digests: before, commits, verified, trimmed } = task.standing;
   const points = [...before, ...digests.map((point) => ({ replica, point }))];
   const standing = {
     inputs,
@@ -30,7 +31,7 @@ export function commitTask(state: State, step: Step, command: TaskCommitCommand)
     digests: points.slice(-state.limits.digestsPerTaskMax),
     commits: commits + 1,
     ...(nextDue !== undefined && { nextDue }),
-    ...snapshotsWith(points, verified, snapshot),
+    ...snapshotsWith(points, verified, waiting),
     trimmed,
     commit: { replica, atMs: step.logTime },
   };

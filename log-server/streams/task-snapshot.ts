@@ -8,6 +8,7 @@ import type { TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app
 import type { CommittedPoint, TaskStanding, WrittenSnapshot } from "../../src/wire/app-facts.ts";
 import { ownerOfSnapshots, snapshotsStream } from "../../src/wire/app-streams.ts";
 import type { CommandResult, Rejection, StreamName } from "../../src/wire/command.ts";
+import type { AppTask } from "./app-task.ts";
 import { reject } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -22,15 +23,16 @@ export function noteSnapshot(state: State, step: Step, command: TaskSnapshotComm
   if (stream === undefined || stream.deleted || manifest >= stream.nextOffset || neededFrom > manifest)
     return reject("invalid-app", "there is no such snapshot");
   if (neededFrom < stream.firstOffset) return reject("invalid-app", "what the snapshot needs is no longer kept");
-  const { verified, snapshot, ...rest } = task.standing;
+  const waiting = keptWaiting(state, step, task);
+  const { verified, snapshot: _snapshot, ...rest } = task.standing;
   const { digests } = rest;
   const contrary = digests.find(({ point: other }) => isAt(other, point) && !isSame(other, point));
   if (contrary !== undefined)
     return reject("condition-failed", `what ${contrary.replica} committed there has another digest`);
   const written: WrittenSnapshot = { replica, manifest, neededFrom, point };
   const newest = command.verified
-    ? snapshotsAfter(written, snapshot)
-    : snapshotsWith(digests, verified, isNewer(written, snapshot) ? written : snapshot);
+    ? snapshotsWith([], written, waiting)
+    : snapshotsWith(digests, verified, isNewer(written, waiting) ? written : waiting);
   // An older one than is verified is of no use to anyone.
   if (command.verified && !isNewer(written, verified)) return { kind: "done" };
   state.apps.changeTask(task, inOrder({ ...rest, ...newest }), step);
@@ -66,6 +68,17 @@ export function snapshotRefusal(state: State, stream: StreamName, before: Offset
   return reject("snapshot-needed", `input was trimmed on a snapshot that needs "${stream}" from offset ${needed} on`);
 }
 
+/** The snapshot that waits to be verified; undefined, too, once a record that it needs is gone: it must not take a kept one's place. */
+export function keptWaiting(state: State, step: Step, task: AppTask): WrittenSnapshot | undefined {
+  if (task.standing.snapshot === undefined) return undefined;
+  const stream = findStream(state, step, snapshotsStream(task.app.name, task.name));
+  // With the stream they end (`AppTable.endSnapshots`), so what still stands is in the one that is there.
+  const { snapshot } = task.standing;
+  return stream !== undefined && snapshot !== undefined && stream.firstOffset <= snapshot.neededFrom
+    ? snapshot
+    : undefined;
+}
+
 /** What is known of snapshots when these points are committed: one that waits is verified by another replica's. */
 export function snapshotsWith(
   points: readonly CommittedPoint[],
@@ -81,13 +94,6 @@ export function snapshotsWith(
     ...(verified !== undefined && { verified }),
     ...(waiting !== undefined && isNewer(waiting, verified) && { snapshot: waiting }),
   };
-}
-
-function snapshotsAfter(
-  verified: WrittenSnapshot,
-  waiting: WrittenSnapshot | undefined,
-): Pick<TaskStanding, "verified" | "snapshot"> {
-  return { verified, ...(waiting !== undefined && isNewer(waiting, verified) && { snapshot: waiting }) };
 }
 
 /** The order of its fields must not tell how it came about. */

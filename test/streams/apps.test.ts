@@ -381,6 +381,31 @@ describe("snapshots of a task", () => {
     expect(restored(driver.machine).retainedFrom(STREAM)).toBe(6);
   });
 
+  it("of which records are gone take no other's place when they would be verified", () => {
+    driver.run(told(6, { verified: true }));
+    driver.run(trimmedOn(6));
+    driver.run(told(8, { neededFrom: 1 }));
+    expect(driver.run({ kind: "trim", stream: STREAM, before: 4 }).kind).toBe("trimmed");
+    // One that is older than what is gone, but whole.
+    driver.run(told(7));
+    expect(taskNow()).toMatchObject({ verified: { manifest: 6 }, snapshot: { manifest: 7 } });
+    driver.run(told(9, { neededFrom: 4 }));
+    expect(driver.refused({ kind: "trim", stream: STREAM, before: 5 })).toMatchObject({ code: "snapshot-needed" });
+    committed(9);
+    expect(taskNow()).toMatchObject({ verified: { manifest: 9 } });
+  });
+
+  it("that wait, and of which records are gone, are not verified by a commit", () => {
+    driver.run(told(6, { verified: true }));
+    driver.run(trimmedOn(6));
+    driver.run(told(8, { neededFrom: 1 }));
+    driver.run({ kind: "trim", stream: STREAM, before: 4 });
+    committed(8);
+    expect(taskNow()).toMatchObject({ verified: { manifest: 6 } });
+    expect(taskNow()).not.toHaveProperty("snapshot");
+    expect(driver.refused({ kind: "trim", stream: STREAM, before: 5 })).toMatchObject({ code: "snapshot-needed" });
+  });
+
   it("are let go with the task, in one transaction, or with what it has done", () => {
     driver.run(told(4, { verified: true }));
     driver.run(trimmedOn(4));
