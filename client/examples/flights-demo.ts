@@ -1,29 +1,36 @@
 /**
- * The demo: real flights flow through three real servers, of which the leader is killed in the middle, and nothing is lost.
+ * The demo: real flights flow through three real servers and an app, of which first the leader and then the replica that commits are
+ * killed in the middle, and nothing is lost.
  *
- * A producer appends 20,000 flights while a subscriber counts them and their delays by origin. Half-way, with appends under
- * way, the leader gets `kill -9`; the others elect another one, and the killed one is started again and catches up.
- * Neither the producer nor the subscriber is told: the SDK carries on. In the end every flight must have been seen once, in
- * order, the subscriber's table must be the one computed straight from the file, and every node must have every flight.
+ * A producer appends 20,000 flights while a subscriber counts them and their delays by origin, and two replicas of an app gather late
+ * flights by origin and hour. Half-way, with appends under way, the leader gets `kill -9`; the others elect another one, and the killed
+ * one is started again and catches up. A quarter later it is the replica that commits; the other goes on where it was. Neither
+ * the producer nor the subscriber is told: the SDK carries on. In the end every flight must have been seen once, in order, the subscriber's
+ * table and the app's results must be those computed straight from the file, and every node must have every flight.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT } from "../cli/exit-codes.ts";
+import { nodeZstd } from "../cli/node-zstd.ts";
 import { ProgressBar } from "../cli/progress-bar.ts";
-import { connect, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
+import { connect, type Client, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
+import { DemoApp } from "./demo-app.ts";
 import { DemoCluster } from "./demo-cluster.ts";
 import { formatRows, loadFlights, OriginTable, type Flight } from "./flights.ts";
+import { type LateHour, LateHours } from "./late-hours.ts";
 import { LongestPause } from "./longest-pause.ts";
 
 const STREAM = "flights";
-/** The producer runs ahead of the subscriber by this many flights at most, so that the kill comes in the middle. */
+/** The app's name, and what it writes. */
+const APP = "delayed-flights";
+/** The producer runs ahead of the subscriber and the app by this many flights at most, so that the kills come in the middle. */
 const AHEAD_MAX = 3_000;
 const BATCH_BYTES = 8 * 1024;
 const UNACKNOWLEDGED_BYTES = 64 * 1024;
 const TOP_ORIGINS = 10;
 const PLAIN_PROGRESS_EVERY = 5_000;
-const DEMO_TIMEOUT_MS = 55_000;
+const DEMO_TIMEOUT_MS = 90_000;
 
 /** What went wrong, in words for the user. */
 class DemoError extends Error {
@@ -77,7 +84,9 @@ class Demo {
   readonly #overall = new AbortController();
   readonly #appendPause = new LongestPause();
   readonly #readPause = new LongestPause();
+  readonly #resultPause = new LongestPause();
   #cluster: DemoCluster | undefined;
+  #app: DemoApp | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -103,6 +112,7 @@ class Demo {
     this.#say(`  the cluster  curl ${url}/v1/cluster`);
     this.#say(`  the stream   ${url}/v1/stream/${STREAM}`);
     this.#say(`               curl '${url}/v1/stream/${STREAM}?offset=-1'`);
+    this.#say(`  the app      npm run tidemark -- apps show ${APP} --url ${url}`);
     this.#say(`  metrics      curl ${url}/metrics`);
     this.#say(`  health       curl '${url}/readyz?verbose'`);
   }
@@ -121,11 +131,13 @@ class Demo {
   }
 
   async cleanUp(): Promise<void> {
+    await this.#app?.stop();
     await this.#cluster?.stop();
     this.cleanUpNow();
   }
 
   cleanUpNow(): void {
+    this.#app?.killNow();
     this.#cluster?.killNow();
     rmSync(this.#folder, { recursive: true, force: true });
   }
@@ -139,9 +151,13 @@ class Demo {
       this.#say(`${name} runs as process ${cluster.processIdOf(name)} at ${cluster.urlOf(name)}.`);
     const { name: first, term } = await cluster.leader();
     this.#say(`${first} was elected in term ${term}. The data is in ${this.#folder}.`);
-    await using client = connect(cluster.urls, { timeout: DEMO_TIMEOUT_MS });
+    await using client = connected(cluster.urls);
     const stream = client.stream(STREAM);
     await stream.create({ contentType: "application/json" });
+    const app = await DemoApp.start(client.app(APP), cluster.urls, this.#overall.signal);
+    this.#app = app;
+    const processIds = await app.processIds();
+    this.#say(`The app "${APP}" runs in two replicas, processes ${processIds.join(" and ")}.`);
     this.#say(`Appending ${flights.length} flights of early 2001 to the stream "${STREAM}", and subscribing to it …`);
 
     const subscriber = new Subscriber(this.#overall.signal);
@@ -154,32 +170,36 @@ class Demo {
       this.#readPause.moved();
       this.#showProgress(seen, flights.length);
     });
+    const results = new Results(new LateHours(flights), this.#overall.signal);
+    const gathered = results.follow(client.stream(APP), () => this.#resultPause.moved());
     // Whichever fails first is the reason; the others end with it.
     const giveUp = (error: unknown): never => {
       this.#overall.abort(error);
       throw error;
     };
     await Promise.all([
-      this.#appendAll(flights, producer, stream, subscriber, cluster).catch(giveUp),
+      this.#appendAll(flights, producer, stream, { subscriber, results, cluster, app }).catch(giveUp),
       subscribed.catch(giveUp),
+      gathered.catch(giveUp),
     ]);
     this.#bar.clear();
-    await this.#check(flights, subscriber, cluster);
+    await this.#check(flights, { subscriber, results, cluster, app });
   }
 
   async #appendAll(
     flights: readonly Flight[],
     producer: Producer,
     stream: Stream,
-    subscriber: Subscriber,
-    cluster: DemoCluster,
+    { subscriber, results, cluster, app }: Parts,
   ): Promise<void> {
     const half = flights.length / 2;
     const misplaced: string[] = [];
     let acknowledged = 0;
     let crash: Promise<void> | undefined;
+    let takeover: Promise<void> | undefined;
     for (const [index, flight] of flights.entries()) {
-      await subscriber.reach(index - AHEAD_MAX);
+      await subscriber.count.reach(index - AHEAD_MAX);
+      await results.reachFlight(index - AHEAD_MAX);
       await producer.ready();
       const appended = producer.append({ key: flight.origin, json: flight });
       appended.then(
@@ -191,14 +211,21 @@ class Demo {
         () => undefined,
       );
       const busy = producer.unacknowledgedBytes >= UNACKNOWLEDGED_BYTES / 2;
-      if (crash !== undefined || subscriber.seen < half || !busy) continue;
-      crash = this.#crash(cluster, subscriber.seen, index + 1 - acknowledged);
-      crash.catch((error: unknown) => this.#overall.abort(error));
+      if (!busy) continue;
+      if (crash === undefined && subscriber.seen >= half) {
+        crash = this.#crash(cluster, subscriber.seen, index + 1 - acknowledged);
+        crash.catch((error: unknown) => this.#overall.abort(error));
+      }
+      if (takeover === undefined && subscriber.seen >= half * 1.5) {
+        takeover = this.#takeOver(app, results);
+        takeover.catch((error: unknown) => this.#overall.abort(error));
+      }
     }
     await producer.close();
-    await crash;
+    await Promise.all([crash, takeover]);
     if (misplaced.length > 0) throw new DemoError(`acknowledged at another place than it was sent: ${misplaced[0]}`);
     if (crash === undefined) throw new DemoError("the leader was never killed");
+    if (takeover === undefined) throw new DemoError("the replica that commits was never killed");
     await stream.close();
   }
 
@@ -223,12 +250,26 @@ class Demo {
     this.#say(`${name} runs again, as process ${cluster.processIdOf(name)}, and has caught up.`);
   }
 
+  /** Kills the replica that commits, while flights come; its process is started again by the one that started it. */
+  async #takeOver(app: DemoApp, results: Results): Promise<void> {
+    const victim = await app.committer();
+    this.#resultPause.begin();
+    process.kill(victim.processId, "SIGKILL");
+    this.#say(
+      `kill -9 ${victim.processId}, the replica that commits: ${results.count.value} of ${results.expected} results are there.`,
+    );
+    const killedMs = performance.now();
+    const { processId } = await app.committer(victim);
+    const takeoverMs = Math.round(performance.now() - killedMs);
+    this.#say(`The other replica, process ${processId}, committed after ${takeoverMs} ms, with nothing to restore.`);
+  }
+
   #showProgress(seen: number, total: number): void {
     if (this.#bar.enabled) this.#bar.show({ phase: "flights seen", done: seen, total, note: `${seen}` });
     else if (seen % PLAIN_PROGRESS_EVERY === 0) this.#say(`  ${seen} of ${total} flights seen`);
   }
 
-  async #check(flights: readonly Flight[], subscriber: Subscriber, cluster: DemoCluster): Promise<void> {
+  async #check(flights: readonly Flight[], { subscriber, results, cluster }: Parts): Promise<void> {
     const expected = new OriginTable();
     for (const flight of flights) expected.add(flight);
     checkSequence("the subscription", subscriber.flights, flights);
@@ -236,12 +277,15 @@ class Demo {
     if (differences.length > 0) throw new DemoError(`the subscriber's table is not the file's: ${differences[0]}`);
     for (const name of cluster.names) {
       const url = cluster.urlOf(name);
-      await this.#checkNode(name, url, flights);
+      await this.#checkNode(name, url, flights, results.expected);
       await this.#checkAddress(`${url}/v1/stream/${STREAM}?offset=-1`);
       await this.#checkAddress(`${url}/metrics`);
     }
     this.#say(
-      `The appends paused for ${this.#appendPause.milliseconds} ms at the most, the subscription for ${this.#readPause.milliseconds} ms.`,
+      `The appends paused for ${this.#appendPause.milliseconds} ms at the most, the subscription for ${this.#readPause.milliseconds} ms, the app's results for ${this.#resultPause.milliseconds} ms.`,
+    );
+    this.#say(
+      `The app's ${results.expected} results, late flights per origin and hour, are each there once, and are the file's.`,
     );
     const rows = subscriber.table.rows();
     this.#say(
@@ -250,13 +294,16 @@ class Demo {
     this.#say(formatRows(rows.slice(0, TOP_ORIGINS)));
   }
 
-  async #checkNode(name: string, url: string, flights: readonly Flight[]): Promise<void> {
-    await using client = connect(url, { timeout: DEMO_TIMEOUT_MS });
+  async #checkNode(name: string, url: string, flights: readonly Flight[], results: number): Promise<void> {
+    await using client = connected([url]);
     const stored: Flight[] = [];
     for await (const records of client.stream(STREAM).read({ signal: this.#overall.signal }).batches()) {
       for (const record of records) stored.push(record.json<Flight>());
     }
     checkSequence(`the stream, read again from its start at ${name},`, stored, flights);
+    const { nextOffset } = await client.stream(APP).describe({ signal: this.#overall.signal });
+    if (nextOffset !== results)
+      throw new DemoError(`${name} has ${nextOffset} results of the app instead of ${results}`);
   }
 
   #say(line: string): void {
@@ -271,16 +318,97 @@ class Demo {
   }
 }
 
-/** Counts what it sees, and lets others wait until it has seen enough. */
-class Subscriber {
-  readonly flights: Flight[] = [];
-  readonly table = new OriginTable();
+/** As the command line is, so that it can read what an app's workers write. */
+function connected(urls: readonly string[]): Client {
+  const zstd = nodeZstd();
+  return connect(urls, { timeout: DEMO_TIMEOUT_MS, ...(zstd !== undefined && { zstd }) });
+}
+
+type Parts = {
+  readonly subscriber: Subscriber;
+  readonly results: Results;
+  readonly cluster: DemoCluster;
+  readonly app: DemoApp;
+};
+
+/** A count that another waits for. */
+class Count {
+  #value = 0;
   readonly #signal: AbortSignal;
-  #waiter: { readonly seen: number; readonly resolve: () => void } | undefined;
+  #waiter: { readonly value: number; readonly resolve: () => void } | undefined;
 
   constructor(signal: AbortSignal) {
     this.#signal = signal;
     signal.addEventListener("abort", () => this.#waiter?.resolve());
+  }
+
+  get value(): number {
+    return this.#value;
+  }
+
+  add(): void {
+    this.#value += 1;
+    if (this.#waiter !== undefined && this.#value >= this.#waiter.value) this.#waiter.resolve();
+  }
+
+  /** Resolves when it is so much. One caller at a time. */
+  async reach(value: number): Promise<void> {
+    if (this.#value >= value || this.#signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      this.#waiter = { value, resolve };
+    });
+    this.#waiter = undefined;
+  }
+}
+
+/** What the app writes, held against the file's answer as it comes. */
+class Results {
+  readonly count: Count;
+  readonly #answer: LateHours;
+  readonly #signal: AbortSignal;
+  readonly #seen = new Set<string>();
+
+  constructor(answer: LateHours, signal: AbortSignal) {
+    this.#answer = answer;
+    this.#signal = signal;
+    this.count = new Count(signal);
+  }
+
+  /** In the end there are so many. */
+  get expected(): number {
+    return this.#answer.count;
+  }
+
+  /** Resolves when there is all that so many flights bring about. */
+  reachFlight(flights: number): Promise<void> {
+    return this.count.reach(this.#answer.after(flights));
+  }
+
+  /** Ends when all are there. */
+  async follow(stream: Stream, onSeen: () => void): Promise<void> {
+    for await (const record of stream.subscribe({ signal: this.#signal })) {
+      const [origin, found] = [record.keyText() ?? "", record.json<LateHour>()];
+      const fault = this.#answer.fault(origin, found);
+      if (fault !== undefined) throw new DemoError(`the app has a result that is not the file's: ${fault}`);
+      if (this.#seen.has(`${origin} ${found.hour}`)) throw new DemoError(`the app wrote ${origin} ${found.hour} twice`);
+      this.#seen.add(`${origin} ${found.hour}`);
+      this.count.add();
+      onSeen();
+      if (this.count.value === this.expected) return;
+    }
+  }
+}
+
+/** Counts what it sees. */
+class Subscriber {
+  readonly flights: Flight[] = [];
+  readonly table = new OriginTable();
+  readonly count: Count;
+  readonly #signal: AbortSignal;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+    this.count = new Count(signal);
   }
 
   get seen(): number {
@@ -301,16 +429,7 @@ class Subscriber {
     const flight = record.json<Flight>();
     this.flights.push(flight);
     this.table.add(flight);
-    if (this.#waiter !== undefined && this.seen >= this.#waiter.seen) this.#waiter.resolve();
-  }
-
-  /** Resolves when so many were seen. One caller at a time. */
-  async reach(seen: number): Promise<void> {
-    if (this.seen >= seen || this.#signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      this.#waiter = { seen, resolve };
-    });
-    this.#waiter = undefined;
+    this.count.add();
   }
 }
 

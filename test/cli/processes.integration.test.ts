@@ -103,7 +103,10 @@ describe("processes", () => {
         /kill -9 \d+, the leader n\d: the subscriber has seen \d+ flights, [1-9]\d* appends are unacknowledged/,
       );
       expect(out).toMatch(/n\d was elected in term \d+, after \d+ ms/);
-      expect(out).toMatch(/The appends paused for \d+ ms/);
+      expect(out).toMatch(/kill -9 \d+, the replica that commits: \d+ of 4118 results are there/);
+      expect(out).toMatch(/The other replica, process \d+, committed after \d+ ms/);
+      expect(out).toMatch(/The appends paused for \d+ ms .*, the app's results for \d+ ms/);
+      expect(out).toContain("4118 results, late flights per origin and hour, are each there once, and are the file's");
       expect(out).toContain("All 20000 flights were seen once and in order, and every node has them");
       expect(out).toContain("/metrics");
       expect(readdirSync(temporary)).toEqual([]);
