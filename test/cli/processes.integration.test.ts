@@ -8,6 +8,8 @@ import { type Flight, loadFlights, OriginTable } from "../../client/examples/fli
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { ROOT } from "../source-tree.ts";
 
+/** It gives up by itself before. */
+const DEMO_TIMEOUT_MS = 120_000;
 const COMMAND_LINE = join(ROOT, "client/cli/bin.ts");
 
 let node: RunningNode;
@@ -94,26 +96,32 @@ describe("processes", () => {
     }
   });
 
-  it("the demo: flights flow, kill -9, nothing is lost, nothing is left behind", async () => {
-    const temporary = mkdtempSync(join(tmpdir(), "tidemark-demo-test-"));
-    try {
-      const { status, out, err } = await tidemark(["demo"], { env: { TMPDIR: temporary } }).done;
-      expect({ status, err }).toEqual({ status: 0, err: "" });
-      expect(out).toMatch(
-        /kill -9 \d+, the leader n\d: the subscriber has seen \d+ flights, [1-9]\d* appends are unacknowledged/,
-      );
-      expect(out).toMatch(/n\d was elected in term \d+, after \d+ ms/);
-      expect(out).toMatch(/kill -9 \d+, the replica that commits: \d+ of 4118 results are there/);
-      expect(out).toMatch(/The other replica, process \d+, committed after \d+ ms/);
-      expect(out).toMatch(/The appends paused for \d+ ms .*, the app's results for \d+ ms/);
-      expect(out).toContain("4118 results, late flights per origin and hour, are each there once, and are the file's");
-      expect(out).toContain("All 20000 flights were seen once and in order, and every node has them");
-      expect(out).toContain("/metrics");
-      expect(readdirSync(temporary)).toEqual([]);
-    } finally {
-      rmSync(temporary, { recursive: true, force: true });
-    }
-  });
+  it(
+    "the demo: flights flow, kill -9, nothing is lost, nothing is left behind",
+    async () => {
+      const temporary = mkdtempSync(join(tmpdir(), "tidemark-demo-test-"));
+      try {
+        const { status, out, err } = await tidemark(["demo"], { env: { TMPDIR: temporary } }).done;
+        expect({ status, err }).toEqual({ status: 0, err: "" });
+        expect(out).toMatch(
+          /kill -9 \d+, the leader n\d: the subscriber has seen \d+ flights, [1-9]\d* appends are unacknowledged/,
+        );
+        expect(out).toMatch(/n\d was elected in term \d+, after \d+ ms/);
+        expect(out).toMatch(/kill -9 \d+, the replica that commits: \d+ of 4118 results are there/);
+        expect(out).toMatch(/The other replica, process \d+, committed after \d+ ms/);
+        expect(out).toMatch(/The appends paused for \d+ ms .*, the app's results for \d+ ms/);
+        expect(out).toContain(
+          "4118 results, late flights per origin and hour, are each there once, and are the file's",
+        );
+        expect(out).toContain("All 20000 flights were seen once and in order, and every node has them");
+        expect(out).toContain("/metrics");
+        expect(readdirSync(temporary)).toEqual([]);
+      } finally {
+        rmSync(temporary, { recursive: true, force: true });
+      }
+    },
+    DEMO_TIMEOUT_MS,
+  );
 
   it("an interrupted demo takes its server and data with it", async () => {
     const temporary = mkdtempSync(join(tmpdir(), "tidemark-demo-test-"));
