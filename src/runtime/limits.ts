@@ -43,6 +43,8 @@ export const RUNTIME_LIMITS = {
 
   /** State on disk is brought up to date when so much waits for it, or now and then. */
   flushBytes: 16 * 1024 * 1024,
+  /** With so much that is not on disk, because it is being written or is further than any commit, a replica reads on only when it is less. */
+  unflushedBytesMax: 64 * 1024 * 1024,
   flushEveryMs: 1_000,
 
   /** What a replica remembers of its own, to answer objections: digest points, and chains at commits. */

@@ -175,9 +175,9 @@ export class ReplicaWork {
     return this.#after;
   }
 
-  /** Outputs wait for a commit, and no more may. */
+  /** What it did waits for a commit, or for the disk, and no more may. */
   get full(): boolean {
-    return this.#pending.full && !this.contradicted;
+    return (this.#pending.full || this.#keeper?.full === true) && !this.contradicted;
   }
 
   /** Most of the others are against it: it does nothing more, but hears what they have. */
@@ -293,6 +293,8 @@ export class ReplicaWork {
   #onBatch(batch: TaskBatch): void {
     this.#keeper?.taken(this.#task.totals, batch.to.outputs);
     this.#pending.add(batch);
+    // What it did may be committed already: by others, or because nothing came out.
+    this.#keeper?.committed(this.#pending.committed.outputs);
     this.#comparison.taken(batch);
     this.#committer.moved(batch.digests, batch.nextDue, this.#readLogTime);
     this.#snapshotter?.taken(batch, this.#committer.leading, this.#nextCommit);

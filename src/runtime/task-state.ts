@@ -46,6 +46,11 @@ export class StateKeeper {
     this.#flushedMs = clock.monotonic();
   }
 
+  /** Too much waits for the disk, or for commits. */
+  get full(): boolean {
+    return this.#store.unflushedBytes >= RUNTIME_LIMITS.unflushedBytesMax;
+  }
+
   /** After each batch that was taken: the task's totals, and how many outputs there are. */
   taken(totals: RowTotals, outputs: number): void {
     const seal = this.#store.seal(totals);

@@ -212,7 +212,7 @@ describe("a store of rows on disk", () => {
         most = Math.max(most, store.unflushedBytes);
         if (store.unflushedBytes > 8_000) await store.flush(seal);
       }
-      kv = kv.crash();
+      if (restart < 3) kv = kv.crash();
     }
     expect(task.digest()).toEqual(whole.digest());
     expect(most * 5).toBeLessThan(task.totals.bytes);

@@ -312,6 +312,40 @@ describe("backpressure", () => {
     expect(running.map((one) => workOf(one).pendingOutputs)).toEqual([0, 0]);
   });
 
+  it("bounds what waits for the disk, and what is committed goes there even if no commit is seen", async () => {
+    const app = topology("heavy");
+    app
+      .stream("in", { key: String })
+      .process({
+        state: { text: valueState<string>() },
+        onRecord: (n, { state }) => {
+          state.text.set(`${"x".repeat(1024 * 1024)}${n as number}`);
+          return (n as number) < 0 ? [n] : [];
+        },
+      })
+      .to("out");
+    const world = worldOf(app);
+    world.log.pause("heavy", "0.0", true);
+    const running = world.start();
+    const [disk] = running.disks;
+    await world.pass(100);
+    const each = 1_050_000;
+    const perBound = Math.ceil(RUNTIME_LIMITS.unflushedBytesMax / each);
+    // Nothing comes out: all of it is committed as it is.
+    for (let n = 0; n < 2 * perBound; n += 1) append(world, n);
+    await world.until(() => workOf(running).place.cursor.position === world.log.position, 5_000);
+    expect(workOf(running).place.cursor.position).toBe(world.log.position);
+    expect(disk?.mutations).toBeGreaterThan(0);
+    // From an output on, nothing is.
+    append(world, -1);
+    for (let n = 0; n < 2 * perBound; n += 1) append(world, 1_000 + n);
+    const end = world.log.position;
+    await world.pass(3_000);
+    expect(workOf(running).place.cursor.position).toBeLessThan(end - perBound / 2);
+    world.log.pause("heavy", "0.0", false);
+    expect(await world.until(() => workOf(running).place.cursor.position === end, 10_000)).toBe(true);
+  });
+
   it("stops in the midst of what one record makes due", async () => {
     const app = topology("ticking");
     app

@@ -51,7 +51,17 @@ export class MemorySnapshots implements SnapshotStream {
     return { first: this.first, next: this.next };
   }
 
+  /** Readers at once, at most. */
+  readers = 0;
+  /** Awaited in every read. */
+  pace: () => Promise<void> = async () => undefined;
+  #reading = 0;
+
   async read(from: Offset): Promise<StreamPart> {
+    this.#reading += 1;
+    this.readers = Math.max(this.readers, this.#reading);
+    await this.pace();
+    this.#reading -= 1;
     const start = Math.max(from, this.first);
     return { from: start, values: this.values.slice(start - this.first, start - this.first + READ_VALUES) };
   }

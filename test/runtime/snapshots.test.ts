@@ -233,6 +233,7 @@ describe("snapshots", () => {
 
   it("that are damaged or have lost a part are passed over, and it is said why", async () => {
     const { stream, points } = await taken(12);
+    stream.pace = () => new Promise((resolve) => setImmediate(resolve));
     const sound = stream.values.map((value) => value.slice());
     const objections = new Set<string>();
     for (const place of sound.keys()) {
@@ -246,6 +247,8 @@ describe("snapshots", () => {
       for (const objection of outcome.objections) objections.add(objection.replaceAll(/\d+/g, "N"));
     }
     expect([...objections].join("\n")).toContain("the snapshot at offset N cannot be used: ");
+    // What was fetched ahead for one that cannot be used is awaited before the next is read.
+    expect(stream.readers).toBe(1);
     stream.values = sound;
     const { manifest } = (await restored(stream, Infinity)).restored ?? {};
     await stream.trim(firstNeeded(manifest as Manifest, stream.next) + 1);

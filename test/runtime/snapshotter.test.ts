@@ -5,6 +5,7 @@ import { APP_RUN_DEFAULTS, AppRun } from "../../src/runtime/app-run.ts";
 import type { WorkStatus } from "../../src/runtime/replica-work.ts";
 import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
 import { SimKv } from "../../src/sim/kv.ts";
+import type { Row } from "../../src/record/row.ts";
 import { nodeZstd } from "../record/node-zstd.ts";
 import { AppWorld, CALM } from "./app-world.ts";
 import { APPS } from "./apps.ts";
@@ -139,6 +140,37 @@ describe("snapshots of a running task", () => {
     expect(await world.finish(5_000)).toBeUndefined();
     expect(world.objections).toEqual([]);
     await second.stop();
+  });
+
+  it("that are under way when the replica stops read no more of its rows", async () => {
+    class WatchedKv extends SimKv {
+      reads = 0;
+
+      override range(from: Uint8Array, to: Uint8Array): Iterable<Row> {
+        this.reads += 1;
+        return super.range(from, to);
+      }
+    }
+    const world = new World(7);
+    const kv = new WatchedKv();
+    const held = Promise.withResolvers<void>();
+    const { snapshots } = world;
+    let appends = 0;
+    const append = snapshots.append.bind(snapshots);
+    snapshots.append = async (values) => {
+      appends += 1;
+      await held.promise;
+      return append(values);
+    };
+    const run = world.run(kv);
+    await world.live(14);
+    expect(appends).toBe(1);
+    await run.stop();
+    const { reads } = kv;
+    held.resolve();
+    // As long as it may rest.
+    await world.pass(300_000);
+    expect([appends, kv.reads]).toEqual([1, reads]);
   });
 
   it("bring back a disk that was lost", async () => {

@@ -115,6 +115,18 @@ async function* piecesOf(
     ...manifest.deltas.map((ref): Piece => ({ kind: "delta", ref, slice: -1 })),
   ].toSorted((a, b) => a.ref.offset - b.ref.offset);
   const records = new StreamRecords(stream, firstNeeded(manifest, own));
+  try {
+    yield* readPieces(pieces, records, zstd);
+  } finally {
+    await records.close();
+  }
+}
+
+async function* readPieces(
+  pieces: readonly Piece[],
+  records: StreamRecords,
+  zstd: Zstd,
+): AsyncIterable<Result<ReadPiece, string>> {
   for (const piece of pieces) {
     const parts: Uint8Array[] = [];
     for (let part = 0; part < piece.ref.parts; part += 1) {
@@ -188,6 +200,11 @@ class StreamRecords {
       this.#coming = this.#read(from + values.length);
     }
     return this.#values[offset - this.#from];
+  }
+
+  /** Nobody reads on: when it resolves nothing is under way any more, for the stream is read by one at a time. */
+  async close(): Promise<void> {
+    await this.#coming?.catch(() => undefined);
   }
 
   #read(from: Offset): ReturnType<SnapshotStream["read"]> {

@@ -136,6 +136,8 @@ export class Snapshotter {
 
   stop(): void {
     this.#state = "stopped";
+    // The rows may go, and another task may begin with them: who writes it finds it lost.
+    this.#writing?.capture.rows.close();
     this.#waiting?.resolve(false);
     this.#waiting = undefined;
   }

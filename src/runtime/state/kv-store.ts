@@ -57,6 +57,7 @@ export class KvStore implements StateStore {
   #changes: Change[] = [];
   #changedBytes = 0;
   #sealed: Sealed[] = [];
+  #sealedBytes = 0;
   #seals = 0;
   #flushing = false;
   /** Changes when what is on disk does: a range then looks for its place again. */
@@ -84,7 +85,7 @@ export class KvStore implements StateStore {
 
   /** Of all changes that are in memory for not having been flushed. */
   get unflushedBytes(): number {
-    return this.#sealed.reduce((sum, { bytes }) => sum + bytes, this.#changedBytes);
+    return this.#sealedBytes + this.#changedBytes;
   }
 
   get(key: Uint8Array): Uint8Array | undefined {
@@ -117,10 +118,13 @@ export class KvStore implements StateStore {
 
   /** What was changed until now is a state at one place, with these totals. Answers what `flush` takes. */
   seal(totals: RowTotals): number {
+    if (this.#changes.length === 0) return this.#seals;
     // Of a row that was changed twice, the last.
     const changes = this.#changes.filter(({ key, over }) => this.#overlay.get(key) === over);
     this.#seals += 1;
-    this.#sealed.push({ number: this.#seals, changes, bytes: bytesOf(changes), totals });
+    const bytes = bytesOf(changes);
+    this.#sealed.push({ number: this.#seals, changes, bytes, totals });
+    this.#sealedBytes += bytes;
     this.#changes = [];
     this.#changedBytes = 0;
     return this.#seals;
@@ -138,6 +142,7 @@ export class KvStore implements StateStore {
     this.#flushing = false;
     this.#flushes += 1;
     this.#sealed = this.#sealed.filter(({ number }) => number > seal);
+    this.#sealedBytes -= covered.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const { key, over } of changes) if (this.#overlay.get(key) === over) this.#overlay.forget(key);
   }
 
