@@ -7,6 +7,7 @@
 import { assert, unreachable } from "../lib/assert.ts";
 import { hex64, utf8 } from "../lib/bytes.ts";
 import type { Result } from "../lib/result.ts";
+import { guarded } from "../operators/engine/guards.ts";
 import type { Counters } from "../operators/engine/progress.ts";
 import { type Instead, Task, type TaskBatch } from "../operators/engine/task.ts";
 import type { Poison } from "../operators/engine/task-input.ts";
@@ -212,8 +213,35 @@ export class ReplicaWork {
     };
   }
 
-  /** Throws `Ended`. Answers false where it is too much for this turn: what was done is to be handed over, and this to come again. */
-  take(item: FeedItem): boolean {
+  /**
+   * Items from a place on. Throws `Ended`. Answers the place behind them, or that of the first that is too much for this turn: what was
+   * done is to be handed over, and it to come again.
+   */
+  take(items: readonly FeedItem[], from: number): number {
+    for (let next = from; ;) {
+      const item = items[next];
+      if (item === undefined) return next;
+      const begin = next;
+      // To raise the guards takes longer than many an operator does: once around many records.
+      if (this.#isInput(item)) next = guarded(() => this.#takeInputs(items, begin));
+      else if (this.#take(item)) next += 1;
+      if (next === begin) return next;
+    }
+  }
+
+  #takeInputs(items: readonly FeedItem[], from: number): number {
+    let next = from;
+    for (let item = items[next]; item !== undefined && this.#isInput(item) && this.#take(item); item = items[next])
+      next += 1;
+    return next;
+  }
+
+  #isInput(item: FeedItem): boolean {
+    return item.kind === "record" && item.stream !== this.#commits;
+  }
+
+  /** Answers false where it is too much for this turn. */
+  #take(item: FeedItem): boolean {
     if (this.contradicted) {
       if (item.kind === "record" && item.stream === this.#commits) this.#onStatement(item);
       return true;
@@ -238,7 +266,7 @@ export class ReplicaWork {
     }
   }
 
-  /** Does what is left of what was read. As `take`. */
+  /** Does what is left of what was read. Answers false where that is too much for this turn. */
   goOn(): boolean {
     return this.contradicted || this.#advance(this.#readLogTime);
   }

@@ -193,7 +193,10 @@ export class Replica {
       const items = await this.#feed.next();
       this.#checkRunning();
       if (items === undefined) throw new Error("the feed ended");
-      for (const item of items) while (!work.take(item)) await this.#pauseIn(work);
+      for (let next = 0; next < items.length;) {
+        next = work.take(items, next);
+        if (next < items.length) await this.#pauseIn(work);
+      }
       while (!work.goOn()) await this.#pauseIn(work);
       work.handOver();
       await this.#room(work);
