@@ -10,7 +10,7 @@ import { TopologyRun } from "../../src/operators/run/topology-run.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import type { FaultRates } from "./app-faults.ts";
 import { SIMULATION_DEFAULTS, SIMULATION_LIMITS } from "./limits.ts";
-import { type SimulatedRun, Simulation } from "./simulation.ts";
+import type { SimulatedRun } from "./simulation.ts";
 import { bytesOf, sourceOf, type WrittenRecord } from "./test-record.ts";
 
 /** A record with its value, which is written as `TopologyDriver.write` would. */
@@ -82,6 +82,8 @@ async function once(topology: Topology, options: SimulateOptions, seed: number):
   const rates = typeof faults === "boolean" ? allRates(faults) : faults;
   const input = recordsOf(options.input, new TopologyRun(graph).sources);
   const settings = { topology, graph, input, seed, rates, replicas, durationMs, quietMs, poison };
+  // With the whole server, which who only drives a topology does not wait for.
+  const { Simulation } = await import("./simulation.ts");
   const simulation = new Simulation(settings);
   try {
     return await simulation.run();

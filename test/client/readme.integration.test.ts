@@ -10,6 +10,7 @@ import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { ROOT } from "../source-tree.ts";
 
 const SHOWN_URL = "http://127.0.0.1:4437";
+/** Programs start slowly on a busy machine. */
 const RUN_TIMEOUT_MS = 120_000;
 const MODULES: Readonly<Record<string, string>> = {
   "tidemark": join(ROOT, "client/index.ts"),
@@ -66,7 +67,7 @@ async function run(...args: string[]): Promise<{ readonly status: number | null;
   return { status, output };
 }
 
-it("every block runs", async () => {
+it("every block runs", { timeout: RUN_TIMEOUT_MS }, async () => {
   const found = blocks("From TypeScript");
   expect(found.length).toBeGreaterThanOrEqual(5);
   const outputs: string[] = [];
@@ -85,15 +86,11 @@ it("every block runs", async () => {
   expect(await client.stream("orders").describe()).toMatchObject({ firstOffset: 100, nextOffset: 998 });
 });
 
-it(
-  "the topology and its test run",
-  async () => {
-    const [app = "", test = ""] = blocks("Stream operators");
-    const [file, testFile] = [join(folder, "delays.ts"), join(folder, "delays.test.ts")];
-    writeFileSync(file, placed(app));
-    writeFileSync(testFile, placed(test));
-    const { status, output } = await run(join(ROOT, "node_modules/vitest/vitest.mjs"), "run", "--root", folder);
-    expect([status, output]).toEqual([0, expect.stringMatching(/Tests .*2 passed/)]);
-  },
-  RUN_TIMEOUT_MS,
-);
+it("the topology and its test run", { timeout: RUN_TIMEOUT_MS }, async () => {
+  const [app = "", test = ""] = blocks("Stream operators");
+  const [file, testFile] = [join(folder, "delays.ts"), join(folder, "delays.test.ts")];
+  writeFileSync(file, placed(app));
+  writeFileSync(testFile, placed(test));
+  const { status, output } = await run(join(ROOT, "node_modules/vitest/vitest.mjs"), "run", "--root", folder);
+  expect([status, output]).toEqual([0, expect.stringMatching(/Tests .*2 passed/)]);
+});

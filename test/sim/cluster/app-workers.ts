@@ -21,7 +21,7 @@ const BATCH_MAX = 3;
 const LIFE_MS = 3_000;
 const PAUSE_MS = 600;
 const REST_MS = 300;
-/** At each digest point, so to say. */
+/** Digest points are further apart: there is a snapshot at each. */
 const SNAPSHOT_EVERY_MS = 1_000;
 /** The log's ticks may lag so far behind the clock. */
 const TICK_MS_MAX = 2_000;
