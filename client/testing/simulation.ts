@@ -104,6 +104,7 @@ export class Simulation {
 
   async run(): Promise<SimulatedRun> {
     await this.#site.found();
+    await this.#site.raiseLevel();
     await this.#begin();
     await this.#suffer();
     this.#heal();

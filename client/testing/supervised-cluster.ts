@@ -21,6 +21,7 @@ import {
   whileRunning,
 } from "../../log-server/sim/sim-cluster.ts";
 import { type Listener, Sockets } from "../../log-server/sim/sockets.ts";
+import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import { Addresses } from "../addresses.ts";
 import { type Client, connect } from "../client.ts";
 import { Diagnostics } from "../diagnostics.ts";
@@ -89,6 +90,14 @@ export class SupervisedCluster {
   async found(): Promise<void> {
     for (const name of this.names) this.start(name);
     await this.cluster.elected();
+  }
+
+  /** What founding does for others: where all are members from the beginning, the log says nothing of what they support. */
+  async raiseLevel(): Promise<void> {
+    const { cluster } = this;
+    const { name } = await cluster.elected();
+    await cluster.until(() => cluster.node(name).phase === "serving", "the leader serves");
+    await cluster.settle(cluster.propose(name, { kind: "feature-level", level: FEATURE_LEVEL_NEWEST }));
   }
 
   /** A client of its own, with a connection of its own; in a process, if it has one that may stand still. */

@@ -4,21 +4,33 @@
  *
  *     1   the beginning; also where the log says nothing
  *     2   the disks of former members are remembered, and refused as such (W190)
+ *     3   there are apps and tasks (W200)
  */
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
-import type { CommandResult, FeatureLevelCommand } from "../../src/wire/command.ts";
+import { APP_KIND_NUMBERS } from "../../src/wire/app-command-codec.ts";
+import type { Command, CommandResult, FeatureLevelCommand } from "../../src/wire/command.ts";
 import { encodeRow, FAMILY, RowOwner } from "./rows.ts";
 import type { State } from "./state.ts";
 
 export const FEATURE_LEVEL_OLDEST = 1;
 /** What this version supports. A node of it applies no entry behind one that asks for more. */
-export const FEATURE_LEVEL_NEWEST = 2;
+export const FEATURE_LEVEL_NEWEST = 3;
 /** From here on. */
 export const LEVEL_OF_FORMER_DISKS = 2;
+const LEVEL_OF_APPS = 3;
 
 /** What to say where a cluster has gone on without this version. */
 export function unsupportedLevel(level: number): string {
   return `the cluster is at feature level ${level}, and this version supports up to ${FEATURE_LEVEL_NEWEST}: install a newer one`;
+}
+
+/** From which level on it may be in the log: who supports less cannot read it, and would have to stop there. */
+export function levelOf(command: Command): number {
+  const isOfApps =
+    command.kind === "transaction"
+      ? command.operations.some(({ kind }) => kind in APP_KIND_NUMBERS)
+      : command.kind in APP_KIND_NUMBERS;
+  return isOfApps ? LEVEL_OF_APPS : FEATURE_LEVEL_OLDEST;
 }
 
 export class FeatureLevelRow extends RowOwner {

@@ -74,6 +74,7 @@ export const ERRORS = {
   "condition-failed": refused(409, "A condition of the transaction does not hold"),
   "member-alive": refused(409, "The member answers: it has its disk, and is not to be replaced"),
   "cluster-conflict": refused(409, "The cluster cannot be changed so, or not now"),
+  "upgrade-needed": refused(409, "The cluster is at a feature level that does not have this"),
   "cluster-changed": refused(409, "The session token is from another cluster"),
   "stream-gone": refused(410, "The stream is deleted"),
   "offset-trimmed": refused(410, "The offset is before the first retained record"),

@@ -315,6 +315,31 @@ describe("the feature level", () => {
     expect(cluster.node(leader).clusterStatus().featureLevel).toBe(FEATURE_LEVEL_NEWEST);
   });
 
+  it("is no less than what a command needs, wherever that is asked for: an older node would read it in the log, and stop (P26)", async () => {
+    const cluster = await SimCluster.started({ nodes: 3 });
+    const [leader, one] = await followers(cluster);
+    await cluster.settle(cluster.propose(leader, { kind: "feature-level", level: 2 }));
+    await cluster.until(() => cluster.node(one).machine.featureLevel === 2, "the follower knows it, too");
+    const put: Command = {
+      kind: "app-put",
+      app: "a",
+      version: 1,
+      tasks: [{ task: "0.0", inputs: ["in"] }],
+      description: "",
+      options: "",
+    };
+    const hidden: Command = { kind: "transaction", conditions: [], operations: [put] };
+    for (const name of [leader, one])
+      for (const command of [put, hidden])
+        await expect(cluster.settle(cluster.propose(name, command))).rejects.toMatchObject({
+          code: "upgrade-needed",
+          message: expect.stringContaining("cluster upgrade"),
+        });
+    expect(cluster.node(leader).clusterStatus().featureLevel).toBe(2);
+    await cluster.settle(cluster.node(leader).changeCluster({ kind: "upgrade" }));
+    expect(await cluster.settle(cluster.propose(leader, put))).toMatchObject({ kind: "app-epoch" });
+  });
+
   it("that this version does not know stops its nodes before they apply what follows, for good", async () => {
     const { cluster } = await world();
     const [leader] = await followers(cluster);

@@ -5,6 +5,7 @@
 import { checkCommand } from "../../../src/wire/check-command.ts";
 import type { Command, CommandResult } from "../../../src/wire/command.ts";
 import type { Entry, LogIndex } from "../../../src/wire/entry.ts";
+import { FEATURE_LEVEL_OLDEST, levelOf } from "../../streams/feature-level.ts";
 import { commandBytes, growsTheLog, oversizedBatch } from "../admission.ts";
 import { ForwardHandler } from "../calls/forward-handler.ts";
 import { Forwarder, NO_FORWARDS } from "../calls/forwarder.ts";
@@ -129,6 +130,8 @@ export class Intake {
     const { readiness, space, limits } = this.#parts;
     const { noCommands } = readiness;
     if (noCommands !== undefined) return noCommands;
+    const tooNew = this.#levelRefusal(levelOf(command));
+    if (tooNew !== undefined) return tooNew;
     const checked = checkCommand(command);
     if (!checked.ok) return new NodeError(checked.error.code, checked.error.message);
     const oversized = oversizedBatch(command, limits.batchBytesMax);
@@ -137,6 +140,19 @@ export class Intake {
       return new NodeError("batch-too-large", `a batch has ${oversized} bytes; ${most}`);
     }
     return this.#loop().role === "leader" && space.full && growsTheLog(command) ? this.#fullError() : undefined;
+  }
+
+  /** This is no advice, as other refusals are: nodes of an older version would read the entry, and stop. A level never goes down. */
+  #levelRefusal(needed: number): NodeError | undefined {
+    const { featureLevel } = this.#parts.machine;
+    if (needed <= Math.max(featureLevel, FEATURE_LEVEL_OLDEST)) return undefined;
+    // A log that has just begun says so in a moment.
+    if (featureLevel === 0)
+      return new NodeError("unavailable", "it is not known yet which feature level all nodes support");
+    return new NodeError(
+      "upgrade-needed",
+      `the cluster is at feature level ${featureLevel}, and this needs ${needed}: once all nodes run a version that supports it, have it upgraded ("tidemark cluster upgrade")`,
+    );
   }
 
   #proposeHere(pending: Pending): void {

@@ -208,6 +208,7 @@ class Life {
   }
 
   async #runApp(thinkMs: number): Promise<void> {
+    await this.world.raiseLevel();
     this.#app = new AppWorkers(this.world, this.#prng, thinkMs);
     await this.world.cluster.settle(this.#app.deploy(), HEALED_WITHIN_MS);
     this.#app.begin();
