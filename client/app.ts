@@ -4,15 +4,16 @@
  */
 import { BEFORE_RECORDS, type RecordPlace } from "../src/record/record-place.ts";
 import type { TaskPlace } from "../src/record/task-place.ts";
-import type { AppCommand, TaskSpec } from "../src/wire/app-command.ts";
+import type { AppDeleteCommand, AppResetCommand, TaskSpec } from "../src/wire/app-command.ts";
 import { checkAppName } from "../src/wire/app-streams.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
 import { statusStream } from "../src/runtime/app-streams.ts";
 import { toAppDescription, type AppDescription } from "./app-description.ts";
+import { appTransactions } from "./app-transactions.ts";
 import type { Connection } from "./connection.ts";
 import type { CallOptions } from "./deadline.ts";
-import { TidemarkError } from "./error.ts";
+import { asTidemarkError, TidemarkError } from "./error.ts";
 import { Stream } from "./stream.ts";
 import { readReports, type WorkerReport } from "./worker-report.ts";
 
@@ -98,11 +99,13 @@ export class App {
 
   /**
    * Begins tasks anew, without what they have done so far; what they wrote stays unless it is named to be deleted, all in one
-   * transaction. Their replicas stop. The outcome of one whose answer was lost is `unknown`; it is not done twice.
+   * transaction. Their replicas stop. The outcome of one whose answer was lost is `unknown`; it is not done twice. With more than about
+   * 1,000 streams it takes several transactions, between which the app is paused: where one fails, the outcome is `unknown`, too,
+   * and all of it may be done again with the streams that are left.
    */
   async reset(options: ResetAppOptions = {}): Promise<ResetAppOutcome> {
     const { deleteStreams = [], dryRun = false } = options;
-    const { tasks: standing } = await this.describe(options);
+    const { tasks: standing, paused } = await this.describe(options);
     const wanted: readonly ResetTask[] = options.tasks ?? standing.map(({ task }) => ({ task }));
     if (wanted.length === 0) throw new TidemarkError("invalid-argument", "no task is named");
     const moves = wanted.map(({ task, start = BEFORE_RECORDS }) => {
@@ -112,26 +115,38 @@ export class App {
     });
     if (!dryRun) {
       const tasks = moves.map(({ task, to }) => ({ task, start: to.cursor }));
-      await this.#transact({ kind: "app-reset", app: this.name, tasks }, deleteStreams, options);
+      await this.#transact({ kind: "app-reset", app: this.name, tasks }, deleteStreams, paused, options);
     }
     return { dryRun, tasks: moves };
   }
 
-  /** Forgets it and how its tasks stand, and deletes these streams with it. Their replicas stop. */
+  /** Forgets it and how its tasks stand, and deletes these streams with it, as a reset does. Their replicas stop. */
   async delete(options: CallOptions & { readonly deleteStreams?: readonly string[] } = {}): Promise<void> {
     const { deleteStreams = [] } = options;
     const command = { kind: "app-delete", app: this.name } as const;
     if (deleteStreams.length === 0) await this.#connection.execute(command, options);
-    else await this.#transact(command, deleteStreams, options);
+    else await this.#transact(command, deleteStreams, false, options);
   }
 
-  async #transact(command: AppCommand, deleteStreams: readonly string[], call: CallOptions): Promise<void> {
-    const deletions = deleteStreams.map((stream) => {
+  async #transact(
+    command: AppResetCommand | AppDeleteCommand,
+    deleteStreams: readonly string[],
+    paused: boolean,
+    call: CallOptions,
+  ): Promise<void> {
+    for (const stream of deleteStreams) {
       const checked = checkStreamName(stream);
       if (!checked.ok) throw new TidemarkError(checked.error.code, checked.error.message);
-      return { kind: "delete", stream } as const;
-    });
-    const operations = [command, ...deletions];
-    await this.#connection.transact({ kind: "transaction", conditions: [], operations }, false, call);
+    }
+    for (const [place, operations] of appTransactions(command, deleteStreams, paused).entries()) {
+      try {
+        await this.#connection.transact({ kind: "transaction", conditions: [], operations }, false, call);
+      } catch (thrown) {
+        const error = asTidemarkError(thrown);
+        if (place === 0) throw error;
+        const message = `only a part is done, and the app is paused; do it again: ${error.message}`;
+        throw new TidemarkError(error.code, message, { outcome: "unknown", cause: error });
+      }
+    }
   }
 }

@@ -79,6 +79,8 @@ export const CLIENT_LIMITS = {
   ackEveryMs: 1_000,
   /** What a member or taker does when it ends (commit, give back, leave) is given up after this; leases end by themselves. */
   groupCloseMs: 5_000,
+  /** Operations of one transaction, as the server takes them. */
+  transactionOperationsMax: 1_024,
   /** Records that one command settles, and those that wait to be settled. */
   settledPerCommandMax: 1_024,
   settlementsWaitingMax: 65_536,
