@@ -20,7 +20,7 @@ export type {
   SubscribeOptions,
 } from "./stream.ts";
 export type { Description, StreamInfo } from "./description.ts";
-export type { ListOptions } from "./stream-list.ts";
+export type { ListOptions } from "./paged.ts";
 export type { OperationResult, Transaction, TransactionAppendOptions } from "./transaction.ts";
 export type { Cluster, ClusterMember, ClusterStatus, PeerAddress } from "./cluster.ts";
 export type { App, DeployOptions, Deployed, ResetAppOptions, ResetAppOutcome, ResetTask } from "./app.ts";

@@ -43,6 +43,15 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
     expect(await names({ prefix: `${scheme}-many/`, limit: 0 })).toEqual([]);
     expect(await names({ prefix: `${scheme}-many/`, after: expected[1_000] as string })).toEqual(expected.slice(1_001));
     expect(await names({ prefix: `${scheme}-none` })).toEqual([]);
+    for (const bad of [
+      { limit: 0.5 },
+      { limit: -1 },
+      { limit: Number.NaN },
+      { prefix: "\ud800" },
+      { after: "x".repeat(1_025) },
+    ])
+      for (const listed of [client.streams(bad), client.groups(bad), client.apps(bad)])
+        await expect(collect<unknown>(listed), JSON.stringify(bad)).rejects.toMatchObject({ code: "invalid-argument" });
     const stream = client.stream(`${scheme}-many/0000`);
     await stream.append("a", { close: true });
     const [info] = await collect<StreamInfo>(client.streams({ prefix: stream.name }));
