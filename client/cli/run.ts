@@ -6,17 +6,14 @@ import { type HostPort, parseHostPort } from "../../log-server/config/values.ts"
 import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
 import { Rounds } from "../../log-server/node/rounds.ts";
 import { SYSTEM_CLOCK } from "../../log-server/system.ts";
-import { taskSpecsOf } from "../../src/runtime/app-streams.ts";
 import { TidemarkError } from "../error.ts";
 import { loadApp } from "./apps/app-module.ts";
-import { inputEnds } from "./apps/lag.ts";
 import { openClient, serverOf, withConnectionOptions, type ConnectionOptions } from "./connection-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { write, type Io } from "./io.ts";
 import { counted, jsonLine } from "./output.ts";
-import { AppMetrics } from "./run/app-metrics.ts";
 import { Deployment } from "./run/deployment.ts";
-import { MetricsServer } from "./run/metrics-server.ts";
+import { Exporter } from "./run/exporter.ts";
 import { ReplicaReports } from "./run/replica-reports.ts";
 import { Reporter } from "./run/reporter.ts";
 import { summaryOf, summaryText } from "./run/status-lines.ts";
@@ -137,11 +134,10 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const folderOf = (worker: number): string | undefined =>
     stateFolder === undefined ? undefined : join(stateFolder, String(worker));
   const tasks = stages.reduce((sum, { partitions }) => sum + partitions, 0);
-  const metrics = new AppMetrics(graph);
-  const metricsServer =
-    options.metricsListen === undefined ? undefined : await MetricsServer.listen(options.metricsListen, metrics.set);
-  if (metricsServer !== undefined)
-    tell(`metrics are at ${metricsServer.url}`, { event: "metrics", url: metricsServer.url });
+  const { metricsListen } = options;
+  const exporter =
+    metricsListen === undefined ? undefined : await Exporter.listen(metricsListen, client, graph, io.interrupted);
+  if (exporter !== undefined) tell(`metrics are at ${exporter.url}`, { event: "metrics", url: exporter.url });
   let isReady = false;
   const workers = new Workers(
     Array.from({ length: replicas }, (_, at) => ({ ...settings, stateFolder: folderOf(at + 1) })),
@@ -150,7 +146,7 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
         tell(`worker ${worker} is process ${processId}`, { event: "started", worker, process: processId });
       },
       onDeath(worker, why, restartMs) {
-        metrics.died(worker);
+        exporter?.metrics.died(worker);
         tell(`worker ${worker}: ${why}; it is started again in ${restartMs} ms`, {
           event: "died",
           worker,
@@ -159,7 +155,7 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
         });
       },
       onStatus(worker, commits) {
-        metrics.committed(worker, commits);
+        exporter?.metrics.committed(worker, commits);
         if (isReady || summaryOf(workers.statuses).running < tasks * replicas) return;
         isReady = true;
         const what = `version ${version}, ${counted(tasks, "task")}, ${counted(replicas, "replica")} of each`;
@@ -173,9 +169,6 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const watching = new Rounds(SYSTEM_CLOCK, {
     everyMs: WATCH_EVERY_MS,
     async work() {
-      // What tasks have is much, and asked for where it is shown.
-      if (metricsServer !== undefined)
-        metrics.described((await client.app(name).describe({ signal: io.interrupted })).tasks);
       if (!(await deployment.isOver())) return;
       await deployment.put();
       workers.restart("another version of the app was deployed, or it was reset");
@@ -198,15 +191,9 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const reports = new ReplicaReports();
   const reporter = new Reporter(client, name, tasks * replicas);
   const reporting = setInterval(() => {
-    const samples = reports.sample(workers.statuses);
+    const samples = reports.sample(workers.statuses, performance.now());
+    exporter?.metrics.sampled(samples);
     void reporter.tell(samples, { signal: io.interrupted });
-    if (metricsServer === undefined) return;
-    const inputs = taskSpecsOf(graph).flatMap((task) => task.inputs);
-    // Where they cannot be learned, the ones before stand.
-    void inputEnds(client, inputs, io.interrupted).then(
-      (ends) => metrics.sampled(samples, ends),
-      () => undefined,
-    );
   }, reporter.everyMs);
   const interrupted = new Promise<void>((resolve) => {
     io.interrupted.addEventListener("abort", () => resolve(), { once: true });
@@ -224,10 +211,10 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
     // What it asks just now ends with the client.
     void watching.stop();
     clearInterval(reporting);
-    const last = reports.sample(workers.statuses);
+    const last = reports.sample(workers.statuses, performance.now());
     await workers.stop();
     await reporter.tellEnd(last);
-    await metricsServer?.close();
+    await exporter?.close();
     lock?.release();
   }
 }

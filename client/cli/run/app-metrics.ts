@@ -59,15 +59,15 @@ export class AppMetrics {
     this.#deaths.set(worker, (this.#deaths.get(worker) ?? 0) + 1);
   }
 
-  /** How the replicas are, and what they could have read. */
-  sampled(samples: readonly WorkerSample[], ends: InputEnds): void {
+  /** How the replicas are. */
+  sampled(samples: readonly WorkerSample[]): void {
     this.#samples = samples;
-    this.#ends = ends;
   }
 
-  /** What the log knows. */
-  described(tasks: readonly AppTaskDescription[]): void {
+  /** What the log knows of the tasks, and how far their inputs reach. */
+  asked(tasks: readonly AppTaskDescription[], ends: InputEnds): void {
     this.#tasks = tasks;
+    this.#ends = ends;
   }
 
   #addReplicas(): void {

@@ -21,11 +21,10 @@ const MS_PER_SECOND = 1_000;
 export class ReplicaReports {
   /** By replica and task, at the last sample. */
   #before = new Map<string, Counted>();
-  #beforeMs = performance.now();
+  #beforeMs = 0;
 
   /** Rates are since the call before. */
-  sample(statuses: readonly WorkerStatus[]): WorkerSample[] {
-    const nowMs = performance.now();
+  sample(statuses: readonly WorkerStatus[], nowMs: number): WorkerSample[] {
     const perSecond = MS_PER_SECOND / Math.max(1, nowMs - this.#beforeMs);
     const counts = new Map<string, Counted>();
     const samples = statuses.map(({ worker, process, replicas }) => {
