@@ -13,15 +13,17 @@ const EVENTS_PER_SECOND = 500;
 const KEYS = 100;
 /** What is due so long after a kill is out before the next worker is started, which is none of the pause. */
 const WATCHED_MS = 300;
+/** Until a worker that was just started has seen how soon commits come. */
+const SETTLED_MS = 250;
 
-export async function benchTakeover(url: string, { kills, warmUpMs }: Scale): Promise<readonly Figure[]> {
+export async function benchTakeover(url: string, { kills }: Scale): Promise<readonly Figure[]> {
   const running = await RunningApp.deploy(url, APP);
   await Promise.all([running.start(), running.start()]);
   const eventOf = (n: number): { readonly key: number } => ({ key: n % KEYS });
   const load = await EventLoad.start({ url, app: APP, eventsPerSecond: EVENTS_PER_SECOND, eventOf, first: 0 });
   const gaps: number[] = [];
   for (let kill = 0; kill < kills; kill += 1) {
-    await wait(warmUpMs / 4);
+    await wait(SETTLED_MS);
     const committing = await running.committing();
     const gap = load.longestGap(WATCHED_MS);
     await committing.stop("SIGKILL");

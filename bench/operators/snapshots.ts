@@ -56,7 +56,7 @@ async function withAndWithout(
     for (const { tell } of running.workers) tell("SIGUSR2");
   };
   const measured = async (): Promise<Latencies> => {
-    await wait(warmUpMs);
+    await wait(warmUpMs / 2);
     return load.latencies(measureMs);
   };
   // The first takes everything, and is not one of those that come every second.

@@ -10,7 +10,8 @@
  *
  * Texts (UTF-8) and bytes end with 00 and have 00 ff for each 00 inside; an array ends with 00.
  */
-import { ByteWriter } from "../../lib/byte-writer.ts";
+import type { ByteWriter } from "../../lib/byte-writer.ts";
+import { giveBack, takeWriter } from "../../lib/spare-writer.ts";
 import { text, utf8 } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
@@ -47,9 +48,11 @@ const EIGHT = new DataView(new ArrayBuffer(NUMBER_LENGTH));
 
 /** Throws `EncodingError` for what is no key, or longer than `keyBytesMax`. */
 export function encodeKey(key: Key): Uint8Array {
-  const writer = new ByteWriter(32);
+  const writer = takeWriter();
   writeKey(writer, key);
-  return writer.finish();
+  const bytes = writer.finish();
+  giveBack(writer);
+  return bytes;
 }
 
 /** As `encodeKey`, behind what was written before. */

@@ -11,6 +11,7 @@
  */
 import { ByteReader } from "../../lib/byte-reader.ts";
 import { ByteWriter } from "../../lib/byte-writer.ts";
+import { giveBack, takeWriter } from "../../lib/spare-writer.ts";
 import { compareBytes } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
@@ -40,13 +41,15 @@ const PlainDate = Date;
 
 /** Throws `EncodingError` for what has no encoding. */
 export function encodeValue(value: unknown): Uint8Array {
-  const writer = new ByteWriter(64);
+  const writer = takeWriter();
   write(writer, value, 0);
   if (writer.length > OPERATOR_LIMITS.valueBytesMax) {
     const most = OPERATOR_LIMITS.valueBytesMax;
     throw new EncodingError(`a value has at most ${most} bytes encoded, this one has ${writer.length}`);
   }
-  return writer.finish();
+  const bytes = writer.finish();
+  giveBack(writer);
+  return bytes;
 }
 
 function write(writer: ByteWriter, value: unknown, depth: number): void {
