@@ -48,7 +48,10 @@ export type ConnectOptions = {
    * `eventual`: whatever the node has.
    */
   readonly consistency?: Consistency;
-  /** Compresses what is appended, and reads what others compressed. Browsers and Node 22.14 and older have none. */
+  /**
+   * Compresses what is appended. What others compressed is read with it as well, or with the platform's own; browsers, and Node
+   * 22.14 and older, have none, and are told `unsupported-compression` unless they are given one.
+   */
   readonly zstd?: Zstd;
   /** Instead of the platform's own: for proxies, or tests. */
   readonly fetch?: typeof fetch;

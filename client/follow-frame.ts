@@ -10,6 +10,7 @@ import type { FollowBatch, FollowRecordsResponse } from "../src/wire/follow-fram
 import { TidemarkError, type Gap } from "./error.ts";
 import { FollowedRecord } from "./followed-record.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
+import { PLATFORM_ZSTD } from "./platform-zstd.ts";
 
 /** One of the streams, as far as it was taken in. */
 export type FollowedStream = {
@@ -67,9 +68,10 @@ function decodeInto(
   zstd: Zstd | undefined,
 ): Offset {
   const { position, ordinal, firstOffset, logTime, bytes } = batch;
+  const decompressing = zstd ?? PLATFORM_ZSTD;
   const decoded = decodeBatch(bytes, {
     rawBytesMax: CLIENT_LIMITS.decodedBatchBytesMax,
-    ...(zstd !== undefined && { zstd }),
+    ...(decompressing !== undefined && { zstd: decompressing }),
   });
   if (!decoded.ok) {
     const message = `the batch of "${stream.name}" at offset ${firstOffset}: ${decoded.error.message}`;

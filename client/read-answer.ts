@@ -7,6 +7,7 @@ import { decodeBatch } from "../src/record/batch-codec.ts";
 import type { Incarnation, Offset } from "../src/record/offset.ts";
 import { TidemarkError, type Gap } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
+import { PLATFORM_ZSTD } from "./platform-zstd.ts";
 import { ReceivedRecord } from "./received-record.ts";
 
 /** What a read asks for. */
@@ -54,9 +55,10 @@ export function decodeAnswer(answer: ReadAnswer, from: Offset, zstd: Zstd | unde
   for (const batch of answer.batches) {
     // Between two batches there may be nothing: compaction.
     if (batch.firstOffset < ended) throw misordered(ended, batch.firstOffset);
+    const decompressing = zstd ?? PLATFORM_ZSTD;
     const decoded = decodeBatch(batch.bytes, {
       rawBytesMax: CLIENT_LIMITS.decodedBatchBytesMax,
-      ...(zstd !== undefined && { zstd }),
+      ...(decompressing !== undefined && { zstd: decompressing }),
     });
     if (!decoded.ok)
       throw new TidemarkError(decoded.error.code, `the batch at offset ${batch.firstOffset}: ${decoded.error.message}`);

@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import { connect, type Client } from "../client.ts";
 import { TidemarkError } from "../error.ts";
+import { PLATFORM_ZSTD } from "../platform-zstd.ts";
 import type { Io } from "./io.ts";
-import { nodeZstd } from "./node-zstd.ts";
 import { type OutputFormat, withOutputOption } from "./verb.ts";
 
 export const URL_DEFAULT = "http://127.0.0.1:4437";
@@ -50,7 +50,7 @@ export function serverOf(io: Io, options: ServerOptions): Server {
 
 export function openClient(io: Io, options: ServerOptions): Client {
   const { urls, token } = serverOf(io, options);
-  const zstd = nodeZstd();
+  const zstd = PLATFORM_ZSTD;
   return (io.connect ?? connect)(urls, {
     timeout: timeoutMs(options),
     ...(token !== undefined && { token }),

@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT } from "../cli/exit-codes.ts";
-import { nodeZstd } from "../cli/node-zstd.ts";
+import { PLATFORM_ZSTD } from "../platform-zstd.ts";
 import { ProgressBar } from "../cli/progress-bar.ts";
 import { connect, type Client, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
 import { DemoApp } from "./demo-app.ts";
@@ -320,7 +320,7 @@ class Demo {
 
 /** As the command line is, so that it can read what an app's workers write. */
 function connected(urls: readonly string[]): Client {
-  const zstd = nodeZstd();
+  const zstd = PLATFORM_ZSTD;
   return connect(urls, { timeout: DEMO_TIMEOUT_MS, ...(zstd !== undefined && { zstd }) });
 }
 

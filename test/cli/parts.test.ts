@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { formatDuration, parseDuration } from "../../client/cli/durations.ts";
 import { LineTooLongError, splitLines } from "../../client/cli/lines.ts";
 import { nodeObjection } from "../../client/cli/node-version.ts";
-import { nodeZstd } from "../../client/cli/node-zstd.ts";
+import { PLATFORM_ZSTD } from "../../client/platform-zstd.ts";
 import { formatBytes, formatTable } from "../../client/cli/output.ts";
 import { parseWhere } from "../../client/cli/places.ts";
 import { formatProgress } from "../../client/cli/progress-bar.ts";
@@ -66,7 +66,7 @@ describe("node version", () => {
 
 describe("zstd", () => {
   it("gives back what it took, and undefined for anything else", () => {
-    const zstd = nodeZstd();
+    const zstd = PLATFORM_ZSTD;
     const raw = Buffer.from("tide ".repeat(1_000));
     const small = zstd?.compress(raw) ?? new Uint8Array();
     expect(small.length).toBeLessThan(100);

@@ -7,8 +7,7 @@ import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { nodeZstd } from "../../client/cli/node-zstd.ts";
-import { connect, type Client, type Zstd } from "../../client/index.ts";
+import { connect, type Client } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { ROOT } from "../source-tree.ts";
 
@@ -24,7 +23,7 @@ const runs: AppProcess[] = [];
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidemark-run-"));
   node = await startNode({ dataDirectory: join(folder, "data") });
-  client = connect(node.url, { zstd: nodeZstd() as Zstd });
+  client = connect(node.url);
 });
 
 afterAll(async () => {

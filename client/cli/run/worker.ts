@@ -8,8 +8,8 @@ import { APP_RUN_DEFAULTS, AppRun, type OpenTaskState } from "../../../src/runti
 import type { Evidence } from "../../../src/runtime/evidence.ts";
 import { Ended, type ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { connect } from "../../client.ts";
+import { PLATFORM_ZSTD } from "../../platform-zstd.ts";
 import { loadApp } from "../apps/app-module.ts";
-import { nodeZstd } from "../node-zstd.ts";
 import { reportEvidence } from "./evidence-file.ts";
 import { MeteredLog } from "./metered-log.ts";
 import { TaskStates } from "./task-states.ts";
@@ -41,7 +41,7 @@ async function work(settings: WorkerSettings, epoch: number): Promise<void> {
 /** Until it is told to stop, or has told why it ends. */
 async function run(settings: WorkerSettings, epoch: number): Promise<void> {
   const graph = (await loadApp(settings.file, stopping.signal)).build();
-  const zstd = nodeZstd();
+  const zstd = PLATFORM_ZSTD;
   await using client = connect(settings.urls, {
     timeout: settings.timeoutMs,
     ...(settings.token !== undefined && { token: settings.token }),

@@ -219,7 +219,10 @@ export class Stream<K extends Key, V> {
     return this.#join("outer", stream, joiner, options);
   }
 
-  /** Writes the records to a stream of the log: values as JSON, or bytes as they are; a value null as a tombstone. */
+  /**
+   * Writes the records to a stream of the log: values as JSON, or bytes as they are; a value null as a tombstone. A key that is a
+   * text, or bytes, is the record's; one of another kind is encoded so that it sorts, and no text: `keyBy` a text for others to read.
+   */
   to(stream: string, options: ToOptions = {}): void {
     const { building, edge } = this.port;
     const count = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
