@@ -1,6 +1,6 @@
 /** The profiles of `npm run sim`: one node that is harmed in every way, and whole clusters. */
 import { BROKEN_QUORUMS, canaryOf, quorumCanary } from "./canaries.ts";
-import { liveOnce, type LifeReport, shrinkLife } from "./cluster/life.ts";
+import { DONE_WITHOUT, liveOnce, type LifeReport, shrinkLife } from "./cluster/life.ts";
 import { type Profile, PROFILES } from "./cluster/profiles.ts";
 import { exploreSeed } from "./explore.ts";
 import type { Subject } from "./subject.ts";
@@ -21,7 +21,7 @@ function clusterSubject(name: string, profile: Profile, seconds: number): Subjec
     seconds,
     run: (seed) => liveOnce(seed, options),
     shrink: (report) => shrinkLife(report.seed, options, report as LifeReport),
-    promised: profile.promised,
+    promised: [...profile.promised, DONE_WITHOUT],
     canaries: [
       canaryOf("disks whose syncs do nothing", (seed) => liveOnce(seed, { ...options, lyingSyncs: true })),
       ...BROKEN_QUORUMS.map((broken) => quorumCanary(broken, "clients")),

@@ -1,6 +1,7 @@
 /**
  * One seed: a cluster is founded, clients go to work, faults befall it; then everything heals and must get on within a
- * bound, the clients finish, and what every node has is held against what every client was told.
+ * bound, and once more without one of its nodes; the clients finish, and what every node has is held against what every client
+ * was told.
  */
 import type { LogNode } from "../../../log-server/node/log-node.ts";
 import { Prng } from "../../../src/lib/prng.ts";
@@ -47,6 +48,8 @@ export type LifeReport = {
   readonly faults: readonly TimedFault[];
 };
 
+/** Counted in every life. */
+export const DONE_WITHOUT = "done without one";
 const SHARED = "shared";
 const PAIR = ["left", "right"] as const;
 const STREAMS = [SHARED, "own", ...PAIR] as const;
@@ -60,6 +63,8 @@ const READ_BYTES = 64 * 1024;
 const CHECK_EVERY_MS = 250;
 /** From healing until something is acknowledged again: leases, back-offs and an election or two. */
 const HEALED_WITHIN_MS = 30_000;
+/** Acknowledged before a node was taken down, and heard of only then: no more than these. */
+const LAST_WORDS_MAX = 20;
 /** From there until nothing is under way any more: the longest patience of a client, and its last attempt. */
 const FINISHED_WITHIN_MS = 90_000;
 
@@ -130,12 +135,15 @@ class Life {
   readonly #followers: FollowerActor[] = [];
   #app: AppWorkers | undefined;
   readonly #prng: Prng;
+  /** What it decides comes after all faults. */
+  readonly #last: Prng;
 
   constructor(seed: number, options: LifeOptions, lines: string[]) {
     const { profile, durationMs, lyingSyncs = false } = options;
     const { limits = {}, segmentBytes = SEGMENT_BYTES, spares } = profile;
     this.#options = options;
     this.#prng = new Prng(seed).fork("life");
+    this.#last = new Prng(seed).fork("last");
     const nodes = this.#prng.pick(profile.nodes);
     const plan = this.#prng.pick(profile.plans);
     this.faults = options.faults ?? drawFaults(this.#prng.fork("faults"), nodes, durationMs, plan);
@@ -164,6 +172,7 @@ class Life {
     await this.#suffer();
     world.heal();
     await this.#recover();
+    await this.#doWithout();
     await this.#finish();
     await this.#judge();
   }
@@ -250,13 +259,41 @@ class Life {
   async #recover(): Promise<void> {
     const { world } = this;
     const healedMs = world.clock.monotonic();
-    const before = world.counts.get("client: acknowledged") ?? 0;
-    await this.#until(
-      () => (world.counts.get("client: acknowledged") ?? 0) > before,
-      "something is acknowledged again",
-      this.#options.profile.recoverMs ?? HEALED_WITHIN_MS,
-    );
+    await this.#goOn("something is acknowledged again", 1, this.#options.profile.recoverMs ?? HEALED_WITHIN_MS);
     world.note(`recovered ${Math.round(world.clock.monotonic() - healedMs)} ms after it was healed`);
+  }
+
+  /** Liveness: nobody waits for one who may never come back, whatever is left to be made good on the others. */
+  async #doWithout(): Promise<void> {
+    const { world } = this;
+    await this.#untilComplete();
+    await this.#until(() => !world.inDoubt, "it is settled where each log ends", HEALED_WITHIN_MS);
+    const name = this.#last.chance(0.5) ? (world.cluster.leader?.name ?? "") : this.#last.pick(world.names);
+    if (!world.names.includes(name)) return;
+    world.takeDown(name);
+    await this.#goOn(`something is acknowledged without ${name}`, LAST_WORDS_MAX, HEALED_WITHIN_MS);
+    world.count(DONE_WITHOUT);
+    world.employ(name);
+  }
+
+  /** So many calls are acknowledged from now on. */
+  async #goOn(what: string, count: number, withinMs: number): Promise<void> {
+    const { counts } = this.world;
+    const acknowledged = (): number => counts.get("client: acknowledged") ?? 0;
+    const wanted = acknowledged() + count;
+    await this.#until(() => acknowledged() >= wanted, what, withinMs);
+  }
+
+  /** All that are to be members are, and serve. */
+  async #untilComplete(): Promise<void> {
+    const { world } = this;
+    if (this.#options.profile.spares !== undefined)
+      await this.#until(() => world.operator.settled, "the members are those that were asked for", FINISHED_WITHIN_MS);
+    await this.#until(
+      () => world.members.every(({ node }) => node?.phase === "serving"),
+      "all nodes serve",
+      HEALED_WITHIN_MS,
+    );
   }
 
   async #finish(): Promise<void> {
@@ -265,13 +302,7 @@ class Life {
     world.finishing = true;
     const actors = [...this.#actors, ...(this.#app?.actors ?? [])];
     await this.#until(() => actors.every(({ done }) => done), "all clients are answered", FINISHED_WITHIN_MS);
-    if (this.#options.profile.spares !== undefined)
-      await this.#until(() => world.operator.settled, "the members are those that were asked for", FINISHED_WITHIN_MS);
-    await this.#until(
-      () => world.members.every(({ node }) => node?.phase === "serving"),
-      "all nodes serve",
-      HEALED_WITHIN_MS,
-    );
+    await this.#untilComplete();
     await cluster.agreed();
     const isWhole = (): boolean => world.members.every(({ node }) => node?.status().damage.length === 0);
     if (!world.damaged && !isWhole()) throw new Violation("I13: damage on disks that nobody damaged");

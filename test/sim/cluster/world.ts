@@ -68,6 +68,8 @@ export class World extends SupervisedCluster implements Surroundings, Site {
   readonly #old: OldMachine[] = [];
   /** In whose place an old one runs now, and what puts an end to it. */
   readonly #returned = new Map<string, () => void>();
+  /** Nodes that do not know where their logs end. */
+  readonly #inDoubt = new Set<string>();
   #rotten = false;
 
   constructor({ seed, nodes, spares, lyingSyncs, limits, segmentBytes, note }: WorldOptions) {
@@ -90,6 +92,11 @@ export class World extends SupervisedCluster implements Surroundings, Site {
     return this.#rotten || this.cluster.members.some((member) => errorsOf(member) > 0);
   }
 
+  /** Of some node it is not settled where its log ends: that may take every voter. */
+  get inDoubt(): boolean {
+    return this.names.some((name) => this.#inDoubt.has(name));
+  }
+
   get spare(): string | undefined {
     return this.cluster.members.find(({ name }) => this.#idle.has(name))?.name;
   }
@@ -107,6 +114,13 @@ export class World extends SupervisedCluster implements Surroundings, Site {
     this.#idle.add(name);
     this.cluster.kill(name);
     this.#keepOld(name, this.cluster.wipe(name));
+  }
+
+  /** It is down until it is employed again. */
+  takeDown(name: string): void {
+    this.note(`${name} is taken down`);
+    this.#idle.add(name);
+    this.cluster.kill(name, { kind: "all" });
   }
 
   loseDisk(name: string): void {
@@ -229,6 +243,8 @@ export class World extends SupervisedCluster implements Surroundings, Site {
 
   protected override told(name: string, code: string): void {
     super.told(name, code);
+    if (code === "log-end-ambiguous") this.#inDoubt.add(name);
+    if (code === "log-recovered" || code === "log-end-settled") this.#inDoubt.delete(name);
     const calls = this.#ambushes.get(code);
     if (calls === undefined) return;
     this.#ambushes.delete(code);
