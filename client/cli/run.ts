@@ -6,6 +6,7 @@ import { type HostPort, parseHostPort } from "../../log-server/config/values.ts"
 import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
 import { Rounds } from "../../log-server/node/rounds.ts";
 import { SYSTEM_CLOCK } from "../../log-server/system.ts";
+import { messageOf } from "../../src/lib/thrown.ts";
 import { TidemarkError } from "../error.ts";
 import { loadApp } from "./apps/app-module.ts";
 import { openClient, serverOf, withConnectionOptions, type ConnectionOptions } from "./connection-options.ts";
@@ -221,7 +222,11 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
 
 /** Two that run the same app keep its state in different folders. */
 function lockFolder(folder: string): DirectoryLock {
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new TidemarkError("invalid-argument", `the state's folder cannot be made: ${messageOf(cause)}`, { cause });
+  }
   const lock = DirectoryLock.acquire(folder);
   if (lock.ok) return lock.value;
   throw new TidemarkError("invalid-argument", `${lock.error.message}; choose another --state-dir`);

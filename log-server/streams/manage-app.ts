@@ -51,6 +51,7 @@ export function resetApp(state: State, step: Step, command: AppResetCommand): Co
     if (!app.tasks.has(name)) return unknownTask(command.app, name);
     if (position >= step.index) return reject("invalid-app", `task "${name}" cannot begin where the log is not yet`);
   }
+  if (named.size < command.tasks.length) return reject("invalid-app", "a task is named twice");
   const epoch = drawEpoch(state, step);
   for (const task of sortedTasks(app)) {
     if (named.size > 0 && !named.has(task.name)) continue;

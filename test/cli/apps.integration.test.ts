@@ -90,7 +90,10 @@ it("what is wrong with an app is told with its place", async () => {
       /^missing\.ts: Error: Cannot find package 'tidemark' .*\(npm install tidemark beside it\)/,
     ],
     ["stuck.ts", "await new Promise(() => {});\n", /^stuck\.ts: .* waits for something that never comes$/],
-    ["not/there.ts", "", /^there is no file not\/there\.ts/],
+    ["bare.ts", "export default { __proto__: null };\n", /^bare\.ts exports no topology by default/],
+    ["null.ts", "throw Object.create(null);\n", /^null\.ts: thrown: something that has no text$/],
+    [".", "", /^there is no file "\."$/],
+    ["not/there.ts", "", /^there is no file "not\/there\.ts"/],
   ];
   for (const [file, text] of cases) if (text !== "") writeFileSync(join(folder, file), text);
   const files = cases.map(([file]) => file);

@@ -142,6 +142,11 @@ describe("an app", () => {
       { kind: "app-reset", app: "x", tasks: [{ task: "0.0", start: at(99) }] },
       "invalid-app",
     ],
+    [
+      "a reset of a task twice",
+      { kind: "app-reset", app: "x", tasks: [at(1), at(0)].map((start) => ({ task: "0.0", start })) },
+      "invalid-app",
+    ],
     ["an end of an app that is not there", { kind: "app-delete", app: "y" }, "app-not-found"],
   ])("is refused with %s, and nothing is left of it", (_what, command, code) => {
     deploy();

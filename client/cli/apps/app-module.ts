@@ -1,5 +1,5 @@
 /** Loads the module of an app, whose default export is a topology. What is wrong with it is told with its place. */
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { relative, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Topology } from "../../../src/operators/build/topology.ts";
@@ -14,7 +14,8 @@ const WINDOWS_PLACE = /(?:file:\/\/\/)?([A-Za-z]:[\\/][^()]+?):(\d+)(?::(\d+))?\
 /** Throws `invalid-argument`, whose message a user can act on; `aborted`, if the signal fires while the module is waited for. */
 export async function loadApp(file: string, signal: AbortSignal): Promise<Topology> {
   const path = resolve(file);
-  if (!existsSync(path)) throw new TidemarkError("invalid-argument", `there is no file ${file}`);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new TidemarkError("invalid-argument", `there is no file "${file}"`);
   const module = await load(path, signal);
   const app = module["default"];
   if (app instanceof Topology) return checked(app, path);
@@ -76,7 +77,10 @@ function faulty(error: unknown, place: string): TidemarkError {
 
 function describe(value: unknown): string {
   if (value === null || typeof value !== "object") return `a ${value === null ? "null" : typeof value}`;
-  const kind = value.constructor.name;
+  // Anything may stand there, also what has no constructor.
+  const { constructor } = value as { readonly constructor?: unknown };
+  if (typeof constructor !== "function") return "no topology";
+  const kind = constructor.name;
   return kind === Topology.name ? "a topology of another copy of tidemark" : `no topology, but a ${kind}`;
 }
 
