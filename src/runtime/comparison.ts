@@ -171,7 +171,11 @@ export class Comparison {
   }
 
   #settleLater(): void {
-    this.#timer ??= this.#clock.schedule(RUNTIME_LIMITS.evidenceWithinMs, () => this.#settle());
+    // What was a dispute for long may still end in a contradiction.
+    this.#timer ??= this.#clock.schedule(RUNTIME_LIMITS.evidenceWithinMs, () => {
+      this.#timer = undefined;
+      this.#settle();
+    });
   }
 
   #settle(): void {

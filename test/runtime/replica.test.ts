@@ -485,6 +485,12 @@ describe("a replica that differs", () => {
         values: { "replica-0": "3", "replica-1": "4" },
       }),
     );
+    // A third decides it, however long that takes.
+    world.start();
+    append(world, 2);
+    await world.pass(500);
+    expect(await endOf(second)).toMatchObject({ kind: "contradicted" });
+    expect(statusOf(first).state).toBe("running");
   });
 });
 
