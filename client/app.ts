@@ -5,10 +5,9 @@
 import { BEFORE_RECORDS, type RecordPlace } from "../src/record/record-place.ts";
 import type { TaskPlace } from "../src/record/task-place.ts";
 import type { AppDeleteCommand, AppResetCommand, TaskSpec } from "../src/wire/app-command.ts";
-import { checkAppName } from "../src/wire/app-streams.ts";
+import { checkAppName, statusStream } from "../src/wire/app-streams.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
-import { statusStream } from "../src/runtime/app-streams.ts";
 import { toAppDescription, type AppDescription } from "./app-description.ts";
 import { appTransactions } from "./app-transactions.ts";
 import type { Connection } from "./connection.ts";

@@ -12,20 +12,13 @@ import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
 import type { DigestPoint } from "../../src/record/digest-point.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
-import {
-  deadLetterStream,
-  sourcesOf,
-  taskName,
-  type TaskOfApp,
-  tasksOf,
-  writtenStreamsOf,
-} from "../../src/runtime/app-streams.ts";
+import { sourcesOf, taskName, type TaskOfApp, tasksOf, writtenStreamsOf } from "../../src/runtime/app-streams.ts";
 import { deadLetter } from "../../src/runtime/dead-letter.ts";
 import { readStatement } from "../../src/runtime/dispute.ts";
 import { inputOf } from "../../src/runtime/feed-input.ts";
 import type { FeedRecord } from "../../src/runtime/task-log.ts";
 import type { TaskCommit } from "../../src/wire/app-command.ts";
-import { commitsStream } from "../../src/wire/app-streams.ts";
+import { commitsStream, deadLetterStream } from "../../src/wire/app-streams.ts";
 
 /** What is in a log, for whoever judges. */
 export interface LogView {

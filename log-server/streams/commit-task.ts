@@ -3,7 +3,7 @@
  * it begins, which is all that exactly-once takes (I12): the outputs are in the same transaction.
  */
 import { compareRecordPlaces } from "../../src/record/record-place.ts";
-import type { TaskPlace } from "../../src/record/task-place.ts";
+import { compareTaskPlaces } from "../../src/record/task-place.ts";
 import type { TaskCommitCommand } from "../../src/wire/app-command.ts";
 import type { CommandResult, Rejection } from "../../src/wire/command.ts";
 import type { AppTask } from "./app-task.ts";
@@ -44,14 +44,10 @@ function refusalOf(state: State, step: Step, task: AppTask, command: TaskCommitC
   const { from, to, digests } = command;
   const { place } = task.standing;
   if (task.app.facts.paused) return reject("app-paused", `the app "${task.app.name}" is paused`);
-  if (!isSame(from, place))
+  if (compareTaskPlaces(from, place) !== 0)
     return reject("task-moved", `task "${task.name}" is not where the commit begins`, { place });
   if (compareRecordPlaces(to.cursor, from.cursor) < 0 || to.outputs < from.outputs)
     return reject("invalid-app", "a commit does not end before it begins");
   if (to.cursor.position >= step.index) return reject("invalid-app", "a commit ends where the log is not yet");
   return digests.length > digestsPerCommitMax ? tooMany("digest points in one commit", digestsPerCommitMax) : undefined;
-}
-
-function isSame(a: TaskPlace, b: TaskPlace): boolean {
-  return a.outputs === b.outputs && compareRecordPlaces(a.cursor, b.cursor) === 0;
 }

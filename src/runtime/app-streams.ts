@@ -1,8 +1,8 @@
 /** What an app has in the log: its tasks, what they read, and the streams that there must be. */
 import type { Graph, Stage } from "../operators/engine/graph.ts";
-import { partitionStream } from "../operators/verbs/partitioner.ts";
+import { numbered, partitionStream, sourceStream } from "../operators/verbs/partitioner.ts";
 import type { AppName, TaskName, TaskSpec } from "../wire/app-command.ts";
-import { commitsStream } from "../wire/app-streams.ts";
+import { commitsStream, deadLetterStream } from "../wire/app-streams.ts";
 import type { StreamName } from "../wire/command.ts";
 
 /** A stream that a task reads, and under which name its topology knows it. */
@@ -18,16 +18,6 @@ export type TaskOfApp = { readonly stage: Stage; readonly partition: number; rea
 
 export function taskName(stage: number, partition: number): TaskName {
   return `${stage}.${partition}`;
-}
-
-/** Where what was poison goes. */
-export function deadLetterStream(app: AppName): StreamName {
-  return `apps/${app}/dead`;
-}
-
-/** Where those that run the app tell of its replicas, now and then. */
-export function statusStream(app: AppName): StreamName {
-  return `apps/${app}/status`;
 }
 
 export function tasksOf({ stages }: Graph): TaskOfApp[] {
@@ -49,9 +39,8 @@ export function taskSpecsOf(graph: Graph): TaskSpec[] {
 export function sourcesOf(stage: Stage, partition: number): TaskSource[] {
   return stage.nodes.flatMap(({ kind, source }) => {
     if (source === undefined) return [];
-    const { name, internal, partitions, trimmed } = source;
-    const stream = internal ? `${name}/${partition}` : partitionStream(name, partition, partitions);
-    return [{ stream, source: name, table: kind === "table", trimmed }];
+    const { name, trimmed } = source;
+    return [{ stream: sourceStream(source, partition), source: name, table: kind === "table", trimmed }];
   });
 }
 
@@ -69,7 +58,7 @@ export function outputStreamsOf(app: AppName, nodes: Graph["nodes"]): StreamName
     const { stream, partitions } = sink;
     const numbers = Array.from({ length: partitions }, (_, partition) => partition);
     return numbers.map((partition) =>
-      kind === "repartition" ? `${stream}/${partition}` : partitionStream(stream, partition, partitions),
+      kind === "repartition" ? numbered(stream, partition) : partitionStream(stream, partition, partitions),
     );
   });
   return [...new Set([deadLetterStream(app), ...sinks])];

@@ -6,24 +6,16 @@
 import { unreachable } from "../lib/assert.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
-import type { TaskPlace } from "../record/task-place.ts";
+import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
 import type { CommitPatience } from "./commit-patience.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { CommitPart, PendingOutputs } from "./pending-outputs.ts";
-import { isBefore } from "./pending-outputs.ts";
+import type { ReplicaConfig } from "./replica-config.ts";
 import type { CommitRefusal, TaskLog } from "./task-log.ts";
 import type { TaskCommit } from "../wire/app-command.ts";
 
-export type CommitterConfig = {
-  readonly app: string;
-  readonly task: string;
-  readonly epoch: number;
-  readonly replica: string;
-  /** Between the beginnings of two commits of a replica. */
-  readonly commitEveryMs: number;
-  /** Between two commits that have nothing but a cursor. */
-  readonly cursorEveryMs: number;
-};
+export type CommitterConfig = Pick<TaskCommit, "app" | "task" | "epoch" | "replica"> &
+  Pick<ReplicaConfig, "commitEveryMs" | "cursorEveryMs">;
 
 /** Why a replica cannot go on committing. */
 export type CommitEnd = Extract<CommitRefusal, { kind: "fenced" | "gone" | "refused" }>;
@@ -106,7 +98,7 @@ export class Committer {
   /** A commit of this epoch was applied. */
   seen(commit: TaskCommit): void {
     // What is older than what is known says nothing of who commits now.
-    if (!isBefore(commit.to, this.#pending.committed)) {
+    if (compareTaskPlaces(commit.to, this.#pending.committed) >= 0) {
       this.#leading = commit.replica === this.#config.replica;
       this.#dueTold = commit.nextDue;
     }
@@ -122,7 +114,7 @@ export class Committer {
   /** So far it is committed, whoever did. */
   cover(place: TaskPlace): void {
     // What was known already is no sign that anybody commits.
-    if (isBefore(this.#pending.committed, place)) {
+    if (compareTaskPlaces(this.#pending.committed, place) < 0) {
       const nowMs = this.#clock.monotonic();
       // A cursor waits for longer; and nobody waits for what is its own.
       if (!this.#leading && this.#wanted?.want === "outputs")
@@ -144,11 +136,11 @@ export class Committer {
   get #want(): Want | undefined {
     const { size, committed, place } = this.#pending;
     if (size > 0) return "outputs";
-    if (isBefore(place, committed)) return undefined;
+    if (compareTaskPlaces(place, committed) < 0) return undefined;
     // What was told and has passed is told no more.
     const told = this.#dueTold !== undefined && this.#dueTold > this.#logTime ? this.#dueTold : Infinity;
     if (this.#nextDue !== undefined && this.#nextDue < told) return "due";
-    return isBefore(committed, place) ? "cursor" : undefined;
+    return compareTaskPlaces(committed, place) < 0 ? "cursor" : undefined;
   }
 
   /** Makes the next commit, or sets the timer for it. `settled`: what had come is read. */
@@ -232,7 +224,7 @@ export class Committer {
     switch (refusal.kind) {
       case "moved":
         // An earlier try of the same may be what took effect.
-        this.#leading &&= !isBefore(refusal.place, tried) && !isBefore(tried, refusal.place);
+        this.#leading &&= compareTaskPlaces(refusal.place, tried) === 0;
         this.cover(refusal.place);
         return;
       case "unknown":

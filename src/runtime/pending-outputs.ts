@@ -7,9 +7,8 @@
 import { assert } from "../lib/assert.ts";
 import type { TaskBatch } from "../operators/engine/task.ts";
 import type { TaskOutput } from "../operators/engine/task-input.ts";
-import { compareRecordPlaces } from "../record/record-place.ts";
 import { recordBytes } from "../record/record-size.ts";
-import type { TaskPlace } from "../record/task-place.ts";
+import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import { NumberedQueue } from "./numbered-queue.ts";
 
@@ -77,7 +76,7 @@ export class PendingOutputs {
 
   /** So far it is committed. What was known before may be more. */
   cover(place: TaskPlace): void {
-    if (!isBefore(this.#committed, place)) return;
+    if (compareTaskPlaces(this.#committed, place) >= 0) return;
     this.#committed = place;
     this.#dropCovered();
   }
@@ -94,7 +93,7 @@ export class PendingOutputs {
 
   /** What the next commit takes along: as much as it may, whole records and timers. Perhaps nothing but the place. */
   part(): CommitPart {
-    assert(!isBefore(this.#place, this.#committed), "who is behind has nothing to commit");
+    assert(compareTaskPlaces(this.#place, this.#committed) >= 0, "who is behind has nothing to commit");
     const to = this.#end();
     const chain = this.chainAt(to.outputs);
     assert(chain !== undefined, "the chain at what is not committed is kept");
@@ -129,14 +128,6 @@ export class PendingOutputs {
     const left = this.#cuts.findIndex((cut) => cut.outputs > outputs);
     if (left !== 0) this.#cuts = left < 0 ? [] : this.#cuts.slice(left);
   }
-}
-
-/** Of a task's places, which are all on one line. */
-export function isBefore(a: TaskPlace, b: TaskPlace): boolean {
-  return (
-    compareRecordPlaces(a.cursor, b.cursor) < 0 ||
-    (compareRecordPlaces(a.cursor, b.cursor) === 0 && a.outputs < b.outputs)
-  );
 }
 
 /** What holding it costs, nearly. */

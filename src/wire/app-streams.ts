@@ -41,3 +41,13 @@ export function ownerOfSnapshots(stream: StreamName): { readonly app: AppName; r
 export function commitsStream(app: AppName, task: TaskName): StreamName {
   return `${FOLDER}/${app}/commits/${task}`;
 }
+
+/** Where what was poison goes. */
+export function deadLetterStream(app: AppName): StreamName {
+  return `${FOLDER}/${app}/dead`;
+}
+
+/** Where those that run the app tell of its replicas, now and then. */
+export function statusStream(app: AppName): StreamName {
+  return `${FOLDER}/${app}/status`;
+}

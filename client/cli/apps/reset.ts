@@ -6,7 +6,7 @@ import { write } from "../io.ts";
 import { jsonLine } from "../output.ts";
 import { newVerb, type Verb } from "../verb.ts";
 import { movesText } from "./app-shown.ts";
-import { deadLetterStream } from "../../../src/runtime/app-streams.ts";
+import { deadLetterStream } from "../../../src/wire/app-streams.ts";
 import { internalStreams } from "./internal-streams.ts";
 
 type ResetOptions = ConnectionOptions & { readonly deleteStream?: readonly string[]; readonly yes?: true };

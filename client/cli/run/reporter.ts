@@ -1,6 +1,6 @@
 /** Tells the log now and then how the replicas of a run go, for `tidemark apps show`, wherever that is asked. Nothing waits for it. */
 import { hostname } from "node:os";
-import { statusStream } from "../../../src/runtime/app-streams.ts";
+import { statusStream } from "../../../src/wire/app-streams.ts";
 import type { Client } from "../../client.ts";
 import { asTidemarkError } from "../../error.ts";
 import type { CallOptions } from "../../deadline.ts";

@@ -12,6 +12,7 @@ import type { Graph } from "../engine/graph.ts";
 import { type More, Task } from "../engine/task.ts";
 import type { TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
+import { ROWS_FROM, ROWS_TO } from "../state/row-keys.ts";
 import { PoisonError, type TaskRun, TopologyRun } from "./topology-run.ts";
 
 export type AppendedRecord = StreamRecord & {
@@ -104,7 +105,7 @@ function advance(task: Task, logTime: number, more: More): void {
 
 function copyOf(store: MemoryStore): MemoryStore {
   const copy = new MemoryStore();
-  for (const [key, value] of store.range(new Uint8Array(0), Uint8Array.of(0xff))) copy.put(key, value);
+  for (const [key, value] of store.range(ROWS_FROM, ROWS_TO)) copy.put(key, value);
   return copy;
 }
 

@@ -11,7 +11,7 @@ import type { Graph, SourceSettings, Stage } from "../engine/graph.ts";
 import { Task } from "../engine/task.ts";
 import type { Poison, TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
-import { partitionStream } from "../verbs/partitioner.ts";
+import { sourceStream } from "../verbs/partitioner.ts";
 import type { Result } from "../../lib/result.ts";
 
 /** A topology that could not go on: what was poison, and where. */
@@ -116,9 +116,7 @@ export class TopologyRun {
 function targetsOf(run: TaskRun): [string, Target][] {
   return run.stage.nodes.flatMap(({ source }) => {
     if (source === undefined) return [];
-    const { name, internal, partitions } = source;
-    const stream = internal ? `${name}/${run.partition}` : partitionStream(name, run.partition, partitions);
-    return [[stream, { run, source }]];
+    return [[sourceStream(source, run.partition), { run, source }]];
   });
 }
 

@@ -1,9 +1,7 @@
 /** Keys of rows that changed since some place, in order, each once; of too many it is only known that they are many. */
 import { OPERATOR_LIMITS } from "../limits.ts";
+import { ROWS_FROM, ROWS_TO } from "./row-keys.ts";
 import { SortedMap } from "./sorted-map.ts";
-
-const LOWEST: Uint8Array = new Uint8Array(0);
-const HIGHEST: Uint8Array = Uint8Array.of(0xff);
 
 export class ChangedKeys {
   #keys: SortedMap<true> | undefined = new SortedMap<true>();
@@ -25,6 +23,6 @@ export class ChangedKeys {
   }
 
   *keys(): Iterable<Uint8Array> {
-    for (const [key] of this.#keys?.range(LOWEST, HIGHEST) ?? []) yield key;
+    for (const [key] of this.#keys?.range(ROWS_FROM, ROWS_TO) ?? []) yield key;
   }
 }

@@ -5,7 +5,7 @@
  * What is kept is bounded (I15): a capture that is read too slowly is lost, and with it no more than one snapshot.
  */
 import { assert } from "../../lib/assert.ts";
-import type { Row, RowChange } from "../../record/row.ts";
+import type { Row } from "../../record/row.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import type { ChangedKeys } from "./changed-keys.ts";
 import { Overlay } from "./overlay.ts";
@@ -41,12 +41,6 @@ export class RowCapture {
     assert(this.#replaced !== undefined, "a capture that is lost is not read");
     const over = this.#replaced.get(key);
     return over === undefined ? this.#store.get(key) : over.value;
-  }
-
-  /** The rows that changed, as they were, from one key on; undefined: not known. */
-  *changes(): Iterable<RowChange> {
-    assert(this.changed !== undefined, "who asks for changes has seen that they are known");
-    for (const key of this.changed.keys()) yield { key, value: this.get(key) };
   }
 
   /** A row is about to be another. */

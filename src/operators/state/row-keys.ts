@@ -32,6 +32,10 @@ const BUCKETS = BigInt(OPERATOR_LIMITS.stateBuckets);
 /** Reused. */
 const WRITER = new ByteWriter(128);
 
+/** From here on, and before here, are all rows: a key's first byte is one of the above. */
+export const ROWS_FROM: Uint8Array = new Uint8Array(0);
+export const ROWS_TO: Uint8Array = Uint8Array.of(0xff);
+
 export const PROGRESS_ROW: Uint8Array = Uint8Array.of(TASK, ...utf8("progress"));
 
 /** Of all rows that a node has of one key; what the node adds follows. `node`: its id, encoded. */

@@ -10,12 +10,9 @@ import { compareBytes, equalBytes } from "../../lib/bytes.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../record/row.ts";
 import { ChangedKeys } from "./changed-keys.ts";
 import { RowCapture } from "./row-capture.ts";
+import { ROWS_FROM, ROWS_TO } from "./row-keys.ts";
 import type { StateStore } from "./state-store.ts";
 import { rowBytes, type RowTotals, totalsOf } from "./totals.ts";
-
-const LOWEST: Uint8Array = new Uint8Array(0);
-/** Behind all rows' keys, whose first byte is a region's. */
-const HIGHEST: Uint8Array = Uint8Array.of(0xff);
 
 /** A write, by what stood there before it. */
 export type RowUndo = { readonly key: Uint8Array; readonly before: Uint8Array | undefined };
@@ -31,7 +28,7 @@ export class Rows {
   #capture: RowCapture | undefined;
 
   /** Whoever knows the totals of what is in the store saves reading all of it. */
-  constructor(store: StateStore, totals: RowTotals = totalsOf(store.range(LOWEST, HIGHEST))) {
+  constructor(store: StateStore, totals: RowTotals = totalsOf(store.range(ROWS_FROM, ROWS_TO))) {
     this.#store = store;
     this.#digest = totals.digest;
     this.#count = totals.rows;
@@ -74,7 +71,7 @@ export class Rows {
   }
 
   all(): Iterable<Row> {
-    return this.#store.range(LOWEST, HIGHEST);
+    return this.#store.range(ROWS_FROM, ROWS_TO);
   }
 
   /** From now on a capture knows which rows have changed. */

@@ -5,6 +5,7 @@
  */
 import { assert } from "../../lib/assert.ts";
 import { compareBytes } from "../../lib/bytes.ts";
+import { firstNotBefore } from "../../lib/sorted.ts";
 
 /** Keys of a leaf; a full one is cut in half. */
 const LEAF_KEYS_MAX = 128;
@@ -117,14 +118,7 @@ export class SortedMap<V> {
 
 /** Of the first key in the leaf that is not before `key`. */
 function placeIn({ keys }: Leaf<unknown>, key: Uint8Array): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareBytes(keys[middle] as Uint8Array, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstNotBefore(keys, (other) => compareBytes(other, key) < 0);
 }
 
 function holds({ keys }: Leaf<unknown>, place: number, key: Uint8Array): boolean {

@@ -5,6 +5,7 @@
 import { compareBytes } from "../../lib/bytes.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import { encodeKey, type Key } from "../encoding/key-codec.ts";
+import type { SourceSettings } from "../engine/graph.ts";
 import { recordKey } from "./to.ts";
 
 export type Partitioner =
@@ -45,7 +46,17 @@ export function partitionOf(
 
 /** A partition's stream: one that is alone has the name itself. */
 export function partitionStream(name: string, partition: number, count: number): string {
-  return count === 1 ? name : `${name}/${partition}`;
+  return count === 1 ? name : numbered(name, partition);
+}
+
+/** What the task of this partition reads of a source. Those that a topology makes for itself are numbered, however few they are. */
+export function sourceStream({ name, internal, partitions }: SourceSettings, partition: number): string {
+  return internal ? numbered(name, partition) : partitionStream(name, partition, partitions);
+}
+
+/** One of the streams that a stage writes for the next. */
+export function numbered(name: string, partition: number): string {
+  return `${name}/${partition}`;
 }
 
 function modulo(value: number, count: number): number {

@@ -12,7 +12,7 @@ import { EncodingError } from "../encoding/encoding-error.ts";
 import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
 import type { Operator, OperatorContext, SourceReader } from "../engine/operator.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
-import { type Partitioner, partitionOf } from "./partitioner.ts";
+import { numbered, type Partitioner, partitionOf } from "./partitioner.ts";
 
 /** The last header of all that a repartition writes: the task's partition, and its watermark there. */
 const FROM = "tidemark-from";
@@ -25,7 +25,7 @@ export function repartition(stream: string, partitioner: Partitioner, count: num
       if (partitioner.kind === "round-robin") context.rows.put((turn + 1) % count, null);
       const partition = partitionOf(partitioner, count, key, timestamp, turn);
       context.send({
-        stream: `${stream}/${partition}`,
+        stream: numbered(stream, partition),
         key: encodeKey(key),
         value: encodeValue(value),
         timestamp,
@@ -40,7 +40,7 @@ export function repartition(stream: string, partitioner: Partitioner, count: num
     onTimer({ due }, context) {
       const headers = [from(context)];
       for (let partition = 0; partition < count; partition += 1)
-        context.send({ stream: `${stream}/${partition}`, value: null, timestamp: due, headers });
+        context.send({ stream: numbered(stream, partition), value: null, timestamp: due, headers });
     },
   };
 }

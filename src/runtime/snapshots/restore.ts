@@ -7,6 +7,7 @@
  */
 import { compareBytes } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
+import { firstNotBefore } from "../../lib/sorted.ts";
 import { type RowTotals, sameTotals } from "../../operators/state/totals.ts";
 import type { StateStore } from "../../operators/state/state-store.ts";
 import type { Zstd } from "../../ports/zstd.ts";
@@ -157,23 +158,12 @@ function* effective(
     const { from, offset } = slices[at] as (typeof slices)[number];
     const next = slices[at + 1]?.from;
     // In a slice: what is before it now, a slice that was written later has.
-    start = firstAtLeast(rows, from, start);
-    const end = next === undefined ? rows.length : firstAtLeast(rows, next, start);
+    start = firstNotBefore(rows, ({ key }) => compareBytes(key, from) < 0);
+    const end = next === undefined ? rows.length : firstNotBefore(rows, ({ key }) => compareBytes(key, next) < 0);
     if (start < end && offset <= ref.offset) yield [at, rows.slice(start, end)];
     if (kind === "slice") return;
     start = end;
   }
-}
-
-function firstAtLeast(rows: readonly RowChange[], key: Uint8Array, from: number): number {
-  let low = from;
-  let high = rows.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareBytes((rows[middle] as RowChange).key, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** Values of the stream by offset, which only grows; the next are fetched while those at hand are used. */

@@ -12,6 +12,7 @@ import { assert } from "../../lib/assert.ts";
 import { compareBytes } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { TaskCapture } from "../../operators/engine/task.ts";
+import { ROWS_FROM, ROWS_TO } from "../../operators/state/row-keys.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Zstd } from "../../ports/zstd.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
@@ -23,10 +24,6 @@ import { encodePiece, type PieceKind } from "./piece.ts";
 import { PieceRows } from "./piece-rows.ts";
 import type { SnapshotStream } from "./snapshot-stream.ts";
 import { Turns } from "./turns.ts";
-
-const LOWEST: Uint8Array = new Uint8Array(0);
-/** Behind all rows. */
-const HIGHEST: Uint8Array = Uint8Array.of(0xff);
 
 export type Snapshot = {
   readonly manifest: Manifest;
@@ -179,7 +176,7 @@ export class SnapshotWriter {
     const sliceBytes = sliceLength(totals.bytes, this.#config.sizes);
     const enough =
       base === undefined ? Infinity : Math.max(rewrittenPerChanged * changedBytes, totals.bytes / snapshotsPerCycle);
-    const start = base === undefined ? LOWEST : oldestOf(base.slices).from;
+    const start = base === undefined ? ROWS_FROM : oldestOf(base.slices).from;
     const written: SliceRef[] = [];
     const piece = new PieceRows();
     let from = start;
@@ -190,7 +187,7 @@ export class SnapshotWriter {
       let taken = 0;
       let stop: Uint8Array | undefined;
       // A walk is not held over turns: stores need not stand that.
-      for (const [key, value] of rows.range(next, HIGHEST)) {
+      for (const [key, value] of rows.range(next, ROWS_TO)) {
         next = key;
         stop = key;
         if (taken >= rowsPerTurn || piece.bytes >= sliceBytes) break;
@@ -203,7 +200,7 @@ export class SnapshotWriter {
         done += piece.bytes;
         written.push({ from, ...(await this.#append("slice", piece.take())) });
         from = next;
-        if (ended) return joined(base?.slices ?? [], written, start, HIGHEST);
+        if (ended) return joined(base?.slices ?? [], written, start, ROWS_TO);
         if (done >= enough) return joined(base?.slices ?? [], written, start, next);
       }
       await work.rest();
@@ -227,7 +224,7 @@ function joined(
 ): SliceRef[] {
   const before = base.filter(({ from }) => compareBytes(from, start) < 0);
   const behind = base.flatMap((slice, place) => {
-    const end = base[place + 1]?.from ?? HIGHEST;
+    const end = base[place + 1]?.from ?? ROWS_TO;
     if (compareBytes(end, stop) <= 0) return [];
     // Of the one that the walk stopped in, the rest.
     return compareBytes(slice.from, stop) < 0 ? [{ ...slice, from: stop }] : [slice];

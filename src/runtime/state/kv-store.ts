@@ -14,6 +14,7 @@ import { ByteWriter } from "../../lib/byte-writer.ts";
 import { utf8 } from "../../lib/bytes.ts";
 import { unguarded } from "../../operators/engine/guards.ts";
 import { behindKey, type Over, Overlay } from "../../operators/state/overlay.ts";
+import { ROWS_FROM, ROWS_TO } from "../../operators/state/row-keys.ts";
 import type { StateStore } from "../../operators/state/state-store.ts";
 import {
   NO_ROWS,
@@ -28,8 +29,6 @@ import type { Row } from "../../record/row.ts";
 
 /** The rows of a task are before it. */
 const TOTALS_KEY: Uint8Array = Uint8Array.of(0xff, ...utf8("totals"));
-const ROWS_FROM: Uint8Array = new Uint8Array(0);
-const ROWS_TO: Uint8Array = Uint8Array.of(0xff);
 const VERSION = 1;
 
 type Change = { readonly key: Uint8Array; readonly over: Over };

@@ -7,7 +7,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     source: "P39: a worker that stood still writes over its successor",
     world: "operators",
     file: "log-server/streams/commit-task.ts",
-    find: "  if (!isSame(from, place))",
+    find: "  if (compareTaskPlaces(from, place) !== 0)",
     replace: "  if (from.outputs > place.outputs)",
   },
   {
