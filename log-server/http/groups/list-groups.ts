@@ -2,6 +2,7 @@
 import type { ListedGroup } from "../../../src/wire/group-look-up.ts";
 import type { GroupView } from "../../streams/group-views.ts";
 import type { HttpContext } from "../context.ts";
+import { namePage } from "../name-page.ts";
 
 export function listGroups(
   { node, limits }: HttpContext,
@@ -9,18 +10,13 @@ export function listGroups(
   after: string,
   limit: number,
 ): { readonly groups: readonly ListedGroup[]; readonly next?: string } {
-  const max = Math.min(limit, limits.listedGroupsMax);
-  const groups: ListedGroup[] = [];
   const { machine } = node;
-  const first = after < prefix ? machine.group(prefix) : undefined;
-  if (first !== undefined) groups.push(listed(first));
-  for (const view of machine.groups(after < prefix ? prefix : after)) {
-    const last = groups.at(-1);
-    if (!view.config.id.startsWith(prefix)) break;
-    if (last !== undefined && groups.length >= max) return { groups, next: last.id };
-    groups.push(listed(view));
-  }
-  return { groups };
+  const { views, next } = namePage<GroupView>(
+    { at: (id) => machine.group(id), behind: (id) => machine.groups(id), nameOf: ({ config }) => config.id },
+    { prefix, after },
+    Math.min(limit, limits.listedGroupsMax),
+  );
+  return { groups: views.map(listed), ...(next !== undefined && { next }) };
 }
 
 function listed({ config, memberCount, streamCount, lag, inFlight, resting, dead }: GroupView): ListedGroup {

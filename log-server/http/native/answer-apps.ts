@@ -5,6 +5,7 @@ import type { AppView } from "../../streams/app-views.ts";
 import { reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
+import { namePage } from "../name-page.ts";
 
 export async function answerApps(
   context: HttpContext,
@@ -14,17 +15,12 @@ export async function answerApps(
   const { node, limits } = context;
   await reach(context, level);
   const { position, machine } = node;
-  const max = Math.min(Math.max(1, limit), limits.listedAppsMax);
-  const apps: ListedApp[] = [];
-  const first = after < prefix ? machine.app(prefix) : undefined;
-  if (first !== undefined) apps.push(listed(first));
-  for (const view of machine.apps(after < prefix ? prefix : after)) {
-    const last = apps.at(-1);
-    if (!view.app.startsWith(prefix)) break;
-    if (last !== undefined && apps.length >= max) return { kind: "apps", position, apps, next: last.app };
-    apps.push(listed(view));
-  }
-  return { kind: "apps", position, apps };
+  const { views, next } = namePage<AppView>(
+    { at: (app) => machine.app(app), behind: (app) => machine.apps(app), nameOf: ({ app }) => app },
+    { prefix, after },
+    Math.min(limit, limits.listedAppsMax),
+  );
+  return { kind: "apps", position, apps: views.map(listed), ...(next !== undefined && { next }) };
 }
 
 /** Where its tasks are is where something ends: nobody is to go on from what a slow node has. */
