@@ -95,8 +95,8 @@ export class Cluster {
     await promisify(execFile)(process.execPath, args, { timeout: PATIENCE_MS });
   }
 
-  /** What is wrong on the disks: when all that is found was mended, and when nobody runs any more (I13). */
-  async damage(): Promise<readonly string[]> {
+  /** What is still wrong on the disks of those that run, after it had time to be found and mended. */
+  async unmended(): Promise<readonly string[]> {
     const found: string[] = [];
     for (const node of this.nodes) {
       const until = performance.now() + PATIENCE_MS;
@@ -105,6 +105,12 @@ export class Cluster {
         left = await verify("--url", node.url);
       found.push(...left.map((line) => `not mended on ${node.name}: ${line}`));
     }
+    return found;
+  }
+
+  /** What is wrong on the disks: when all that is found was mended, and when nobody runs any more (I13). */
+  async damage(): Promise<readonly string[]> {
+    const found = [...(await this.unmended())];
     await Promise.all(this.nodes.map((node) => node.stop()));
     for (const node of this.nodes) {
       const left = await verify("--data", node.data);

@@ -123,6 +123,7 @@ export const FAULTS: readonly Fault[] = [
     name: "a disk is lost, and the node replaced",
     changesMembers: true,
     run: async (cluster, prng) => {
+      await allWhole(cluster);
       const node = cluster.any(prng);
       await node.kill();
       node.wipe();
@@ -134,6 +135,7 @@ export const FAULTS: readonly Fault[] = [
     name: "a member is removed, and added again",
     changesMembers: true,
     run: async (cluster, prng) => {
+      await allWhole(cluster);
       const node = await removeFollower(cluster, prng);
       await held(prng);
       await node.kill();
@@ -161,6 +163,12 @@ export const FAULTS: readonly Fault[] = [
 
 function held(prng: Prng): Promise<void> {
   return pause(HELD_MS_MIN + prng.below(HELD_MS_MORE));
+}
+
+/** Before a disk goes: what is damaged on another may stand there, and nowhere else. */
+async function allWhole(cluster: Cluster): Promise<void> {
+  const left = await cluster.unmended();
+  if (left.length > 0) throw new Error(left.join("; "));
 }
 
 /** Of a node that does not lead. It may come to while it is asked for: then that is refused, and another is chosen. */
