@@ -10,7 +10,12 @@ const REPLICAS = 2;
 const ASK_EVERY_MS = 10;
 
 /** The replica that made the last commit. */
-export type Committer = { readonly replica: string; readonly processId: number };
+export type Committer = {
+  readonly replica: string;
+  readonly processId: number;
+  /** When that was seen, by the process's clock. */
+  readonly seenMs: number;
+};
 
 export class DemoApp {
   readonly #app: App;
@@ -34,10 +39,11 @@ export class DemoApp {
     return this.#eventually(async () => {
       const { tasks } = await this.#app.describe({ signal: this.#signal });
       const replica = tasks[0]?.committedBy;
+      const seenMs = performance.now();
       if (replica === undefined || replica === except?.replica) return undefined;
       const reports = await this.#app.reports({ signal: this.#signal });
       const processId = reports.find((report) => report.replica === replica)?.process;
-      return processId === undefined ? undefined : { replica, processId };
+      return processId === undefined ? undefined : { replica, processId, seenMs };
     });
   }
 

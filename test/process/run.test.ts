@@ -108,6 +108,13 @@ async function records(stream: string, count: number): Promise<{ key: string | u
   return found;
 }
 
+/** The streams that are an app's own. */
+async function own(name: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const stream of client.streams({ prefix: `apps/${name}/` })) found.push(stream.name);
+  return found;
+}
+
 /** Asks until the answer is as it should be. */
 async function eventually<T>(ask: () => Promise<T>, isSo: (answer: T) => boolean): Promise<T> {
   for (;;) {
@@ -246,9 +253,11 @@ describe("tidemark run", () => {
     await newer.event("ready");
     await client.stream("life-in").append({ json: 1 });
     expect((await records("life-out", 5)).map(({ value }) => value)).toEqual([1, 2, 1, 2, 3]);
-    await client.app("life").delete();
+    await client.app("life").delete({ deleteStreams: await own("life") });
     await client.stream("life-in").append({ json: 1 });
     expect((await newer.done).status).toBe(3);
     expect(newer.events.at(-1)).toMatchObject({ event: "ended", why: "the app was deleted" });
+    // Nor does its last word make anything anew.
+    expect(await own("life")).toEqual([]);
   });
 });

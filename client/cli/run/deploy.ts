@@ -1,11 +1,15 @@
 /** Makes the streams that an app writes, and deploys it. Done again, both find what is there. */
 import type { Topology } from "../../../src/operators/build/topology.ts";
 import { taskSpecsOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
+import { statusStream } from "../../../src/wire/app-streams.ts";
 import type { Client } from "../../client.ts";
+import type { CreateOptions } from "../../stream.ts";
 import { TidemarkError } from "../../error.ts";
 
 const DESCRIPTION_CHARACTERS_MAX = 4_000;
 const INTERNAL = "apps/";
+/** Of reports on replicas: the last ones stay, of those, too, who died. */
+const STATUS: CreateOptions = { contentType: "application/json", retention: { maxBytes: 4 * 1024 * 1024 } };
 
 /** What all workers have alike, wherever they are started. */
 export type AppOptions = { readonly poison: "dead-letter" | "stop" };
@@ -18,7 +22,11 @@ export async function deploy(
   signal: AbortSignal,
 ): Promise<number> {
   const graph = topology.build();
-  await Promise.all(writtenStreamsOf(graph).map((stream) => makeStream(client, stream, signal)));
+  const streams = writtenStreamsOf(graph).map((stream) => {
+    const contentType = stream.startsWith(INTERNAL) ? "application/octet-stream" : "application/json";
+    return makeStream(client, stream, { contentType, signal });
+  });
+  await Promise.all([...streams, makeStream(client, statusStream(graph.app), { ...STATUS, signal })]);
   const { epoch } = await client.app(graph.app).deploy({
     version: graph.version,
     tasks: taskSpecsOf(graph),
@@ -30,10 +38,9 @@ export async function deploy(
 }
 
 /** One that is there is as its owner wants it. */
-async function makeStream(client: Client, stream: string, signal: AbortSignal): Promise<void> {
-  const contentType = stream.startsWith(INTERNAL) ? "application/octet-stream" : "application/json";
+async function makeStream(client: Client, stream: string, options: CreateOptions): Promise<void> {
   try {
-    await client.stream(stream).create({ contentType, signal });
+    await client.stream(stream).create(options);
   } catch (error) {
     if (!(error instanceof TidemarkError && error.code === "stream-exists")) throw error;
   }
