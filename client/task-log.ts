@@ -65,8 +65,9 @@ export class ConnectionTaskLog implements TaskLog {
     if (described === undefined || standing === undefined) return undefined;
     const { epoch, paused } = described;
     const { place, chain, commit, nextDue, verified, start, born } = standing;
+    const begins = new Map(standing.inputs.map((input, at) => [input, standing.begins[at] ?? 0]));
     const [committing, manifest] = [commit?.replica, verified?.manifest];
-    return { epoch, paused, place, chain, committing, nextDue, verified: manifest, start, born };
+    return { epoch, paused, place, chain, committing, nextDue, verified: manifest, begins, start, born };
   }
 
   #transaction(commit: TaskCommit, outputs: readonly TaskOutput[]): TransactionCommand {

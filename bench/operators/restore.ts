@@ -58,7 +58,7 @@ class State {
 
   /** And its snapshots. */
   async write(client: Client): Promise<void> {
-    const config = { born: 0, restRatio: 0, sizes: SNAPSHOT_SIZES };
+    const config = { born: 0, replica: "writer", restRatio: 0, sizes: SNAPSHOT_SIZES };
     const writer = new SnapshotWriter(new ClientSnapshots(client.stream(STREAM)), SYSTEM_ZSTD, SYSTEM_CLOCK, config);
     this.task.trackChanges();
     for (let key = 0; key < this.#keys; key += 1) this.#put(key);

@@ -91,7 +91,7 @@ async function withAndWithout(
 /** Resolves when so many more stand. */
 async function newSnapshots({ client }: RunningApp, count: number): Promise<void> {
   const stream = new ClientSnapshots(client.stream(snapshotsStream(APP.name, "0.0")));
-  const config = { born: 0, restRatio: 0, sizes: SNAPSHOT_SIZES };
+  const config = { born: 0, replica: "writer", restRatio: 0, sizes: SNAPSHOT_SIZES };
   const { tasks } = await client.app(APP.name).describe();
   const born = tasks[0]?.born ?? 0;
   const snapshots = new SnapshotWriter(stream, SYSTEM_ZSTD, SYSTEM_CLOCK, { ...config, born });

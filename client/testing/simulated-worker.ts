@@ -8,12 +8,11 @@ import type { Graph } from "../../src/operators/engine/graph.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Offset } from "../../src/record/offset.ts";
-import { AppRun, type AppRunConfig } from "../../src/runtime/app-run.ts";
+import { AppRun, type AppRunConfig, type OpenTaskState } from "../../src/runtime/app-run.ts";
 import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
 import type { ReplicaStatus } from "../../src/runtime/replica.ts";
-import type { TaskFacts, TaskLog } from "../../src/runtime/task-log.ts";
-import type { TaskState } from "../../src/runtime/task-state.ts";
+import type { TaskLog } from "../../src/runtime/task-log.ts";
 import { GatedClock } from "../../src/sim/gated-clock.ts";
 import type { TaskName } from "../../src/wire/app-command.ts";
 import { snapshotsStream } from "../../src/wire/app-streams.ts";
@@ -86,10 +85,10 @@ export class SimulatedWorker {
     const process = new GatedClock(this.#site.clock);
     const client = this.#site.connect(name, "session", process);
     const stores = new Map<TaskName, StateStore>();
-    const openState = async (task: TaskName, facts: TaskFacts): Promise<TaskState> => {
+    const openState: OpenTaskState = async (task, facts, opening) => {
       const stream = new ClientSnapshots(client.stream(snapshotsStream(graph.app, task)));
       const plan = { stream, zstd: SYSTEM_ZSTD, everyMs: this.#options.snapshotEveryMs };
-      const state = await openTaskState({ plan, clock: process, facts });
+      const state = await openTaskState({ plan, clock: process, facts, opening });
       stores.set(task, state.store);
       return state;
     };

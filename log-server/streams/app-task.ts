@@ -4,6 +4,7 @@
  */
 import { utf8 } from "../../src/lib/bytes.ts";
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
+import type { Offset } from "../../src/record/offset.ts";
 import { BEFORE_RECORDS, type RecordPlace } from "../../src/record/record-place.ts";
 import type { TaskName } from "../../src/wire/app-command.ts";
 import { readTaskStanding, type TaskStanding, writeTaskStanding } from "../../src/wire/app-facts.ts";
@@ -46,10 +47,12 @@ export function readAppTask(app: App, name: TaskName, reader: ByteReader): AppTa
 export function freshTask(
   born: number,
   inputs: readonly StreamName[],
+  begins: readonly Offset[],
   start: RecordPlace = BEFORE_RECORDS,
 ): TaskStanding {
   return {
     inputs,
+    begins,
     born,
     start,
     place: { cursor: start, outputs: 0 },

@@ -20,10 +20,11 @@ export function commitTask(state: State, step: Step, command: TaskCommitCommand)
   if (refusal !== undefined) return refusal;
   const { replica, to, chain, digests, nextDue } = command;
   const waiting = keptWaiting(state, step, task);
-  const { inputs, born, start, digests: before, commits, verified, trimmed } = task.standing;
+  const { inputs, begins, born, start, digests: before, commits, verified, trimmed } = task.standing;
   const points = [...before, ...digests.map((point) => ({ replica, point }))];
   const standing = {
     inputs,
+    begins,
     born,
     start,
     place: to,

@@ -1,18 +1,21 @@
 /** Commands about apps as a whole: `app-put`, `app-state`, `app-reset`, `app-delete`. */
 import { equalBytes, utf8 } from "../../src/lib/bytes.ts";
+import type { Offset } from "../../src/record/offset.ts";
+import { BEFORE_RECORDS, compareRecordPlaces } from "../../src/record/record-place.ts";
 import type {
   AppConfig,
   AppDeleteCommand,
   AppPutCommand,
   AppResetCommand,
   AppStateCommand,
+  TaskName,
   TaskSpec,
 } from "../../src/wire/app-command.ts";
 import { writeAppConfig } from "../../src/wire/app-command-codec.ts";
 import { checkAppName, isTaskName } from "../../src/wire/app-streams.ts";
-import type { CommandResult, Rejection } from "../../src/wire/command.ts";
+import type { CommandResult, Rejection, StreamName } from "../../src/wire/command.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
-import type { AppFacts } from "../../src/wire/app-facts.ts";
+import type { AppFacts, TaskStanding } from "../../src/wire/app-facts.ts";
 import { App } from "./app.ts";
 import { AppTask, freshTask } from "./app-task.ts";
 import { compareTexts } from "./group-member.ts";
@@ -21,6 +24,7 @@ import { reject, tooMany } from "./rejections.ts";
 import { encodeRow } from "./rows.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
+import { findStream } from "./stream-lifecycle.ts";
 
 export function putApp(state: State, step: Step, command: AppPutCommand): CommandResult {
   const config = inOneForm(command);
@@ -55,7 +59,11 @@ export function resetApp(state: State, step: Step, command: AppResetCommand): Co
   const epoch = drawEpoch(state, step);
   for (const task of sortedTasks(app)) {
     if (named.size > 0 && !named.has(task.name)) continue;
-    state.apps.changeTask(task, freshTask(epoch, task.standing.inputs, named.get(task.name)), step);
+    const { inputs } = task.standing;
+    const start = named.get(task.name);
+    const isFirst = start === undefined || compareRecordPlaces(start, BEFORE_RECORDS) === 0;
+    const begins = isFirst ? oldestOf(state, step, inputs) : endsOf(state, step, inputs);
+    state.apps.changeTask(task, freshTask(epoch, inputs, begins, start), step);
   }
   state.apps.change(app, { ...app.facts, epoch }, step);
   return { kind: "app-epoch", epoch, changed: true };
@@ -145,7 +153,7 @@ function create(state: State, step: Step, config: AppConfig, epoch: number): voi
   };
   const app = new App(name, facts);
   state.apps.add(app, step);
-  for (const { task, inputs } of tasks) state.apps.addTask(new AppTask(app, task, freshTask(epoch, inputs)), step);
+  for (const { task, inputs } of tasks) addTask(state, step, app, task, inputs);
 }
 
 function replace(state: State, step: Step, app: App, config: AppConfig, epoch: number): void {
@@ -155,9 +163,36 @@ function replace(state: State, step: Step, app: App, config: AppConfig, epoch: n
   for (const task of sortedTasks(app)) if (!kept.has(task.name)) state.apps.removeTask(task, step);
   for (const { task: name, inputs } of tasks) {
     const task = app.tasks.get(name);
-    if (task === undefined) state.apps.addTask(new AppTask(app, name, freshTask(epoch, inputs)), step);
-    else state.apps.changeTask(task, { ...task.standing, inputs }, step);
+    if (task === undefined) addTask(state, step, app, name, inputs);
+    else state.apps.changeTask(task, { ...task.standing, ...withInputs(state, step, task.standing, inputs) }, step);
   }
+}
+
+function addTask(state: State, step: Step, app: App, name: TaskName, inputs: readonly StreamName[]): void {
+  const standing = freshTask(app.facts.epoch, inputs, oldestOf(state, step, inputs));
+  state.apps.addTask(new AppTask(app, name, standing), step);
+}
+
+/** Those that it had begin where they did. */
+function withInputs(
+  state: State,
+  step: Step,
+  before: TaskStanding,
+  inputs: readonly StreamName[],
+): Pick<TaskStanding, "inputs" | "begins"> {
+  const ends = endsOf(state, step, inputs);
+  const known = new Map(before.inputs.map((input, place) => [input, before.begins[place]]));
+  return { inputs, begins: inputs.map((input, place) => known.get(input) ?? (ends[place] as Offset)) };
+}
+
+/** For a task that reads them from the beginning: what is gone by now it does not miss. */
+function oldestOf(state: State, step: Step, inputs: readonly StreamName[]): readonly Offset[] {
+  return inputs.map((input) => findStream(state, step, input)?.firstOffset ?? 0);
+}
+
+/** For one that reads them from a place on: which of the records that are there are behind it is not known here. */
+function endsOf(state: State, step: Step, inputs: readonly StreamName[]): readonly Offset[] {
+  return inputs.map((input) => findStream(state, step, input)?.nextOffset ?? 0);
 }
 
 function drawEpoch({ position }: State, step: Step): number {

@@ -10,6 +10,8 @@ export type TaskSource = {
   readonly stream: StreamName;
   readonly source: string;
   readonly table: boolean;
+  /** The app's own: the task reads it from its first record on. */
+  readonly internal: boolean;
   /** What the task has taken in, and has in a verified snapshot, goes. */
   readonly trimmed: boolean;
 };
@@ -39,8 +41,8 @@ export function taskSpecsOf(graph: Graph): TaskSpec[] {
 export function sourcesOf(stage: Stage, partition: number): TaskSource[] {
   return stage.nodes.flatMap(({ kind, source }) => {
     if (source === undefined) return [];
-    const { name, trimmed } = source;
-    return [{ stream: sourceStream(source, partition), source: name, table: kind === "table", trimmed }];
+    const { name, internal, trimmed } = source;
+    return [{ stream: sourceStream(source, partition), source: name, table: kind === "table", internal, trimmed }];
   });
 }
 

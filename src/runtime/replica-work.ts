@@ -29,7 +29,7 @@ import { InputTrimmer, type Trim } from "./input-trimmer.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import { Ended } from "./replica-end.ts";
-import { Snapshotter, type SnapshotStatus } from "./snapshots/snapshotter.ts";
+import { type OnSnapshot, Snapshotter, type SnapshotStatus } from "./snapshots/snapshotter.ts";
 import { TaskDriver } from "./task-driver.ts";
 import type { FeedGap, FeedItem, FeedRecord, FeedStart, TaskFacts, TaskLog } from "./task-log.ts";
 import { StateKeeper, type TaskState } from "./task-state.ts";
@@ -88,6 +88,7 @@ export class ReplicaWork {
   readonly #snapshotter: Snapshotter | undefined;
   /** Where its feed begins; records until there may come again. */
   readonly #after: RecordPlace;
+  readonly #begins: TaskFacts["begins"];
   /** In the stream of commits, behind the last that it has read. */
   #nextCommit: Offset = 0;
   /** How often this replica replaced poison. */
@@ -99,8 +100,8 @@ export class ReplicaWork {
     log: TaskLog,
     clock: Clock,
     config: ReplicaConfig,
-    { epoch, start, place, nextDue }: TaskFacts,
-    { store, totals, durable, snapshots }: TaskState,
+    { epoch, start, place, nextDue, begins }: TaskFacts,
+    { store, totals, durable, snapshots, restored }: TaskState,
     listener: WorkListener,
   ) {
     const { stage, partition, id: replica, commitEveryMs, takeoverMs, cursorEveryMs } = config;
@@ -151,12 +152,12 @@ export class ReplicaWork {
     if (snapshots !== undefined) {
       const who = { app, task, epoch, replica };
       const trimmer = new InputTrimmer(log, listener.trim, who, [...this.#sources.values()]);
-      this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots, (snapshot, verified) =>
-        trimmer.tell(snapshot, verified),
-      );
+      const onSnapshot: OnSnapshot = (snapshot, verified) => trimmer.tell(snapshot, verified);
+      this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots, restored, onSnapshot);
       this.#snapshotter.committed(place.outputs);
     }
     const isNew = compareRecordPlaces(this.#task.cursor, BEFORE_RECORDS) === 0;
+    this.#begins = begins;
     this.#after = isNew ? start : this.#task.cursor;
     this.#readPosition = this.#after.position;
   }
@@ -198,7 +199,7 @@ export class ReplicaWork {
       place,
       committed,
       records,
-      nextOffsets: Object.fromEntries(this.#inputs.map(({ stream, offset = 0 }) => [stream, offset])),
+      nextOffsets: Object.fromEntries(this.#inputs.map(({ stream, offset }) => [stream, offset])),
       readPosition: this.#readPosition,
       readLogTime: this.#readLogTime,
       watermark,
@@ -312,10 +313,12 @@ export class ReplicaWork {
     return unpoisoned(this.#driver.advance(logTime));
   }
 
-  /** Of commits, only the newest matter. Of a table, only superseded records may be gone. */
+  /** Of commits, only the newest matter. Of a table, only superseded records may be gone. What may come again may as well be gone. */
   #onGap({ stream, from, to }: FeedGap): void {
-    if (stream === this.#commits || this.#sources.get(stream)?.table === true) return;
-    throw new Ended({ kind: "input-trimmed", stream, from, to });
+    const source = this.#sources.get(stream);
+    if (source === undefined || source.table) return;
+    const next = this.#task.nextOffsets[source.source] ?? 0;
+    if (to > next) throw new Ended({ kind: "input-trimmed", stream, from: Math.max(from, next), to });
   }
 
   #onBatch(batch: TaskBatch): void {
@@ -352,12 +355,12 @@ export class ReplicaWork {
     return true;
   }
 
-  /** Each with what the task reads next of it; without, it has read nothing of it. */
-  get #inputs(): readonly FeedStart[] {
+  /** Each with what the task reads next of it. */
+  get #inputs(): readonly Required<FeedStart>[] {
     const { nextOffsets } = this.#task;
-    return [...this.#sources.values()].map(({ stream, source }) => {
-      const offset = nextOffsets[source];
-      return offset === undefined ? { stream } : { stream, offset };
+    return [...this.#sources.values()].map(({ stream, source, internal }) => {
+      const first = internal ? 0 : (this.#begins.get(stream) ?? 0);
+      return { stream, offset: nextOffsets[source] ?? first };
     });
   }
 

@@ -118,27 +118,31 @@ export class Replica {
 
   /** Throws why it ended. Where input is gone before it was read, a snapshot that others took meanwhile may be further. */
   async #live(): Promise<never> {
-    let gap: Ended | undefined;
-    let stuckAt: RecordPlace | undefined;
+    let stuck: { readonly gap: Ended; readonly cursor: RecordPlace } | undefined;
     for (;;) {
       const facts = await this.#learnFacts();
       const onProgress = (progress: RestoreProgress): void => {
         this.#restored = progress;
       };
-      const state = await this.#open(facts, { anew: gap !== undefined, onProgress });
+      const state = await this.#open(facts, { anew: stuck !== undefined, onProgress });
       this.#checkRunning();
       const work = this.#begin(facts, state);
-      if (gap !== undefined && stuckAt !== undefined && compareRecordPlaces(work.cursor, stuckAt) <= 0) throw gap;
-      try {
-        await this.#read(work);
-      } catch (error) {
-        if (!(error instanceof Ended && error.end.kind === "input-trimmed")) throw error;
-        gap = error;
-      }
-      stuckAt = work.cursor;
+      if (stuck === undefined || compareRecordPlaces(work.cursor, stuck.cursor) > 0)
+        stuck = { gap: await this.#readToGap(work), cursor: work.cursor };
+      // A newer snapshot may have taken the place of the one that was to be restored.
+      else if ((await this.#learnFacts()).verified === facts.verified) throw stuck.gap;
       work.stop();
       this.#feed?.close();
       await work.close();
+    }
+  }
+
+  async #readToGap(work: ReplicaWork): Promise<Ended> {
+    try {
+      return await this.#read(work);
+    } catch (error) {
+      if (error instanceof Ended && error.end.kind === "input-trimmed") return error;
+      throw error;
     }
   }
 

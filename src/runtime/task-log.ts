@@ -99,6 +99,8 @@ export type TaskFacts = {
   readonly nextDue: number | undefined;
   /** The manifest of its newest snapshot that is verified. */
   readonly verified: Offset | undefined;
+  /** By stream: the offset of the first record that it reads, of all that it began with; what is gone from there on is lost. */
+  readonly begins: ReadonlyMap<string, Offset>;
   /** The epoch in which the task began with nothing: what was kept of it before is of another life … */
   readonly born: number;
   /** … and behind which place. */

@@ -5,6 +5,7 @@
 import type { ByteReader } from "../lib/byte-reader.ts";
 import type { ByteWriter } from "../lib/byte-writer.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
+import type { Offset } from "../record/offset.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
 import {
@@ -37,6 +38,8 @@ export type AppFacts = {
 /** How a task stands. */
 export type TaskStanding = {
   readonly inputs: readonly StreamName[];
+  /** By input: what it reads first. What is gone from there on, it has lost. */
+  readonly begins: readonly Offset[];
   /** The app's epoch in which it began with nothing … */
   readonly born: number;
   /** … behind this place. */
@@ -86,10 +89,12 @@ export function readAppFacts(reader: ByteReader): AppFacts {
 }
 
 export function writeTaskStanding(writer: ByteWriter, standing: TaskStanding): void {
-  const { inputs, born, start, place, chain, digests, nextDue, commits, verified, snapshot, trimmed, commit } =
+  const { inputs, begins, born, start, place, chain, digests, nextDue, commits, verified, snapshot, trimmed, commit } =
     standing;
   writer.varint(inputs.length);
   for (const input of inputs) writer.string(input);
+  writer.varint(begins.length);
+  for (const offset of begins) writer.varint(offset);
   writer.varint(born);
   writeRecordPlace(writer, start);
   writeTaskPlace(writer, place);
@@ -115,6 +120,7 @@ export function writeTaskStanding(writer: ByteWriter, standing: TaskStanding): v
 
 export function readTaskStanding(reader: ByteReader): TaskStanding {
   const inputs = readItems(reader, () => reader.string(TEXT_BYTES_MAX));
+  const begins = readItems(reader, () => reader.varint());
   const born = reader.varint();
   const start = readRecordPlace(reader);
   const place = readTaskPlace(reader);
@@ -127,6 +133,7 @@ export function readTaskStanding(reader: ByteReader): TaskStanding {
   const has = readFlags(reader, 5);
   return {
     inputs,
+    begins,
     born,
     start,
     place,

@@ -31,7 +31,7 @@ describe("snapshots on a node", () => {
     const snapshots = new ClientSnapshots(client.stream("apps/texts/snapshots/0.0"));
     expect(await snapshots.bounds()).toEqual({ first: 0, next: 0 });
     const sizes = { ...SNAPSHOT_SIZES, sliceBytesMin: 20_000, deltaBytes: 10_000 };
-    const writer = new SnapshotWriter(snapshots, zstd, SYSTEM_CLOCK, { born: 0, restRatio: 1, sizes });
+    const writer = new SnapshotWriter(snapshots, zstd, SYSTEM_CLOCK, { born: 0, replica: "r", restRatio: 1, sizes });
     const task = new Task(stage(), 0, new MemoryStore());
     task.trackChanges();
     let n = 0;

@@ -147,6 +147,8 @@ describe("a commit", () => {
     feed.close();
     expect(await log.task(name, "0.0")).toEqual({
       epoch: made.epoch,
+      begins: new Map([["in", 0]]),
+      verified: undefined,
       paused: false,
       place: made.to,
       chain: 5n,

@@ -30,6 +30,7 @@ export type Machine = {
 export const CALM: Roughness = { delayMsMax: 2, lost: 0, twice: 0 };
 
 const TURNS_MAX = 200_000;
+const RESTART_MS = 20;
 const LOOK_EVERY_MS = 250;
 /** The log's ticks may lag so far behind the clock. */
 const TICK_MS_MAX = 50;
@@ -173,7 +174,16 @@ export class AppWorld {
       };
     const stream = worker.snapshots(snapshotsStream(this.graph.app, task));
     const plan = { stream, zstd: nodeZstd, everyMs, verifyEveryMs: 0, sizes: SMALL_SIZES };
-    return (facts, opening) => openTaskState({ plan, clock: worker, facts, opening, disk: { kv: disk, label: task } });
+    return async (facts, opening) => {
+      for (;;) {
+        try {
+          return await openTaskState({ plan, clock: worker, facts, opening, disk: { kv: disk, label: task } });
+        } catch {
+          // Who starts it would start it again.
+          await new Promise<void>((resolve) => void worker.schedule(RESTART_MS, resolve));
+        }
+      }
+    };
   }
 
   #diskOf(name: string): SimKv {

@@ -1,5 +1,6 @@
 /** Topologies for tests of the runtime, one per shape of work: outputs at once, by event time, by log time, through a repartition. */
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
+import type { Graph } from "../../src/operators/engine/graph.ts";
 import { valueState } from "../../src/operators/state/keyed-state.ts";
 import { tumbling } from "../../src/operators/windows/window.ts";
 
@@ -90,3 +91,15 @@ export const APPS = {
   silences: { make: () => silences(0), skewed: () => silences(1), poisonous: true },
   repartitioned: { make: repartitioned, poisonous: false },
 } as const satisfies Record<string, TestApp>;
+
+/** With digest points so often in log time, and inputs that are trimmed. */
+export function hurried(app: Topology, digestEveryMs: number): Graph {
+  const graph = app.build();
+  const stages = graph.stages.map((stage) => {
+    const nodes = stage.nodes.map((node) => {
+      return node.source === undefined ? node : { ...node, source: { ...node.source, trimmed: true } };
+    });
+    return { ...stage, nodes, digestEveryMs };
+  });
+  return { ...graph, stages };
+}

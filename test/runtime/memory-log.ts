@@ -86,6 +86,15 @@ export class MemoryLog {
     return ok(undefined);
   }
 
+  /** All of a task, unless input was trimmed on them. */
+  deleteSnapshots(app: string, task: string): void {
+    const known = this.#tasks.get(`${app} ${task}`);
+    const stream = snapshotsStream(app, task);
+    if (known === undefined || !this.trim(stream, this.of(stream).length).ok) return;
+    delete known.verified;
+    delete known.waiting;
+  }
+
   /** As the state machine does it (SPEC.md, W210 and W211). */
   tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Result<void, string> {
     const { app, task, epoch, manifest } = command;
@@ -126,10 +135,18 @@ export class MemoryLog {
       committing: undefined,
       nextDue: known?.facts.nextDue,
       verified: undefined,
+      begins: known?.facts.begins ?? new Map(),
       born: known?.facts.born ?? epoch,
       start: BEFORE_RECORDS,
     };
     this.#tasks.set(`${app} ${task}`, { ...known, facts, commits: known?.commits ?? [] });
+  }
+
+  /** What the task reads first of a stream. */
+  begin(app: string, task: string, stream: string, offset: Offset): void {
+    const known = this.#tasks.get(`${app} ${task}`);
+    assert(known !== undefined, "who begins is there");
+    known.facts = { ...known.facts, begins: new Map([...known.facts.begins, [stream, offset]]) };
   }
 
   remove(app: string, task: string): void {

@@ -8,7 +8,7 @@ import { Prng } from "../../src/lib/prng.ts";
 import type { Topology } from "../../src/operators/build/topology.ts";
 import { Violation } from "../sim/history.ts";
 import { AppWorld, CALM, type Machine } from "./app-world.ts";
-import { APPS, type Event, type TestApp } from "./apps.ts";
+import { APPS, type Event, hurried, type TestApp } from "./apps.ts";
 
 export type RandomRunOptions = {
   /** By the seed, if it is not said. */
@@ -18,9 +18,14 @@ export type RandomRunOptions = {
 const ROUGH = { delayMsMax: 20, lost: 0.1, twice: 0.1 };
 const MACHINES = 4;
 const ROUNDS = 25;
+/** In log time: many in a life. */
+const DIGEST_EVERY_MS = 20;
+const SNAPSHOT_EVERY_MS = 40;
 const FINISHED_WITHIN_MS = 20_000;
 const KEYS = ["a", "b", "c"];
 const POISONOUS = 0.05;
+/** In a round; what input was trimmed on stays. */
+const SNAPSHOTS_DELETED = 0.1;
 /** A replica that computes something else is among them. */
 const SKEWED = 0.2;
 /** Nobody comes to help at the end. */
@@ -33,8 +38,11 @@ export async function runRandom(seed: number, options: RandomRunOptions = {}): P
   const prng = new Prng(seed).fork("random run");
   const names = Object.keys(APPS) as (keyof typeof APPS)[];
   const app: TestApp = APPS[options.app ?? prng.pick(names)];
-  const world = new AppWorld(app.make().build(), seed);
-  const skewed = app.skewed !== undefined && prng.chance(SKEWED) ? skew(world, app.skewed()) : undefined;
+  const skew = app.skewed !== undefined && prng.chance(SKEWED) ? app.skewed() : undefined;
+  // Who differs is found by what all have in hand: no snapshot puts it right in between.
+  const snapshotEveryMs = skew === undefined ? SNAPSHOT_EVERY_MS : undefined;
+  const world = new AppWorld(hurried(app.make(), DIGEST_EVERY_MS), seed, {}, snapshotEveryMs);
+  const skewed = skew && startSkewed(world, skew);
   for (let machine = 0; machine < MACHINES - 1; machine += 1) world.start(machine, ROUGH);
   for (let round = 0; round < ROUNDS; round += 1) {
     append(world, app, 1 + prng.below(3));
@@ -59,8 +67,8 @@ export async function runRandom(seed: number, options: RandomRunOptions = {}): P
   if (end !== undefined) throw new Violation(end);
 }
 
-function skew(world: AppWorld, topology: Topology): Machine {
-  return world.start("skewed", CALM, topology.build(), { takeoverMs: NEVER_MS });
+function startSkewed(world: AppWorld, topology: Topology): Machine {
+  return world.start("skewed", CALM, hurried(topology, DIGEST_EVERY_MS), { takeoverMs: NEVER_MS });
 }
 
 /** To one of the app's inputs, in batches of one record or more. */
@@ -78,6 +86,7 @@ export function append(world: AppWorld, { poisonous }: TestApp, count: number): 
 /** What may happen between two appends. */
 function disturb(world: AppWorld): void {
   const { prng, machines } = world;
+  if (prng.chance(SNAPSHOTS_DELETED)) world.log.deleteSnapshots(world.graph.app, prng.pick(world.tasks).task);
   const machine = prng.below(MACHINES);
   const running = machines.get(machine);
   if (running === undefined) {

@@ -38,7 +38,12 @@ class Copy {
   }
 
   #newWriter(): SnapshotWriter {
-    return new SnapshotWriter(this.#stream, nodeZstd, INSTANT, { born: BORN, restRatio: 3, sizes: SMALL_SIZES });
+    return new SnapshotWriter(this.#stream, nodeZstd, INSTANT, {
+      born: BORN,
+      replica: "r",
+      restRatio: 3,
+      sizes: SMALL_SIZES,
+    });
   }
 
   process(n: number, logTime: number, step: Step): void {
@@ -288,6 +293,18 @@ describe("snapshots", () => {
     const outcome = await restore(stream, nodeZstd, new MemoryTarget(INSTANT), options);
     expect(outcome.restored).toBeUndefined();
     expect(outcome.objections[0]).toContain("before the app was reset");
+  });
+
+  it("that nobody has confirmed are used only if they are of who commits", async () => {
+    const { stream } = await taken(2);
+    const options = { born: BORN, committedOutputs: Infinity, writer: "another" };
+    const outcome = await restore(stream, nodeZstd, new MemoryTarget(INSTANT), options);
+    expect(outcome.restored).toBeUndefined();
+    expect(outcome.objections[0]).toContain("nobody has confirmed it");
+    const own = await restored(stream, Infinity);
+    const verified = own.restored?.offset as number;
+    const confirmed = await restore(stream, nodeZstd, new MemoryTarget(INSTANT), { ...options, verified });
+    expect(confirmed.restored?.offset).toBe(verified);
   });
 
   it("that a newer one has overtaken are not finished", async () => {

@@ -152,6 +152,17 @@ describe("a replica behind what was trimmed", () => {
     expect(statusOf(late, 0).end).toEqual({ kind: "input-trimmed", stream: "in", from: read, to: read + 1 });
   });
 
+  it("ends if it has nothing, and what the task began with is gone", async () => {
+    const world = worldOf(9);
+    world.start();
+    await live(world, 1);
+    world.log.trim("in", 2);
+    world.log.begin("words", "0.0", "in", 1);
+    const late = world.start();
+    await world.pass(1_000);
+    expect(statusOf(late, 0).end).toEqual({ kind: "input-trimmed", stream: "in", from: 1, to: 2 });
+  });
+
   it("goes on where only what it has read is gone", async () => {
     const world = worldOf(8);
     world.start(1);

@@ -56,6 +56,37 @@ describe("an app", () => {
     expect(taskNow()).toMatchObject({ inputs: ["in"], start: at(0), place: START, chain: 0n, commits: 0 });
   });
 
+  it("knows where its tasks begin to read, so that what is trimmed later is missed", () => {
+    const begins = () =>
+      driver.machine
+        .app("x")
+        ?.tasks()
+        .map((task) => task.begins);
+    for (const stream of ["in", "other"]) {
+      driver.create(stream);
+      driver.append(stream, 10);
+      driver.run({ kind: "trim", stream, before: 4 });
+    }
+    deploy();
+    expect(begins()).toEqual([[4], [4]]);
+    driver.run({ kind: "trim", stream: "in", before: 6 });
+    // Of an input that is new to a task that goes on, only what comes is known to be its own.
+    deploy(put(2, { tasks: ["0.0", "1.0"].map((task) => ({ task, inputs: ["in", "none", "other"] })) }));
+    expect(begins()).toEqual([
+      [4, 0, 10],
+      [6, 0, 4],
+    ]);
+    driver.run({ kind: "app-reset", app: "x", tasks: [{ task: "0.0", start: at(1) }] });
+    expect(begins()?.[0]).toEqual([19, 0, 10]);
+    driver.run({ kind: "app-reset", app: "x", tasks: [{ task: "0.0", start: at(0) }] });
+    expect(begins()?.[0]).toEqual([6, 0, 4]);
+    driver.run({ kind: "app-reset", app: "x", tasks: [] });
+    expect(begins()).toEqual([
+      [6, 0, 4],
+      [6, 0, 4],
+    ]);
+  });
+
   it("of a higher version fences the one before, and leaves tasks of the same name where they are", () => {
     const first = deploy();
     driver.run(commit(first, START, place(2, 1)));

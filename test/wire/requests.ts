@@ -155,6 +155,7 @@ const appTask = fc.record(
   {
     task: word,
     inputs: fc.array(name, { maxLength: 3 }),
+    begins: fc.array(number, { maxLength: 3 }),
     born: number,
     start: recordPlace,
     place: fc.record({ cursor: recordPlace, outputs: number }),
@@ -167,7 +168,7 @@ const appTask = fc.record(
     trimmed: fc.boolean(),
     commit: fc.record({ replica: word, atMs: number }),
   },
-  { requiredKeys: ["task", "inputs", "born", "start", "place", "chain", "digests", "commits", "trimmed"] },
+  { requiredKeys: ["task", "inputs", "begins", "born", "start", "place", "chain", "digests", "commits", "trimmed"] },
 );
 
 export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(

@@ -1,5 +1,6 @@
 /** Cuts a graph where it is repartitioned: what hangs together by edges runs in one task, and is a stage. */
 import type { GraphNode, NodeId, Silence, Stage } from "../engine/graph.ts";
+import { OPERATOR_LIMITS } from "../limits.ts";
 import { TopologyError } from "./topology-error.ts";
 
 export function stagesOf(app: string, nodes: readonly GraphNode[], silence: Silence): Stage[] {
@@ -22,6 +23,7 @@ export function stagesOf(app: string, nodes: readonly GraphNode[], silence: Sile
     nodes: part,
     partitions: partitionsOf(part),
     silence,
+    digestEveryMs: OPERATOR_LIMITS.digestEveryMs,
   }));
 }
 

@@ -58,6 +58,8 @@ export type Stage = {
   readonly nodes: readonly GraphNode[];
   readonly partitions: number;
   readonly silence: Silence;
+  /** Log time between two digest points. */
+  readonly digestEveryMs: number;
 };
 
 export type Graph = {

@@ -437,7 +437,7 @@ export class Task {
 
   #nextBoundary(): number {
     const { undigested, logTime } = this.#progress;
-    const every = OPERATOR_LIMITS.digestEveryMs;
+    const every = this.stage.digestEveryMs;
     return undigested ? (Math.floor(logTime / every) + 1) * every : Infinity;
   }
 

@@ -45,6 +45,7 @@ export const SNAPSHOT_LIMITS = {
   slicesMax: 65_536,
   deltasMax: 65_536,
   keyBytesMax: 1_000,
+  replicaBytesMax: 64,
 
   /** Records read at once where nobody knows which is a manifest: doubled each time. */
   searchRecordsMin: 4,

@@ -31,6 +31,8 @@ export type SliceRef = PieceRef & {
 export type Manifest = {
   /** The epoch in which the task's state began: a reset begins another one. */
   readonly born: number;
+  /** Who wrote it. */
+  readonly replica: string;
   readonly point: DigestPoint;
   readonly place: TaskPlace;
   readonly totals: RowTotals;
@@ -45,8 +47,8 @@ export function firstNeeded({ slices, deltas }: Manifest, own: Offset): Offset {
   return [...slices, ...deltas].reduce((first, { offset }) => Math.min(first, offset), own);
 }
 
-export function encodeManifest({ born, point, place, totals, slices, deltas }: Manifest): Uint8Array {
-  const writer = new ByteWriter(1_024).int(born);
+export function encodeManifest({ born, replica, point, place, totals, slices, deltas }: Manifest): Uint8Array {
+  const writer = new ByteWriter(1_024).int(born).string(replica);
   writer.int(point.records).f64(point.logTime).u64(point.state).u64(point.outputs);
   const { position, ordinal, index } = place.cursor;
   writer.int(position).varint(ordinal).varint(index).int(place.outputs);
@@ -61,6 +63,7 @@ export function encodeManifest({ born, point, place, totals, slices, deltas }: M
 export function decodeManifest(content: Uint8Array): Result<Manifest, string> {
   const reader = new ByteReader(content);
   const born = reader.int();
+  const replica = reader.string(SNAPSHOT_LIMITS.replicaBytesMax);
   const point = { records: reader.int(), logTime: reader.f64(), state: reader.u64(), outputs: reader.u64() };
   const cursor = { position: reader.int(), ordinal: reader.varint(), index: reader.varint() };
   const place = { cursor, outputs: reader.int() };
@@ -76,7 +79,7 @@ export function decodeManifest(content: Uint8Array): Result<Manifest, string> {
     return err("its slices do not follow one another");
   if (!isSorted(deltas, (a, b) => a.offset - b.offset)) return err("its deltas do not follow one another");
   if (totals.digest !== point.state || !Number.isFinite(point.logTime)) return err("its manifest contradicts itself");
-  return ok({ born, point, place, totals, slices, deltas });
+  return ok({ born, replica, point, place, totals, slices, deltas });
 }
 
 function writeRef(writer: ByteWriter, { offset, parts, bytes }: PieceRef): void {

@@ -3,16 +3,19 @@
  * none, and the input is read from the beginning.
  */
 import { MemoryStore } from "../../operators/state/memory-store.ts";
+import type { StateStore } from "../../operators/state/state-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Kv } from "../../ports/kv.ts";
 import { KvStore } from "../state/kv-store.ts";
 import type { Opening } from "../replica.ts";
 import type { TaskFacts } from "../task-log.ts";
 import type { TaskState } from "../task-state.ts";
+import type { TaskSnapshot } from "../../wire/app-command.ts";
 import { SNAPSHOT_DEFAULTS } from "./limits.ts";
+import { firstNeeded } from "./manifest.ts";
 import { KvTarget } from "./kv-target.ts";
 import { MemoryTarget } from "./memory-target.ts";
-import { restore } from "./restore.ts";
+import { type Restored, restore } from "./restore.ts";
 import type { SnapshotPlan } from "./snapshotter.ts";
 
 export type OpenTaskStateOptions = {
@@ -34,6 +37,7 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
   const restoring = {
     born,
     committedOutputs: facts.place.outputs,
+    writer: facts.committing ?? "",
     ...(facts.verified !== undefined && { verified: facts.verified }),
     ...(opening !== undefined && { onProgress: opening.onProgress }),
   };
@@ -41,7 +45,7 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
     const { restored, objections } = await restore(stream, zstd, new MemoryTarget(clock), restoring);
     for (const objection of objections) onObjection?.(objection);
     if (restored === undefined) return { store: new MemoryStore(), snapshots };
-    return { store: restored.store, totals: restored.totals, snapshots };
+    return { store: restored.store, totals: restored.totals, snapshots, restored: snapshotOf(restored) };
   }
   const { kv, label } = disk;
   if (opening?.anew === true) await kv.clear();
@@ -51,5 +55,12 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
   const { restored, objections } = await restore(stream, zstd, new KvTarget(kv, label), restoring);
   for (const objection of objections) onObjection?.(objection);
   const { store, totals } = restored ?? (await KvStore.open(kv, label));
-  return { store, totals, durable: store, snapshots };
+  return {
+    ...{ store, totals, durable: store, snapshots },
+    ...(restored !== undefined && { restored: snapshotOf(restored) }),
+  };
+}
+
+function snapshotOf({ offset, manifest }: Restored<StateStore>): TaskSnapshot {
+  return { manifest: offset, neededFrom: firstNeeded(manifest, offset), point: manifest.point };
 }

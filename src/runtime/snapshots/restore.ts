@@ -1,7 +1,8 @@
 /**
- * Restores a task's rows from its newest snapshot that is whole. One pass over the stream, from the oldest piece that the manifest
+ * Restores a task's rows from its newest verified snapshot or, where none is, from the newest that is whole and of the replica that committed
+ * last: another's that nobody has confirmed may be of one that computes something else. One pass over the stream, from the oldest piece that the manifest
  * names; what the rows add up to in the end must be what the manifest says. A snapshot that is damaged or has lost a part is told
- * of, and the one before it tried; where none is left the task reads its input again.
+ * of, and another tried; where none is left the task reads its input again.
  *
  * A snapshot further than the task's commits is not taken: nobody could make the outputs in between.
  */
@@ -15,7 +16,7 @@ import type { Offset } from "../../record/offset.ts";
 import type { RowChange } from "../../record/row.ts";
 import { SNAPSHOT_LIMITS } from "./limits.ts";
 import { firstNeeded, type Manifest, type PieceRef } from "./manifest.ts";
-import { manifestsBack } from "./manifest-search.ts";
+import { type FoundManifest, manifestsBack } from "./manifest-search.ts";
 import { joinPiece, type PieceKind, readPieceRecord } from "./piece.ts";
 import { readRows } from "./piece-rows.ts";
 import type { SnapshotStream } from "./snapshot-stream.ts";
@@ -34,7 +35,9 @@ export type RestoreOptions = {
   readonly born: number;
   /** Outputs that the task has committed. */
   readonly committedOutputs: number;
-  /** The manifest that is known to be right: tried in any case, however many newer ones cannot be used. */
+  /** Whose snapshots are used although nobody has confirmed them; absent: anybody's. */
+  readonly writer?: string;
+  /** The manifest of the newest that is known to be right, if any is. */
   readonly verified?: Offset;
   readonly onProgress?: (progress: RestoreProgress) => void;
 };
@@ -63,12 +66,8 @@ export async function restore<Store extends StateStore>(
   options: RestoreOptions,
 ): Promise<RestoreOutcome<Store>> {
   const objections: string[] = [];
-  const bounds = await stream.bounds();
-  for await (const { offset, manifest: found } of manifestsBack(stream, zstd, bounds)) {
-    if (objections.length >= SNAPSHOT_LIMITS.manifestsTriedMax && offset !== options.verified) {
-      if (options.verified === undefined || offset < options.verified) break;
-      continue;
-    }
+  for await (const { offset, manifest: found } of candidates(stream, zstd, options.verified)) {
+    if (objections.length >= SNAPSHOT_LIMITS.manifestsTriedMax) break;
     const done = found.ok ? await attempt(stream, zstd, target, options, found.value, offset) : found;
     if (done.ok) return { restored: { ...done.value, offset }, objections };
     objections.push(`the snapshot at offset ${offset} cannot be used: ${done.error}`);
@@ -76,16 +75,34 @@ export async function restore<Store extends StateStore>(
   return { restored: undefined, objections };
 }
 
+/** The verified one, and then the newest first. */
+async function* candidates(
+  stream: SnapshotStream,
+  zstd: Zstd,
+  verified: Offset | undefined,
+): AsyncIterable<FoundManifest> {
+  const { first, next } = await stream.bounds();
+  if (verified !== undefined && verified < next) {
+    for await (const found of manifestsBack(stream, zstd, { first, next: verified + 1 })) {
+      if (found.offset === verified) yield found;
+      break;
+    }
+  }
+  for await (const found of manifestsBack(stream, zstd, { first, next })) if (found.offset !== verified) yield found;
+}
+
 async function attempt<Store extends StateStore>(
   stream: SnapshotStream,
   zstd: Zstd,
   target: RestoreTarget<Store>,
-  { born, committedOutputs, onProgress }: RestoreOptions,
+  { born, committedOutputs, writer, verified, onProgress }: RestoreOptions,
   manifest: Manifest,
   offset: Offset,
 ): Promise<Result<Omit<Restored<Store>, "offset">, string>> {
   if (manifest.born !== born) return err("it is of a time before the app was reset");
   if (manifest.place.outputs > committedOutputs) return err("it is ahead of what the task has committed");
+  if (writer !== undefined && manifest.replica !== writer && offset !== verified)
+    return err("nobody has confirmed it, and who wrote it is not who commits");
   await target.begin(manifest.slices.length);
   const totalBytes = [...manifest.slices, ...manifest.deltas].reduce((sum, { bytes }) => sum + bytes, 0);
   let doneBytes = 0;

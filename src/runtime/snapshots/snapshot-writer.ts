@@ -6,7 +6,8 @@
  * the oldest slice is needed no more, and a snapshot costs three times what has changed. (Writing changed buckets whole would write
  * nearly everything as soon as one key in a hundred changes.)
  *
- * Several replicas may do it at once. Each snapshot stands on one that is whole, whoever made that.
+ * Several replicas may do it at once. A snapshot stands on one that is whole, and of the same replica, or the one that this began with: what
+ * another has in its slices may be something else, if that one computes something else.
  */
 import { assert } from "../../lib/assert.ts";
 import { compareBytes } from "../../lib/bytes.ts";
@@ -47,6 +48,9 @@ export type SnapshotFailure =
 export type SnapshotWriterConfig = {
   /** The epoch in which the task's state began. */
   readonly born: number;
+  readonly replica: string;
+  /** The manifest that its task began with, if it did. */
+  readonly restored?: Offset;
   /** How many times as long as it works a snapshot rests. */
   readonly restRatio: number;
   readonly sizes: SnapshotSizes;
@@ -103,7 +107,8 @@ export class SnapshotWriter {
     this.#writtenBytes = 0;
     const before = this.#distrusted ? undefined : await this.newest();
     if (before !== undefined && isBehind(capture.point, before.manifest.point)) throw new Failed("overtaken");
-    const base = before === undefined || !knowsChanges(capture, before) ? undefined : before.manifest;
+    const base =
+      before !== undefined && this.#isOwn(before) && knowsChanges(capture, before) ? before.manifest : undefined;
     const work = new Turns(this.#clock, this.#config.restRatio);
     const deltas = base === undefined ? [] : await this.#writeDeltas(capture, work);
     const slices = await this.#writeSlices(capture, base, bytesOf(deltas), work);
@@ -111,6 +116,7 @@ export class SnapshotWriter {
     const { point, place } = capture;
     const manifest: Manifest = {
       born: this.#config.born,
+      replica: this.#config.replica,
       point,
       place,
       totals: capture.rows.totals,
@@ -140,6 +146,10 @@ export class SnapshotWriter {
       if (needed >= bounds.first) return { manifest: manifest.value, offset, firstNeeded: needed };
     }
     return undefined;
+  }
+
+  #isOwn({ manifest, offset }: Snapshot): boolean {
+    return manifest.replica === this.#config.replica || offset === this.#config.restored;
   }
 
   async #writeDeltas({ rows }: TaskCapture, work: Turns): Promise<PieceRef[]> {

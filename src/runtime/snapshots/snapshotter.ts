@@ -3,8 +3,8 @@
  * newest snapshot, that there is no newer one, makes it. The replica that commits waits twice as long, so a standby does it where there
  * is one; standbys wait a little longer each. Two at once do no harm.
  *
- * A snapshot is *verified* when another replica has had the same digests at its point: the commits name theirs. A replica that is alone
- * restores its own once more, elsewhere, and compares what it adds up to. Whoever listens is told when a snapshot stands, and again when it
+ * A snapshot is *verified* when another replica has had the same digests at its point: the commits name theirs. Where nobody else does, the one
+ * that commits restores its own once more, elsewhere, and compares what it adds up to. Whoever listens is told when a snapshot stands, and again when it
  * is verified.
  *
  * Whatever fails costs that snapshot and nothing else.
@@ -16,7 +16,7 @@ import type { Zstd } from "../../ports/zstd.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { Offset } from "../../record/offset.ts";
-import type { TaskCommit } from "../../wire/app-command.ts";
+import type { TaskCommit, TaskSnapshot } from "../../wire/app-command.ts";
 import type { TakenSnapshot } from "../input-trimmer.ts";
 import type { SnapshotSizes } from "./limits.ts";
 import { MemoryTarget } from "./memory-target.ts";
@@ -86,15 +86,28 @@ export class Snapshotter {
   /** Waits until so many outputs are committed. */
   #waiting: { readonly outputs: number; readonly resolve: (committed: boolean) => void } | undefined;
 
-  constructor(task: Task, clock: Clock, replica: string, plan: SnapshotPlan, onSnapshot: OnSnapshot) {
+  /** `restored`: the snapshot that the task begins with. */
+  constructor(
+    task: Task,
+    clock: Clock,
+    replica: string,
+    plan: SnapshotPlan,
+    restored: TaskSnapshot | undefined,
+    onSnapshot: OnSnapshot,
+  ) {
     this.#task = task;
     this.#clock = clock;
     this.#replica = replica;
     this.#plan = plan;
     this.#onSnapshot = onSnapshot;
-    this.#writer = new SnapshotWriter(plan.stream, plan.zstd, clock, plan);
+    this.#writer = new SnapshotWriter(plan.stream, plan.zstd, clock, {
+      ...plan,
+      replica,
+      ...(restored !== undefined && { restored: restored.manifest }),
+    });
     this.#spread = SPREAD * (Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS));
     task.trackChanges();
+    if (restored !== undefined) this.#tell({ ...restored, nextOffsets: task.nextOffsets, nextCommit: 0 }, true);
   }
 
   get status(): SnapshotStatus | undefined {
@@ -192,7 +205,7 @@ export class Snapshotter {
       };
       this.#own = own;
       if (writing.confirmed) this.#verifiedBy(own, "replica");
-      else this.#tell(own);
+      else this.#tell(own.taken, false);
       return "idle";
     } finally {
       this.#writing = undefined;
@@ -202,25 +215,25 @@ export class Snapshotter {
 
   #verifiedBy(own: Own, verifiedBy: SnapshotStatus["verifiedBy"]): void {
     own.status = { ...own.status, verifiedBy };
-    this.#tell(own);
+    this.#tell(own.taken, true);
   }
 
-  #tell({ taken, status }: Own): void {
-    const isVerified = status.verifiedBy !== "nobody";
+  #tell(snapshot: TakenSnapshot, verified: boolean): void {
     this.#telling = this.#telling
-      .then(() => (this.#state === "stopped" ? undefined : this.#onSnapshot(taken, isVerified)))
+      .then(() => (this.#state === "stopped" ? undefined : this.#onSnapshot(snapshot, verified)))
       // The next snapshot makes up for it.
       .catch(() => undefined);
   }
 
-  /** Nobody else has said that it is right. If it is not, the next one is made of nothing but what is here. */
+  /** Nobody else has said that it is right. Who commits may say so itself: what it has is what counts. If it is not, the next one is made of nothing but what is here. */
   async #verify(): Promise<void> {
     const { stream, zstd, born, verifyBytesMax, verifyEveryMs } = this.#plan;
     const own = this.#own;
-    if (own === undefined || own.status.verifiedBy !== "nobody" || this.#task.totals.bytes > verifyBytesMax) return;
+    if (own === undefined || own.status.verifiedBy !== "nobody" || !this.#leading) return;
+    if (this.#task.totals.bytes > verifyBytesMax) return;
     if (this.#logTime < this.#verified + verifyEveryMs) return;
     this.#verified = this.#logTime;
-    const options = { born, committedOutputs: this.#committedOutputs };
+    const options = { born, committedOutputs: this.#committedOutputs, writer: this.#replica };
     const { restored } = await restore(stream, zstd, new MemoryTarget(this.#clock), options);
     if (restored?.offset !== own.status.offset) this.#writer.distrust();
     else this.#verifiedBy(own, "restore");

@@ -27,6 +27,7 @@ function sampleRows(): Uint8Array {
 }
 
 const MANIFEST = encodeManifest({
+  replica: "r",
   born: 1,
   point: { records: 9, logTime: 20_000, state: 5n, outputs: 6n },
   place: { cursor: { position: 7, ordinal: 0, index: 1 }, outputs: 4 },

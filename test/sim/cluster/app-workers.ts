@@ -10,8 +10,9 @@ import type { Graph } from "../../../src/operators/engine/graph.ts";
 import type { Prng } from "../../../src/lib/prng.ts";
 import { utf8 } from "../../../src/lib/bytes.ts";
 import { APP_RUN_DEFAULTS } from "../../../src/runtime/app-run.ts";
-import { taskSpecsOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
-import { APPS, type Event } from "../../runtime/apps.ts";
+import { taskSpecsOf, tasksOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
+import { snapshotsStream } from "../../../src/wire/app-streams.ts";
+import { APPS, type Event, hurried } from "../../runtime/apps.ts";
 import { Violation } from "../history.ts";
 import { Actor, type Surroundings } from "./clients.ts";
 
@@ -21,8 +22,10 @@ const BATCH_MAX = 3;
 const LIFE_MS = 3_000;
 const PAUSE_MS = 600;
 const REST_MS = 300;
-/** Digest points are further apart: there is a snapshot at each. */
+/** In log time: many in a life. */
+const DIGEST_EVERY_MS = 400;
 const SNAPSHOT_EVERY_MS = 1_000;
+const DELETE_EVERY_MS = 3_000;
 /** The log's ticks may lag so far behind the clock. */
 const TICK_MS_MAX = 2_000;
 
@@ -50,6 +53,25 @@ class FeederActor extends Actor<{ readonly graph: Graph; readonly meanMs: number
   }
 }
 
+/** Takes snapshots away, as anybody may as long as no input was trimmed on them: that costs time and nothing else. */
+class DeleterActor extends Actor<{ readonly graph: Graph; readonly meanMs: number }> {
+  protected async live(): Promise<void> {
+    const client = this.world.connect(this.name);
+    const { graph, meanMs } = this.task;
+    while (!this.world.finishing) {
+      await this.think(meanMs);
+      const { task } = this.prng.pick(tasksOf(graph));
+      try {
+        await client.stream(snapshotsStream(graph.app, task)).delete({ timeout: 3_000 });
+        this.world.count("app: snapshots deleted");
+      } catch (thrown) {
+        this.excused(thrown, ["snapshot-needed", "stream-not-found"]);
+      }
+    }
+    await client.close();
+  }
+}
+
 /** What befalls a worker: it is killed, stopped, cut off, or stands still, again and again. */
 class WorkerActor extends Actor<{ readonly graph: Graph; readonly observer: ObserverActor }> {
   #over = false;
@@ -65,7 +87,10 @@ class WorkerActor extends Actor<{ readonly graph: Graph; readonly observer: Obse
       graph: this.task.graph,
       config: APP_RUN_DEFAULTS,
       snapshotEveryMs: SNAPSHOT_EVERY_MS,
-      judged: (stream, before) => this.task.observer.log.seen(stream, before),
+      judged: async (stream, before) => {
+        await this.task.observer.log.seen(stream, before);
+        this.world.count("app: trimmed");
+      },
       onEnd: (task, end) =>
         this.world.violated(
           new Violation(`${this.name}: the replica of ${task} ended: ${end.kind}`, {
@@ -131,15 +156,17 @@ export class AppWorkers {
   readonly #world: Surroundings;
   readonly #graph: Graph;
   readonly #feeder: FeederActor;
+  readonly #deleter: DeleterActor;
   readonly #workers: readonly WorkerActor[];
   readonly #observer: ObserverActor;
 
   constructor(world: Surroundings, prng: Prng, meanMs: number) {
     const names = Object.keys(APPS) as (keyof typeof APPS)[];
     this.#world = world;
-    this.#graph = APPS[prng.fork("app").pick(names)].make().build();
+    this.#graph = hurried(APPS[prng.fork("app").pick(names)].make(), DIGEST_EVERY_MS);
     const graph = this.#graph;
     this.#feeder = new FeederActor(world, prng, "feeder", { graph, meanMs });
+    this.#deleter = new DeleterActor(world, prng, "deleter", { graph, meanMs: DELETE_EVERY_MS });
     const observer = new ObserverActor(world, prng, "observer", { graph });
     this.#observer = observer;
     this.#workers = Array.from({ length: WORKERS }, (_, number) => {
@@ -148,7 +175,7 @@ export class AppWorkers {
   }
 
   get actors(): readonly Actor<unknown>[] {
-    return [this.#feeder];
+    return [this.#feeder, this.#deleter];
   }
 
   /** Makes its streams, and deploys it. */
@@ -162,7 +189,7 @@ export class AppWorkers {
   }
 
   begin(): void {
-    for (const actor of [this.#feeder, this.#observer, ...this.#workers]) void actor.run();
+    for (const actor of [...this.actors, this.#observer, ...this.#workers]) void actor.run();
   }
 
   /** What is not done yet, when nobody appends any more. */

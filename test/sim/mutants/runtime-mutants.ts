@@ -128,4 +128,29 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     find: "        this.cover(refusal.place);",
     replace: "        this.cover(this.#pending.place);",
   },
+  {
+    name: "a snapshot has the state of one place and the cursor of another",
+    source: "Flink: a position saved with a state that is not of it",
+    world: "runtime",
+    file: "src/operators/state/row-capture.ts",
+    find: "if (this.#replaced === undefined || this.#replaced.get(key) !== undefined) return;",
+    replace: "if (this.#replaced === undefined || this.#replaced.get(key) !== undefined || key.length === 9) return;",
+  },
+  {
+    name: "input is trimmed as far as it was read, not as far as the snapshot goes",
+    source: "Kafka Streams: offsets of now, committed for a checkpoint of before",
+    world: "runtime",
+    file: "src/runtime/snapshots/snapshotter.ts",
+    find: "const { point, place, nextOffsets } = capture;",
+    replace: "const { point, place } = capture;\n    const { nextOffsets } = this.#task;",
+  },
+  {
+    name: "input is trimmed before the snapshot is verified",
+    source: "P26: what nobody has compared is relied upon",
+    world: "runtime",
+    file: "src/runtime/input-trimmer.ts",
+    find: "    if (verified) await this.#trimInput(snapshot);",
+    replace:
+      "    for (const { stream, source } of this.#sources) await this.#trim(stream, snapshot.nextOffsets[source] ?? 0);",
+  },
 ];
