@@ -51,7 +51,10 @@ export async function runRandom(seed: number, options: RandomRunOptions = {}): P
   }
   world.heal();
   // Those that are there must come to an end by themselves, or others in their place; two that are right are most.
-  const others = skewed === undefined && prng.chance(ALONE) ? [] : ["calm-0", "calm-1"];
+  const mayBeAlone = skewed === undefined && prng.chance(ALONE);
+  // One that was told to stop may still be on its machine.
+  const goesOn = ({ replicas }: Machine): boolean => replicas.every(({ status }) => status.end === undefined);
+  const others = mayBeAlone && [...world.machines.values()].some(goesOn) ? [] : ["calm-0", "calm-1"];
   for (const machine of others) world.start(machine, CALM);
   const fault = await world.finish(FINISHED_WITHIN_MS);
   if (fault !== undefined) throw new Violation(fault);
