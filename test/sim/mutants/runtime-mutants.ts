@@ -86,7 +86,6 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/replica-work.ts",
     find: "unpoisoned(this.#driver.advance(logTime));",
     replace: "unpoisoned(this.#driver.advance(logTime + 5));",
-    quick: true,
   },
   {
     name: "poison is passed over without a dead letter",
