@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { rm } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
-import { type RunningServer, startServer, wait } from "./processes.ts";
+import { answered, type RunningServer, startServer } from "./processes.ts";
 
 export type ClusterNode = {
   readonly name: string;
@@ -24,8 +24,6 @@ export type TidemarkCluster = {
   readonly leader: () => Promise<ClusterNode>;
   readonly stop: () => Promise<void>;
 };
-
-const ASK_AGAIN_MS = 50;
 
 class Node implements ClusterNode {
   readonly name: string;
@@ -87,12 +85,11 @@ export async function startTidemarkCluster(folder: string, size: number): Promis
   await Promise.all(nodes.map((node) => node.restart()));
   return {
     nodes,
-    leader: async () => {
-      for (;;) {
+    leader: () =>
+      answered("a leader", async () => {
         for (const node of nodes) if (await node.leads()) return node;
-        await wait(ASK_AGAIN_MS);
-      }
-    },
+        return undefined;
+      }),
     stop: async () => {
       await Promise.all(nodes.map((node) => node.stop("SIGTERM")));
     },

@@ -10,7 +10,7 @@ import { startTidemarkCluster, type TidemarkCluster } from "./cluster-processes.
 import { killLeader } from "./failover.ts";
 import type { Figure } from "./figure.ts";
 import type { Scale } from "./main.ts";
-import { startServer, withFolder } from "./processes.ts";
+import { startServer, wait, withFolder } from "./processes.ts";
 import { median, takeTurns } from "./rounds.ts";
 
 const NODES = 3;
@@ -22,6 +22,8 @@ const BATCHES = [
   { batchRecords: 1_000, inFlight: 32 },
 ] as const;
 const MS_PER_SECOND = 1_000;
+/** Long enough for what the appends before left to be saved: the pause is to be an election's, not the disk's. */
+const SETTLE_MS = 12_000;
 /** The upper end of the time after which a follower that hears nothing stands for election. */
 const ELECTION_TIMEOUT_MS = NODE_LIMITS.tickMs * NODE_LIMITS.electionTicks * 2;
 
@@ -68,6 +70,7 @@ async function appends(cluster: TidemarkCluster, floorFiles: string, scale: Scal
 }
 
 async function failover(cluster: TidemarkCluster, { kills }: Scale): Promise<readonly Figure[]> {
+  await wait(SETTLE_MS);
   const pauses: number[] = [];
   for (let kill = 0; kill < kills; kill += 1) pauses.push((await killLeader(cluster)).pauseMs);
   const worst = Math.max(...pauses);

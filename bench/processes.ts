@@ -15,6 +15,7 @@ const KIB = 1_024;
 const READY = "ready ";
 /** A server that is not ready, or a load that has not ended, after this long never will. */
 const PATIENCE_MS = 300_000;
+const ASK_AGAIN_MS = 20;
 
 const children = new Set<ChildProcess>();
 const folders = new Set<string>();
@@ -42,10 +43,8 @@ export async function startServer(script: string, args: readonly string[] = []):
   const ready = new Promise<string>((resolve) => {
     lines.on("line", (line) => (line.startsWith(READY) ? resolve(line.slice(READY.length)) : undefined));
   });
-  const url = await within(`${script} to be ready`, [
-    ready,
-    exited.then(() => Promise.reject(new Error(`${script} ended before it was ready`))),
-  ]);
+  const ended = exited.then(() => Promise.reject<string>(new Error(`${script} ended before it was ready`)));
+  const url = await within(`${script} to be ready`, Promise.race([ready, ended]));
   return {
     url: new URL(url),
     readyMs: performance.now() - startedAt,
@@ -56,7 +55,7 @@ export async function startServer(script: string, args: readonly string[] = []):
     tell: (signal) => void child.kill(signal),
     stop: async (signal = "SIGTERM") => {
       child.kill(signal);
-      await within(`${script} to stop`, [exited]);
+      await within(`${script} to stop`, exited);
     },
   };
 }
@@ -69,9 +68,8 @@ export function startTidemark(data: string): Promise<RunningServer> {
 /** Runs a script of this folder with its options as JSON, and reads the result it prints. */
 export async function runLoad<Result>(script: string, options: object): Promise<Result> {
   const { child, exited } = start(join(import.meta.dirname, script), [JSON.stringify(options)]);
-  const [output, code] = await within(`${script} to end`, [
-    Promise.all([text(child.stdout as NodeJS.ReadableStream), exited]),
-  ]);
+  const ended = Promise.all([text(child.stdout as NodeJS.ReadableStream), exited]);
+  const [output, code] = await within(`${script} to end`, ended);
   if (code !== 0) throw new Error(`${script} ended with ${code}`);
   return JSON.parse(output) as Result;
 }
@@ -92,6 +90,34 @@ export function wait(milliseconds: number): Promise<void> {
   });
 }
 
+/** Rejects, and says what was waited for, if it takes too long: nothing that is measured waits for ever. */
+export async function within<Result>(what: string, promise: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const overdue = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(tooLong(what)), PATIENCE_MS);
+  });
+  try {
+    return await Promise.race([promise, overdue]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Asks until there is an answer; rejects as `within` does. */
+export async function answered<Answer>(what: string, ask: () => Promise<Answer | undefined>): Promise<Answer> {
+  const askedFrom = performance.now();
+  for (;;) {
+    const answer = await within(what, ask());
+    if (answer !== undefined) return answer;
+    if (performance.now() - askedFrom > PATIENCE_MS) throw tooLong(what);
+    await wait(ASK_AGAIN_MS);
+  }
+}
+
+function tooLong(what: string): Error {
+  return new Error(`waited too long for ${what}`);
+}
+
 type Started = { readonly child: ChildProcess; readonly exited: Promise<number | null> };
 
 function start(script: string, args: readonly string[]): Started {
@@ -102,16 +128,4 @@ function start(script: string, args: readonly string[]): Started {
     return code as number | null;
   });
   return { child, exited };
-}
-
-async function within<Result>(what: string, promises: readonly Promise<Result>[]): Promise<Result> {
-  let timer: NodeJS.Timeout | undefined;
-  const overdue = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited too long for ${what}`)), PATIENCE_MS);
-  });
-  try {
-    return await Promise.race([...promises, overdue]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -6,36 +6,36 @@ import type { Zstd } from "../src/ports/zstd.ts";
 import type { TaskLog } from "../src/runtime/task-log.ts";
 import type { Consistency } from "../src/wire/consistency.ts";
 import { checkStreamName } from "../src/wire/stream-name.ts";
-import { App } from "./app.ts";
-import type { AppInfo } from "./app-description.ts";
-import { listApps } from "./app-list.ts";
+import { App } from "./apps/app.ts";
+import type { AppInfo } from "./apps/app-description.ts";
+import { listApps } from "./apps/app-list.ts";
 import { Cluster } from "./cluster.ts";
 import { Connection } from "./connection.ts";
 import { Addresses, isHttp, parseAddresses } from "./addresses.ts";
-import { Cursor } from "./cursor.ts";
+import { Cursor } from "./reading/cursor.ts";
 import type { StreamInfo } from "./description.ts";
 import { Diagnostics } from "./diagnostics.ts";
 import { SYSTEM_ENVIRONMENT, type Environment } from "./environment.ts";
 import { TidemarkError } from "./error.ts";
-import { completeFollow, type FollowOptions } from "./follow-options.ts";
-import type { FollowedRecord, LogMark } from "./followed-record.ts";
-import { Group } from "./group.ts";
-import type { GroupInfo } from "./group-description.ts";
-import { listGroups } from "./group-list.ts";
-import type { HttpOptions, TokenSource } from "./http-exchange.ts";
-import { HttpTransport } from "./http-transport.ts";
+import { completeFollow, type FollowOptions } from "./reading/follow-options.ts";
+import type { FollowedRecord, LogMark } from "./reading/followed-record.ts";
+import { Group } from "./groups/group.ts";
+import type { GroupInfo } from "./groups/group-description.ts";
+import { listGroups } from "./groups/group-list.ts";
+import type { HttpOptions, TokenSource } from "./transport/http-exchange.ts";
+import { HttpTransport } from "./transport/http-transport.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
-import type { MergedStream } from "./merged-stream.ts";
+import type { MergedStream } from "./reading/merged-stream.ts";
 import type { ListOptions } from "./paged.ts";
-import { platformWebSocket } from "./platform-web-socket.ts";
-import { Session } from "./session.ts";
+import { platformWebSocket } from "./transport/platform-web-socket.ts";
+import { Session } from "./transport/session.ts";
 import { Stream } from "./stream.ts";
 import { listStreams } from "./stream-list.ts";
-import { ConnectionTaskLog } from "./task-log.ts";
-import { Transaction } from "./transaction.ts";
-import type { Transport } from "./transport.ts";
+import { ConnectionTaskLog } from "./apps/task-log.ts";
+import { Transaction } from "./appending/transaction.ts";
+import type { Transport } from "./transport/transport.ts";
 import { TypedStream } from "./typed-stream.ts";
-import { WebSocketTransport } from "./web-socket-transport.ts";
+import { WebSocketTransport } from "./transport/web-socket-transport.ts";
 
 export type ConnectOptions = {
   /** The bearer token, or what gives it for each request (so that it can be renewed). */
@@ -101,7 +101,7 @@ export class Client {
     this.url = base.href;
     this.#zstd = options.zstd;
     const timeoutMs = options.timeout ?? CLIENT_LIMITS.callTimeoutMs;
-    this.#connection = new Connection(environment, transport, diagnostics, timeoutMs);
+    this.#connection = new Connection(environment, transport, { diagnostics, timeoutMs, zstd: options.zstd });
     this.#cluster = new Cluster({ ...http, environment, timeoutMs });
   }
 

@@ -8,7 +8,7 @@ import { Backoff } from "./backoff.ts";
 import { type CallOptions, sleep } from "./deadline.ts";
 import type { Environment } from "./environment.ts";
 import { after, TidemarkError, type TidemarkErrorCode } from "./error.ts";
-import { askForToken, connectionError, refusal, type TokenSource } from "./http-exchange.ts";
+import { askForToken, connectionError, refusal, type TokenSource } from "./transport/http-exchange.ts";
 
 export type ClusterMember = {
   readonly node: string;
@@ -21,6 +21,8 @@ export type ClusterMember = {
   /** Of all but the leader, as it says: entries that they are not known to have, and milliseconds since they were heard. */
   readonly lag?: number;
   readonly silentMs?: number;
+  /** On its way to it, as the leader says: bytes in all, and those that it has. */
+  readonly snapshot?: { readonly bytes: number; readonly sentBytes: number };
   /** It is not to lead: drained, or its clock is off. Told by the leader of all, by others of themselves. */
   readonly standsBack?: boolean;
   /** Its clock is ahead of that of the node that was asked by so much. */

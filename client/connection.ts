@@ -3,6 +3,7 @@
  * the session position. Internal; users hold a `Client`.
  */
 import { unreachable } from "../src/lib/assert.ts";
+import type { Zstd } from "../src/ports/zstd.ts";
 import type { AppLookUpRequest } from "../src/wire/app-look-up.ts";
 import { checkCommand } from "../src/wire/check-command.ts";
 import type { AppendCommand, Command, CommandResult, TransactionCommand } from "../src/wire/command.ts";
@@ -11,25 +12,25 @@ import type { ErrorCode } from "../src/wire/errors.ts";
 import type { LookUpRequest } from "../src/wire/look-up.ts";
 import type { DescribeRequest, QueryRequest, Request } from "../src/wire/request.ts";
 import type { ErrorResponse, Response } from "../src/wire/response.ts";
-import { outcomeOf } from "./append-entry.ts";
-import { AppendSession, type SendCommand } from "./append-session.ts";
+import { outcomeOf } from "./appending/append-entry.ts";
+import { AppendSession, type SendCommand } from "./appending/append-session.ts";
 import { Backoff } from "./backoff.ts";
-import { BatchMemory } from "./batch-memory.ts";
+import { BatchMemory } from "./appending/batch-memory.ts";
 import type { CallSignal } from "./call-signal.ts";
 import { Deadline, sleep, type CallOptions } from "./deadline.ts";
 import type { DiagnosticMessage, Diagnostics } from "./diagnostics.ts";
 import { randomId, type Environment } from "./environment.ts";
 import { after, asTidemarkError, TidemarkError, withOutcome } from "./error.ts";
-import type { FollowedRecord, LogMark } from "./followed-record.ts";
+import type { FollowedRecord, LogMark } from "./reading/followed-record.ts";
 import { Gathering } from "./gathering.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
-import { MergedStream, type MergedStreamConfig } from "./merged-stream.ts";
-import type { ReadAnswer, ReadQuery } from "./read-answer.ts";
-import type { SendRead } from "./record-stream.ts";
-import { rejectionError } from "./rejection.ts";
-import { SubscriptionReader } from "./subscription-reader.ts";
-import { TransactionTags } from "./transaction-tags.ts";
-import type { Transport } from "./transport.ts";
+import { MergedStream, type MergedStreamConfig } from "./reading/merged-stream.ts";
+import type { ReadAnswer, ReadQuery } from "./reading/read-answer.ts";
+import type { SendRead } from "./reading/record-stream.ts";
+import { rejectionError } from "./appending/rejection.ts";
+import { SubscriptionReader } from "./reading/subscription-reader.ts";
+import { TransactionTags } from "./appending/transaction-tags.ts";
+import type { Transport } from "./transport/transport.ts";
 
 const MS_PER_SECOND = 1_000;
 
@@ -69,6 +70,8 @@ export class Connection {
   readonly timeoutMs: number;
   readonly transactionTags: TransactionTags;
   readonly diagnostics: Diagnostics;
+  /** Compresses what is appended. */
+  readonly zstd: Zstd | undefined;
   /** Appends about to be sent. */
   readonly gathering: Gathering = new Gathering();
   /** Their batches'. */
@@ -81,10 +84,15 @@ export class Connection {
   /** The last of them: to find it where it is costs less than to put it there. */
   #newest: { readonly stream: string; readonly session: AppendSession } | undefined;
 
-  constructor(environment: Environment, transport: Transport, diagnostics: Diagnostics, timeoutMs: number) {
+  constructor(
+    environment: Environment,
+    transport: Transport,
+    { diagnostics, timeoutMs, zstd }: Pick<Connection, "diagnostics" | "timeoutMs" | "zstd">,
+  ) {
     this.environment = environment;
     this.diagnostics = diagnostics;
     this.timeoutMs = timeoutMs;
+    this.zstd = zstd;
     this.transactionTags = new TransactionTags(environment.entropy);
     this.#transport = transport;
   }
@@ -346,6 +354,7 @@ export class Connection {
       diagnostics: this.diagnostics,
       gathering: this.gathering,
       memory: this.memory,
+      zstd: this.zstd,
     });
   }
 

@@ -3,7 +3,7 @@ import { formatOffset, type Incarnation, type Offset } from "../src/record/offse
 import type { Retention } from "../src/wire/command.ts";
 import type { ListedStream } from "../src/wire/look-up.ts";
 import type { DescriptionResponse } from "../src/wire/response.ts";
-import type { StreamOrigin } from "../src/wire/stream-facts.ts";
+import type { Behind, StreamOrigin } from "../src/wire/stream-facts.ts";
 
 /** A stream as `client.streams()` lists it. */
 export type StreamInfo = {
@@ -33,6 +33,8 @@ export type Description = StreamInfo & {
   readonly compactedBefore: Offset;
   /** The stream it was forked from: the records before this offset are that one's. */
   readonly forkedFrom?: StreamOrigin;
+  /** How old this may be, where the client's consistency is `eventual`. */
+  readonly behind?: Behind;
 };
 
 export function toInfo(stream: ListedStream): StreamInfo {
@@ -50,7 +52,7 @@ export function toInfo(stream: ListedStream): StreamInfo {
 }
 
 export function toDescription(name: string, response: DescriptionResponse): Description {
-  const { expiry, expiresAtMs, retention, compactedBefore, forkedFrom } = response;
+  const { expiry, expiresAtMs, retention, compactedBefore, forkedFrom, behind } = response;
   return {
     ...toInfo({ ...response, name }),
     ...(expiry.kind === "sliding" && { ttlSeconds: expiry.ttlSeconds }),
@@ -58,5 +60,6 @@ export function toDescription(name: string, response: DescriptionResponse): Desc
     retention,
     compactedBefore,
     ...(forkedFrom !== undefined && { forkedFrom }),
+    ...(behind !== undefined && { behind }),
   };
 }

@@ -7,7 +7,7 @@ import type { DiagnosticChannel, Environment } from "./environment.ts";
 import { asTidemarkError } from "./error.ts";
 
 /**
- * `append`: a batch, with its retries. `read`: one portion, with its retries and the wait at the tail. `request`: one
+ * `append`: one call's records, or a producer's batch, with the retries. `read`: one portion, with its retries and the wait at the tail. `request`: one
  * attempt at anything. `reconnect`: opening a WebSocket again.
  */
 export const DIAGNOSTIC_CHANNELS = {

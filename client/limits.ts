@@ -39,7 +39,7 @@ export const CLIENT_LIMITS = {
 
   /** One command's answer is kept for a producer's newest 1,024 sequences (I8); stay well below. */
   commandsInFlightMax: 512,
-  /** Single appends that travel as one command: as many, of so many bytes. Not more, so that the server begins meanwhile. */
+  /** Single appends that travel as one batch, or as one command: as many, of so many bytes. Not more, so that the server begins meanwhile. */
   runAppendsMax: 256,
   runBytesMax: 64 * 1024,
   /** Sessions of single appends kept open, one a stream; the idle one used longest ago makes room. */
@@ -53,6 +53,9 @@ export const CLIENT_LIMITS = {
   /** Batches share memory in pieces of this size; so many are kept while nothing is in them. */
   batchSlabBytes: 256 * 1024,
   freeSlabsMax: 16,
+  /** What batches of several calls are made in, at first; so many are kept while nothing is in them. */
+  encoderBytes: 4 * 1024,
+  freeEncodersMax: 16,
   /** One command with all its batches, as the server takes it. */
   frameBytesMax: 17 * 1024 * 1024,
   /** One sealed batch, as the server takes it. */

@@ -10,9 +10,9 @@ import type { CallOptions } from "./deadline.ts";
 import { toDescription, type Description } from "./description.ts";
 import { asTidemarkError, TidemarkError, type Gap } from "./error.ts";
 import { CLIENT_LIMITS } from "./limits.ts";
-import { Producer } from "./producer.ts";
-import { isMany, sealBatch, toRecord, type RecordInput } from "./record-input.ts";
-import { RecordStream, type Locate, type ReadStatus, type RecordStreamConfig } from "./record-stream.ts";
+import { Producer } from "./appending/producer.ts";
+import { isMany, sealBatch, toRecord, type RecordInput } from "./appending/record-input.ts";
+import { RecordStream, type Locate, type ReadStatus, type RecordStreamConfig } from "./reading/record-stream.ts";
 
 export type CreateOptions = CallOptions & {
   /** Default `application/octet-stream`. With `application/json` each record is one JSON message. */
@@ -112,14 +112,18 @@ export class Stream {
   }
 
   /**
-   * Appends a record, or several as one batch: all or none, next to each other. Resolves when durable. Calls may
-   * overlap: they are applied in the order in which they were made, and each exactly once, however often it is retried.
+   * Appends a record, or several: all or none, next to each other. Resolves when durable. Calls may overlap: they are
+   * applied in the order in which they were made, and each exactly once, however often it is retried. Small ones that are
+   * made together cost little more than one, if they have no options.
    */
   async append(records: RecordInput | readonly RecordInput[], options: AppendOptions = {}): Promise<Appended> {
     const inputs = isMany(records) ? records : [records];
     if (inputs.length === 0) throw new TidemarkError("invalid-argument", "an append has at least one record");
     const { signal, timeout, expectedOffset, close = false } = options;
-    const result = await this.#connection.appends(this.name).append(
+    const session = this.#connection.appends(this.name);
+    if (signal === undefined && timeout === undefined && expectedOffset === undefined && !close)
+      return toAppended(await session.appendRecords(inputs.map(toRecord)), inputs.length);
+    const result = await session.append(
       {
         batch: sealBatch(inputs.map(toRecord), this.#zstd, this.#connection.memory),
         close,

@@ -7,7 +7,7 @@
  */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { TidemarkError } from "./error.ts";
-import { isMany, type RecordInput } from "./record-input.ts";
+import { isMany, type RecordInput } from "./appending/record-input.ts";
 import type {
   Appended,
   AppendOptions,
@@ -17,7 +17,7 @@ import type {
   Stream,
   SubscribeOptions,
 } from "./stream.ts";
-import { TypedRecordStream, type InvalidPolicy } from "./typed-record-stream.ts";
+import { TypedRecordStream, type InvalidPolicy } from "./reading/typed-record-stream.ts";
 import { validate } from "./validate.ts";
 
 /** A record with a value of the schema's in `json`, or a tombstone. */

@@ -3,6 +3,7 @@
  * itself the runner would keep one back, which on two cores is half of the machine.
  */
 import { defineConfig, type ViteUserConfig } from "vitest/config";
+import { COMPILE_CACHE } from "./compile-cache.ts";
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -10,6 +11,7 @@ const config: ViteUserConfig = defineConfig({
     exclude: ["test/conformance/**", "test/process/**", "test/browser/**"],
     setupFiles: ["test/property-seed.ts"],
     maxWorkers: "100%",
+    env: { NODE_COMPILE_CACHE: COMPILE_CACHE },
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

@@ -5,6 +5,7 @@
 import type { Client } from "../../client/index.ts";
 import { besideFigure, type Figure } from "../figure.ts";
 import type { Scale } from "../main.ts";
+import { within } from "../processes.ts";
 import { type Subject, takeTurns } from "../rounds.ts";
 import { type BenchApp, outputOf } from "./apps.ts";
 import { appendEvents } from "./events.ts";
@@ -19,7 +20,7 @@ const SETTLED_SHARE = 0.1;
 type Way = { readonly name: string; readonly workers: readonly WorkerVariant[] };
 
 const AS_IT_IS: Way = { name: "as it is", workers: [{}] };
-const WITHOUT_EXACTLY_ONCE: Way = { name: "plain appends", workers: [{ commits: "appends" }] };
+const WITHOUT_EXACTLY_ONCE: Way = { name: "appends of the same batches", workers: [{ commits: "appends" }] };
 const WITHOUT_DIGESTS: Way = { name: "no digests", workers: [{ script: "worker-without-digests.ts" }] };
 const WITH_A_STANDBY: Way = { name: "with a standby", workers: [{}, {}] };
 const WAYS = [AS_IT_IS, WITHOUT_EXACTLY_ONCE, WITHOUT_DIGESTS, WITH_A_STANDBY];
@@ -55,7 +56,7 @@ async function eventsPerSecond(
   const running = await RunningApp.deploy(url, app);
   const seen = settled(running.client, app, events);
   await Promise.all(workers.map((variant) => running.start(variant)));
-  const ms = await seen;
+  const ms = await within(`the outputs of ${events} events`, seen);
   await running.stop();
   return (events * (1 - SETTLED_SHARE) * MS_PER_SECOND) / ms;
 }

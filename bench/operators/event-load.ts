@@ -6,6 +6,7 @@ import { createHistogram, type RecordableHistogram } from "node:perf_hooks";
 import { type Client, connect } from "../../client/index.ts";
 import { SYSTEM_ZSTD } from "../../log-server/system.ts";
 import { appendSteadily, TICK_MS } from "../open-loop.ts";
+import { within } from "../processes.ts";
 import { type BenchApp, type BenchEvent, type BenchOutput, outputOf } from "./apps.ts";
 
 export type EventLoadOptions = {
@@ -48,7 +49,7 @@ export class EventLoad {
   static async start(options: EventLoadOptions): Promise<EventLoad> {
     const load = new EventLoad(options);
     const outputs = load.#reader.stream(outputOf(options.app)).subscribe({ from: options.first });
-    await outputs.ready();
+    await within("a subscription to the outputs", outputs.ready());
     const read = async (): Promise<void> => {
       for await (const batch of outputs.batches()) {
         const nowMs = performance.now();
@@ -88,9 +89,14 @@ export class EventLoad {
     return longestMs;
   }
 
+  /** Rejects when the load fails meanwhile: of what it does not do, nothing comes. */
+  during<Result>(work: Promise<Result>): Promise<Result> {
+    return Promise.race([work, this.#failed.promise]);
+  }
+
   async stop(): Promise<void> {
     this.#end.abort();
-    await this.#writing;
+    await within("events to be appended", this.#writing);
     await Promise.all([this.#writer.close(), this.#reader.close()]);
   }
 
@@ -98,7 +104,7 @@ export class EventLoad {
     const all = new Promise<void>((resolve) => {
       this.#watch = { untilMs, see, done: resolve };
     });
-    return Promise.race([all, this.#failed.promise]);
+    return this.during(within("outputs of the load's events", all));
   }
 
   #see({ n, dueAt }: BenchOutput, nowMs: number): void {

@@ -24,11 +24,11 @@ export async function benchTakeover(url: string, { kills }: Scale): Promise<read
   const gaps: number[] = [];
   for (let kill = 0; kill < kills; kill += 1) {
     await wait(SETTLED_MS);
-    const committing = await running.committing();
+    const committing = await load.during(running.committing());
     const gap = load.longestGap(WATCHED_MS);
     await committing.stop("SIGKILL");
     gaps.push(await gap);
-    await running.start();
+    await load.during(running.start());
   }
   await load.stop();
   await running.stop();

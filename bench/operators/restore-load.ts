@@ -1,6 +1,6 @@
 /** A process that restores a task's rows from the newest snapshot in a stream, and says how long that took from connecting on. */
 import { connect } from "../../client/index.ts";
-import { ClientSnapshots } from "../../client/snapshot-stream.ts";
+import { ClientSnapshots } from "../../client/apps/snapshot-stream.ts";
 import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../../log-server/system.ts";
 import { MemoryTarget } from "../../src/runtime/snapshots/memory-target.ts";
 import { restore } from "../../src/runtime/snapshots/restore.ts";

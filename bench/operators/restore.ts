@@ -1,6 +1,6 @@
 /** How long it takes a new process to restore a task's state from its snapshots in a stream. */
 import { connect, type Client } from "../../client/index.ts";
-import { ClientSnapshots } from "../../client/snapshot-stream.ts";
+import { ClientSnapshots } from "../../client/apps/snapshot-stream.ts";
 import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../../log-server/system.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";

@@ -2,12 +2,7 @@
  * What snapshots cost those who wait for outputs: the slowest of them while one is taken every second, beside the same without, in
  * turns, by the same processes on the same state; with a standby, and without.
  */
-import { ClientSnapshots } from "../../client/snapshot-stream.ts";
-import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../../log-server/system.ts";
 import { Prng } from "../../src/lib/prng.ts";
-import { SNAPSHOT_SIZES } from "../../src/runtime/snapshots/limits.ts";
-import { SnapshotWriter } from "../../src/runtime/snapshots/snapshot-writer.ts";
-import { snapshotsStream } from "../../src/wire/app-streams.ts";
 import { besideFigure, type Figure } from "../figure.ts";
 import type { Scale } from "../main.ts";
 import { wait } from "../processes.ts";
@@ -22,7 +17,6 @@ const APP: BenchApp = { kind: "texts", name: "bench-snapshots", input: "bench-sn
 /** Of all keys, each second. */
 const CHANGED_SHARE = 0.01;
 const SNAPSHOT_EVERY_MS = 1_000;
-const ASK_AGAIN_MS = 50;
 
 export async function benchSnapshots(url: string, scale: Scale): Promise<readonly Figure[]> {
   const keys = Math.round(scale.operatorStateBytes / ROW_BYTES);
@@ -38,7 +32,7 @@ export async function benchSnapshots(url: string, scale: Scale): Promise<readonl
   const eventsPerSecond = Math.ceil(keys * CHANGED_SHARE);
   const load = await EventLoad.start({ url, app: APP, eventsPerSecond, eventOf, first: keys });
   const figures = await withAndWithout("standby", running, load, scale);
-  const committing = await running.committing();
+  const committing = await load.during(running.committing());
   for (const worker of running.workers) if (worker !== committing) await worker.stop();
   figures.push(...(await withAndWithout("alone", running, load, scale)));
   await load.stop();
@@ -61,7 +55,7 @@ async function withAndWithout(
   };
   // The first takes everything, and is not one of those that come every second.
   turnSnapshots();
-  await newSnapshots(running, 2);
+  await load.during(running.newSnapshots(2));
   turnSnapshots();
   const results = await takeTurns(rounds, [
     { name: "without", run: measured },
@@ -86,20 +80,4 @@ async function withAndWithout(
     figures.push({ name: `operators.snapshot.${who}.a-against-a`, value, unit: "×", spread: [least, most] });
   }
   return figures;
-}
-
-/** Resolves when so many more stand. */
-async function newSnapshots({ client }: RunningApp, count: number): Promise<void> {
-  const stream = new ClientSnapshots(client.stream(snapshotsStream(APP.name, "0.0")));
-  const config = { born: 0, replica: "writer", restRatio: 0, sizes: SNAPSHOT_SIZES };
-  const { tasks } = await client.app(APP.name).describe();
-  const born = tasks[0]?.born ?? 0;
-  const snapshots = new SnapshotWriter(stream, SYSTEM_ZSTD, SYSTEM_CLOCK, { ...config, born });
-  for (let left = count, last = await snapshots.newest(); left > 0;) {
-    await wait(ASK_AGAIN_MS);
-    const newest = await snapshots.newest();
-    if (newest?.offset === last?.offset) continue;
-    left -= 1;
-    last = newest;
-  }
 }

@@ -3,8 +3,8 @@
  * It says `ready replica:ID` when its replicas have come to where the app is committed. SIGTERM ends it between two inputs.
  */
 import { connect } from "../../client/index.ts";
-import { ClientSnapshots } from "../../client/snapshot-stream.ts";
-import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD } from "../../log-server/system.ts";
+import { ClientSnapshots } from "../../client/apps/snapshot-stream.ts";
+import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD, THREADED_ZSTD } from "../../log-server/system.ts";
 import { ok } from "../../src/lib/result.ts";
 import { APP_RUN_DEFAULTS, AppRun, type OpenTaskState } from "../../src/runtime/app-run.ts";
 import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
@@ -33,7 +33,7 @@ const client = connect(url, { zstd: SYSTEM_ZSTD });
 
 const openState: OpenTaskState = async (task, facts) => {
   const stream = new ClientSnapshots(client.stream(snapshotsStream(app.name, task)));
-  const state = await openTaskState({ plan: { stream, zstd: SYSTEM_ZSTD }, clock: SYSTEM_CLOCK, facts });
+  const state = await openTaskState({ plan: { stream, zstd: THREADED_ZSTD }, clock: SYSTEM_CLOCK, facts });
   const { snapshots } = state;
   if (snapshots === undefined || snapshotEveryMs === undefined) return state;
   const plan = Object.defineProperty({ ...snapshots }, "everyMs", {
@@ -42,7 +42,7 @@ const openState: OpenTaskState = async (task, facts) => {
   return { ...state, snapshots: plan };
 };
 
-/** What exactly-once is measured beside: the same outputs, as fast as they can be appended, and no word of how far the task is. */
+/** What exactly-once is measured beside: the same outputs in the same batches, each of what would be a commit, and no word of how far the task is. */
 function withoutTransactions(log: TaskLog): TaskLog {
   const output = client.stream(outputOf(app));
   return {

@@ -1,8 +1,9 @@
 /** An app on a cluster for as long as it is measured: its streams, and its workers, each a process of its own. */
 import { deploy } from "../../client/cli/run/deploy.ts";
-import { type Client, connect } from "../../client/index.ts";
+import { type AppTaskDescription, type Client, connect } from "../../client/index.ts";
 import { SYSTEM_ZSTD } from "../../log-server/system.ts";
-import { type RunningServer, startServer, wait } from "../processes.ts";
+import type { Offset } from "../../src/record/offset.ts";
+import { answered, type RunningServer, startServer, within } from "../processes.ts";
 import { type BenchApp, topologyOf } from "./apps.ts";
 import type { WorkerOptions } from "./worker.ts";
 
@@ -12,8 +13,6 @@ export type Worker = Pick<RunningServer, "stop" | "tell"> & { readonly replica: 
 export type WorkerVariant = Partial<Pick<WorkerOptions, "commits" | "snapshotEveryMs">> & {
   readonly script?: "worker.ts" | "worker-without-digests.ts";
 };
-
-const ASK_AGAIN_MS = 20;
 
 export class RunningApp {
   readonly app: BenchApp;
@@ -32,7 +31,8 @@ export class RunningApp {
     const running = new RunningApp(url, app);
     await running.client.stream(app.input).create({ contentType: "application/json" });
     const topology = topologyOf(app);
-    await deploy(running.client, topology, { poison: "dead-letter" }, new AbortController().signal);
+    const deployed = deploy(running.client, topology, { poison: "dead-letter" }, new AbortController().signal);
+    await within(`${app.name} to be deployed`, deployed);
     return running;
   }
 
@@ -57,26 +57,37 @@ export class RunningApp {
   }
 
   /** Who made the last commit, once one of those that run has. */
-  async committing(): Promise<Worker> {
-    for (;;) {
-      const { tasks } = await this.client.app(this.app.name).describe();
-      const found = this.workers.find(({ replica }) => replica === tasks[0]?.committedBy);
-      if (found !== undefined) return found;
-      await wait(ASK_AGAIN_MS);
-    }
+  committing(): Promise<Worker> {
+    return this.#told("a commit of a worker that runs", ({ committedBy }) =>
+      this.workers.find(({ replica }) => replica === committedBy),
+    );
   }
 
   /** Resolves when so many of its outputs are committed. */
   async reached(outputs: number): Promise<void> {
-    for (;;) {
-      const { tasks } = await this.client.app(this.app.name).describe();
-      if ((tasks[0]?.place.outputs ?? 0) >= outputs) return;
-      await wait(ASK_AGAIN_MS);
+    await this.#told(`${outputs} outputs of ${this.app.name}`, ({ place }) => place.outputs >= outputs || undefined);
+  }
+
+  /** Resolves when so many more snapshots stand. */
+  async newSnapshots(count: number): Promise<void> {
+    let last: Offset | undefined;
+    for (let more = 0; more <= count; more += 1) {
+      last = await this.#told(`snapshot ${more} of ${count}`, ({ verified, snapshot }) => {
+        const newest = Math.max(verified?.manifest ?? -1, snapshot?.manifest ?? -1);
+        return last === undefined || newest > last ? newest : undefined;
+      });
     }
   }
 
   async stop(): Promise<void> {
     for (const worker of this.workers) await worker.stop();
     await this.client.close();
+  }
+
+  #told<Fact>(what: string, find: (task: AppTaskDescription) => Fact | undefined): Promise<Fact> {
+    return answered(what, async () => {
+      const { tasks } = await this.client.app(this.app.name).describe();
+      return tasks[0] && find(tasks[0]);
+    });
   }
 }

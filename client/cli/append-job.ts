@@ -4,7 +4,7 @@
  */
 import type { StreamRecord } from "../../src/record/record.ts";
 import { asTidemarkError, type TidemarkError } from "../error.ts";
-import type { Producer } from "../producer.ts";
+import type { Producer } from "../appending/producer.ts";
 import { PartialFailure } from "./failure.ts";
 import type { Io } from "./io.ts";
 import { counted, jsonLine } from "./output.ts";

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import { connect, type Client } from "../client.ts";
 import { TidemarkError } from "../error.ts";
-import { PLATFORM_ZSTD } from "../platform-zstd.ts";
+import { PLATFORM_ZSTD } from "../reading/platform-zstd.ts";
 import type { Io } from "./io.ts";
 import { type OutputFormat, withOutputOption } from "./verb.ts";
 

@@ -5,8 +5,8 @@
  */
 import { holdsJson, recordText } from "../../src/record/record-json.ts";
 import type { Gap } from "../error.ts";
-import type { ReceivedRecord } from "../received-record.ts";
-import type { ReadStatus } from "../record-stream.ts";
+import type { ReceivedRecord } from "../reading/received-record.ts";
+import type { ReadStatus } from "../reading/record-stream.ts";
 import { write, type Io } from "./io.ts";
 import { jsonLine } from "./output.ts";
 

@@ -7,6 +7,7 @@ import { DirectoryLock } from "../../log-server/log/disk/directory-lock.ts";
 import { Rounds } from "../../log-server/node/rounds.ts";
 import { SYSTEM_CLOCK } from "../../log-server/system.ts";
 import { messageOf } from "../../src/lib/thrown.ts";
+import { shapeOf } from "../../src/runtime/app-shape.ts";
 import { TidemarkError } from "../error.ts";
 import { loadApp } from "./apps/app-module.ts";
 import { openClient, serverOf, withConnectionOptions, type ConnectionOptions } from "./connection-options.ts";
@@ -125,6 +126,8 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
   const socketUrls = urls.map((url) => url.replace(/^http/, "ws"));
   const settings = {
     file,
+    version,
+    shape: shapeOf(graph),
     urls: socketUrls,
     token,
     timeoutMs: timeout * MS_PER_SECOND,

@@ -8,7 +8,7 @@ import type { Retention } from "../../src/wire/command.ts";
 import type { Client } from "../client.ts";
 import { TidemarkError } from "../error.ts";
 import type { CreateOptions } from "../stream.ts";
-import type { Transaction } from "../transaction.ts";
+import type { Transaction } from "../appending/transaction.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 

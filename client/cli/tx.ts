@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { text } from "../../src/lib/bytes.ts";
 import { parseExactJson } from "../../src/record/exact-json.ts";
 import { TidemarkError } from "../error.ts";
-import type { OperationResult } from "../transaction.ts";
+import type { OperationResult } from "../appending/transaction.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "./connection-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { write, type Io } from "./io.ts";

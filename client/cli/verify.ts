@@ -14,8 +14,8 @@ import type { FolderReport } from "./verify/data-folder.ts";
 import { verifyNode } from "./verify/running-node.ts";
 
 const NOTE = `
-A running node reads all that it has sealed, and shows what it found; what other nodes have it makes good meanwhile. Of a data folder
-every file is read; nothing is changed there.`;
+A running node reads its whole log, and its snapshots, and shows what it found; what other nodes have it makes good meanwhile. Of
+a data folder every file is read, the image too, which a node verifies when it starts; nothing is changed there.`;
 
 type VerifyOptions = ConnectionOptions & { readonly data?: string };
 

@@ -1,4 +1,4 @@
-/** The demo's cluster: three servers as child processes on this machine. Who leads is asked of them, as anybody could. */
+/** Three servers as child processes on this machine, for the demo. Who leads is asked of them, as anybody could. */
 import { join } from "node:path";
 import { freePort, ServerChild } from "./server-child.ts";
 
@@ -27,20 +27,27 @@ export class DemoCluster {
     this.#signal = signal;
   }
 
-  /** Not started yet. Data goes to folders in `folder`; `signal` ends all waiting. */
-  static async plan(folder: string, signal: AbortSignal): Promise<DemoCluster> {
+  /** Not started yet. Data goes to folders in `folder`; `signal` ends all waiting; all are told `optionsOf` where they serve. */
+  static async plan(
+    folder: string,
+    signal: AbortSignal,
+    optionsOf: (urls: readonly string[]) => readonly string[] = () => [],
+  ): Promise<DemoCluster> {
     const ports: number[] = [];
     while (ports.length < NAMES.length * 2) {
       const port = await freePort();
       if (!ports.includes(port)) ports.push(port);
     }
     const peers = NAMES.map((name, at) => `${name}=${HOST}:${ports[NAMES.length + at]}`);
+    const listens = NAMES.map((_, at) => `${HOST}:${ports[at]}`);
+    const urls = listens.map((listen) => `http://${listen}`);
+    const options = optionsOf(urls);
     const members = NAMES.map((name, at): Member => {
       const data = join(folder, name);
-      const listen = `${HOST}:${ports[at]}`;
+      const listen = listens[at] ?? "";
       const peerListen = `${HOST}:${ports[NAMES.length + at]}`;
       const places = ["--data", data, "--listen", listen, "--peer-listen", peerListen, "--peers", peers.join(",")];
-      return { name, url: `http://${listen}`, args: ["--id", name, ...places], server: undefined };
+      return { name, url: urls[at] ?? "", args: ["--id", name, ...places, ...options], server: undefined };
     });
     return new DemoCluster(members, signal);
   }

@@ -12,7 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { EXIT } from "../cli/exit-codes.ts";
-import { PLATFORM_ZSTD } from "../platform-zstd.ts";
+import { PLATFORM_ZSTD } from "../reading/platform-zstd.ts";
 import { ProgressBar } from "../cli/progress-bar.ts";
 import { connect, type Client, type Producer, type ReceivedRecord, type Stream } from "../index.ts";
 import { DemoApp } from "./demo-app.ts";

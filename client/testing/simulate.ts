@@ -78,6 +78,7 @@ async function once(topology: Topology, options: SimulateOptions, seed: number):
   const { durationMs = SIMULATION_DEFAULTS.durationMs, quietMs = SIMULATION_DEFAULTS.quietMs } = options;
   if (!Number.isInteger(replicas) || replicas < 1 || replicas > SIMULATION_LIMITS.replicasMax)
     throw new TypeError(`replicas is 1 to ${SIMULATION_LIMITS.replicasMax}, and was ${replicas}`);
+  checkTimers();
   const graph = topology.build();
   const rates = typeof faults === "boolean" ? allRates(faults) : faults;
   const input = recordsOf(options.input, new TopologyRun(graph).sources);
@@ -93,6 +94,15 @@ async function once(topology: Topology, options: SimulateOptions, seed: number):
     const what = difference === undefined || message.includes(difference) ? message : `${message}\n${difference}`;
     throw new SimulationError(seed, what, simulation.lines, thrown);
   }
+}
+
+/** Between two steps it waits for a turn of the real loop. Who makes timers of their own marks them with the clock that they follow. */
+function checkTimers(): void {
+  const { setImmediate: turn } = globalThis as { readonly setImmediate?: object };
+  if (turn !== undefined && "clock" in turn)
+    throw new TypeError(
+      "a simulation has a time of its own; with fake timers it would never end: vi.useRealTimers() first",
+    );
 }
 
 function allRates(rate: boolean): FaultRates {

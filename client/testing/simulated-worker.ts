@@ -18,7 +18,7 @@ import type { TaskName } from "../../src/wire/app-command.ts";
 import { snapshotsStream } from "../../src/wire/app-streams.ts";
 import type { Consistency } from "../../src/wire/consistency.ts";
 import type { Client } from "../client.ts";
-import { ClientSnapshots } from "../snapshot-stream.ts";
+import { ClientSnapshots } from "../apps/snapshot-stream.ts";
 
 /** Where it stands. */
 export interface WorkerSite {

@@ -19,7 +19,7 @@ import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import type { TaskName } from "../../src/wire/app-command.ts";
 import { deadLetterStream } from "../../src/wire/app-streams.ts";
 import { deploy } from "../cli/run/deploy.ts";
-import type { Producer } from "../producer.ts";
+import type { Producer } from "../appending/producer.ts";
 import { type AppFault, drawAppFaults, type FaultName, type FaultRates, type WorkerFault } from "./app-faults.ts";
 import { batchAnswer, commitFault, endOf, type LogView, missingOutputs } from "./batch-answer.ts";
 import type { ClusterFault } from "./cluster-faults.ts";

@@ -26,8 +26,8 @@ import { Addresses } from "../addresses.ts";
 import { type Client, connect } from "../client.ts";
 import { Diagnostics } from "../diagnostics.ts";
 import type { Environment } from "../environment.ts";
-import { Session } from "../session.ts";
-import { WebSocketTransport } from "../web-socket-transport.ts";
+import { Session } from "../transport/session.ts";
+import { WebSocketTransport } from "../transport/web-socket-transport.ts";
 import type { ClusterFault, Keep, Target } from "./cluster-faults.ts";
 
 /** Unless a fault says otherwise, a process that ended is started again after so long at most. */

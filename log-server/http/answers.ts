@@ -95,5 +95,5 @@ export class Answers {
 /** Entries known to be committed and not applied here, and since when nothing was heard of a leader (W162). */
 function behindText(node: LogNode): string {
   const { entries, silentMs } = node.behind();
-  return silentMs === undefined ? `entries=${entries}` : `entries=${entries}, silent-ms=${Math.round(silentMs)}`;
+  return silentMs === undefined ? `entries=${entries}` : `entries=${entries}, silent-ms=${silentMs}`;
 }

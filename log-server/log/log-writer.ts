@@ -143,7 +143,7 @@ export class LogWriter {
     if (this.#ambiguous !== undefined) await this.#settle();
     const from = given.findIndex((entry) => !this.#has(entry));
     if (from < 0) return;
-    const entries = given.slice(from);
+    const entries = from === 0 ? given : given.slice(from);
     const first = entries[0] as Entry;
     if (first.index <= this.#end.index) await this.#cut(first);
     assert(first.index === this.#end.index + 1 && first.term >= this.#end.term, "I2: entries follow one another");

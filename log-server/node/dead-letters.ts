@@ -10,7 +10,7 @@ import type { BatchRef } from "../../src/record/batch.ts";
 import { formatOffset, type Offset } from "../../src/record/offset.ts";
 import type { RecordHeader, StreamRecord } from "../../src/record/record.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
-import type { DeadRecord } from "../streams/group-views.ts";
+import type { DeadRecord } from "../streams/groups/group-views.ts";
 import type { NodeParts } from "./node-parts.ts";
 import type { Reader } from "./reading/reader.ts";
 

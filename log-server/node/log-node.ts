@@ -23,6 +23,7 @@ import type { SegmentedLog } from "../log/segmented-log.ts";
 import { entriesBytes } from "../raft/raft-log.ts";
 import type { StreamsMachine } from "../streams/machine.ts";
 import type { StreamView } from "../streams/views.ts";
+import type { Behind } from "../../src/wire/stream-facts.ts";
 import { AheadRoom } from "./reading/ahead-room.ts";
 import { Barriers } from "./consensus/barriers.ts";
 import { Checkpointer } from "./checkpointer.ts";
@@ -308,15 +309,11 @@ export class LogNode {
     return this.#readiness.blocked === undefined;
   }
 
-  /**
-   * How far this node may be behind: entries that it knows to be committed and has not applied, and milliseconds since it heard of
-   * a leader (0: it leads; undefined: it never has). What it does not know of yet is in neither.
-   */
-  behind(): { readonly entries: number; readonly silentMs: number | undefined } {
-    return {
-      entries: Math.max(0, this.#loop.committed - this.machine.position),
-      silentMs: this.#leading === undefined ? this.#loop.leaderSilentMs : 0,
-    };
+  /** How far this node may be behind. */
+  behind(): Behind {
+    const entries = Math.max(0, this.#loop.committed - this.machine.position);
+    const silentMs = this.#leading === undefined ? this.#loop.leaderSilentMs : 0;
+    return silentMs === undefined ? { entries } : { entries, silentMs: Math.round(silentMs) };
   }
 
   /** The position everything up to which is applied here. */
@@ -350,7 +347,7 @@ export class LogNode {
 
   /** The cluster as this node sees it; how far the others are is the leader's to say. */
   clusterStatus(): ClusterStatus {
-    return clusterStatus(this.#parts, this.#loop.status(), this.#belonging);
+    return clusterStatus(this.#parts, this.#loop.status(), this.#belonging, this.#loop.sending);
   }
 
   status(): NodeStatus {

@@ -12,7 +12,7 @@ import type { ReceivingStatus } from "./catch-up/snapshot-receiver.ts";
 import type { SendingStatus, WaitingFollower } from "./catch-up/snapshot-sender.ts";
 import type { ForwardStatus } from "./calls/forwarder.ts";
 import type { ScrubStatus } from "./repair/scrub.ts";
-import type { AppTotals } from "../streams/app-views.ts";
+import type { AppTotals } from "../streams/apps/app-views.ts";
 
 /** `removed`: it was a member of its cluster, and waits, serving nothing, to become one again. */
 export type NodePhase = "recovering" | "removed" | "serving" | "stopping" | "stopped" | "failed";

@@ -2,6 +2,9 @@
  * Changes of the configuration. One at a time; each takes effect where it is applied, on every node at the same entry.
  * Any leader ends a joint configuration, and makes learners voters that were added to be ones, once they have had all
  * that was committed for an election time-out without a break.
+ *
+ * Who votes by now is written once more: a leader that is gone right after it applied the end of a joint configuration is
+ * the only one to know that this is committed, and the others, who count by both halves, might not do without it.
  */
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import type { LogIndex } from "../../src/wire/entry.ts";
@@ -37,14 +40,14 @@ export function proposeChange(raft: Raft, changes: readonly MembershipChange[]):
 export function takeEffect(raft: Raft, configuration: Configuration): void {
   const leader = raft.role;
   if (leader.kind !== "leader") {
-    raft.configuration = configuration;
+    adopt(raft, configuration);
     // Others may not know yet, and vote for it: a leader without a vote would never find that it has to go.
     if (leader.kind === "candidate" && !isVoter(configuration, raft.id)) raft.becomeFollower(raft.term, undefined);
     return;
   }
   // Who leaves is told that this is committed while it is still a follower.
   replicate(raft, leader, true);
-  raft.configuration = configuration;
+  adopt(raft, configuration);
   const members = membersOf(configuration);
   for (const id of leader.followers.keys()) if (!members.includes(id)) leader.followers.delete(id);
   for (const id of members) {
@@ -60,10 +63,23 @@ export function takeEffect(raft: Raft, configuration: Configuration): void {
   confirmReads(raft, leader);
 }
 
-/** Ends a joint configuration that has taken effect. */
+/** It counts from now on. Where the same vote as before, one configuration stands in the log behind another (R37). */
+export function adopt(raft: Raft, configuration: Configuration): void {
+  const { voters } = raft.configuration;
+  raft.proven = configuration.voters.join() === voters.join() && !isJoint(raft.configuration);
+  raft.configuration = configuration;
+}
+
+/** Ends a joint configuration that has taken effect, and says once more how it ended. */
 export function finishChange(raft: Raft, leader: Leader): void {
-  if (isJoint(raft.configuration) && settled(raft, leader))
-    appendConfiguration(raft, leader, finishedConfiguration(raft.configuration));
+  if (!isChanging(raft) || !settled(raft, leader)) return;
+  const { configuration } = raft;
+  appendConfiguration(raft, leader, isJoint(configuration) ? finishedConfiguration(configuration) : configuration);
+}
+
+/** Who votes is, or it takes whoever leads now to know that it is not any more. */
+export function isChanging({ configuration, proven }: Raft): boolean {
+  return isJoint(configuration) || !proven;
 }
 
 /** Once a tick: who has kept up for long enough is promoted. */

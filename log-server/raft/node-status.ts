@@ -1,6 +1,7 @@
 /** What people and metrics are shown of the core. */
 import type { LogIndex, Term } from "../../src/wire/entry.ts";
 import type { Configuration } from "./configuration.ts";
+import { isChanging } from "./membership.ts";
 import type { Flow } from "./progress.ts";
 import type { Raft } from "./raft.ts";
 import type { Role } from "./role.ts";
@@ -20,6 +21,8 @@ export type NodeStatus = {
   readonly term: Term;
   readonly leader: NodeId | undefined;
   readonly configuration: Configuration;
+  /** A change of who votes is under way: until it is over, those that vote then may not do without this leader. */
+  readonly changing: boolean;
   readonly firstIndex: LogIndex;
   readonly lastIndex: LogIndex;
   readonly stable: LogIndex;
@@ -40,6 +43,7 @@ export function statusOf(raft: Raft): NodeStatus {
     term,
     leader,
     configuration,
+    changing: isChanging(raft),
     firstIndex,
     lastIndex,
     stable,

@@ -81,6 +81,8 @@ export class Raft {
   /** The hard state that storage holds. */
   durable: HardState;
   configuration: Configuration;
+  /** Logs of a quorum show by themselves that this configuration is committed (R37); of what a node starts with it is believed. */
+  proven = true;
   /** While set, this node stands for nothing that it may have forgotten (I13). */
   ambiguousEnd: LogPoint | undefined;
   /** The append that storage has under way: what is proposed now joins the next one. */

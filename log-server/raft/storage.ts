@@ -3,7 +3,7 @@ import { assert } from "../../src/lib/assert.ts";
 import { maybeCommit } from "./commit.ts";
 import { countOwnVote } from "./election.ts";
 import { acknowledge } from "./following.ts";
-import { finishChange, takeEffect } from "./membership.ts";
+import { adopt, finishChange, takeEffect } from "./membership.ts";
 import type { Raft } from "./raft.ts";
 import type { AppendDone, ApplyDone, InstallDone, Mended, Trimmed } from "./types.ts";
 
@@ -40,7 +40,7 @@ export function onInstallDone(raft: Raft, { index }: InstallDone): void {
   raft.installing = undefined;
   raft.log.installed(snapshot);
   // Whatever configuration the log had before is replaced with it (P20).
-  raft.configuration = snapshot.configuration;
+  adopt(raft, snapshot.configuration);
   stableMoved(raft);
 }
 

@@ -8,7 +8,7 @@ import { openFor } from "./append-records.ts";
 import { reject, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
-import { neededIn } from "./task-snapshot.ts";
+import { neededIn } from "./apps/task-snapshot.ts";
 
 export function compactStream(state: State, step: Step, command: CompactCommand): CommandResult {
   const stream = openFor(state, step, command);

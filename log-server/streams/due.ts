@@ -4,10 +4,10 @@
  * what is left over is done by the entries that follow, and meanwhile commands and views already treat it as done.
  */
 import { forgetProducer } from "./producer-state.ts";
-import { balanceGroups } from "./group-balance.ts";
-import { endSession } from "./serve-partitions.ts";
-import { endLeases } from "./serve-queue.ts";
-import { endLease } from "./serve-subscription.ts";
+import { balanceGroups } from "./groups/group-balance.ts";
+import { endSession } from "./groups/serve-partitions.ts";
+import { endLeases } from "./groups/serve-queue.ts";
+import { endLease } from "./subscriptions/serve-subscription.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { endStream, removeDoomed } from "./stream-lifecycle.ts";

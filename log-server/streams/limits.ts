@@ -81,6 +81,8 @@ export type StreamsLimits = {
   readonly taskInputsMax: number;
   /** Of an app's description, and of its options. */
   readonly appTextBytesMax: number;
+  /** Of all texts of its shape. */
+  readonly appShapeBytesMax: number;
   readonly replicaBytesMax: number;
   readonly digestsPerCommitMax: number;
   /** The newest that are kept. */
@@ -158,6 +160,7 @@ export const STREAMS_LIMITS: StreamsLimits = {
   tasksMax: 65_536,
   taskInputsMax: 256,
   appTextBytesMax: 16 * 1_024,
+  appShapeBytesMax: 1_024 * 1_024,
   replicaBytesMax: 64,
   digestsPerCommitMax: 16,
   digestsPerTaskMax: 32,

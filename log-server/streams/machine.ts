@@ -16,14 +16,14 @@ import type { Entry } from "../../src/wire/entry.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";
 import { appendRecords } from "./append-records.ts";
 import { appendRun } from "./append-run.ts";
-import { type AppTotals, type AppView, totalsOfApps, viewOfApp } from "./app-views.ts";
+import { type AppTotals, type AppView, totalsOfApps, viewOfApp } from "./apps/app-views.ts";
 import { removeMember, setConfiguration, setMember } from "./cluster-members.ts";
 import { raiseFeatureLevel } from "./feature-level.ts";
 import { compactStream } from "./compact-stream.ts";
 import { createStream } from "./create-stream.ts";
 import { doWhatIsDue, nextDeadline } from "./due.ts";
 import { NeededRecords, readRanges } from "./inherited-records.ts";
-import { balanceGroups } from "./group-balance.ts";
+import { balanceGroups } from "./groups/group-balance.ts";
 import {
   type DeadRecord,
   deadIn,
@@ -32,13 +32,18 @@ import {
   outlineOfGroup,
   totalsOfGroups,
   viewOfGroup,
-} from "./group-views.ts";
+} from "./groups/group-views.ts";
 import type { StreamsLimits } from "./limits.ts";
-import { createSubscription, deleteSubscription, linkStreams, unlinkStream } from "./manage-subscription.ts";
+import {
+  createSubscription,
+  deleteSubscription,
+  linkStreams,
+  unlinkStream,
+} from "./subscriptions/manage-subscription.ts";
 import { restoreState } from "./restore.ts";
 import type { RowOwner } from "./rows.ts";
-import { runAppCommand } from "./run-app-command.ts";
-import { runGroupCommand } from "./run-group-command.ts";
+import { runAppCommand } from "./apps/run-app-command.ts";
+import { runGroupCommand } from "./groups/run-group-command.ts";
 import { runTransaction } from "./run-transaction.ts";
 import {
   ackSubscription,
@@ -46,15 +51,15 @@ import {
   failSubscription,
   releaseSubscription,
   wakeSubscription,
-} from "./serve-subscription.ts";
-import { freshIn } from "./serve-queue.ts";
+} from "./subscriptions/serve-subscription.ts";
+import { freshIn } from "./groups/serve-queue.ts";
 import { setCursor } from "./set-cursor.ts";
 import { State } from "./state.ts";
 import { Step } from "./step.ts";
 import { changeSettings, deleteStream, touchStreams, trimStream } from "./stream-upkeep.ts";
 import { type Stream, viewOfStream } from "./stream.ts";
-import { type Subscription, viewOfSubscription } from "./subscription.ts";
-import { neededIn } from "./task-snapshot.ts";
+import { type Subscription, viewOfSubscription } from "./subscriptions/subscription.ts";
+import { neededIn } from "./apps/task-snapshot.ts";
 import type { Applied, ReadRange, MemberView, StreamPage, StreamView, SubscriptionView } from "./views.ts";
 
 export class StreamsMachine {

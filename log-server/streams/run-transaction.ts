@@ -18,7 +18,7 @@ import { answerFrom, appended, appendRecords, standingFor } from "./append-recor
 import { createStream, described } from "./create-stream.ts";
 import { Journal } from "./journal.ts";
 import { reject, tooMany } from "./rejections.ts";
-import { runAppCommand } from "./run-app-command.ts";
+import { runAppCommand } from "./apps/run-app-command.ts";
 import { isValue, setCursor } from "./set-cursor.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";

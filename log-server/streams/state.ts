@@ -3,20 +3,20 @@
  * Nothing here decides by the order of a Map or Set: after a restore it may be another.
  */
 import type { StreamName } from "../../src/wire/command.ts";
-import { AppTable } from "./app-table.ts";
+import { AppTable } from "./apps/app-table.ts";
 import { ConfigurationRow, type MemberRow } from "./cluster-members.ts";
 import type { Cursor } from "./cursor.ts";
 import { Deadlines } from "./deadlines.ts";
 import { FeatureLevelRow } from "./feature-level.ts";
 import type { FormerDiskRow } from "./former-disks.ts";
-import { GroupTable } from "./group-table.ts";
+import { GroupTable } from "./groups/group-table.ts";
 import type { StreamsLimits } from "./limits.ts";
 import { NameOrder } from "./name-order.ts";
 import { PositionRow } from "./position-row.ts";
 import { compareProducers, type Producer } from "./producer.ts";
 import { RowLedger } from "./row-ledger.ts";
 import type { Stream } from "./stream.ts";
-import { SubscriptionTable } from "./subscription-table.ts";
+import { SubscriptionTable } from "./subscriptions/subscription-table.ts";
 
 /** Content types kept once for all streams that have them; more are kept with each. */
 const SHARED_TEXTS_MAX = 1_024;

@@ -2,7 +2,7 @@
 import type { BatchRef } from "../../src/record/batch.ts";
 import type { Incarnation, Offset } from "../../src/record/offset.ts";
 import type { StreamName } from "../../src/wire/command.ts";
-import type { Group } from "./group.ts";
+import type { Group } from "./groups/group.ts";
 import type { Journal } from "./journal.ts";
 import type { Stream } from "./stream.ts";
 import type { BatchPlacement } from "./views.ts";

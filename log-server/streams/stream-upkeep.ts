@@ -12,7 +12,7 @@ import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { endStream, findStream, indexRetention, refreshExpiry } from "./stream-lifecycle.ts";
 import { sameRetention } from "./stream.ts";
-import { snapshotRefusal } from "./task-snapshot.ts";
+import { snapshotRefusal } from "./apps/task-snapshot.ts";
 
 export function deleteStream(state: State, step: Step, command: DeleteCommand): CommandResult {
   const stream = openFor(state, step, command);

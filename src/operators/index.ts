@@ -27,7 +27,7 @@ export type { StateHandles, StateSpec, StateSpecs } from "./state/keyed-state.ts
 export type { FiredTimer, ProcessContext, Processor, TimerSetter } from "./verbs/process.ts";
 export type { Callback, CallbackContext } from "./verbs/callback.ts";
 export type { Joiner } from "./joins/joiner.ts";
-export type { Partitioner } from "./verbs/partitioner.ts";
+export { inputStream, type InputPartitions, type Partitioner } from "./verbs/partitioner.ts";
 export { SourceError, type SourceRecord } from "./verbs/source.ts";
 export { DeterminismError } from "./engine/determinism-error.ts";
 export type { Silence } from "./engine/graph.ts";

@@ -32,6 +32,8 @@ export const OPERATOR_LIMITS = {
   /** Of aggregates that every record reads and writes as a whole. */
   topMax: 1_000,
   distinctMax: 10_000,
+  /** Hopping windows that each record is in: it reads and writes what each has so far. */
+  windowsPerRecordMax: 2_000,
 
   /** A digest point after every so many records, and at every such boundary of log time that something happened before. */
   digestEveryRecords: 1_024,

@@ -77,14 +77,80 @@ export type DecodeOptions = {
   readonly rawBytesMax: number;
 };
 
+/**
+ * Makes a batch record by record, in memory that it keeps for the next one: whoever gathers records has their bytes as
+ * they are now, whatever becomes of what they were given in.
+ */
+export class BatchEncoder {
+  readonly #writer: ByteWriter;
+  #count = 0;
+  #baseTime: number | undefined;
+
+  /** The memory grows to the largest batch. */
+  constructor(capacityBytes: number) {
+    this.#writer = new ByteWriter(capacityBytes);
+    this.begin();
+  }
+
+  /** Of records so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Of the batch so far, uncompressed, its header included. */
+  get length(): number {
+    return this.#writer.length;
+  }
+
+  /** A new batch. */
+  begin(baseTime?: number): void {
+    this.#writer.reset();
+    this.#writer.skip(BATCH_HEADER_LENGTH);
+    this.#count = 0;
+    this.#baseTime = baseTime;
+  }
+
+  /** `offsetDelta`: its place, for batches with holes. */
+  add(record: StreamRecord, offsetDelta?: number): void {
+    this.#baseTime ??= record.timestamp;
+    writeRecord(this.#writer, scratch, record, offsetDelta, this.#baseTime ?? 0);
+    this.#count += 1;
+  }
+
+  /** The batch. With `span`, one with holes that covers so many offsets. */
+  finish({ zstd, allocate }: Pick<EncodeOptions, "zstd" | "allocate">, span?: number): Uint8Array {
+    const writer = this.#writer;
+    const covered = span ?? this.#count;
+    const baseTime = this.#baseTime ?? 0;
+    assert(
+      covered > 0 && covered <= BATCH_RECORDS_MAX,
+      "I15: a batch covers at least one offset, and a bounded number",
+    );
+    assert(Math.abs(baseTime) <= TIMESTAMP_MAX_MS, "a base time is whole milliseconds, in range");
+    const rawLength = writer.length - BATCH_HEADER_LENGTH;
+    const compressed = zstd === undefined ? undefined : compressIfSmaller(zstd, writer.view(BATCH_HEADER_LENGTH));
+    if (compressed !== undefined) writer.truncate(BATCH_HEADER_LENGTH).bytes(compressed);
+    writer.patchU32(8, writer.length);
+    writer.patchU8(12, VERSION);
+    writer.patchU8(13, (compressed === undefined ? 0 : ZSTD) | (span === undefined ? 0 : SPARSE));
+    writer.patchU32(16, this.#count);
+    writer.patchU32(20, covered);
+    writer.patchU32(24, rawLength);
+    writer.patchU32(28, baseTime >>> 0);
+    writer.patchU32(32, Math.floor(baseTime / HIGH) >>> 0);
+    writer.patchU64(0, xxh64(writer.view(HASH_LENGTH)));
+    if (allocate === undefined) return writer.finishShared();
+    const bytes = allocate(writer.length);
+    bytes.set(writer.view());
+    return bytes;
+  }
+}
+
 /** A batch of these records, offsets dense: at least one, at most `BATCH_RECORDS_MAX`. */
 export function encodeBatch(records: readonly StreamRecord[], options: EncodeOptions = {}): Uint8Array {
-  writer.reset();
-  writer.skip(BATCH_HEADER_LENGTH);
-  const baseTime = options.baseTime ?? firstTimestamp(records);
-  for (const record of records) writeRecord(writer, scratch, record, undefined, baseTime);
-  const { zstd, allocate } = options;
-  return finishBatch({ count: records.length, span: records.length, sparse: false, baseTime, zstd, allocate });
+  encoder.begin(options.baseTime);
+  for (const record of records) encoder.add(record);
+  return encoder.finish(options);
 }
 
 /** A compacted batch: the survivors of one that covered `span` offsets, each with its place in it. Perhaps none. */
@@ -93,17 +159,14 @@ export function encodeSparseBatch(
   span: number,
   options: EncodeOptions = {},
 ): Uint8Array {
-  writer.reset();
-  writer.skip(BATCH_HEADER_LENGTH);
-  const baseTime = options.baseTime ?? firstTimestamp(survivors.map((survivor) => survivor.record));
+  encoder.begin(options.baseTime);
   let previous = -1;
   for (const { offsetDelta, record } of survivors) {
     assert(offsetDelta > previous && offsetDelta < span, "I7: survivors are in offset order, inside their batch");
-    writeRecord(writer, scratch, record, offsetDelta, baseTime);
+    encoder.add(record, offsetDelta);
     previous = offsetDelta;
   }
-  const { zstd, allocate } = options;
-  return finishBatch({ count: survivors.length, span, sparse: true, baseTime, zstd, allocate });
+  return encoder.finish(options, span);
 }
 
 /** Checks the header and the checksum without looking at the records. */
@@ -235,41 +298,9 @@ function walkRecords(
 }
 
 /** Reused, for encoding and walking are synchronous: one of each serves every batch. They grow to the largest. */
-const writer = new ByteWriter(RECORD_LIMITS.encodeBufferBytes);
 const scratch = new ByteWriter(RECORD_LIMITS.scratchBufferBytes);
+const encoder = new BatchEncoder(RECORD_LIMITS.encodeBufferBytes);
 const parts = newParts();
-
-type BatchHeader = {
-  readonly count: number;
-  readonly span: number;
-  readonly sparse: boolean;
-  readonly baseTime: number;
-  readonly zstd: Zstd | undefined;
-  readonly allocate: EncodeOptions["allocate"];
-};
-
-/** The batch whose body is in the writer, behind room for its header. */
-function finishBatch(header: BatchHeader): Uint8Array {
-  const { count, span, sparse, baseTime, zstd, allocate } = header;
-  assert(span > 0 && span <= BATCH_RECORDS_MAX, "I15: a batch covers at least one offset, and a bounded number");
-  assert(Math.abs(baseTime) <= TIMESTAMP_MAX_MS, "a base time is whole milliseconds, in range");
-  const rawLength = writer.length - BATCH_HEADER_LENGTH;
-  const compressed = zstd === undefined ? undefined : compressIfSmaller(zstd, writer.view(BATCH_HEADER_LENGTH));
-  if (compressed !== undefined) writer.truncate(BATCH_HEADER_LENGTH).bytes(compressed);
-  writer.patchU32(8, writer.length);
-  writer.patchU8(12, VERSION);
-  writer.patchU8(13, (compressed === undefined ? 0 : ZSTD) | (sparse ? SPARSE : 0));
-  writer.patchU32(16, count);
-  writer.patchU32(20, span);
-  writer.patchU32(24, rawLength);
-  writer.patchU32(28, baseTime >>> 0);
-  writer.patchU32(32, Math.floor(baseTime / HIGH) >>> 0);
-  writer.patchU64(0, xxh64(writer.view(HASH_LENGTH)));
-  if (allocate === undefined) return writer.finishShared();
-  const bytes = allocate(writer.length);
-  bytes.set(writer.view());
-  return bytes;
-}
 
 function compressIfSmaller(zstd: Zstd, raw: Uint8Array): Uint8Array | undefined {
   const compressed = zstd.compress(raw);
@@ -277,11 +308,6 @@ function compressIfSmaller(zstd: Zstd, raw: Uint8Array): Uint8Array | undefined 
 }
 
 const HIGH = 0x1_0000_0000;
-
-function firstTimestamp(records: readonly StreamRecord[]): number {
-  for (const record of records) if (record.timestamp !== undefined) return record.timestamp;
-  return 0;
-}
 
 function tooLarge(message: string): Err<BatchError> {
   return err({ code: "batch-too-large", message });

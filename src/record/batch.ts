@@ -1,5 +1,6 @@
 /**
- * Batches: records appended together to one stream by one call; the unit of encoding, checksum, index and read.
+ * Batches: records appended together to one stream, by one call or by several that the SDK puts together; the unit of
+ * encoding, checksum, index and read.
  *
  * A batch is encoded once, by whoever makes it (the SDK, or the server for plain HTTP bodies). Its xxh64 is
  * checked by the server, stored, and checked again by the reader: nothing in between rewrites it. It holds no

@@ -43,6 +43,8 @@ export class Committer {
   #inFlight = false;
   #stopped = false;
   #settling = false;
+  /** Nothing more comes: what there is waits for no interval. */
+  #finishing = false;
   /** Who made the last commit that was seen. */
   #committing: string | undefined;
   /** For outputs to be covered, since a commit was seen. */
@@ -128,6 +130,12 @@ export class Committer {
     this.#plan();
   }
 
+  /** The task does nothing more: what it did is committed soon, by whoever does that. */
+  finish(): void {
+    this.#finishing = true;
+    this.#plan();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.timer.cancel();
@@ -179,10 +187,12 @@ export class Committer {
   #dueMs(want: Want, sinceMs: number): number {
     const { commitEveryMs, cursorEveryMs } = this.#config;
     const waitedMs = Math.max(sinceMs, this.#seenMs);
-    if (!this.#leading) return waitedMs + (want === "cursor" ? cursorEveryMs : 0) + this.#patience.ms;
+    if (!this.#leading)
+      return waitedMs + (want === "cursor" && !this.#finishing ? cursorEveryMs : 0) + this.#patience.ms;
+    if (this.#finishing) return this.#startedMs;
     switch (want) {
       case "outputs":
-        return this.#startedMs + commitEveryMs;
+        return this.#startedMs + (this.#pending.fillsCommit ? 0 : commitEveryMs);
       case "due":
         return Math.max(sinceMs, this.#startedMs) + RUNTIME_LIMITS.dueToldWithinMs;
       case "cursor":

@@ -10,6 +10,7 @@ import type { Clock, Timer } from "../ports/clock.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import { rowHash } from "../record/row.ts";
+import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
 import type { TaskCommit } from "../wire/app-command.ts";
 import type { StreamName } from "../wire/command.ts";
 import { ChangedRows, type SourcePlace } from "./changed-rows.ts";
@@ -23,6 +24,8 @@ import type { TaskLog } from "./task-log.ts";
 export type ComparisonConfig = {
   readonly replica: string;
   readonly commits: StreamName;
+  /** So far the task was committed when the replica began. */
+  readonly begun: TaskPlace;
   /** Where the task's outputs go. */
   readonly outputs: readonly StreamName[];
   /** The task's own, by the source's name. */
@@ -47,6 +50,8 @@ export class Comparison {
   /** The newest digest point at which a commit had the same. */
   #agreed: Point | undefined;
   #disputed = false;
+  /** When it last spoke by itself. */
+  #spokeMs = -Infinity;
   /** What it was found to differ at. */
   #point: Point | undefined;
   #difference: Difference | undefined;
@@ -83,30 +88,34 @@ export class Comparison {
   taken(batch: TaskBatch): void {
     this.#outputs.add(batch);
     this.#rows.add(batch);
+    if (compareTaskPlaces(batch.from, this.#config.begun) < 0) return;
     for (const point of batch.digests) this.#disputes.note(digestName(point), digestValue(point));
   }
 
-  /** I10: all have the same. `place`: of the commit's record; `chain`: this replica's at its end, if it is known. */
+  /**
+   * I10: all have the same. `place`: of the commit's record; `chain`: this replica's at its end, if it is known. Of what was committed
+   * before it began it says nothing: its worker may have, under another id, and a worker that is started again and again would be many.
+   */
   compare(commit: TaskCommit, place: RecordPlace, chain: bigint | undefined): void {
-    const { replica, digests } = commit;
-    const point = `chain ${commit.to.outputs}`;
-    if (chain !== undefined) this.#disputes.note(point, hex64(chain));
+    const { replica, digests, to } = commit;
+    const point = `chain ${to.outputs}`;
+    if (chain !== undefined && compareTaskPlaces(to, this.#config.begun) > 0) this.#disputes.note(point, hex64(chain));
     const outputs: Statement = { replica, point, value: hex64(commit.chain) };
     if (this.#disputes.differs(outputs)) {
-      this.#hear(outputs);
+      this.#hear(outputs, "commit");
       void this.#lookAt(commit, place, point);
     }
-    this.#outputs.forget(commit.to.outputs);
+    this.#outputs.forget(to.outputs);
     for (const digest of digests) {
       const state: Statement = { replica, point: digestName(digest), value: digestValue(digest) };
-      if (this.#disputes.differs(state)) this.#hear(state);
+      if (this.#disputes.differs(state)) this.#hear(state, "commit");
       else if (this.#disputes.own(state.point) !== undefined) this.#agreed = state.point;
     }
   }
 
   /** Answers with its own, where it has one. */
   hear(statement: Statement): void {
-    if (statement.replica !== this.#config.replica) this.#hear(statement);
+    if (statement.replica !== this.#config.replica) this.#hear(statement, "statement");
   }
 
   stop(): void {
@@ -114,30 +123,38 @@ export class Comparison {
     this.#timer?.cancel();
   }
 
-  /** Once it differs all that follows differs, so one point is enough. */
-  #hear(statement: Statement): void {
+  /**
+   * Once it differs all that follows differs, so it speaks of one point by itself; and while that is open now and then of another, for
+   * those who began later, and know nothing of the first. Who speaks is always answered.
+   */
+  #hear(statement: Statement, by: "commit" | "statement"): void {
     const { point, value, replica, rows = [], difference } = statement;
     const own = this.#disputes.own(point);
-    const heard = this.#disputes.hear(statement);
+    this.#disputes.hear(statement);
     if (own === undefined) {
       this.#found(difference);
       return;
     }
     const differs = own !== value;
     const found = differs && difference === undefined ? this.#rowDifference(point, rows, replica) : undefined;
-    const isNew = !this.#disputes.spoke(point);
     const mine = { replica: this.#config.replica, point, value: own };
-    const judgement = isNew ? this.#disputes.hear(mine) : heard;
+    const judgement = this.#disputes.hear(mine);
     if (found !== undefined) this.#say({ ...mine, difference: found });
-    else if (isNew && !(this.#disputed && differs))
-      this.#say(differs ? { ...mine, rows: this.#statedRows(point) } : mine);
+    else if (!this.#disputes.said(point) && (by === "statement" || this.#maySpeak))
+      this.#say(differs && this.#difference === undefined ? { ...mine, rows: this.#statedRows(point) } : mine);
     if (differs) this.#point ??= point;
     this.#dispute(judgement === "open" || (this.#disputed && judgement !== "backed"));
     if (judgement === "alone") this.#giveUp(point);
     this.#found(difference ?? found);
   }
 
+  get #maySpeak(): boolean {
+    return !this.#disputed || this.#clock.monotonic() >= this.#spokeMs + RUNTIME_LIMITS.disputeAgainMs;
+  }
+
   #say(statement: Statement): void {
+    this.#spokeMs = this.#clock.monotonic();
+    this.#disputes.say(statement.point);
     // What is not heard changes nothing: each judges by what it heard.
     void this.#log.append(this.#config.commits, [statementRecord(statement)]).catch(() => undefined);
   }

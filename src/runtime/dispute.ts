@@ -80,6 +80,8 @@ export class Disputes {
   readonly #own = new Map<Point, string>();
   /** By point, by replica. */
   readonly #voices = new Map<Point, Map<string, string>>();
+  /** Of these this replica has told the others. */
+  readonly #said = new Map<Point, true>();
 
   constructor(replica: string) {
     this.#replica = replica;
@@ -102,9 +104,14 @@ export class Disputes {
     return own !== undefined && own !== value;
   }
 
-  /** Whether this replica has spoken about the point. */
-  spoke(point: Point): boolean {
-    return this.#voices.get(point)?.has(this.#replica) ?? false;
+  /** This replica tells the others what it has. */
+  say(point: Point): void {
+    this.#said.set(point, true);
+    dropOldest(this.#said, RUNTIME_LIMITS.disputesMax);
+  }
+
+  said(point: Point): boolean {
+    return this.#said.has(point);
   }
 
   /** What was heard about a point, by replica. */

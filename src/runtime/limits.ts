@@ -18,6 +18,8 @@ export const RUNTIME_LIMITS = {
   commitOutputsMax: 16_384,
   commitBytesMax: 4 * 1024 * 1024,
   commitStreamsMax: 1_000,
+  /** Of what a node is, as it is deployed, so that the largest topology can be. */
+  shapeTextLengthMax: 240,
   /** The newest digest points that it names. */
   commitDigestsMax: 16,
 
@@ -52,6 +54,8 @@ export const RUNTIME_LIMITS = {
   /** Points that are in dispute, and voices on one. */
   disputesMax: 64,
   voicesMax: 64,
+  /** Between two points that a replica brings up by itself while it is open who is wrong. */
+  disputeAgainMs: 1_000,
 
   /** What stood in the rows that a replica changed last, for it to say where it differs from others. */
   changedRowsBytesMax: 4 * 1024 * 1024,

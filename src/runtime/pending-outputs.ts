@@ -53,6 +53,12 @@ export class PendingOutputs {
     return this.#bytes;
   }
 
+  /** As much as one commit takes along, or more: to wait for still more is of no use. */
+  get fillsCommit(): boolean {
+    const { commitOutputsMax, commitBytesMax } = RUNTIME_LIMITS;
+    return this.size >= commitOutputsMax || this.#bytes >= commitBytesMax;
+  }
+
   get full(): boolean {
     const { pendingOutputsMax, pendingBytesMax } = RUNTIME_LIMITS;
     return this.size >= pendingOutputsMax || this.#bytes >= pendingBytesMax;

@@ -15,7 +15,7 @@ import type { Clock } from "../ports/clock.ts";
 import { xxh64 } from "../record/checksum.ts";
 import type { Offset } from "../record/offset.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
-import type { TaskPlace } from "../record/task-place.ts";
+import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
 import { commitsStream, deadLetterStream } from "../wire/app-streams.ts";
 import { outputStreamsOf, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
 import { CommitPatience } from "./commit-patience.ts";
@@ -125,6 +125,7 @@ export class ReplicaWork {
       {
         replica,
         commits: this.#commits,
+        begun: place,
         outputs: outputStreamsOf(app, stage.nodes),
         inputs: new Map([...this.#sources.values()].map(({ source, stream }) => [source, stream])),
       },
@@ -153,7 +154,8 @@ export class ReplicaWork {
       const who = { app, task, epoch, replica };
       const trimmer = new InputTrimmer(log, listener.trim, who, [...this.#sources.values()]);
       const onSnapshot: OnSnapshot = (snapshot, verified) => trimmer.tell(snapshot, verified);
-      this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots, restored, onSnapshot);
+      const isDisputed = (): boolean => this.#comparison.disputed;
+      this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots, restored, onSnapshot, isDisputed);
       this.#snapshotter.committed(place.outputs);
     }
     const isNew = compareRecordPlaces(this.#task.cursor, BEFORE_RECORDS) === 0;
@@ -275,6 +277,17 @@ export class ReplicaWork {
   /** What was done is to be committed. */
   handOver(): void {
     if (!this.contradicted) this.#driver.take();
+  }
+
+  /** It does nothing more, but what it did is to be committed soon. */
+  finish(): void {
+    this.handOver();
+    this.#committer.finish();
+  }
+
+  /** All that it did is committed, or never will be. */
+  get isCovered(): boolean {
+    return this.contradicted || compareTaskPlaces(this.#pending.place, this.#pending.committed) <= 0;
   }
 
   /** The log says how the task stands. */

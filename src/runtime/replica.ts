@@ -142,7 +142,18 @@ export class Replica {
       return await this.#read(work);
     } catch (error) {
       if (error instanceof Ended && error.end.kind === "input-trimmed") return error;
+      if (error instanceof Ended && error.end.kind === "poison") await this.#commitRest(work);
       throw error;
+    }
+  }
+
+  /** What it did before it came to poison counts: a restart goes on at the poison itself. */
+  async #commitRest(work: ReplicaWork): Promise<void> {
+    work.finish();
+    while (!work.isCovered) {
+      await this.#pause(RUNTIME_LIMITS.roomPollMs);
+      this.#checkRunning();
+      if (!work.isCovered) work.learn(await this.#learnFacts());
     }
   }
 

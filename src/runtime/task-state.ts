@@ -5,9 +5,8 @@
 import type { StateStore } from "../operators/state/state-store.ts";
 import type { RowTotals } from "../operators/state/totals.ts";
 import type { Clock } from "../ports/clock.ts";
-import type { TaskSnapshot } from "../wire/app-command.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
-import type { SnapshotPlan } from "./snapshots/snapshotter.ts";
+import type { RestoredSnapshot, SnapshotPlan } from "./snapshots/snapshotter.ts";
 
 /** The task's rows at one of its places; none for a beginning from nothing. */
 export type TaskState = {
@@ -18,8 +17,8 @@ export type TaskState = {
   readonly durable?: DurableStore;
   /** Whether, where and how often snapshots are taken. */
   readonly snapshots?: SnapshotPlan;
-  /** The one that the rows are of, if they were restored: digested again, it is known to be right. */
-  readonly restored?: TaskSnapshot;
+  /** The one that the rows are of, if they were restored. */
+  readonly restored?: RestoredSnapshot;
 };
 
 export interface DurableStore {

@@ -10,6 +10,7 @@ import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
 import type { AppCommand, AppConfig, TaskCommit, TaskReplica, TaskSnapshot, TaskSpec } from "./app-command.ts";
+import { readShape, writeShape } from "./app-shape.ts";
 import { COMMAND_LIMITS, type CommandError } from "./check-command.ts";
 import { readFlags, readItems, writeFlags } from "./fields.ts";
 
@@ -104,8 +105,10 @@ export function readAppCommand(kind: AppCommand["kind"], reader: ByteReader): Ap
 }
 
 /** All but the name. The state machine compares by it, and answers have it, too. */
-export function writeAppConfig(writer: ByteWriter, { version, tasks, description, options }: AppConfig): void {
-  writer.varint(version).string(description).string(options).varint(tasks.length);
+export function writeAppConfig(writer: ByteWriter, { version, tasks, description, options, shape }: AppConfig): void {
+  writer.varint(version).string(description).string(options);
+  writeShape(writer, shape);
+  writer.varint(tasks.length);
   for (const { task, inputs } of tasks) {
     writer.string(task).varint(inputs.length);
     for (const input of inputs) writer.string(input);
@@ -116,11 +119,12 @@ function readAppConfig(app: string, reader: ByteReader): AppConfig {
   const version = reader.varint();
   const description = text(reader);
   const options = text(reader);
+  const shape = readShape(reader);
   const tasks = readItems(reader, (): TaskSpec => ({
     task: text(reader),
     inputs: readItems(reader, () => text(reader)),
   }));
-  return { app, version, tasks, description, options };
+  return { app, version, tasks, description, options, shape };
 }
 
 function writeTaskCommit(writer: ByteWriter, commit: TaskCommit): void {

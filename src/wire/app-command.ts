@@ -11,6 +11,7 @@ import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
 import type { Offset } from "../record/offset.ts";
+import type { AppShape } from "./app-shape.ts";
 import type { StreamName } from "./command.ts";
 
 /** One segment of a stream's name. */
@@ -34,12 +35,15 @@ export type AppConfig = {
   readonly description: string;
   /** What all replicas must have alike; nothing here depends on it. */
   readonly options: string;
+  /** What another version must have alike to go on with the state of tasks; empty: nothing is known of it. */
+  readonly shape: AppShape;
 };
 
 /**
  * Deploys an app. The same again changes nothing, so that each of many replicas may say it. A higher version fences those
  * who run the old one; tasks of the same name stay where they are. A lower one is `task-fenced`, the same version with
- * anything else different is `app-exists`.
+ * anything else different is `app-exists`, and a higher one of another shape is `app-changed` where a task has done anything
+ * of which the stage is not the same.
  */
 export type AppPutCommand = AppConfig & { readonly kind: "app-put" };
 

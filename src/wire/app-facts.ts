@@ -18,6 +18,7 @@ import {
   writeTaskPlace,
   writeTaskSnapshot,
 } from "./app-command-codec.ts";
+import { type AppShape, readShape, writeShape } from "./app-shape.ts";
 import { COMMAND_LIMITS } from "./check-command.ts";
 import type { TaskSnapshot } from "./app-command.ts";
 import type { StreamName } from "./command.ts";
@@ -30,6 +31,7 @@ export type AppFacts = {
   readonly paused: boolean;
   readonly description: string;
   readonly options: string;
+  readonly shape: AppShape;
   readonly createdAtMs: number;
   /** Of this version. */
   readonly deployedAtMs: number;
@@ -73,7 +75,9 @@ const { textBytesMax: TEXT_BYTES_MAX } = COMMAND_LIMITS;
 export function writeAppFacts(writer: ByteWriter, facts: AppFacts): void {
   writer.varint(facts.version).varint(facts.epoch);
   writeFlags(writer, facts.paused);
-  writer.string(facts.description).string(facts.options).varint(facts.createdAtMs).varint(facts.deployedAtMs);
+  writer.string(facts.description).string(facts.options);
+  writeShape(writer, facts.shape);
+  writer.varint(facts.createdAtMs).varint(facts.deployedAtMs);
 }
 
 export function readAppFacts(reader: ByteReader): AppFacts {
@@ -83,6 +87,7 @@ export function readAppFacts(reader: ByteReader): AppFacts {
     paused: readFlags(reader, 1)(0),
     description: reader.string(TEXT_BYTES_MAX),
     options: reader.string(TEXT_BYTES_MAX),
+    shape: readShape(reader),
     createdAtMs: reader.varint(),
     deployedAtMs: reader.varint(),
   };

@@ -34,7 +34,10 @@ export type AppRequest = {
 
 export type AppLookUpRequest = AppsRequest | AppRequest;
 
-export type ListedApp = Omit<AppFacts, "description" | "options"> & { readonly app: AppName; readonly tasks: number };
+export type ListedApp = Omit<AppFacts, "description" | "options" | "shape"> & {
+  readonly app: AppName;
+  readonly tasks: number;
+};
 
 export type AppsResponse = {
   readonly kind: "apps";

@@ -25,6 +25,11 @@ export function isTaskName(task: string): boolean {
   return TASK_NAME.test(task);
 }
 
+/** Of a task's name. */
+export function stageOf(task: TaskName): number {
+  return Number.parseInt(task, 10);
+}
+
 export function snapshotsStream(app: AppName, task: TaskName): StreamName {
   return `${FOLDER}/${app}/${SNAPSHOTS}/${task}`;
 }

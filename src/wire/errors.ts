@@ -64,6 +64,7 @@ export const ERRORS = {
   "group-exists": refused(409, "The group exists with another configuration"),
   "group-busy": refused(409, "Members of the group are at work"),
   "app-exists": refused(409, "The app is deployed in this version with another topology"),
+  "app-changed": refused(409, "The app's tasks have state of another topology"),
   "app-paused": refused(409, "The app is paused"),
   "task-moved": refused(409, "The task is not where the commit begins"),
   "snapshot-needed": refused(409, "What a task needs of its snapshot cannot be taken away"),

@@ -1,10 +1,12 @@
 /**
- * What clients asked and were answered, and whether a log can explain it: acknowledged records are there, once, where they
- * were said to be, in an order that respects real time; what was refused is not there; what readers saw is a prefix of
- * what there is; and nobody was told of an end that had already moved (I5 to I8).
+ * What clients asked and were answered, and whether a log can explain it (I5 to I9): judged by the histories of the simulator's
+ * clients, which the bug zoo proves.
  *
  * Times are of one monotonic clock. Values are unique over all appends.
  */
+import { assert } from "../../src/lib/assert.ts";
+import { type Sent, StreamHistory } from "../sim/cluster/stream-history.ts";
+import { Violation } from "../sim/history.ts";
 
 export type Append = {
   readonly stream: string;
@@ -31,6 +33,7 @@ export type Look = {
   readonly face: string;
   readonly stream: string;
   readonly askedAt: number;
+  readonly answeredAt: number;
   readonly nextOffset: number;
 };
 
@@ -51,113 +54,67 @@ export type History = {
 
 /** What is wrong, each in a sentence; `contents` is what each stream holds in the end, from offset 0 on. */
 export function violationsIn(history: History, contents: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  return [...contents].flatMap(([stream, values]) => violationsOf(stream, history, values));
+}
+
+type Step = { readonly at: number; readonly take: () => void };
+
+/** What happened to one stream happens again, in the order in which it did, to the history that judges the simulator's clients. */
+function violationsOf(stream: string, history: History, values: readonly string[]): readonly string[] {
+  const judge = new StreamHistory(stream);
   const violations: string[] = [];
-  for (const [stream, values] of contents) {
-    const appends = history.appends.filter((append) => append.stream === stream);
-    violations.push(
-      ...misplaced(stream, appends, values),
-      ...misordered(stream, appends, values),
-      ...misread(stream, history.readings, values),
-      ...stale(stream, appends, history.looks),
-      ...forgetful(stream, history.sessionReads),
-    );
+  const attempt = (step: () => void): void => {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      violations.push(error.message);
+    }
+  };
+  const { asked, answered } = stepsOf(stream, history, judge);
+  // Of one instant nothing is known to be before the other.
+  const steps = [...asked, ...answered].toSorted((a, b) => a.at - b.at);
+  for (const { take } of steps) attempt(take);
+  for (const { reader, seen } of history.readings.filter((reading) => reading.stream === stream)) {
+    const gap = seen.findIndex(({ offset }, place) => offset !== place);
+    if (gap >= 0) violations.push(`I7: ${reader} was given ${stream}@${seen[gap]?.offset} as record ${gap}`);
+    for (const { offset, value } of seen) attempt(() => judge.saw(offset, value, reader));
   }
+  for (const { client, shown, nextOffset } of history.sessionReads.filter((read) => read.stream === stream))
+    attempt(() => judge.tailShownTo(nextOffset, shown, client));
+  attempt(() => judge.judge(values, 0, "the log"));
   return violations;
 }
 
-function misplaced(stream: string, appends: readonly Append[], values: readonly string[]): string[] {
-  const violations: string[] = [];
-  const places = new Map<string, number>();
-  values.forEach((value, offset) => {
-    const before = places.get(value);
-    if (before !== undefined) violations.push(`repeated: ${stream} has ${value} at ${before} and at ${offset} (I8)`);
-    places.set(value, offset);
-  });
-  const asked = new Map(appends.map((append) => [append.value, append]));
-  for (const value of places.keys())
-    if (!asked.has(value)) violations.push(`made up: ${stream} has ${value}, which nobody appended (I6)`);
-  for (const { value, outcome } of appends) {
-    const place = places.get(value);
-    if (outcome.kind === "refused" && place !== undefined)
-      violations.push(`refused, but there: ${stream} has ${value} at ${place}`);
-    if (outcome.kind !== "acknowledged") continue;
-    if (place === undefined) violations.push(`lost: ${stream} has acknowledged ${value}, and does not have it (I5)`);
-    else if (outcome.offset !== undefined && outcome.offset !== place)
-      violations.push(`moved: ${stream} has ${value} at ${place}, and had said ${outcome.offset} (I6)`);
+/** What was asked for, and what was answered, each when it was. */
+function stepsOf(
+  stream: string,
+  { appends, looks }: History,
+  judge: StreamHistory,
+): Record<"asked" | "answered", Step[]> {
+  const [asked, answered]: [Step[], Step[]] = [[], []];
+  const own = appends.filter((append) => append.stream === stream);
+  for (const producer of new Set(own.map((append) => append.producer))) judge.session(producer, false);
+  for (const { askedAt, producer, value, outcome } of own.toSorted((a, b) => a.sequence - b.sequence)) {
+    let sent: Sent | undefined;
+    asked.push({ at: askedAt, take: () => (sent = judge.sent(producer, value)) });
+    answered.push({
+      // What is in doubt, or refused, may have been answered at any time.
+      at: outcome.kind === "acknowledged" ? outcome.at : Infinity,
+      take: () => {
+        assert(sent !== undefined, "what is answered was asked for");
+        if (outcome.kind !== "acknowledged") judge.failed(sent, outcome.kind === "refused" ? "not-applied" : "unknown");
+        else if (outcome.offset === undefined) judge.failed(sent, "applied");
+        else judge.acknowledged(sent, outcome.offset);
+      },
+    });
   }
-  return violations;
-}
-
-/** Each producer's own order; and what was acknowledged before another was asked for comes before it. */
-function misordered(stream: string, appends: readonly Append[], values: readonly string[]): string[] {
-  const violations: string[] = [];
-  const places = new Map(values.map((value, offset) => [value, offset]));
-  const latest = new Map<string, Append>();
-  const placed = appends.filter(({ value }) => places.has(value));
-  const placeOf = ({ value }: Append): number => places.get(value) as number;
-  for (const append of placed.toSorted((a, b) => placeOf(a) - placeOf(b))) {
-    const before = latest.get(append.producer);
-    if (before !== undefined && before.sequence > append.sequence)
-      violations.push(`reordered: ${stream} has ${before.value} before ${append.value} (I7)`);
-    latest.set(append.producer, append);
+  for (const { askedAt, answeredAt, face, nextOffset } of looks.filter((look) => look.stream === stream)) {
+    let floor = 0;
+    asked.push({ at: askedAt, take: () => (floor = judge.floor) });
+    answered.push({ at: answeredAt, take: () => judge.tailShown(nextOffset, floor, face) });
   }
-  const ended = placed
-    .flatMap((append) => (append.outcome.kind === "acknowledged" ? [{ append, at: append.outcome.at }] : []))
-    .toSorted((a, b) => a.at - b.at);
-  let next = 0;
-  let furthest: Append | undefined;
-  for (const append of placed.toSorted((a, b) => a.askedAt - b.askedAt)) {
-    for (let one = ended[next]; one !== undefined && one.at < append.askedAt; one = ended[(next += 1)])
-      if (furthest === undefined || placeOf(one.append) > placeOf(furthest)) furthest = one.append;
-    if (furthest !== undefined && placeOf(furthest) > placeOf(append))
-      violations.push(`against time: ${stream} has ${append.value} before ${furthest.value}, asked for after it (I9)`);
-  }
-  return violations;
-}
-
-function misread(stream: string, readings: readonly Reading[], values: readonly string[]): string[] {
-  const violations: string[] = [];
-  for (const { reader, seen } of readings.filter((reading) => reading.stream === stream)) {
-    const wrong = seen.findIndex(({ offset, value }, at) => offset !== at || values[at] !== value);
-    const found = seen[wrong];
-    if (found !== undefined)
-      violations.push(
-        `misread: ${reader} was given ${found.value} at ${found.offset} as record ${wrong} of ${stream}, which is ${values[wrong]} (I6, I7)`,
-      );
-  }
-  return violations;
-}
-
-function stale(stream: string, appends: readonly Append[], looks: readonly Look[]): string[] {
-  const violations: string[] = [];
-  const ended = appends
-    .flatMap(({ outcome }) =>
-      outcome.kind === "acknowledged" && outcome.offset !== undefined
-        ? [{ at: outcome.at, offset: outcome.offset }]
-        : [],
-    )
-    .toSorted((a, b) => a.at - b.at);
-  let next = 0;
-  let least = 0;
-  for (const look of looks.filter((each) => each.stream === stream).toSorted((a, b) => a.askedAt - b.askedAt)) {
-    for (let one = ended[next]; one !== undefined && one.at < look.askedAt; one = ended[(next += 1)])
-      least = Math.max(least, one.offset + 1);
-    if (look.nextOffset < least)
-      violations.push(
-        `stale: ${look.face} said that ${stream} ends at ${look.nextOffset} after ${least} had been acknowledged (I5)`,
-      );
-  }
-  return violations;
-}
-
-/** Whichever node it asks, a session is not answered from before what it was told or shown. */
-function forgetful(stream: string, reads: readonly SessionRead[]): string[] {
-  return reads
-    .filter((read) => read.stream === stream && read.nextOffset < read.shown)
-    .map(
-      ({ client, shown, nextOffset }) =>
-        `forgetful: ${client} had been shown ${stream} up to ${shown}, and then up to ${nextOffset} (I6)`,
-    );
+  return { asked, answered };
 }
 
 /** Of a stream that forgets its oldest records: what it still has is what was acknowledged there, up to the end. */

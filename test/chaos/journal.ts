@@ -45,8 +45,9 @@ export class Journal {
     this.#acknowledgedAt = Math.max(this.#acknowledgedAt, outcome.at);
   }
 
-  look(look: Look): void {
-    this.#looks.push(look);
+  /** Just answered. */
+  look(look: Omit<Look, "answeredAt">): void {
+    this.#looks.push({ ...look, answeredAt: performance.now() });
   }
 
   sessionRead(read: SessionRead): void {

@@ -60,7 +60,7 @@ describe("apps", () => {
     await deploy("life-b", 3);
     const listed = await tidemark("apps", "list", "life-");
     expect(listed.out).toMatch(
-      /^APP +VERSION +STATE +TASKS +DEPLOYED\nlife-a +1 +running +2 +20.*\nlife-b +3 +running /,
+      /^APP +VERSION +STATE +TASKS +DEPLOYED\nlife-a +1 +deployed +2 +20.*\nlife-b +3 +deployed /,
     );
     expect(await json("apps", "list", "life-b")).toMatchObject([
       { app: "life-b", version: 3, paused: false, tasks: 2 },
@@ -160,7 +160,7 @@ describe("apps", () => {
     expect(await json("apps", "pause", "calm")).toEqual([{ app: "calm", paused: true }]);
     expect((await tidemark("apps", "show", "calm")).out).toMatch(/^state +paused$/m);
     expect((await tidemark("apps", "resume", "calm")).out).toBe("resumed calm\n");
-    expect((await tidemark("apps", "show", "calm")).out).toMatch(/^state +running$/m);
+    expect((await tidemark("apps", "show", "calm")).out).toMatch(/^state +deployed$/m);
   });
 
   it("reset tells what it would do, and does it when told to", async () => {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { formatDuration, parseDuration } from "../../client/cli/durations.ts";
 import { LineTooLongError, splitLines } from "../../client/cli/lines.ts";
 import { nodeObjection } from "../../client/cli/node-version.ts";
-import { PLATFORM_ZSTD } from "../../client/platform-zstd.ts";
+import { PLATFORM_ZSTD } from "../../client/reading/platform-zstd.ts";
 import { formatBytes, formatTable } from "../../client/cli/output.ts";
 import { parseWhere } from "../../client/cli/places.ts";
 import { formatProgress } from "../../client/cli/progress-bar.ts";

@@ -3,8 +3,11 @@ import { describe, expect, it } from "vitest";
 import { lagOf } from "../../client/cli/apps/lag.ts";
 import { AppMetrics } from "../../client/cli/run/app-metrics.ts";
 import { ReplicaReports } from "../../client/cli/run/replica-reports.ts";
+import { Reporter } from "../../client/cli/run/reporter.ts";
 import { summaryOf, summaryText } from "../../client/cli/run/status-lines.ts";
 import type { WorkerStatus } from "../../client/cli/run/workers.ts";
+import type { Client } from "../../client/client.ts";
+import type { ToldReport } from "../../client/apps/worker-report.ts";
 import { topology } from "../../src/operators/build/topology.ts";
 import { BEFORE_RECORDS } from "../../src/record/record-place.ts";
 
@@ -89,6 +92,36 @@ describe("a run's replicas", () => {
       /^0 of 2 replicas running, snapshot read to 25 %, 7 positions of the log to go, 18 outputs/,
     );
     expect(summaryOf([told(1, {})]).restore).toBeUndefined();
+  });
+
+  it("that are gone are said to have stopped, once, as soon as the log can be told", async () => {
+    const appended: unknown[] = [];
+    let isThere = true;
+    const append = (records: readonly { readonly key: string; readonly json: ToldReport }[]): Promise<void> => {
+      if (!isThere) return Promise.reject(new Error("not now"));
+      appended.push(records.map(({ key, json }) => [key, json.tasks[0]?.state]));
+      return Promise.resolve();
+    };
+    const reporter = new Reporter({ stream: () => ({ append }) } as unknown as Client, "counts", 2);
+    const reports = new ReplicaReports();
+    const tell = (...statuses: readonly WorkerStatus[]): Promise<void> =>
+      reporter.tell(reports.sample(statuses, 0), {});
+    await tell(told(1, {}), told(2, {}));
+    isThere = false;
+    await tell(told(1, {}), { worker: 2, process: undefined, replicas: [] });
+    isThere = true;
+    for (let time = 0; time < 2; time += 1) await tell(told(1, {}), { worker: 2, process: 102, replicas: [] });
+    expect(appended).toEqual([
+      [
+        ["r1", "running"],
+        ["r2", "running"],
+      ],
+      [
+        ["r1", "running"],
+        ["r2", "stopped"],
+      ],
+      [["r1", "running"]],
+    ]);
   });
 
   it("are metrics by app, task and worker", async () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough, Writable } from "node:stream";
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
 import type { Io } from "../../client/cli/io.ts";
 import { main } from "../../client/cli/main.ts";
 import { connect } from "../../client/client.ts";
@@ -80,15 +80,10 @@ export function shell(options: ShellOptions = {}): Shell {
   return { server, transport, stdin, stdout, stderr, interrupt, connected, tidemark: (...args) => main(args, io) };
 }
 
-const folders: string[] = [];
-
+/** Gone when the test ends. */
 export function file(name: string, content: string | Uint8Array): string {
   const folder = mkdtempSync(join(tmpdir(), "tidemark-cli-"));
-  folders.push(folder);
+  onTestFinished(() => rmSync(folder, { recursive: true }));
   writeFileSync(join(folder, name), content);
   return join(folder, name);
 }
-
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true });
-});

@@ -82,6 +82,21 @@ describe("verify --data", () => {
     writeFileSync(segment(), whole);
   });
 
+  it("reads the image, too, and says so of one that cannot be used", async () => {
+    const image = join(data, "image/data.mdb");
+    const whole = readFileSync(image);
+    const rotten = Buffer.from(whole);
+    // Every page but the two that LMDB begins with.
+    for (let page = 2 * 4_096; page < rotten.length; page += 64) rotten.writeUInt8(rotten.readUInt8(page) ^ 0x10, page);
+    writeFileSync(image, rotten);
+    const { status, out } = await verify("--data", data);
+    expect(out).toMatch(/^damaged {2}\S+data\.mdb: .*; the next start makes it anew from the log$/m);
+    expect(status).toBe(8);
+    expect(readFileSync(image).equals(rotten), "nothing is changed").toBe(true);
+    writeFileSync(image, whole);
+    expect((await verify("--data", data)).status).toBe(0);
+  });
+
   it("misses files that others name, and the hard state", async () => {
     const index = join(data, "logs/0/segments/0000000000000009.index");
     const hardState = join(data, "logs/0/hard-state");

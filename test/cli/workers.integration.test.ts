@@ -5,10 +5,11 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Deployment } from "../../client/cli/run/deployment.ts";
-import { Workers, type WorkersListener } from "../../client/cli/run/workers.ts";
+import { Workers, type WorkersListener, type WorkerTimeouts } from "../../client/cli/run/workers.ts";
 import { connect, TidemarkError, type Client } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
-import { topology } from "../../src/operators/index.ts";
+import { type Topology, topology } from "../../src/operators/index.ts";
+import { shapeOf } from "../../src/runtime/app-shape.ts";
 import { ROOT } from "../source-tree.ts";
 
 const OPERATORS = pathToFileURL(join(ROOT, "src/operators/index.ts")).href;
@@ -53,13 +54,21 @@ class Events {
   }
 }
 
-/** One worker on a module. */
-function start(name: string, text: string, listener: Partial<WorkersListener> = {}, stopTimeoutMs?: number): Events {
+/** One worker on a module; `deployed` is what is there in its place. */
+function start(
+  name: string,
+  text: string,
+  listener: Partial<WorkersListener> = {},
+  timeouts?: WorkerTimeouts,
+  deployed?: Topology,
+): Events {
   const file = join(folder, `${name}.ts`);
   writeFileSync(file, text);
   const events = new Events();
   const urls = [node.url.replace("http", "ws")];
-  const settings = { file, urls, token: undefined, timeoutMs: 30_000, poison: "stop", commitEveryMs: 1 } as const;
+  const graph = deployed?.build();
+  const app = { file, version: graph?.version ?? 1, shape: graph === undefined ? [] : shapeOf(graph) };
+  const settings = { ...app, urls, token: undefined, timeoutMs: 30_000, poison: "stop", commitEveryMs: 1 } as const;
   const told: WorkersListener = {
     onStart: (_worker, id) => events.note(`started ${id === undefined ? "nothing" : "a process"}`),
     onDeath: (_worker, why) => events.note(`died: ${why}`),
@@ -68,15 +77,16 @@ function start(name: string, text: string, listener: Partial<WorkersListener> = 
     redeploy: () => Promise.resolve(),
     ...listener,
   };
-  workers = new Workers([{ ...settings, stateFolder: undefined, evidenceFolder: folder }], told, stopTimeoutMs);
+  workers = new Workers([{ ...settings, stateFolder: undefined, evidenceFolder: folder }], told, timeouts);
   return events;
 }
 
+const IMPATIENT: WorkerTimeouts = { stopMs: 1, hungMs: 60_000 };
 const HELD = "setInterval(() => undefined, 1_000_000);\n";
 
 describe("a worker is started again", () => {
   it("whose module holds something open when it ends", async () => {
-    const events = start("held", `${HELD}export default 5;\n`, {}, 1);
+    const events = start("held", `${HELD}export default 5;\n`, {}, IMPATIENT);
     expect((await events.until("started", 2)).slice(0, 3)).toEqual([
       "started a process",
       expect.stringMatching(/^died: .*held\.ts exports a number/),
@@ -88,7 +98,7 @@ describe("a worker is started again", () => {
     let epoch = 1;
     // It says that it is there, and then hears nothing more.
     const text = `process.send({ kind: "status", replicas: [] }, () => { for (;;); });\nawait new Promise(() => {});\n`;
-    const events = start("deaf", text, { epoch: () => epoch }, 1);
+    const events = start("deaf", text, { epoch: () => epoch }, IMPATIENT);
     await events.until("status");
     workers?.restart("it is in this epoch");
     epoch = 2;
@@ -97,11 +107,31 @@ describe("a worker is started again", () => {
     expect(await events.until("started", 2)).toHaveLength(4);
   });
 
+  it("that hangs, and says so of it", async () => {
+    const text = `process.send({ kind: "status", replicas: [] }, () => { for (;;); });\nawait new Promise(() => {});\n`;
+    const events = start("hung", text, {}, { stopMs: 1, hungMs: 3_000 });
+    await events.until("status");
+    await events.until("died: nothing was heard of it for 3 s");
+    await events.until("started a process", 2);
+  });
+
+  it.each([1, 2])("whose file has something else in it than version %d that is deployed", async (version) => {
+    const app = topology("edited", { version });
+    app.stream("edited-in").to("edited-out");
+    const text = `import { topology } from "${OPERATORS}";
+const app = topology("edited");
+app.stream("edited-in").${version === 1 ? "filter(() => true)." : ""}to("edited-out");
+export default app;\n`;
+    const events = start("edited", text, {}, IMPATIENT, app);
+    const what = version === 1 ? '"to-1" in stage 0 was "to (edited-out) <- stream-1" and is' : "its version is 1";
+    expect((await events.until("died"))[1]).toContain(`edited.ts is not what is deployed any more (${what}`);
+  });
+
   it("that could not be started", async () => {
     const { execPath } = process;
     process.execPath = join(folder, "no-node");
     try {
-      const events = start("never", "", {}, 1);
+      const events = start("never", "", {}, IMPATIENT);
       await events.until("died: spawn ");
       process.execPath = execPath;
       expect(await events.until("started a process")).toContain("started nothing");
@@ -144,7 +174,10 @@ const app = topology("newer");
 app.stream("newer-in").to("newer-out");
 export default app;\n`;
   const refusals = [new TidemarkError("connection-lost"), new TidemarkError("task-fenced")];
-  const events = start("newer", text, { epoch: () => epoch, redeploy: () => Promise.reject(refusals.shift()) });
+  const app = topology("newer");
+  app.stream("newer-in").to("newer-out");
+  const redeploy = () => Promise.reject(refusals.shift());
+  const events = start("newer", text, { epoch: () => epoch, redeploy }, undefined, app);
   await expect(workers?.failed).rejects.toMatchObject({ code: "task-fenced" });
   expect(await events.until("died", 2)).toContain("died: another version of the app was deployed, or it was reset");
   expect((await client.app("newer").describe()).tasks).toMatchObject([{ commits: 0 }]);

@@ -1,7 +1,7 @@
 /** An app with more streams than one transaction deletes: reset or deleted in several, on the state machine itself. */
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { appTransactions } from "../../client/app-transactions.ts";
+import { appTransactions } from "../../client/apps/app-transactions.ts";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { snapshotsStream } from "../../src/wire/app-streams.ts";
@@ -16,7 +16,7 @@ const DELETE = { kind: "app-delete", app: "x" } as const;
 function deployed(streams: readonly string[], paused: boolean): Driver {
   const driver = Driver.limited({ transactionOperationsMax: OPERATIONS_MAX });
   const tasks = [{ task: "0.0", inputs: ["in"] }];
-  const put = driver.run({ kind: "app-put", app: "x", version: 1, tasks, description: "", options: "" });
+  const put = driver.run({ kind: "app-put", app: "x", version: 1, tasks, description: "", options: "", shape: [] });
   if (put.kind !== "app-epoch") throw new Error("not deployed");
   for (const stream of streams) driver.create(stream);
   driver.append(streams.at(-1) as string, 3);

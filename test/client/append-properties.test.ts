@@ -6,6 +6,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
+import type { AppendOptions } from "../../client/stream.ts";
+import type { BatchRef } from "../../src/record/batch.ts";
+import type { Request } from "../../src/wire/request.ts";
 import { FakeServer } from "./fake-server.ts";
 import { FakeTransport, type Fault } from "./fake-transport.ts";
 import { run, turn, virtualTime, type VirtualTime } from "./virtual-time.ts";
@@ -16,6 +19,10 @@ type Step = {
   readonly timeoutMs: number;
   /** Of the appends of this step, the one whose caller aborts after the step. */
   readonly aborts: number | undefined;
+  /** Of its appends those that set no limits of their own, as bits: they share batches. */
+  readonly plain: number;
+  /** Of its appends those that the server never lets in, nor what travels with them. */
+  readonly bad: number;
   readonly advanceMs: number;
 };
 type Told = { readonly value: string; offset?: number; error?: TidemarkError };
@@ -34,6 +41,8 @@ const STEP: fc.Arbitrary<Step> = fc.record({
   appends: fc.integer({ min: 1, max: 5 }),
   timeoutMs: fc.constantFrom(50, 200, 1_000, 10_000),
   aborts: fc.option(fc.nat(4), { nil: undefined }),
+  plain: fc.nat(31),
+  bad: fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.nat(31) }),
   advanceMs: fc.constantFrom(0, 0, 10, 60, 300, 3_000),
 });
 const SCENARIO = fc.record({
@@ -41,7 +50,24 @@ const SCENARIO = fc.record({
   steps: fc.array(STEP, { minLength: 1, maxLength: 12 }),
 });
 
-type Append = (value: string, options: { readonly signal: AbortSignal; readonly timeout: number }) => Promise<number>;
+/** A call's own attempt has ended, and that of another hangs, when its time is over: nobody was left to tell it. */
+const OVER_BETWEEN_ATTEMPTS = {
+  faults: ["late", "late", "none", "hang"] satisfies Fault[],
+  steps: [
+    { appends: 2, timeoutMs: 50, aborts: undefined, plain: 2, bad: 7, advanceMs: 0 },
+    { appends: 1, timeoutMs: 50, aborts: undefined, plain: 7, bad: 0, advanceMs: 0 },
+  ],
+};
+const BAD = "bad";
+
+function batchesOf(request: Request): readonly BatchRef[] {
+  if (request.kind !== "command") return [];
+  const { command } = request;
+  if (command.kind === "append-run") return command.batches;
+  return command.kind === "append" && command.batch !== undefined ? [command.batch] : [];
+}
+
+type Append = (value: string, options: AppendOptions) => Promise<number>;
 
 async function play(
   scenario: { readonly faults: readonly Fault[]; readonly steps: readonly Step[] },
@@ -50,6 +76,11 @@ async function play(
   const time = virtualTime();
   const server = new FakeServer();
   server.create("s");
+  const handle = server.handle.bind(server);
+  server.handle = (request) =>
+    batchesOf(request).some(({ bytes }) => new TextDecoder().decode(bytes).includes(BAD))
+      ? { kind: "error", position: server.position, code: "malformed-json", message: BAD }
+      : handle(request);
   const transport = new FakeTransport(server, time.environment.clock);
   transport.faults.push(...scenario.faults);
   const client = connect("http://fake", { transport, environment: time.environment, timeout: 5_000 });
@@ -59,12 +90,15 @@ async function play(
   for (const step of scenario.steps) {
     const controllers: AbortController[] = [];
     for (let at = 0; at < step.appends; at += 1) {
-      const entry: Told = { value: `r${told.length}` };
+      const entry: Told = { value: `${(step.bad & (1 << at)) === 0 ? "r" : BAD}${told.length}` };
       const controller = new AbortController();
       controllers.push(controller);
       told.push(entry);
       settled.push(
-        append(entry.value, { signal: controller.signal, timeout: step.timeoutMs }).then(
+        append(
+          entry.value,
+          (step.plain & (1 << at)) === 0 ? { signal: controller.signal, timeout: step.timeoutMs } : {},
+        ).then(
           (offset) => {
             entry.offset = offset;
           },
@@ -110,7 +144,7 @@ describe("appends under failures", () => {
         });
         checkTold(told, contents);
       }),
-      { numRuns: 600 },
+      { numRuns: 600, examples: [[OVER_BETWEEN_ATTEMPTS]] },
     );
   });
 

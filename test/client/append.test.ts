@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
-import type { Stream } from "../../client/stream.ts";
+import type { RecordInput } from "../../client/appending/record-input.ts";
+import type { Appended, Stream } from "../../client/stream.ts";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
 import { FakeServer } from "./fake-server.ts";
 import { FakeTransport, type Fault } from "./fake-transport.ts";
@@ -130,7 +131,7 @@ describe("single calls", () => {
     expect(server.contents("s")).toEqual(["a", "c", "d"]);
   });
 
-  it("what is appended together travels as one command; what has a condition of its own travels alone", async () => {
+  it("what is appended together shares a batch; what has a condition of its own travels alone", async () => {
     const { time, server, transport, client } = bench();
     server.create("s");
     const stream = client.stream("s");
@@ -152,8 +153,57 @@ describe("single calls", () => {
       [6, 7],
     ]);
     const kinds = transport.commands().map((request) => request.kind === "command" && request.command.kind);
-    expect(kinds).toEqual(["append-run", "append", "append-run", "append"]);
-    expect(server.streams.get("s")?.batches.map(({ span }) => span)).toEqual([1, 2, 1, 1, 1, 1]);
+    expect(kinds).toEqual(["append", "append", "append", "append"]);
+    expect(server.streams.get("s")?.batches.map(({ span }) => span)).toEqual([3, 1, 2, 1]);
+  });
+
+  it("what shares a batch is as it was when it was appended, and has its own keys and times", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    const bytes = new Uint8Array([1]);
+    const first = stream.append({ value: bytes, timestamp: 5 });
+    bytes[0] = 2;
+    const calls = [first, stream.append({ key: "k", value: bytes, timestamp: 3 }), stream.append("plain")];
+    bytes[0] = 3;
+    const appended = await run(time, Promise.all(calls));
+    expect(server.streams.get("s")?.batches).toHaveLength(1);
+    expect(new Set(appended.map(({ nextToken }) => nextToken)).size).toBe(3);
+    const read: unknown[] = [];
+    const reading = (async () => {
+      for await (const { offset, value, timestamp } of stream.read()) read.push([offset, value?.[0], timestamp]);
+    })();
+    await run(time, reading);
+    expect(read).toEqual([
+      [0, 1, 5],
+      [1, 2, 3],
+      [2, "p".charCodeAt(0), expect.any(Number)],
+    ]);
+  });
+
+  it("a shared batch is bounded, by appends, by records and by bytes", async () => {
+    const { time, server, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    const { batchRecordsMax, runAppendsMax, runBytesMax } = CLIENT_LIMITS;
+    const large = new Uint8Array(runBytesMax - 40);
+    await run(
+      time,
+      Promise.all([
+        ...Array.from({ length: runAppendsMax + 2 }, () => stream.append("a")),
+        stream.append(large),
+        stream.append(large),
+      ]),
+    );
+    expect(server.streams.get("s")?.batches.map(({ span }) => span)).toEqual([runAppendsMax, 2, 1, 1]);
+    const many = Array.from({ length: batchRecordsMax }, () => "");
+    await run(time, Promise.all([stream.append("a"), stream.append(many)]));
+    expect(
+      server.streams
+        .get("s")
+        ?.batches.slice(4)
+        .map(({ span }) => span),
+    ).toEqual([1, batchRecordsMax]);
   });
 
   it("a run is bounded, by appends and by bytes", async () => {
@@ -161,10 +211,12 @@ describe("single calls", () => {
     server.create("s");
     const stream = client.stream("s");
     const half = new Uint8Array(CLIENT_LIMITS.runBytesMax / 2);
+    // A time of its own keeps a call out of others' batches.
+    const alone = (record: RecordInput): Promise<Appended> => stream.append(record, { timeout: 30_000 });
     const calls = [
-      ...Array.from({ length: CLIENT_LIMITS.runAppendsMax + 2 }, () => stream.append("a")),
-      stream.append(half),
-      stream.append(half),
+      ...Array.from({ length: CLIENT_LIMITS.runAppendsMax + 2 }, () => alone("a")),
+      alone(half),
+      alone(half),
     ];
     await run(time, Promise.all(calls));
     expect(transport.commands()).toMatchObject([
@@ -174,7 +226,10 @@ describe("single calls", () => {
     ]);
   });
 
-  it("one that the server does not let in takes no other of its run with it (W183)", async () => {
+  it.each([
+    ["run", { timeout: 30_000 }],
+    ["batch", {}],
+  ])("one that the server does not let in takes no other of its %s with it (W183)", async (_, options) => {
     const { time, server, client } = bench();
     server.create("s");
     const handle = server.handle.bind(server);
@@ -183,9 +238,9 @@ describe("single calls", () => {
       return isBad ? { kind: "error", position: 1, code: "malformed-json", message: "bad" } : handle(request);
     };
     const stream = client.stream("s");
-    const before = stream.append("a");
-    const refused = failure(stream.append("bad"));
-    const behind = [stream.append("b"), stream.append("c")];
+    const before = stream.append("a", options);
+    const refused = failure(stream.append("bad", options));
+    const behind = [stream.append("b", options), stream.append("c", options)];
     expect(await run(time, refused)).toMatchObject({ code: "malformed-json", outcome: "not-applied" });
     expect((await run(time, Promise.all([before, ...behind]))).map(({ offset }) => offset)).toEqual([0, 1, 2]);
     expect(server.contents("s")).toEqual(["a", "b", "c"]);
@@ -218,7 +273,8 @@ describe("single calls", () => {
       return { ...answer, result: { kind: "appended-run", parts: answer.result.parts.slice(1) } };
     };
     const stream = client.stream("s");
-    for (const error of await run(time, Promise.all(["a", "b"].map((value) => failure(stream.append(value))))))
+    const appends = ["a", "b"].map((value) => failure(stream.append(value, { timeout: 30_000 })));
+    for (const error of await run(time, Promise.all(appends)))
       expect(error).toMatchObject({ code: "protocol-error", outcome: "unknown" });
   });
 

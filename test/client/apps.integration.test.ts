@@ -32,7 +32,9 @@ describe("an app", () => {
     const { description, options } = TOPOLOGY;
     const described = await app.describe();
     expect(described).toMatchObject({ name: "life", version: 1, epoch, paused: true, description, options });
-    expect(described.tasks).toMatchObject([{ task: "0.0", inputs: ["in"], born: epoch, place: START, chain: 0n }]);
+    expect(described.tasks).toMatchObject([
+      { task: "0.0", inputs: ["in"], begins: [0], born: epoch, place: START, chain: 0n },
+    ]);
     expect(described.createdAt.getTime()).toBeLessThanOrEqual(described.logTime.getTime());
     await app.resume();
     expect((await app.describe()).paused).toBe(false);

@@ -1,7 +1,7 @@
 /** Memory for batches: nobody's is another's while it is held, and what is given back is used again. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { BatchMemory } from "../../client/batch-memory.ts";
+import { BatchMemory } from "../../client/appending/batch-memory.ts";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
 
 const { batchSlabBytes } = CLIENT_LIMITS;

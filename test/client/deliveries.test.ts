@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { Client } from "../../client/client.ts";
 import type { Delivery, Group, TidemarkError } from "../../client/index.ts";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
-import { parseReceipt } from "../../client/receipt.ts";
+import { parseReceipt } from "../../client/groups/receipt.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { encodeBatch } from "../../src/record/batch-codec.ts";
 import type { GroupTotals } from "../../src/wire/group-look-up.ts";

@@ -1,7 +1,7 @@
 /** Timers of one delay, beside the clock that has one for each. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { EqualTimers } from "../../client/equal-timers.ts";
+import { EqualTimers } from "../../client/appending/equal-timers.ts";
 import type { Clock, Timer } from "../../src/ports/clock.ts";
 
 const DELAY_MS = 100;

@@ -1,6 +1,11 @@
 /** A transport that only follows, whose server is the test: it sees what is asked, and says what is answered. */
 import type { TidemarkError } from "../../client/error.ts";
-import type { FollowEvent, SubscriptionEvents, SubscriptionHandle, Transport } from "../../client/transport.ts";
+import type {
+  FollowEvent,
+  SubscriptionEvents,
+  SubscriptionHandle,
+  Transport,
+} from "../../client/transport/transport.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { encodeBatch } from "../../src/record/batch-codec.ts";
 import type { LogPlace } from "../../src/record/log-place.ts";

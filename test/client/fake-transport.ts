@@ -4,7 +4,7 @@
 import { TidemarkError, withOutcome } from "../../client/error.ts";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
 import type { CallSignal } from "../../client/call-signal.ts";
-import type { Transport } from "../../client/transport.ts";
+import type { Transport } from "../../client/transport/transport.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { ErrorCode } from "../../src/wire/errors.ts";
 import type { ReadRequest, Request } from "../../src/wire/request.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { connect, TidemarkError, type Client, type FollowOptions, type ReadStatus } from "../../client/index.ts";
 import type { FollowedRecord, LogMark } from "../../client/index.ts";
-import type { FollowEvent } from "../../client/transport.ts";
+import type { FollowEvent } from "../../client/transport/transport.ts";
 import { FakeFollows, following, mark, records } from "./fake-follows.ts";
 import { run, turn, virtualTime, type VirtualTime } from "./virtual-time.ts";
 

@@ -1,11 +1,11 @@
 /** A transport to a real server that loses answers as it is told: one fault a command, in order, and then none. */
 import { Addresses } from "../../client/addresses.ts";
-import { Session } from "../../client/session.ts";
+import { Session } from "../../client/transport/session.ts";
 import { TidemarkError } from "../../client/error.ts";
-import { HttpTransport } from "../../client/http-transport.ts";
+import { HttpTransport } from "../../client/transport/http-transport.ts";
 import { SYSTEM_ENVIRONMENT } from "../../client/environment.ts";
 import type { CallSignal } from "../../client/call-signal.ts";
-import type { Transport } from "../../client/transport.ts";
+import type { Transport } from "../../client/transport/transport.ts";
 import type { Request } from "../../src/wire/request.ts";
 import type { Response } from "../../src/wire/response.ts";
 

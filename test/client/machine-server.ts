@@ -4,7 +4,7 @@
  */
 import type { CallSignal } from "../../client/call-signal.ts";
 import { asTidemarkError, TidemarkError, withOutcome } from "../../client/error.ts";
-import type { Transport } from "../../client/transport.ts";
+import type { Transport } from "../../client/transport/transport.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import type { StreamView } from "../../log-server/streams/views.ts";

@@ -1,6 +1,6 @@
 /** The SDK against a real node in this process: real disk, real sockets, graceful restarts. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { PLATFORM_ZSTD } from "../../client/platform-zstd.ts";
+import { PLATFORM_ZSTD } from "../../client/reading/platform-zstd.ts";
 import { connect, TidemarkError, type Client, type ReadStatus } from "../../client/index.ts";
 import { RestartableNode } from "./restartable-node.ts";
 

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { describe, expect, it } from "vitest";
 import { WebSocketServer } from "ws";
-import { isPrivate, platformWebSocket } from "../../client/platform-web-socket.ts";
+import { isPrivate, platformWebSocket } from "../../client/transport/platform-web-socket.ts";
 
 describe("the WebSocket that the SDK opens in Node", () => {
   it("W185: leaves frames unmasked only where nobody between could read them", () => {

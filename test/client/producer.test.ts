@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Client } from "../../client/client.ts";
 import { connect } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
-import type { Producer } from "../../client/producer.ts";
+import type { Producer } from "../../client/appending/producer.ts";
 import type { ProducerOptions } from "../../client/stream.ts";
 import { FakeServer } from "./fake-server.ts";
 import { FakeTransport } from "./fake-transport.ts";

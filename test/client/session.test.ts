@@ -1,7 +1,7 @@
 /** What a client asks of its reads: by default that they are never from before what it has seen, or what it was told to ask. */
 import { describe, expect, it } from "vitest";
 import { connect, type ConnectOptions } from "../../client/index.ts";
-import { Session } from "../../client/session.ts";
+import { Session } from "../../client/transport/session.ts";
 
 describe("what reads may be answered from", () => {
   it.each<[string, ConnectOptions, string]>([

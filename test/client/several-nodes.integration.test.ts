@@ -33,6 +33,20 @@ describe.each(["http", "ws"])("over %s", (scheme) => {
     expect((await stream.append({ json: 1 })).offset).toBe(0);
   });
 
+  it("is told how old an eventual answer may be (W162)", async () => {
+    const [{ url }] = nodes.followers;
+    await using client = connect(url.replace("http", scheme), { consistency: "eventual" });
+    await client.stream("old").create();
+    expect((await client.stream("old").describe()).behind).toEqual({
+      entries: expect.any(Number) as number,
+      silentMs: expect.any(Number) as number,
+    });
+    await using leader = connect(nodes.leader.url.replace("http", scheme), { consistency: "eventual" });
+    expect((await leader.stream("old").describe()).behind).toEqual({ entries: 0, silentMs: 0 });
+    await using session = connect(url.replace("http", scheme));
+    expect((await session.stream("old").describe()).behind).toBeUndefined();
+  });
+
   it("goes on with a live subscription at another node, without gap or repeat (I7)", async () => {
     const [{ name: at }] = nodes.followers;
     await using reader = connect(urlsFrom(at, scheme));

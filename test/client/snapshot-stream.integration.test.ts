@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { type Client, connect } from "../../client/index.ts";
-import { ClientSnapshots } from "../../client/snapshot-stream.ts";
+import { ClientSnapshots } from "../../client/apps/snapshot-stream.ts";
 import { type RunningNode, startNode } from "../../log-server/start-node.ts";
 import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../../log-server/system.ts";
 import { Task, type TaskCapture } from "../../src/operators/engine/task.ts";

@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { connect, type Client } from "../../client/client.ts";
 import { TidemarkError } from "../../client/error.ts";
-import type { InvalidPolicy } from "../../client/typed-record-stream.ts";
+import type { InvalidPolicy } from "../../client/reading/typed-record-stream.ts";
 import { FakeServer } from "./fake-server.ts";
 import { FakeTransport } from "./fake-transport.ts";
 import { virtualTime } from "./virtual-time.ts";

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CLIENT_LIMITS } from "../../client/limits.ts";
-import { WebSocketLink } from "../../client/web-socket-link.ts";
+import { WebSocketLink } from "../../client/transport/web-socket-link.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { turn } from "./virtual-time.ts";
 

@@ -1,26 +1,22 @@
 /**
  * `npm run conformance`: starts a real server on the real disk, runs the public Durable Streams suite against it, and
- * fails unless every one of its tests ran and passed. With `--cluster` there are three nodes, on simulated disks in this
- * process, and the suite talks to one that does not lead. Other arguments go to vitest (`-t NAME`); then the count is not
- * checked.
+ * fails unless every one of its tests ran and passed. With `--cluster` there are three servers, and the suite talks to one
+ * that does not lead. Other arguments go to vitest (`-t NAME`); then the count is not checked.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
-import { freePort } from "../../client/examples/server-child.ts";
-import { ThreeNodes } from "../http/three-nodes.ts";
+import { DemoCluster } from "../../client/examples/demo-cluster.ts";
+import { ServerChild } from "../../client/examples/server-child.ts";
+import { generateSigningKeyPem } from "../../log-server/http/subscriptions/signing.ts";
 
 /** How many tests this version of the suite has: fewer means that some were not run. */
 const TESTS = 338;
-const READY = /^ready (http:\/\/\S+)/;
-const READY_WITHIN_MS = 30_000;
-const STOPPED_WITHIN_MS = 15_000;
+const LED_WITHIN_MS = 30_000;
 
 const here = import.meta.dirname;
-const root = join(here, "../..");
 
 type Report = {
   readonly numTotalTests: number;
@@ -38,7 +34,7 @@ async function main(all: readonly string[]): Promise<number> {
   const args = all.filter((arg) => arg !== "--cluster");
   if (!existsSync(join(here, "node_modules/vitest"))) await run("npm", ["ci", "--no-audit", "--no-fund"], {});
   const data = await mkdtemp(join(tmpdir(), "tidemark-conformance-"));
-  const subject = args.length < all.length ? await startCluster() : await startServer(data);
+  const subject = args.length < all.length ? await startCluster(data) : await startServer(data);
   try {
     const reportFile = join(data, "report.json");
     const status = await run(
@@ -61,26 +57,33 @@ async function main(all: readonly string[]): Promise<number> {
 }
 
 async function startServer(data: string): Promise<Subject> {
-  const server = spawn(
-    process.execPath,
-    [join(root, "client/cli/bin.ts"), "serve", "--data", data, "--listen", "127.0.0.1:0"],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
-  try {
-    return { url: await ready(server), stop: () => stop(server) };
-  } catch (error) {
-    await stop(server);
-    throw error;
-  }
+  const server = await ServerChild.start(["--data", join(data, "data"), "--listen", "127.0.0.1:0"]);
+  return { url: server.url, stop: () => server.stop() };
 }
 
-async function startCluster(): Promise<Subject> {
-  const port = await freePort();
-  const nodes = await ThreeNodes.behindFollower(port);
-  const at = nodes.followers.find(({ url }) => url.endsWith(`:${port}`));
-  if (at === undefined) throw new Error("the node that the suite talks to does not follow");
-  console.log(`conformance: at ${at.name}, which follows ${nodes.leader.name}`);
-  return { url: at.url, stop: () => nodes.close() };
+/** One does not lead: it alone is known to the suite, and to those whom webhooks call. */
+async function startCluster(data: string): Promise<Subject> {
+  const webhookKey = join(data, "webhook-key.pem");
+  await writeFile(webhookKey, generateSigningKeyPem());
+  const cluster = await DemoCluster.plan(data, AbortSignal.timeout(LED_WITHIN_MS), (urls) => [
+    ...["--webhook-key-file", webhookKey],
+    ...["--public-url", urls.at(-1) ?? ""],
+  ]);
+  try {
+    await cluster.start();
+    const last = cluster.names.at(-1) ?? "";
+    let leader = await cluster.leader();
+    if (leader.name === last) {
+      await cluster.kill(last);
+      leader = await cluster.leader(last);
+      await cluster.startNode(last);
+    }
+    console.log(`conformance: at ${last}, which follows ${leader.name}`);
+    return { url: cluster.urlOf(last), stop: () => cluster.stop() };
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
 }
 
 function conclude(status: number, report: Report, whole: boolean): number {
@@ -91,31 +94,6 @@ function conclude(status: number, report: Report, whole: boolean): number {
   if (!whole) return status;
   const all = report.numTotalTests === TESTS && report.numPassedTests === TESTS && skipped === 0;
   return status === 0 && all ? 0 : 1;
-}
-
-/** The address in the server's first line. */
-function ready(server: ChildProcess): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error("the server did not become ready in time")), READY_WITHIN_MS);
-    server.on("error", reject);
-    server.on("exit", (code) => reject(new Error(`the server ended with ${code} before it was ready`)));
-    if (server.stdout === null) throw new Error("the server's output is not piped");
-    createInterface(server.stdout).on("line", (line) => {
-      const url = READY.exec(line)?.[1];
-      if (url === undefined) return;
-      clearTimeout(timer);
-      resolve(url);
-    });
-  });
-}
-
-async function stop(server: ChildProcess): Promise<void> {
-  if (server.exitCode !== null || server.signalCode !== null) return;
-  const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  server.kill("SIGTERM");
-  const timer = setTimeout(() => server.kill("SIGKILL"), STOPPED_WITHIN_MS);
-  await ended;
-  clearTimeout(timer);
 }
 
 function run(command: string, args: readonly string[], environment: Readonly<Record<string, string>>): Promise<number> {

@@ -21,6 +21,7 @@ const TOPOLOGY = {
   tasks: ["0.0", "1.0"].map((task) => ({ task, inputs: ["in"] })),
   description: "a topology",
   options: '{"poison":"stop"}',
+  shape: [{ stage: 0, name: "counts", text: "aggregate (count)" }],
 };
 const START = { cursor: { position: 0, ordinal: 0, index: 0 }, outputs: 0 };
 const PLACE = { cursor: { position: 1, ordinal: 0, index: 2 }, outputs: 3 };
@@ -41,12 +42,13 @@ describe("apps", () => {
   it("are deployed once, shown, listed and deleted", async () => {
     const made = await ask("PUT", "/v1/apps/whole%20app", TOPOLOGY);
     expect(made.status).toBe(201);
-    const { description, options } = TOPOLOGY;
-    expect(made.body).toMatchObject({ app: "whole app", version: 1, state: "running", description, options });
+    const { description, options, shape } = TOPOLOGY;
+    expect(made.body).toMatchObject({ app: "whole app", version: 1, state: "running", description, options, shape });
     expect(made.body.tasks).toMatchObject([
       {
         task: "0.0",
         inputs: ["in"],
+        begins: [0],
         place: START,
         start: START.cursor,
         chain: "0".repeat(16),

@@ -88,7 +88,7 @@ it("a callback is taken at a node that did not send the webhook, and the keys ar
 it("a node that was told of no key says what it lacks, and does all else", async () => {
   const [{ name }] = nodes.followers;
   await nodes.stop(name);
-  const { url } = await nodes.start(name, 0, {}, false);
+  const { url } = await nodes.start(name, {}, false);
   const pull = { type: "pull-wake", pattern: "events/**", wake_stream: "wakes" };
   for (const answer of [
     await call("PUT", `${url}/v1/stream/__ds/subscriptions/another`, pull),

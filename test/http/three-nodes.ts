@@ -33,27 +33,14 @@ export class ThreeNodes {
   readonly #up = new Map<string, ServedNode & { readonly http: FastifyInstance }>();
 
   readonly #clusterId: string;
-  /** Of all nodes, as behind a balancer; undefined: each has its own. */
-  readonly #publicUrl: string | undefined;
 
-  constructor(clusterId: string, publicUrl?: string) {
+  private constructor(clusterId: string) {
     this.#clusterId = clusterId;
-    this.#publicUrl = publicUrl;
-  }
-
-  /** The last one comes when another leads already; clients, and receivers of webhooks, know only its address. */
-  static async behindFollower(port: number): Promise<ThreeNodes> {
-    const nodes = new ThreeNodes("test", `http://127.0.0.1:${port}`);
-    const [one, other, last] = NAMES;
-    await Promise.all([nodes.start(one), nodes.start(other)]);
-    await nodes.led();
-    await nodes.start(last, port);
-    return nodes;
   }
 
   static async started(limits: Partial<NodeLimits> = {}, clusterId = "test"): Promise<ThreeNodes> {
     const nodes = new ThreeNodes(clusterId);
-    await Promise.all(NAMES.map((name) => nodes.start(name, 0, limits)));
+    await Promise.all(NAMES.map((name) => nodes.start(name, limits)));
     await nodes.led();
     return nodes;
   }
@@ -79,7 +66,7 @@ export class ThreeNodes {
   }
 
   /** On what it had, if it was here before. `keyed`: it was told what webhooks are signed with. */
-  async start(name: string, port = 0, limits: Partial<NodeLimits> = {}, keyed = true): Promise<ServedNode> {
+  async start(name: string, limits: Partial<NodeLimits> = {}, keyed = true): Promise<ServedNode> {
     const { disk, kv } = this.#disks.get(name) ?? { disk: new SimDisk(), kv: new SimKv() };
     this.#disks.set(name, { disk, kv });
     const opened = await openNode({
@@ -107,13 +94,12 @@ export class ThreeNodes {
         policy: { allowLoopback: true },
       },
       zstd: SYSTEM_ZSTD,
-      ...(this.#publicUrl !== undefined && { publicUrl: this.#publicUrl }),
       upgrade: {
         path: WS_PATH,
         plugin: (requests) => wsRoute({ node, requests, observer: NO_HTTP_OBSERVER, zstd: SYSTEM_ZSTD }),
       },
     });
-    const url = await http.listen({ host: "127.0.0.1", port });
+    const url = await http.listen({ host: "127.0.0.1", port: 0 });
     const served = { name, url, node, http };
     this.#up.set(name, served);
     return served;

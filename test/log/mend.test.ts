@@ -220,6 +220,29 @@ describe("mending", () => {
     await other.close();
   });
 
+  it("says of entries that are whole, and cannot be found, that it is the index, which is then made anew", async () => {
+    const entries = makeEntries(new Prng(13), 1, COUNT);
+    const base = await build(entries);
+    const [path] = base.disk.files().filter((name) => name.endsWith(".index")) as [string];
+    const whole = restarted(base);
+    const other = await LogWorld.open(whole.disk, whole.kv);
+    const machine = restarted(base);
+    const world = await LogWorld.open(machine.disk, machine.kv);
+    for (let at = 0; at < machine.disk.bytes(path).length; at += SECTOR) machine.disk.zeroSector(path, at / SECTOR);
+    await find(world);
+    const [found] = world.log.damage;
+    expect(found?.kind).toBe("entry");
+    const sequence = found?.segment as number;
+    expect(await world.log.mend(sequence, [new Other(entries)])).toMatchObject({ left: 0 });
+    expect(world.log.damage.map(({ kind }) => kind)).toEqual(["index"]);
+    const source = { placements: (from: number, to: number) => other.log.placements(from, to) };
+    expect(await world.log.reindex(sequence, [source])).toMatchObject({ ok: true });
+    await world.log.settled();
+    await expectLog(world, entries, COUNT);
+    await world.close();
+    await other.close();
+  });
+
   it("puts together what each of two others has a part of", async () => {
     const entries = makeEntries(new Prng(4), 1, COUNT);
     const base = await build(entries);

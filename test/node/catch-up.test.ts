@@ -175,6 +175,8 @@ describe("a node that is behind what the log has", () => {
     const [sending] = leader.node?.status().sending ?? [];
     expect(sending).toMatchObject({ node: behind, bytes: cluster.node(behind).status().receiving?.bytes });
     expect(sending?.sentBytes).toBeGreaterThan(0);
+    const shown = leader.node?.clusterStatus().members.find(({ node }) => node === behind);
+    expect(shown?.snapshot).toEqual({ bytes: sending?.bytes, sentBytes: sending?.sentBytes });
     expect(leader.node?.status().shipping?.sentBytes).toBeGreaterThan(0);
     expect(cluster.node(behind).status().shipping?.receivedBytes).toBeGreaterThan(0);
     const [waiting] = leader.node?.status().waitingForSnapshots ?? [];

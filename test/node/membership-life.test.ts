@@ -6,6 +6,7 @@ import { describe, expect, it } from "vitest";
 import type { Member } from "../../log-server/log/node-identity.ts";
 import type { NodeLimits } from "../../log-server/node/limits.ts";
 import type { MembersView } from "../../log-server/node/node-parts.ts";
+import type { ClusterChange } from "../../log-server/node/cluster/cluster-change.ts";
 import type { ClusterMemberStatus } from "../../log-server/node/cluster/cluster-status.ts";
 import { decodeStandings, encodeStandings } from "../../log-server/node/cluster/standings.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
@@ -43,6 +44,7 @@ const MEMBER: ClusterMemberStatus = {
   port: undefined,
   lag: undefined,
   silentMs: undefined,
+  snapshot: undefined,
   standsBack: undefined,
   clockAheadMs: undefined,
   supports: undefined,
@@ -151,9 +153,17 @@ describe("how far the others are", () => {
   });
 
   it("is read from any bytes, or is not", () => {
-    const members = [{ node: "n1", lag: 7, silentMs: 12, standsBack: true }];
+    const n1 = { lag: 7, silentMs: 12, standsBack: true, snapshot: undefined };
+    const n2 = { lag: 9, silentMs: 0, standsBack: false, snapshot: { bytes: 1_000, sentBytes: 0 } };
+    const members = [
+      { node: "n1", ...n1 },
+      { node: "n2", ...n2 },
+    ];
     const bytes = encodeStandings({ members: members.map((one) => ({ ...MEMBER, ...one })) });
-    expect([...(decodeStandings(bytes) ?? [])]).toEqual([["n1", { lag: 7, silentMs: 12, standsBack: true }]]);
+    expect([...(decodeStandings(bytes) ?? [])]).toEqual([
+      ["n1", n1],
+      ["n2", n2],
+    ]);
     for (let length = 0; length < bytes.length; length += 1)
       expect(decodeStandings(bytes.subarray(0, length))).toBeUndefined();
     expect(decodeStandings(new Uint8Array([255, 255, 3]))).toBeUndefined();
@@ -174,6 +184,26 @@ describe("a node that is to be removed", () => {
   });
 });
 
+describe("a change of who votes", () => {
+  it("is under way until those that vote then can do without the leader (R37)", async () => {
+    const cluster = await SimCluster.started({ spares: 0 });
+    const [leader, other] = await followers(cluster);
+    await cluster.until(() => cluster.node(leader).machine.members.length === 3, "the members are known");
+    cluster.kill(other);
+    cluster.wipe(other);
+    await cluster.settle(cluster.node(leader).changeCluster({ kind: "replace", node: other, address: undefined }));
+    void cluster.start(other);
+    const isOver = (): boolean => {
+      const { changing, members } = cluster.node(leader).clusterStatus();
+      return !changing && members.every(({ role }) => role === "voter");
+    };
+    await cluster.until(isOver, "it is over");
+    cluster.kill(leader);
+    const { name: next } = await cluster.elected();
+    await cluster.settle(cluster.propose(next, create("a")));
+  });
+});
+
 describe("a node that is to be replaced", () => {
   it("is not while it answers: asked for again, that would cost the new disk its place (P33)", async () => {
     const { cluster, known } = await world();
@@ -188,6 +218,31 @@ describe("a node that is to be replaced", () => {
     expect(known.get(leader)?.members.find(({ node }) => node === other)?.disk).toBe("");
     // Nobody has come yet: what was cut short may be asked for again.
     await cluster.settle(cluster.node(leader).changeCluster(replace));
+  });
+
+  it("and does not vote, does not vote afterwards, either", async () => {
+    const cluster = await SimCluster.started({ spares: 1 });
+    const [leader] = await followers(cluster);
+    const node = "n4";
+    void cluster.start(node);
+    const change = (asked: ClusterChange): Promise<void> => cluster.settle(cluster.node(leader).changeCluster(asked));
+    await change({ kind: "add", node, address: cluster.addressOf(node), votes: false });
+    const shown = (): unknown =>
+      cluster
+        .node(leader)
+        .clusterStatus()
+        .members.find((member) => member.node === node)?.role;
+    await cluster.until(() => cluster.member(node).node?.phase === "serving", "it serves");
+    expect(shown()).toBe("learner");
+    cluster.kill(node);
+    cluster.wipe(node);
+    await change({ kind: "replace", node, address: undefined });
+    await cluster.settle(cluster.start(node));
+    await cluster.agreed();
+    // Long enough to be given a vote, if it was to have one.
+    await cluster.pass(30_000);
+    expect(shown()).toBe("learner");
+    expect(cluster.node(node).phase).toBe("serving");
   });
 
   it("keeps the place of its new disk, whatever was meant for the old one and comes late (P33, W170)", async () => {
@@ -245,6 +300,25 @@ describe("a node that is to be replaced", () => {
         .clusterStatus()
         .members.find(({ node }) => node === other)?.role;
     await cluster.until(() => roleOf() === "voter", "it votes");
+  });
+
+  it("and has come and answers, is not taken for lost if it is cut off soon after this was asked for again (P33)", async () => {
+    const cluster = await SimCluster.started({ spares: 0 });
+    const [leader, other] = await followers(cluster);
+    const diskOf = (name: string): string | undefined =>
+      cluster.node(leader).machine.members.find(({ node }) => node === name)?.disk;
+    await cluster.until(() => (diskOf(other) ?? "") !== "", "the members are known");
+    cluster.kill(other);
+    cluster.wipe(other);
+    const replace = { kind: "replace", node: other, address: undefined } as const;
+    await cluster.settle(cluster.node(leader).changeCluster(replace));
+    await cluster.settle(cluster.start(other));
+    const { diskId } = cluster.member(other);
+    // The operator did not hear that it was done.
+    const asked = cluster.node(leader).changeCluster(replace);
+    cluster.clock.schedule(1_000, () => cluster.network.cut(other, leader));
+    await expect(cluster.settle(asked)).rejects.toMatchObject({ code: "member-alive" });
+    expect(diskOf(other)).toBe(diskId);
   });
 
   it("is not where it leads itself by now, and says so", async () => {
@@ -327,6 +401,7 @@ describe("the feature level", () => {
       tasks: [{ task: "0.0", inputs: ["in"] }],
       description: "",
       options: "",
+      shape: [],
     };
     const hidden: Command = { kind: "transaction", conditions: [], operations: [put] };
     for (const name of [leader, one])

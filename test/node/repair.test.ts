@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
+import { type Member, SimCluster } from "../../log-server/sim/sim-cluster.ts";
+import type { Disk, DiskFile } from "../../src/ports/disk.ts";
 
 const NAMES = ["n1", "n2", "n3"];
 const SECTOR = 512;
@@ -20,13 +21,41 @@ async function filled(
     repairRetryMs?: number;
     snapshotEveryBytes?: number;
   } = {},
+  diskOf: (member: Member) => Disk = ({ disk }) => disk,
 ): Promise<SimCluster> {
-  const cluster = await SimCluster.started({ limits });
+  const cluster = await SimCluster.started({ limits, diskOf });
   const leader = (await cluster.elected()).name;
   await cluster.settle(cluster.propose(leader, create("s")));
   for (const value of VALUES) asAppended(await cluster.settle(cluster.propose(leader, append("s", [value]))));
   await cluster.agreed();
   return cluster;
+}
+
+/** `flaw` may change what a read has read. */
+function withReads(disk: Disk, flaw: (path: string, target: Uint8Array) => void): Disk {
+  const flawed = (file: DiskFile): DiskFile => ({
+    path: file.path,
+    size: () => file.size(),
+    read: async (position, target) => {
+      const length = await file.read(position, target);
+      flaw(file.path, target);
+      return length;
+    },
+    write: (position, chunks) => file.write(position, chunks),
+    writeSynced: (position, chunks) => file.writeSynced(position, chunks),
+    sync: () => file.sync(),
+    allocate: (size) => file.allocate(size),
+    close: () => file.close(),
+  });
+  return {
+    open: async (path, mode) => flawed(await disk.open(path, mode)),
+    list: (directory) => disk.list(directory),
+    createDirectory: (directory) => disk.createDirectory(directory),
+    rename: (from, to) => disk.rename(from, to),
+    remove: (path) => disk.remove(path),
+    syncDirectory: (directory) => disk.syncDirectory(directory),
+    freeBytes: () => disk.freeBytes(),
+  };
 }
 
 function logs(cluster: SimCluster, name: string): string[] {
@@ -154,6 +183,21 @@ describe("repair from peers", () => {
     expect(node.status().scrub.checked).toBe(node.status().scrub.segments);
   });
 
+  it("what is in the segment that is being written is verified as well", async () => {
+    const cluster = await filled();
+    const { name } = await cluster.elected();
+    const path = logs(cluster, name).at(-1) as string;
+    const { disk } = cluster.member(name);
+    const node = cluster.node(name);
+    const place = Buffer.from(disk.bytes(path)).lastIndexOf(VALUES.at(-1) as string);
+    expect(place, "the newest record is in it").toBeGreaterThan(0);
+    disk.flip(path, place, 2);
+    const pass = node.verify();
+    await cluster.until(() => node.status().scrub.passes >= pass, "all was read", 5_000);
+    expect(node.status().damage.length + (node.status().repair?.batches ?? 0)).toBe(1);
+    await mended(cluster, name);
+  });
+
   it("entries that had yet to be applied: applying goes on, and the node takes part again", async () => {
     // No image: after a start all is applied again.
     const cluster = await filled({ imageEveryMs: 1e9 });
@@ -175,6 +219,26 @@ describe("repair from peers", () => {
     await cluster.settle(cluster.propose(leader, append("s", ["one more"])));
     await mended(cluster, ...NAMES);
     VALUES.pop();
+  });
+
+  it("what had yet to be applied and was misread once: applying goes on", async () => {
+    let misread = "";
+    const cluster = await filled({ imageEveryMs: 1e9 }, ({ disk }) =>
+      withReads(disk, (path, target) => {
+        if (path !== misread) return;
+        misread = "";
+        target.fill(0);
+      }),
+    );
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    cluster.kill(name, { kind: "all" });
+    void cluster.start(name);
+    await cluster.until(() => cluster.member(name).node !== undefined, "its log is open");
+    [misread = ""] = logs(cluster, name);
+    await cluster.until(() => cluster.node(name).status().damage.length > 0, "it is taken for damage");
+    expect(cluster.node(name).position).toBeLessThan(COUNT);
+    await mended(cluster, name);
+    expect(cluster.node(name).status().repair).toMatchObject({ segments: 0 });
   });
 
   it("a file that is missing", async () => {

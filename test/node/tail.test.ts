@@ -191,6 +191,33 @@ describe("a doubtful end", () => {
     }
   });
 
+  it("is not what damage before it makes of it: two that lack different things lead without a third whose disk is gone", async () => {
+    const { cluster, leader, others } = await founded();
+    await appendTo(cluster, leader, "<a>", "<b>", "<c>");
+    await cluster.agreed();
+    for (const name of NAMES) cluster.kill(name, { kind: "all" });
+    harm(cluster, leader, "<a>");
+    harm(cluster, others[0], "<b>");
+    startAll(cluster, leader, others[0]);
+    await leads(cluster);
+    await expectAll(cluster, ["<a>", "<b>", "<c>"]);
+  });
+
+  it("waits for the third, though another has all that can be read there: it alone may know of more (I3)", async () => {
+    const { cluster, leader, others } = await founded();
+    await appendTo(cluster, leader, "<a>", "<b>");
+    await cluster.agreed();
+    for (const name of NAMES) cluster.kill(name, { kind: "all" });
+    harm(cluster, leader, "<a>");
+    harm(cluster, others[0], "<b>");
+    startAll(cluster, leader, others[0]);
+    await cluster.pass(60_000);
+    expect(cluster.leader).toBeUndefined();
+    startAll(cluster, others[1]);
+    await leads(cluster);
+    await expectAll(cluster, ["<a>", "<b>"]);
+  });
+
   it("that is gone without a trace is noticed, for the image knew of it", async () => {
     const { cluster, leader, others } = await founded();
     const [one, other] = others;

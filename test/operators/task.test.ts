@@ -1,9 +1,13 @@
 /** A task: what one record brings about and in which order, what does not matter to it, and what poison leaves (I10, I12, I14). */
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { TopologyDriver } from "../../client/testing/topology-driver.ts";
 import { text, utf8 } from "../../src/lib/bytes.ts";
+import { combine } from "../../src/operators/aggregates/combine.ts";
+import { fold } from "../../src/operators/aggregates/fold.ts";
+import type { Stream } from "../../src/operators/build/stream.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
+import type { Key } from "../../src/operators/encoding/key-codec.ts";
 import type { Stage } from "../../src/operators/engine/graph.ts";
 import { chained } from "../../src/operators/engine/output-chain.ts";
 import { type Instead, Task } from "../../src/operators/engine/task.ts";
@@ -338,7 +342,7 @@ describe("what is due at once", () => {
         outputs.push(...task.take().outputs);
         task = new Task(onlyStage(app), 0, store);
       };
-      expect(task.process(input(1, 5, { n: 1, at: 5, event: [90, 100, 100.5, 110], log: [50] }), more).ok).toBe(true);
+      expect(task.process(input(1, 5, { n: 1, at: 5, event: [90, 100, 105, 110], log: [50] }), more).ok).toBe(true);
       expect(task.process(input(2, 60, { n: 2, at: 130 }), more).ok).toBe(true);
       for (;;) {
         goOn();
@@ -558,12 +562,86 @@ describe("guards", () => {
     ["setTimeout", () => setTimeout(() => undefined, 1)],
     ["queueMicrotask", () => queueMicrotask(() => undefined)],
     ["fetch", () => fetch("http://localhost")],
+    ["performance.mark", () => performance.mark("here").startTime],
+    ["performance.timeOrigin", () => performance.timeOrigin],
+    ["process.hrtime", () => process.hrtime()],
+    ["process.hrtime", () => process.hrtime.bigint()],
+    ["process.uptime", () => process.uptime()],
+    ["process.nextTick", () => process.nextTick(() => undefined)],
+    ["process.getBuiltinModule", () => process.getBuiltinModule("node:fs")],
+    ["Event", () => new Event("x").timeStamp],
+    ["Date.now", () => (new Date(0).constructor as DateConstructor).now()],
+    ["AbortSignal.timeout", () => AbortSignal.timeout(1)],
+    ["Atomics.wait", () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)],
+    ["crypto.subtle", () => crypto.subtle],
+    ["WebSocket", () => new WebSocket("ws://localhost")],
+    ["BroadcastChannel", () => new BroadcastChannel("x")],
     ["a promise", async () => await Promise.resolve(1)],
+    ["an async generator", async function* () {}],
   ])("refuse %s, naming the operator", (what, callback) => {
     const refused = outcome(callback);
     expect(refused).toMatchObject({ ok: false, error: { operator: "mine", error: { name: "DeterminismError" } } });
     const message = String(!refused.ok && (refused.error.error as Error).message);
     expect(message).toContain(`operator "mine" used ${what}`);
+  });
+
+  it.each([
+    [
+      "of a list",
+      (app: Topology) => app.stream("in").flatMap((n) => [n].map(async (one) => await Promise.resolve(one))),
+    ],
+    [
+      "of a generator",
+      (app: Topology) =>
+        app.stream("in").process({
+          *onRecord(n) {
+            yield Promise.resolve(n);
+          },
+        }),
+    ],
+    [
+      "of an async generator",
+      (app: Topology) => app.stream("in").process({ onRecord: async function* () {} as unknown as () => undefined }),
+    ],
+    [
+      "of the start of a fold",
+      (app: Topology) =>
+        app
+          .stream("in")
+          .groupBy(() => "all")
+          .aggregate(
+            fold({
+              start: async () => await Promise.resolve(""),
+              add: (a) => a,
+              result: (a) => a,
+            }),
+          )
+          .toStream(),
+    ],
+    [
+      "of the start of one of several",
+      (app: Topology) =>
+        app
+          .stream("in")
+          .groupBy(() => "all")
+          .aggregate(
+            combine({
+              one: fold({
+                start: async () => await Promise.resolve(""),
+                add: (a) => a,
+                result: (a) => a,
+              }),
+            }),
+          )
+          .toStream(),
+    ],
+    ["inside of a value", (app: Topology) => app.stream("in").map((n) => ({ n: Promise.resolve(n) }))],
+  ])("refuse a promise %s", (_, build: (app: Topology) => Stream<Key, unknown>) => {
+    const app = topology("guards");
+    build(app).to("out");
+    const stage = app.build().stages[0] as Stage;
+    const done = new Task(stage, 0, new MemoryStore()).process(input(1, 1, 1));
+    expect(String(!done.ok && (done.error.error as Error).message)).toMatch(/a promise|an async generator/);
   });
 
   it("let dates be made from numbers, and go when the task is done", () => {
@@ -580,6 +658,8 @@ describe("guards", () => {
     expect(Math.random()).toBeLessThan(1);
     expect(crypto.randomUUID()).toHaveLength(36);
     expect(Object.hasOwn(crypto, "randomUUID")).toBe(false);
+    expect(new Date(0).constructor).toBe(Date);
+    expect(process.hrtime.bigint()).toBeGreaterThan(0n);
   });
 });
 
@@ -640,6 +720,48 @@ describe("keyed state", () => {
       [null, [], [], []],
       [null, [], [["x", 2]], [[10, "x"]]],
     ]);
+  });
+
+  it("I15: a push reads nothing of what is in the list", () => {
+    const pushing = topology("pushing");
+    pushing
+      .stream("in")
+      .process({
+        state: { all: listState<string>() },
+        onRecord(value, { state }) {
+          state.all.push(value as string);
+          return [];
+        },
+      })
+      .to("out");
+    const store = new MemoryStore();
+    const task = new Task(onlyStage(pushing), 0, store);
+    for (let n = 1; n <= 100; n += 1) task.process(input(n, 1, n));
+    const range = vi.spyOn(store, "range");
+    task.process(input(101, 1, 101));
+    expect(range.mock.calls.length).toBe(0);
+  });
+
+  it("is refused with a time to live, or a timer, that is none", () => {
+    for (const make of [valueState, listState, mapState, timeState])
+      for (const ttlMs of [-5, 0, 0.5, Number.NaN])
+        expect(() => (make as typeof valueState)({ ttlMs })).toThrow(/ttlMs is .*; give it whole milliseconds/);
+    for (const due of [Number.NaN, 0.5, Infinity]) {
+      const app = topology("timers");
+      app
+        .stream("in")
+        .process({
+          onRecord: (_, { timers }) => {
+            timers.event(due);
+            return [];
+          },
+        })
+        .to("out");
+      const done = new Task(onlyStage(app), 0, new MemoryStore()).process(input(1, 1, 1));
+      expect(String(!done.ok && (done.error.error as Error).message)).toBe(
+        `a timer is due at ${due}; give it whole milliseconds`,
+      );
+    }
   });
 
   it("goes when log time has passed its time to live, counted from the last write", () => {

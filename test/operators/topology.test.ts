@@ -5,6 +5,7 @@ import { describe, expect, expectTypeOf, it } from "vitest";
 import { TopologyDriver } from "../../client/testing/topology-driver.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { encodeKey } from "../../src/operators/encoding/key-codec.ts";
+import { topN } from "../../src/operators/aggregates/top-n.ts";
 import type { Stream } from "../../src/operators/build/stream.ts";
 import type { Table } from "../../src/operators/build/table.ts";
 import type { TopologyErrorCode } from "../../src/operators/build/topology-error.ts";
@@ -15,8 +16,8 @@ import { OPERATOR_LIMITS } from "../../src/operators/limits.ts";
 import { checkDeterminism } from "../../src/operators/run/check-determinism.ts";
 import { PoisonError } from "../../src/operators/run/topology-run.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
-import { HASH, type Partitioner, partitionOf } from "../../src/operators/verbs/partitioner.ts";
-import { tumbling } from "../../src/operators/windows/window.ts";
+import { HASH, inputStream, type Partitioner, partitionOf } from "../../src/operators/verbs/partitioner.ts";
+import { hopping, tumbling } from "../../src/operators/windows/window.ts";
 
 const flight = v.object({ origin: v.string(), delay: v.pipe(v.number(), v.transform(String)) });
 
@@ -196,6 +197,23 @@ describe("what cannot be run is refused when it is built", () => {
           .groupByKey()
           .window(tumbling({ sizeMs: 0.5 })),
     ],
+    [
+      "too many windows of each record",
+      "bad-setting",
+      /in 86400 windows of 86400000 ms, and 2000 are the most: give everyMs 43200 or more/,
+      (app) =>
+        app
+          .stream("a")
+          .groupByKey()
+          .window(hopping({ sizeMs: 86_400_000, everyMs: 1_000 })),
+    ],
+    [
+      "more of the best than are kept",
+      "bad-setting",
+      /number of topN is 2000; .* from 1 to 1000/,
+      () => topN(2_000, Number),
+    ],
+    ["none of the best", "bad-setting", /number of topN is NaN/, () => topN(Number.NaN, Number)],
     ["a version that is none", "bad-setting", /version is 0;/, () => topology("a", { version: 0 })],
     ["too many partitions", "bad-setting", /partitions is/, (app) => app.stream("a", { partitions: 100_000 })],
     [
@@ -224,6 +242,21 @@ describe("what cannot be run is refused when it is built", () => {
 });
 
 describe("partitions", () => {
+  it("are found by producers as by sources, by every rule", () => {
+    const by = (rule: Partitioner) => (record: Parameters<typeof inputStream>[2]) =>
+      inputStream("f", { partitions: 4, by: rule }, record);
+    // xxh64 of the UTF-8, seed 0, modulo 4: what any other language comes to.
+    const hashed = ["ATL", "JFK", "key", null].map((key) => inputStream("f", { partitions: 4 }, { key }));
+    expect(hashed).toEqual(["f/2", "f/0", "f/0", "f/1"]);
+    const ranged = by({ kind: "range", bounds: ["h", "q", "w"] });
+    expect(["a", "h", "p", "z"].map((key) => ranged({ key }))).toEqual(["f/0", "f/1", "f/1", "f/3"]);
+    const timed = by({ kind: "time", periodMs: 10 });
+    expect([0, 9, 10, 45, -1].map((timestamp) => timed({ timestamp }))).toEqual(["f/0", "f/0", "f/1", "f/0", "f/3"]);
+    const inTurn = by({ kind: "round-robin" });
+    expect([0, 1, 5].map((turn) => inTurn({ turn }))).toEqual(["f/0", "f/1", "f/1"]);
+    expect(inputStream("f", { partitions: 1 }, { key: "a" })).toBe("f");
+  });
+
   it("are by hash of the key as records have it", () => {
     for (const count of [1, 2, 7]) {
       const seen = new Set(Array.from({ length: 100 }, (_, n) => partitionOf(HASH, count, `key ${n}`, 0, 0)));

@@ -195,6 +195,10 @@ describe("tidemark run", () => {
     const { status } = await stops.done;
     const why = 'task 0.0: operator "judge" failed at poison-in, offset 1: unlucky (stops-1.ts:4:27)';
     expect([status, stops.events.at(-1)]).toMatchObject([1, { event: "ended", why }]);
+    // What was before it is committed, and why it ended is known to whoever asks later.
+    expect((await records("stops-out", 1)).map(({ value }) => value)).toEqual([12]);
+    const [report] = await client.app("stops").reports();
+    expect(report?.tasks).toMatchObject([{ state: "poison", why, records: 1, nextOffsets: { "poison-in": 1 } }]);
   });
 
   it("tells of its replicas: metrics for Prometheus, and reports in the log", async () => {
@@ -253,6 +257,12 @@ describe("tidemark run", () => {
     await newer.event("ready");
     await client.stream("life-in").append({ json: 1 });
     expect((await records("life-out", 5)).map(({ value }) => value)).toEqual([1, 2, 1, 2, 3]);
+    // Of another shape it would not go on with what is counted so far; the one that is deployed is not disturbed.
+    const filtering = COUNTING.replaceAll("NAME", "life").replace(".groupBy", ".filter(() => true).groupBy");
+    expect(await new AppProcess(app("life", filtering, 3)).done).toMatchObject({
+      status: 4,
+      err: expect.stringMatching(/app-changed.*reset the app first/s),
+    });
     await client.app("life").delete({ deleteStreams: await own("life") });
     await client.stream("life-in").append({ json: 1 });
     expect((await newer.done).status).toBe(3);

@@ -8,12 +8,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 import { afterEach } from "vitest";
+import { COMPILE_CACHE } from "../compile-cache.ts";
 import { ROOT } from "../source-tree.ts";
 import { removeFolders } from "./folders.ts";
 
 const COMMAND_LINE = join(ROOT, "client/cli/bin.ts");
-/** A server that starts a second time is compiled already. */
-const COMPILE_CACHE = join(ROOT, "node_modules/.cache/tidemark-test");
 const LIMITS_HOOK = pathToFileURL(join(import.meta.dirname, "patched-limits.ts")).href;
 /** Far more than any start or stop needs, even on a busy machine: what hangs is killed, and its test fails. */
 const PATIENCE_MS = 30_000;

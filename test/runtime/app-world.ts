@@ -11,7 +11,7 @@ import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
 import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { SimKv } from "../../src/sim/kv.ts";
-import { commitFault, missingOutputs } from "../../client/testing/batch-answer.ts";
+import { batchAnswer, commitFault, missingOutputs } from "../../client/testing/batch-answer.ts";
 import { snapshotsStream } from "../../src/wire/app-streams.ts";
 import { nodeZstd } from "../record/node-zstd.ts";
 import { MemoryLog } from "./memory-log.ts";
@@ -162,7 +162,20 @@ export class AppWorld {
     for (const end of this.ends)
       if (end.kind !== "stopped" && end.kind !== "contradicted")
         return `a replica ended: ${JSON.stringify(end, shown)}`;
-    return commitFault(this.log, this.graph);
+    return commitFault(this.log, this.graph) ?? this.#snapshotFault();
+  }
+
+  /** I10: input may go on what is verified, so it must be what the input makes. */
+  #snapshotFault(): string | undefined {
+    for (const { stage, partition, task } of this.tasks) {
+      const points = this.log.verifiedPoints(this.graph.app, task);
+      const digests = points.length === 0 ? [] : batchAnswer(this.log, stage, partition).digests;
+      for (const { records, logTime, state } of points) {
+        const own = digests.find((point) => point.records === records && point.logTime === logTime);
+        if (own?.state !== state) return `I10: ${task} has a verified snapshot at ${records} records that is wrong`;
+      }
+    }
+    return undefined;
   }
 
   #opening(worker: Worker, disk: Kv, task: string): OpenState {

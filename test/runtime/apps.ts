@@ -14,10 +14,10 @@ export type TestApp = {
   readonly poisonous: boolean;
 };
 
-const OUT_OF_ORDER_MS = 20;
-const IDLE_MS = 200;
-const WINDOW_MS = 40;
-const SILENT_MS = 30;
+export const OUT_OF_ORDER_MS = 20;
+export const IDLE_MS = 200;
+export const WINDOW_MS = 40;
+export const SILENT_MS = 30;
 
 const keyOf = (value: unknown): string => (value as Event).key;
 
@@ -57,12 +57,13 @@ function silences(skew: number): Topology {
   app
     .stream("in", { key: keyOf })
     .process({
-      state: { until: valueState<number>() },
+      state: { timer: valueState<{ readonly due: number; readonly name: number }>() },
       onRecord(value, { state, timers, logTime }) {
-        const before = state.until.get();
-        if (before !== undefined) timers.clearLog(before);
-        state.until.set(logTime + SILENT_MS);
-        timers.log(logTime + SILENT_MS, (value as Event).n);
+        const before = state.timer.get();
+        if (before !== undefined) timers.clearLog(before.due, before.name);
+        const timer = { due: logTime + SILENT_MS, name: (value as Event).n };
+        state.timer.set(timer);
+        timers.log(timer.due, timer.name);
         return [];
       },
       onTimer({ due, name }) {

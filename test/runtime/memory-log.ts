@@ -25,6 +25,7 @@ type Task = {
   facts: TaskFacts;
   readonly commits: Committed[];
   verified?: TaskSnapshotCommand;
+  readonly everVerified: Set<TaskSnapshotCommand>;
   waiting?: TaskSnapshotCommand;
   trimmed?: boolean;
 };
@@ -44,7 +45,7 @@ export class MemoryLog {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#logTime = clock.now();
+    this.#logTime = Math.floor(clock.now());
     this.#tickLater();
   }
 
@@ -105,6 +106,7 @@ export class MemoryLog {
       if (command.neededFrom < first) return err("what the snapshot needs is no longer kept");
       if (command.point.records > (known.waiting?.point.records ?? -1)) known.waiting = command;
       if (command.verified) known.verified = newest(known.verified, command);
+      if (known.verified !== undefined) known.everVerified.add(known.verified);
       this.#verify(known);
       return ok(undefined);
     }
@@ -120,7 +122,9 @@ export class MemoryLog {
     const isConfirmed = task.commits.some(({ commit: { replica, digests } }) =>
       digests.some((point) => replica !== waiting.replica && isSamePoint(point, waiting.point)),
     );
-    if (isConfirmed) task.verified = newest(task.verified, waiting);
+    if (!isConfirmed) return;
+    task.verified = newest(task.verified, waiting);
+    task.everVerified.add(task.verified);
   }
 
   /** The app's epoch, from now on. */
@@ -139,7 +143,8 @@ export class MemoryLog {
       born: known?.facts.born ?? epoch,
       start: BEFORE_RECORDS,
     };
-    this.#tasks.set(`${app} ${task}`, { ...known, facts, commits: known?.commits ?? [] });
+    const { commits = [], everVerified = new Set<TaskSnapshotCommand>() } = known ?? {};
+    this.#tasks.set(`${app} ${task}`, { ...known, facts, commits, everVerified });
   }
 
   /** What the task reads first of a stream. */
@@ -162,6 +167,11 @@ export class MemoryLog {
   task(app: string, task: string): TaskFacts | undefined {
     const known = this.#tasks.get(`${app} ${task}`);
     return known && { ...known.facts, verified: known.verified?.manifest };
+  }
+
+  /** Points of all snapshots that were ever said to be right. */
+  verifiedPoints(app: string, task: string): readonly DigestPoint[] {
+    return [...(this.#tasks.get(`${app} ${task}`)?.everVerified ?? [])].map(({ point }) => point);
   }
 
   committed(app: string, task: string): readonly Committed[] {
@@ -201,7 +211,7 @@ export class MemoryLog {
   /** A new entry; log time never goes back. */
   #enter(): void {
     this.#position += 1;
-    this.#logTime = Math.max(this.#logTime, this.#clock.now());
+    this.#logTime = Math.max(this.#logTime, Math.floor(this.#clock.now()));
   }
 
   #put(stream: string, records: readonly StreamRecord[], ordinal: number): FeedRecord[] {

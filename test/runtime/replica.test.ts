@@ -8,8 +8,9 @@ import type { ReplicaStatus } from "../../src/runtime/replica.ts";
 import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
 import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import type { WorkStatus } from "../../src/runtime/replica-work.ts";
+import { hurried } from "./apps.ts";
 import { AppWorld, CALM, type Machine, type MachineName } from "./app-world.ts";
-import { commitsStream } from "../../src/wire/app-streams.ts";
+import { commitsStream, snapshotsStream } from "../../src/wire/app-streams.ts";
 
 /** Each record so many outputs, the last of them counted over all. */
 function copies(skew = 0): Topology {
@@ -145,6 +146,26 @@ describe("taking over", () => {
   });
 });
 
+describe("a commit", () => {
+  it("does not wait for its time when there is as much as it takes along", async () => {
+    const app = topology("many");
+    app
+      .stream("in")
+      .flatMap((n) => Array.from({ length: n as number }, (_, at) => at))
+      .to("out");
+    const world = worldOf(app, { commitEveryMs: 2_000 });
+    world.start();
+    append(world, 1);
+    await world.until(() => world.log.of("out").length === 1, 1_000);
+    const many = RUNTIME_LIMITS.commitOutputsMax / 2;
+    append(world, many, many, 2);
+    await world.pass(500);
+    expect(world.log.of("out").length).toBe(1 + 2 * many);
+    await world.pass(2_000);
+    expect(world.log.of("out").length).toBe(3 + 2 * many);
+  });
+});
+
 describe("a cursor without outputs", () => {
   it("is committed now and then, and a timer's time soon", async () => {
     const app = topology("quiet");
@@ -244,6 +265,19 @@ describe("poison", () => {
       poison: { operator: "map-1", at: { kind: "record", source: "in", offset: 2 } },
     });
     expect(statusOf(running).state).toBe("poison");
+    expect(sums(world)).toEqual([1, 3]);
+  });
+
+  it("stops the task when all before it is committed, and again where it stands", async () => {
+    const world = worldOf(copies(), { poison: "stop", commitEveryMs: 5_000, cursorEveryMs: 5_000 });
+    append(world, 1, 2, 13, 4);
+    const running = [world.start(), world.start()];
+    await world.pass(1_000);
+    for (const each of running) expect(await endOf(each)).toMatchObject({ kind: "poison" });
+    expect(sums(world)).toEqual([1, 3]);
+    const again = world.start();
+    await world.pass(1_000);
+    expect(await endOf(again)).toMatchObject({ poison: { at: { source: "in", offset: 2 } } });
     expect(sums(world)).toEqual([1, 3]);
   });
 });
@@ -485,12 +519,81 @@ describe("a replica that differs", () => {
         values: { "replica-0": "3", "replica-1": "4" },
       }),
     );
-    // A third decides it, however long that takes.
+    // A third decides it, however long that takes, at what is committed next.
     world.start();
+    await world.pass(100);
     append(world, 2);
     await world.pass(500);
     expect(await endOf(second)).toMatchObject({ kind: "contradicted" });
     expect(statusOf(first).state).toBe("running");
+  });
+
+  it("is found out by one that begins with a snapshot, and knows nothing of what was said before", async () => {
+    const world = new AppWorld(hurried(copies(), 20), 7, {}, 40);
+    const first = world.start();
+    for (let n = 0; n < 20; n += 1) {
+      append(world, 1);
+      await world.pass(20);
+    }
+    const second = world.start("skewed", CALM, hurried(copies(1), 20), { takeoverMs: 1_000_000 });
+    const both = [first, second];
+    for (let n = 0; n < 20; n += 1) {
+      append(world, 2);
+      await world.pass(20);
+    }
+    expect(both.map((each) => workOf(each).disputed)).toEqual([true, true]);
+    world.kill(nameOf(world, first));
+    const others = [world.start(), world.start()];
+    for (let n = 0; n < 100 && statusOf(second).state === "running"; n += 1) {
+      append(world, 3);
+      await world.pass(20);
+    }
+    expect(others.map((each) => statusOf(each).restored?.doneBytes)).toEqual([expect.any(Number), expect.any(Number)]);
+    expect(await endOf(second)).toMatchObject({ kind: "contradicted" });
+    expect(others.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
+  });
+
+  it("takes no snapshots, and no input goes on any, while it is open which of two is wrong", async () => {
+    const world = new AppWorld(hurried(copies(), 20), 7, {}, 40);
+    const seen = async (rounds: number): Promise<readonly number[]> => {
+      for (let n = 0; n < rounds; n += 1) {
+        append(world, 1);
+        await world.pass(20);
+      }
+      return [world.log.first("in"), world.log.of(snapshotsStream("copies", "0.0")).length];
+    };
+    const first = world.start();
+    const [trimmed = 0] = await seen(30);
+    expect(trimmed).toBeGreaterThan(5);
+    const second = world.start("skewed", CALM, hurried(copies(1), 20));
+    await seen(10);
+    expect([first, second].map((each) => workOf(each).disputed)).toEqual([true, true]);
+    const open = await seen(1);
+    expect(await seen(30)).toEqual(open);
+    world.start();
+    await seen(60);
+    expect(statusOf(second).state).toBe("contradicted");
+    const [trimmedThen = 0] = await seen(30);
+    expect(trimmedThen).toBeGreaterThan(open[0] as number);
+    expect(world.fault()).toBeUndefined();
+  });
+
+  it("is one voice, however often it is started again", async () => {
+    const world = worldOf(copies());
+    const good = [world.start(), world.start()];
+    for (let life = 0; life < 4; life += 1) {
+      append(world, 1);
+      await world.pass(300);
+      const bad = world.start("skewed", CALM, copies(1).build());
+      await world.pass(100);
+      append(world, 2);
+      await world.pass(300);
+      expect(await endOf(bad)).toMatchObject({ kind: "contradicted" });
+    }
+    expect(good.map((each) => [statusOf(each).state, workOf(each).disputed])).toEqual([
+      ["running", false],
+      ["running", false],
+    ]);
   });
 });
 

@@ -8,6 +8,8 @@ import { Task, type TaskCapture } from "../../src/operators/engine/task.ts";
 import type { TaskInput } from "../../src/operators/engine/task-input.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
+import { THREADED_ZSTD } from "../../log-server/system.ts";
+import type { Zstd } from "../../src/ports/zstd.ts";
 import { compareRecordPlaces } from "../../src/record/record-place.ts";
 import { KvTarget } from "../../src/runtime/snapshots/kv-target.ts";
 import { firstNeeded, type Manifest } from "../../src/runtime/snapshots/manifest.ts";
@@ -27,20 +29,24 @@ const covered = (): Promise<boolean> => Promise.resolve(true);
 /** One running copy, which can be started again from what there is. */
 class Copy {
   readonly #stream: MemorySnapshots;
+  readonly #zstd: Zstd;
+  readonly #replica: string;
   store: StateStore = new MemoryStore();
   task = new Task(STAGE, 0, this.store);
   writer: SnapshotWriter;
 
-  constructor(stream: MemorySnapshots) {
+  constructor(stream: MemorySnapshots, replica = "r", zstd: Zstd = nodeZstd) {
     this.#stream = stream;
+    this.#zstd = zstd;
+    this.#replica = replica;
     this.writer = this.#newWriter();
     this.task.trackChanges();
   }
 
   #newWriter(): SnapshotWriter {
-    return new SnapshotWriter(this.#stream, nodeZstd, INSTANT, {
+    return new SnapshotWriter(this.#stream, this.#zstd, INSTANT, {
       born: BORN,
-      replica: "r",
+      replica: this.#replica,
       restRatio: 3,
       sizes: SMALL_SIZES,
     });
@@ -307,6 +313,17 @@ describe("snapshots", () => {
     expect(confirmed.restored?.offset).toBe(verified);
   });
 
+  it("are compressed on another thread, where there is one", async () => {
+    const stream = new MemorySnapshots();
+    const compress = (): never => {
+      throw new Error("this takes long");
+    };
+    const copy = new Copy(stream, "r", { ...THREADED_ZSTD, compress });
+    for (let n = 1; n <= 90; n += 1) copy.process(n, 1, { key: n, field: 0, text: "x", timer: false });
+    expect((await copy.writer.write(copy.capture(POINT_MS) as TaskCapture, covered)).ok).toBe(true);
+    expect(shown((await restored(stream, Infinity)).restored?.store as StateStore)).toEqual(shown(copy.store));
+  });
+
   it("that a newer one has overtaken are not finished", async () => {
     const { copy, stream, logTime } = await taken(1);
     const slow = new Copy(stream);
@@ -315,6 +332,26 @@ describe("snapshots", () => {
     expect(await slow.writer.write(capture, covered)).toEqual({ ok: false, error: "overtaken" });
     expect(logTime).toBeGreaterThan(POINT_MS);
     expect(copy.task.place.cursor.position).toBe(101);
+  });
+
+  it("that a newer one has overtaken while they were written are none: its writer would have to write everything again", async () => {
+    const stream = new MemorySnapshots();
+    const [slow, quick] = [new Copy(stream, "slow"), new Copy(stream, "quick")];
+    for (const copy of [slow, quick])
+      for (let n = 1; n <= 90; n += 1) copy.process(n, 1, { key: n, field: 0, text: "x", timer: false });
+    const early = slow.capture(POINT_MS) as TaskCapture;
+    quick.advance(POINT_MS);
+    quick.process(91, POINT_MS + 1, { key: 91, field: 0, text: "x", timer: false });
+    const late = quick.capture(2 * POINT_MS) as TaskCapture;
+    const answer = Promise.withResolvers<boolean>();
+    const writing = slow.writer.write(early, () => answer.promise);
+    expect((await quick.writer.write(late, covered)).ok).toBe(true);
+    answer.resolve(true);
+    expect(await writing).toEqual({ ok: false, error: "overtaken" });
+    expect((await restored(stream, Infinity)).restored?.manifest).toMatchObject({
+      replica: "quick",
+      point: late.point,
+    });
   });
 
   it("tell how far a restore has come, and stand rows of any size", async () => {

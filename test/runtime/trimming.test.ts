@@ -97,6 +97,28 @@ describe("an app's own streams", () => {
   });
 });
 
+describe("a snapshot that nobody has confirmed", () => {
+  it("is not known to be right because it was restored, but once who did has committed for a while", async () => {
+    const world = worldOf(10, { trim: true });
+    const first = world.start();
+    const isWritten = (): boolean => world.log.of(snapshotsStream("words", "0.0")).length > 0;
+    for (let step = 0; step < 2 * STEPS && !isWritten(); step += 1) await live(world, 1);
+    await world.pass(1_000);
+    const isVerified = (): boolean => world.log.task("words", "0.0")?.verified !== undefined;
+    expect([isWritten(), isVerified()]).toEqual([true, false]);
+    const second = world.start();
+    await world.pass(1_000);
+    expect(statusOf(second, 0).restored).toBeDefined();
+    // It has the state of who wrote it, right or wrong.
+    expect([isVerified(), world.log.first("in")]).toEqual([false, 0]);
+    world.kill(nameOf(world, first));
+    await live(world, 2 * STEPS);
+    expect(isVerified()).toBe(true);
+    expect(world.log.first("in")).toBeGreaterThan(0);
+    expect(await world.finish(5_000)).toBeUndefined();
+  });
+});
+
 describe("an input that others may read", () => {
   it("is trimmed only where the topology says so", async () => {
     const world = worldOf(4, { trim: true });

@@ -1,11 +1,12 @@
-/** A real server as a child process: started, asked, killed. */
+/** A real server as a child process: started, asked, killed, at the latest when its test ends. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterEach } from "vitest";
+import { onTestFinished } from "vitest";
+import { COMPILE_CACHE } from "../compile-cache.ts";
 
 const COMMAND = join(import.meta.dirname, "..", "..", "client", "cli", "bin.ts");
 
@@ -16,26 +17,14 @@ export type Ended = {
   readonly stderr: string;
 };
 
-const running = new Set<ChildProcess>();
-const folders: string[] = [];
-
-afterEach(async () => {
-  await Promise.all(
-    [...running].map(async (child) => {
-      const gone = once(child, "exit");
-      if (child.kill("SIGKILL")) await gone;
-    }),
-  );
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
 /** Gone when the test ends. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "tidemark-test-"));
-  folders.push(folder);
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 
+/** Made in a test. */
 export class ServerProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<Ended>;
@@ -43,11 +32,14 @@ export class ServerProcess {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const child = spawn(process.execPath, [COMMAND, "serve", ...args], {
-      env: { PATH: process.env["PATH"] ?? "", ...env },
+      env: { PATH: process.env["PATH"] ?? "", NODE_COMPILE_CACHE: COMPILE_CACHE, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
-    running.add(child);
     this.#child = child;
+    onTestFinished(async () => {
+      const gone = once(child, "exit");
+      if (child.kill("SIGKILL")) await gone;
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
@@ -59,7 +51,6 @@ export class ServerProcess {
     });
     this.#ended = new Promise((resolve) => {
       child.once("close", (code, signal) => {
-        running.delete(child);
         resolve({ code, signal, stdout, stderr });
       });
     });

@@ -57,20 +57,34 @@ const command = script("sim", "Clusters and their clients, or one node, in a sim
   .addOption(new Option("--shard <i/n>", "a part of many").argParser(shardOf).default({ part: 1, of: 1 }, "1/1"))
   .option("--totals <file>", "add to what earlier parts came to, and go on where they ended")
   .option("--show", "print what is in that file, as a table")
-  .option("--mutants", "the bug zoo: see that bugs of others are caught")
+  .addOption(
+    new Option("--mutants", "the bug zoo: see that bugs of others are caught").conflicts([
+      ...["profile", "seeds", "first", "minutes", "seconds", "seed"],
+    ]),
+  )
   .option("--quick", "of the zoo those that are caught soon")
   .option("--only <name>", "of the zoo those whose name has this in it")
-  .option("--json", "print figures only")
+  .addOption(new Option("--json", "print figures only").conflicts("seed"))
   .parse();
 const options = command.opts<Options>();
+
+/** What means nothing without another. */
+const PARTS = [
+  ["quick", "mutants"],
+  ["only", "mutants"],
+  ["show", "totals"],
+  ["trace", "seed"],
+] as const;
+for (const [part, whole] of PARTS) {
+  if (options[part] !== undefined && options[whole] === undefined) command.error(`error: --${part} needs --${whole}`);
+}
 
 process.exitCode = await run(options);
 
 async function run({ mutants, quick = false, only, json = false, show = false, ...given }: Options): Promise<number> {
   const { profile, first, seed, minutes = Number.POSITIVE_INFINITY, shard, totals, shrink = false } = given;
   if (mutants) return runZoo({ quick, only, json, shard, totals, show });
-  if (show) {
-    if (totals === undefined) return command.error("error: --show needs --totals FILE");
+  if (show && totals !== undefined) {
     console.log(tableOf(readTotals(totals)));
     return 0;
   }

@@ -141,8 +141,9 @@ async function explain(
   shrink: boolean,
   say: (line: string) => void,
 ): Promise<void> {
+  const seconds = subject.seconds === undefined ? "" : ` --seconds ${subject.seconds}`;
   say(
-    `seed ${report.seed}: ${report.violation}\n  again: npm run sim -- --profile ${subject.name} --seed ${report.seed}`,
+    `seed ${report.seed}: ${report.violation}\n  again: npm run sim -- --profile ${subject.name}${seconds} --seed ${report.seed}`,
   );
   if (!shrink || subject.shrink === undefined) return;
   const least = await subject.shrink(report);

@@ -11,7 +11,7 @@ import type { StreamRecord } from "../../src/record/record.ts";
 import { checkBatch, decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { AppendCommand, Command, CommandResult } from "../../src/wire/command.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
-import { shareOut } from "../../client/run-answers.ts";
+import { shareOut } from "../../client/appending/run-answers.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
 import { History, payloadOf, type SentBatch, Violation } from "./history.ts";
 import { DEAD_STREAM, Jobs, JOBS_STREAM, TAKERS } from "./jobs.ts";

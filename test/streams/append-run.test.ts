@@ -1,6 +1,6 @@
 /** A run: nothing that its appends are not one by one (I8, I9; W180 to W182). */
 import { describe, expect, it } from "vitest";
-import { shareOut } from "../../client/run-answers.ts";
+import { shareOut } from "../../client/appending/run-answers.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import type { AppendCommand, AppendRunCommand, Command, CommandResult } from "../../src/wire/command.ts";

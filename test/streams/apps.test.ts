@@ -13,7 +13,7 @@ const START = place(0, 0);
 
 function put(version = 1, more: Partial<AppPutCommand> = {}): AppPutCommand {
   const tasks = ["0.0", "0.1"].map((task) => ({ task, inputs: ["in"] }));
-  return { kind: "app-put", app: "x", version, tasks, description: "a topology", options: "{}", ...more };
+  return { kind: "app-put", app: "x", version, tasks, description: "a topology", options: "{}", shape: [], ...more };
 }
 
 function commit(epoch: number, from: TaskPlace, to: TaskPlace, more: Partial<TaskCommitCommand> = {}) {
@@ -112,6 +112,39 @@ describe("an app", () => {
     expect(driver.refused(put(2))).toMatchObject({ code: "app-exists" });
   });
 
+  it("of another shape does not go on with the state of a task, unless that is reset (I10)", () => {
+    const shape = (...texts: string[]) => texts.map((text, stage) => ({ stage, name: "sums", text }));
+    const tasks = ["0.0", "1.0"].map((task) => ({ task, inputs: ["in"] }));
+    const put2 = (version: number, ...texts: string[]) => put(version, { tasks, shape: shape(...texts) });
+    const first = deploy(put2(1, "sum", "count"));
+    // Nothing was done: nothing can be wrong.
+    const second = deploy(put2(2, "sum", "avg"));
+    expect(second).toBeGreaterThan(first);
+    driver.run(commit(second, START, place(2, 1)));
+    const before = stateOf(driver);
+    expect(driver.refused(put2(3, "max", "avg"))).toMatchObject({
+      code: "app-changed",
+      message: expect.stringContaining('"sums" in stage 0 was "sum" and is "max"; reset'),
+    });
+    expect(
+      driver.refused(put(3, { tasks: tasks.slice(1), shape: [{ stage: 1, name: "sums", text: "avg" }] })),
+    ).toMatchObject({
+      code: "app-changed",
+      message: expect.stringContaining('"sums" in stage 0 (sum) is gone'),
+    });
+    expect(driver.refused(put2(2, "max", "avg"))).toMatchObject({
+      code: "app-exists",
+      message: expect.stringContaining('"sums" in stage 0 was "sum" and is "max"): deploy this as a higher one, once'),
+    });
+    expect(stateOf(driver)).toEqual(before);
+    // What another stage is made of is nothing to this one.
+    deploy(put2(3, "sum", "last"));
+    expect(taskNow()).toMatchObject({ place: place(2, 1), commits: 1 });
+    driver.run({ kind: "app-reset", app: "x", tasks: [] });
+    deploy(put2(4, "max", "last"));
+    expect(driver.machine.app("x")?.shape).toEqual(shape("max", "last"));
+  });
+
   it("that is deleted and deployed anew has an epoch that was never given (P39)", () => {
     const first = deploy();
     expect(driver.run({ kind: "app-delete", app: "x" }).kind).toBe("done");
@@ -160,6 +193,11 @@ describe("an app", () => {
     ["a task that is called otherwise", put(1, { tasks: [{ task: "0.01", inputs: [] }] }), "invalid-app"],
     ["a task twice", put(1, { tasks: ["0.0", "0.0"].map((task) => ({ task, inputs: [] })) }), "invalid-app"],
     ["an input that no stream is called", put(1, { tasks: [{ task: "0.0", inputs: [""] }] }), "invalid-app"],
+    [
+      "too large a shape",
+      put(1, { shape: Array.from({ length: 65 }, () => ({ stage: 0, name: "n", text: "t".repeat(16_384) })) }),
+      "invalid-app",
+    ],
     ["too long a description", put(1, { description: "d".repeat(16_385) }), "invalid-app"],
     ["a state of an app that is not there", { kind: "app-state", app: "y", paused: true }, "app-not-found"],
     ["a reset of an app that is not there", { kind: "app-reset", app: "y", tasks: [] }, "app-not-found"],

@@ -248,6 +248,7 @@ describe("the same entries", () => {
       "app-epoch",
       "app-not-found",
       "app-exists",
+      "app-changed",
       "app-paused",
       "task-moved",
       "task-fenced",

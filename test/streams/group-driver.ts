@@ -10,7 +10,7 @@ import type {
   GroupSettlement,
   GroupTakenResult,
 } from "../../src/wire/group-command.ts";
-import type { GroupStreamView, GroupView } from "../../log-server/streams/group-views.ts";
+import type { GroupStreamView, GroupView } from "../../log-server/streams/groups/group-views.ts";
 import type { Driver } from "./driver.ts";
 
 export const LEASE_MS = 1_000;

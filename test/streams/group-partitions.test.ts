@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../src/lib/prng.ts";
 import type { GroupAssignedResult } from "../../src/wire/group-command.ts";
-import type { GroupStreamView } from "../../log-server/streams/group-views.ts";
+import type { GroupStreamView } from "../../log-server/streams/groups/group-views.ts";
 import { append, create, Driver, restored } from "./driver.ts";
 import { heartbeat, join, LEASE_MS, partitions, partOf, viewOf } from "./group-driver.ts";
 

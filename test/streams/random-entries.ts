@@ -16,7 +16,7 @@ import type {
 } from "../../src/wire/command.ts";
 import type { AppCommand } from "../../src/wire/app-command.ts";
 import type { GroupLease, GroupOutcome, GroupSettlement } from "../../src/wire/group-command.ts";
-import type { AppView } from "../../log-server/streams/app-views.ts";
+import type { AppView } from "../../log-server/streams/apps/app-views.ts";
 import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
 import { StreamsMachine } from "../../log-server/streams/machine.ts";
 import { START_MS } from "./driver.ts";
@@ -185,7 +185,8 @@ function manageApp(prng: Prng, app: string, view: AppView | undefined): AppComma
   }
   const version = (view?.version ?? 1) + prng.below(2);
   const tasks = TASKS.filter(() => prng.chance(0.6)).map((task) => ({ task, inputs: prng.chance(0.5) ? ["a"] : [] }));
-  return { kind: "app-put", app, version, tasks, description: "", options: prng.chance(0.9) ? "" : "o" };
+  const shape = [{ stage: 0, name: "n", text: version === view?.version || prng.chance(0.5) ? "a" : "b" }];
+  return { kind: "app-put", app, version, tasks, description: "", options: prng.chance(0.9) ? "" : "o", shape };
 }
 
 function drawCommit(prng: Prng, view: AppView, machine: StreamsMachine): AppCommand {

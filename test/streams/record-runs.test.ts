@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
-import { RecordRuns, type RecordState } from "../../log-server/streams/record-runs.ts";
+import { RecordRuns, type RecordState } from "../../log-server/streams/groups/record-runs.ts";
 
 const OFFSETS = 24;
 

@@ -1,7 +1,7 @@
 /** `simulate`: apps come through what befalls them, one that is no function of its input is found out, a seed is a seed. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import wordCount from "../../client/examples/01-word-count.ts";
 import averagePerSecond from "../../client/examples/02-average-per-second.ts";
 import lastValue from "../../client/examples/03-last-value.ts";
@@ -207,6 +207,12 @@ it("says what it cannot do", async () => {
   await expect(simulate(app, { input: { elsewhere: [] } })).rejects.toThrow('does not read "elsewhere"; it reads in');
   await expect(simulate(app, { input: {}, replicas: 0 })).rejects.toThrow("replicas is 1 to 5");
   await expect(simulate(app, { input: {}, faults: { pauses: -1 } })).rejects.toThrow("faults.pauses is true, false");
+  vi.useFakeTimers();
+  try {
+    await expect(simulate(app, { input: {} })).rejects.toThrow("with fake timers it would never end");
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 function eventsOf(count: number): SimulatedRecord[] {

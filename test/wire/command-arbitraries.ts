@@ -104,6 +104,7 @@ const APP_COMMANDS: { readonly [K in AppCommand["kind"]]: fc.Arbitrary<Extract<A
     tasks: fc.array(shape({ task: name, inputs: names }), { maxLength: 4 }),
     description: name,
     options: name,
+    shape: fc.array(shape({ stage: int, name, text: name }), { maxLength: 3 }),
   }),
   "app-state": shape({ ...kind("app-state"), app: name, paused: fc.boolean() }),
   "app-reset": shape({

@@ -185,6 +185,34 @@ describe("golden responses", () => {
       goldenHex("28000000 01 82 0000 07000000", "0c", FACTS_HEX, "ac02 03 013c ad02 06 02 03 04 0173 05 06"),
     ],
     [
+      "W162: a description that may be old",
+      {
+        kind: "description",
+        position: 12,
+        ...stream,
+        createdAtMs: 300,
+        expiry: { kind: "never" },
+        retention: {},
+        compactedBefore: 0,
+        behind: { entries: 2, silentMs: 300 },
+      },
+      goldenHex("22000000 01 82 0000 07000000", "0c", FACTS_HEX, "ac02 0c 00 00 00 02 ac02"),
+    ],
+    [
+      "W162: of a node that never heard of a leader",
+      {
+        kind: "description",
+        position: 12,
+        ...stream,
+        createdAtMs: 300,
+        expiry: { kind: "never" },
+        retention: {},
+        compactedBefore: 0,
+        behind: { entries: 2 },
+      },
+      goldenHex("20000000 01 82 0000 07000000", "0c", FACTS_HEX, "ac02 04 00 00 00 02"),
+    ],
+    [
       "W120: a page of streams",
       { kind: "stream-list", position: 12, streams: [{ name: "a", ...stream, createdAtMs: 300 }], next: "a" },
       goldenHex("21000000 01 8a 0000 07000000", "0c 01 0161", FACTS_HEX, "ac02 01 0161"),
@@ -290,6 +318,7 @@ describe("golden responses", () => {
         paused: false,
         description: "d",
         options: "o",
+        shape: [{ stage: 1, name: "n", text: "t" }],
         createdAtMs: 5,
         deployedAtMs: 6,
         tasks: [
@@ -316,8 +345,8 @@ describe("golden responses", () => {
         ],
       },
       goldenHex(
-        "62000000 01 93 0000 07000000",
-        "0c ac02 0161 02 03 00 0164 016f 05 06",
+        "68000000 01 93 0000 07000000",
+        "0c ac02 0161 02 03 00 0164 016f 01 01 016e 0174 05 06",
         "01 03302e30 01 0169 01 07 03 000000 ac020102 03 0400000000000000",
         "01 0172 05 09 0600000000000000 0700000000000000",
         "09 17 08 0173 0b 0c 01 02 0300000000000000 0400000000000000 0172 0a",

@@ -260,6 +260,7 @@ export const arbitraryResponse: fc.Arbitrary<Response> = fc.oneof(
     ...appHead,
     description: word,
     options: word,
+    shape: fc.array(fc.record({ stage: number, name: word, text: word }), { maxLength: 3 }),
     tasks: fc.array(appTask, { maxLength: 3 }),
   }),
   fc.record(

@@ -1,8 +1,8 @@
 /** How apps and their tasks are printed: as tables and fields, and as JSON. */
 import { hex64 } from "../../../src/lib/bytes.ts";
 import type { DigestPoint } from "../../../src/record/digest-point.ts";
-import type { AppInfo, SnapshotDescription } from "../../app-description.ts";
-import type { ResetAppOutcome } from "../../app.ts";
+import type { AppInfo, SnapshotDescription } from "../../apps/app-description.ts";
+import type { ResetAppOutcome } from "../../apps/app.ts";
 import { formatDuration } from "../durations.ts";
 import { counted, formatBytes, formatFields, formatTable, formatTime, type Column } from "../output.ts";
 import type { AppStanding, ReplicaStanding, TaskStanding } from "./standing.ts";
@@ -112,6 +112,7 @@ export function appText(app: AppStanding): string {
     options: options === "" ? undefined : options,
     commits: committers.size === 0 ? "none yet" : `by ${counted(committers.size, "replica")}`,
     replicas: replicas.some(({ alive }) => alive) ? undefined : "none runs",
+    ended: replicas.find(({ why }) => why !== undefined)?.why,
   });
   const table = formatTable(
     TASK_COLUMNS,
@@ -153,12 +154,12 @@ function snapshotText({ snapshot, verified }: TaskStanding, now: Date): string {
 }
 
 function cellsOfReplica(replica: ReplicaStanding, now: Date): readonly string[] {
-  const { host, process, alive, state, lag, recordsPerSecond, rows, stateBytes, at } = replica;
+  const { host, process, alive, state, why, lag, recordsPerSecond, rows, stateBytes, at } = replica;
   return [
     replica.task,
     replica.replica,
     `${host}:${process}`,
-    alive ? replicaState(replica) : state === "stopped" ? state : "gone",
+    alive ? replicaState(replica) : state === "stopped" || why !== undefined ? state : "gone",
     String(lag),
     alive ? String(recordsPerSecond) : NOTHING,
     String(rows),
@@ -187,8 +188,9 @@ export function movesText({ tasks }: ResetAppOutcome): string {
   return formatTable(MOVE_COLUMNS, cells);
 }
 
+/** As the log has it: whether anything runs it is for its replicas to tell. */
 function stateOf(paused: boolean): string {
-  return paused ? "paused" : "running";
+  return paused ? "paused" : "deployed";
 }
 
 function agoText(then: Date, now: Date): string {

@@ -1,5 +1,5 @@
 /** `tidemark apps list`. */
-import type { AppInfo } from "../../app-description.ts";
+import type { AppInfo } from "../../apps/app-description.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write } from "../io.ts";

@@ -1,5 +1,5 @@
 /** `tidemark apps pause` and `resume`: each is done when the verb ends, and may be said again. */
-import type { App } from "../../app.ts";
+import type { App } from "../../apps/app.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write } from "../io.ts";

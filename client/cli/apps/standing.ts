@@ -2,9 +2,9 @@
  * How an app stands: what the log knows of it, what its replicas told last, and what its inputs have beyond that. Without a replica that
  * runs, the last one's report still tells how far it had read.
  */
-import type { AppDescription, AppTaskDescription } from "../../app-description.ts";
+import type { AppDescription, AppTaskDescription } from "../../apps/app-description.ts";
 import type { Client } from "../../client.ts";
-import type { ReplicaReport, WorkerReport } from "../../worker-report.ts";
+import type { ReplicaReport, WorkerReport } from "../../apps/worker-report.ts";
 import { inputEnds, lagOf } from "./lag.ts";
 
 /** A replica that was late so many times runs no more. */
@@ -19,7 +19,7 @@ export type ReplicaStanding = ReplicaReport &
   };
 
 export type TaskStanding = AppTaskDescription & {
-  /** Those that run; if none does, the one that told of itself last. The one that commits is the first. */
+  /** Those that run; if none does, the one that told of itself last, and why it ended rather than that. The one that commits is the first. */
   readonly replicas: readonly ReplicaStanding[];
 };
 
@@ -40,11 +40,13 @@ export async function standingOf(client: Client, name: string, signal: AbortSign
       const report = told.find((replica) => replica.task === task.task);
       if (report === undefined) return [];
       const isLate = now.getTime() - worker.at.getTime() > everyMs * REPORTS_MISSED + REPORT_DELAY_MS;
-      const alive = !isLate && report.state !== "stopped";
+      const alive = !isLate && report.state !== "stopped" && report.why === undefined;
       return [{ ...report, ...worker, alive, lag: lagOf(task.inputs, report.nextOffsets, ends) }];
     });
     const alive = all.filter((replica) => replica.alive);
-    const shown = alive.length > 0 ? alive : all.slice(0, 1);
+    const [last] = all;
+    const known = all.find(({ why, at }) => why !== undefined && at.getTime() === last?.at.getTime()) ?? last;
+    const shown = alive.length > 0 || known === undefined ? alive : [known];
     const commits = ({ replica }: ReplicaStanding): number => Number(replica === task.committedBy);
     return { ...task, replicas: shown.toSorted((a, b) => commits(b) - commits(a)) };
   });

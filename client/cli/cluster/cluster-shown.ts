@@ -1,6 +1,6 @@
 /** The cluster as the command line shows it. */
 import type { ClusterMember, ClusterStatus } from "../../cluster.ts";
-import { formatFields, formatTable, type Column } from "../output.ts";
+import { formatBytes, formatFields, formatTable, type Column } from "../output.ts";
 
 const COLUMNS: readonly Column[] = [
   { title: "NODE" },
@@ -45,11 +45,16 @@ export function clusterText(view: ClusterStatus): string {
   return `${fields}\n${formatTable(COLUMNS, members.map(cells))}`;
 }
 
+export function snapshotText({ bytes, sentBytes }: NonNullable<ClusterMember["snapshot"]>): string {
+  return `${formatBytes(sentBytes)} of ${formatBytes(bytes)} of a snapshot`;
+}
+
 function cells(member: ClusterMember): readonly string[] {
-  const { node, role, leads, host, port, lag, silentMs, standsBack = false, clockAheadMs, supports } = member;
+  const { node, role, leads, host, port, lag, silentMs, snapshot, standsBack = false, clockAheadMs, supports } = member;
   const address = host === undefined ? "-" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
   const heard = silentMs === undefined ? "-" : `${silentMs} ms ago`;
-  const shownRole = `${leads ? "leader" : role}${standsBack ? ", stands back" : ""}`;
+  const has = snapshot === undefined ? "" : `, has ${snapshotText(snapshot)}`;
+  const shownRole = `${leads ? "leader" : role}${standsBack ? ", stands back" : ""}${has}`;
   const clock = clockAheadMs === undefined ? "-" : `${clockAheadMs < 0 ? "" : "+"}${clockAheadMs} ms`;
   return [
     node,

@@ -9,7 +9,8 @@ import { type Io, write } from "../io.ts";
 import { jsonLine } from "../output.ts";
 import { countArgument } from "../places.ts";
 import { newVerb } from "../verb.ts";
-import { clusterText } from "./cluster-shown.ts";
+import { clusterText, snapshotText } from "./cluster-shown.ts";
+import { Progress, SILENT_MS_MAX } from "./progress.ts";
 
 type WaitOptions = ConnectionOptions & { readonly stalled: number };
 
@@ -18,7 +19,6 @@ const STALLED_SECONDS = 30;
 const MS_PER_SECOND = 1_000;
 /** Under load there is always something on its way. */
 const LAG_MAX = 1_000;
-const SILENT_MS_MAX = 2_000;
 
 export function waitCommand(io: Io, onDone: (exitCode: number) => void): Command {
   const command = newVerb(
@@ -37,16 +37,14 @@ export function waitCommand(io: Io, onDone: (exitCode: number) => void): Command
 
 async function settled(io: Io, options: WaitOptions): Promise<ClusterStatus> {
   await using client = openClient(io, options);
-  let seen = "";
+  const progress = new Progress();
   let movedAt = performance.now();
   for (;;) {
     const view = await look(client, io.interrupted);
     const failed = view instanceof TidemarkError;
     const lacking = failed ? view.message : whatLacks(view);
     if (!failed && lacking === undefined) return view;
-    const shape = failed ? view.code : progressOf(view);
-    if (shape !== seen) movedAt = performance.now();
-    seen = shape;
+    if (progress.moved(failed ? view.code : view)) movedAt = performance.now();
     if (performance.now() - movedAt > options.stalled * MS_PER_SECOND)
       throw new TidemarkError("unavailable", `nothing has moved for ${options.stalled} s: ${lacking}`);
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
@@ -66,7 +64,8 @@ async function look(client: Client, signal: AbortSignal): Promise<ClusterStatus 
 function whatLacks({ leader, changing, members }: ClusterStatus): string | undefined {
   if (leader === undefined) return "no leader is known";
   if (changing) return "a change is under way";
-  for (const { node, role, leads, lag, silentMs } of members) {
+  for (const { node, role, leads, lag, silentMs, snapshot } of members) {
+    if (snapshot !== undefined) return `${node} has ${snapshotText(snapshot)}`;
     if (role === "joining" || role === "leaving") return `${node} is ${role}`;
     if (leads) continue;
     if (lag === undefined || silentMs === undefined) return `how far ${node} is, the leader has not told`;
@@ -74,10 +73,4 @@ function whatLacks({ leader, changing, members }: ClusterStatus): string | undef
     if (lag > LAG_MAX) return `${node} is ${lag} entries behind`;
   }
   return undefined;
-}
-
-/** What others write is no progress; who is behind and comes nearer is. */
-function progressOf({ leader, changing, members }: ClusterStatus): string {
-  const states = members.map(({ node, role, lag, silentMs = 0 }) => [node, role, lag, silentMs > SILENT_MS_MAX]);
-  return JSON.stringify([leader, changing, states]);
 }

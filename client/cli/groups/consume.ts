@@ -2,9 +2,9 @@
 import type { Command } from "commander";
 import { holdsJson } from "../../../src/record/record-json.ts";
 import { TidemarkError } from "../../error.ts";
-import type { Group } from "../../group.ts";
-import type { GroupRecord } from "../../group-record.ts";
-import type { ReadStatus } from "../../record-stream.ts";
+import type { Group } from "../../groups/group.ts";
+import type { GroupRecord } from "../../groups/group-record.ts";
+import type { ReadStatus } from "../../reading/record-stream.ts";
 import { openClient, timeoutMs, withServerOptions, type ServerOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write, type Io } from "../io.ts";

@@ -1,6 +1,6 @@
 /** `tidemark groups create`. */
 import { type Command, Option } from "commander";
-import type { CreateGroupOptions } from "../../group.ts";
+import type { CreateGroupOptions } from "../../groups/group.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { durationArgument } from "../durations.ts";
 import { EXIT } from "../exit-codes.ts";

@@ -1,6 +1,6 @@
 /** Groups as the command line shows them. In JSON they have the fields that the native HTTP interface gives them. */
-import type { GroupDescription, GroupInfo, GroupMemberInfo, GroupProgress } from "../../group-description.ts";
-import type { ResetMove } from "../../group-reset.ts";
+import type { GroupDescription, GroupInfo, GroupMemberInfo, GroupProgress } from "../../groups/group-description.ts";
+import type { ResetMove } from "../../groups/group-reset.ts";
 import { formatDuration } from "../durations.ts";
 import { counted, formatFields, formatTable, formatTime, type Column } from "../output.ts";
 

@@ -1,6 +1,6 @@
 /** `tidemark groups list`. */
 import type { Command } from "commander";
-import type { GroupInfo } from "../../group-description.ts";
+import type { GroupInfo } from "../../groups/group-description.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write, type Io } from "../io.ts";

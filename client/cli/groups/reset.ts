@@ -1,8 +1,8 @@
 /** `tidemark groups reset`: shows what it would change, and changes it only with `--yes`. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { TidemarkError } from "../../error.ts";
-import type { Group } from "../../group.ts";
-import type { ResetTarget } from "../../group-reset.ts";
+import type { Group } from "../../groups/group.ts";
+import type { ResetTarget } from "../../groups/group-reset.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write, type Io } from "../io.ts";

@@ -1,6 +1,6 @@
 /** `tidemark groups ack`, `nack` and `release`: what became of records that were taken. */
 import type { Command } from "commander";
-import type { Group } from "../../group.ts";
+import type { Group } from "../../groups/group.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { durationArgument } from "../durations.ts";
 import { EXIT } from "../exit-codes.ts";

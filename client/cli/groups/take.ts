@@ -1,7 +1,7 @@
 /** `tidemark groups take`: records of a queue, printed with the receipts by which they are settled later. */
 import type { Command } from "commander";
 import { holdsJson } from "../../../src/record/record-json.ts";
-import type { Delivery } from "../../delivery.ts";
+import type { Delivery } from "../../groups/delivery.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { durationArgument } from "../durations.ts";
 import { EXIT } from "../exit-codes.ts";

@@ -6,8 +6,8 @@ import { exponentialBounds, type HotHistogram } from "../../../log-server/observ
 import { type Labels, MetricSet } from "../../../log-server/observe/metric-set.ts";
 import type { Graph } from "../../../src/operators/engine/graph.ts";
 import { taskSpecsOf } from "../../../src/runtime/app-streams.ts";
-import type { AppTaskDescription } from "../../app-description.ts";
-import type { ReplicaReport } from "../../worker-report.ts";
+import type { AppTaskDescription } from "../../apps/app-description.ts";
+import type { ReplicaReport } from "../../apps/worker-report.ts";
 import { type InputEnds, lagOf } from "../apps/lag.ts";
 import type { CommitTally } from "./metered-log.ts";
 import type { WorkerSample } from "./replica-reports.ts";

@@ -1,6 +1,7 @@
 /** Makes the streams that an app writes, and deploys it. Done again, both find what is there. */
 import type { Topology } from "../../../src/operators/build/topology.ts";
 import { taskSpecsOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
+import { shapeOf } from "../../../src/runtime/app-shape.ts";
 import { statusStream } from "../../../src/wire/app-streams.ts";
 import type { Client } from "../../client.ts";
 import type { CreateOptions } from "../../stream.ts";
@@ -32,6 +33,7 @@ export async function deploy(
     tasks: taskSpecsOf(graph),
     description: cut(topology.describe()),
     options: JSON.stringify(options),
+    shape: shapeOf(graph),
     signal,
   });
   return epoch;

@@ -1,6 +1,6 @@
 /** How the replicas of a run go, with rates: what reports, metrics and lines are made of. */
 import type { RestoreProgress } from "../../../src/runtime/snapshots/restore.ts";
-import type { ReplicaReport } from "../../worker-report.ts";
+import type { ReplicaReport } from "../../apps/worker-report.ts";
 import type { ToldStatus } from "./worker-messages.ts";
 import type { WorkerStatus } from "./workers.ts";
 
@@ -49,6 +49,7 @@ export class ReplicaReports {
 function reportOf({
   task,
   state,
+  why,
   restored,
   restoreTo,
   work,
@@ -57,6 +58,7 @@ function reportOf({
   return {
     task,
     state,
+    ...(why !== undefined && { why }),
     committing: work?.committing ?? false,
     ...(state === "starting" && restored !== undefined && { snapshotRead: ratioRead(restored) }),
     ...(state === "restoring" && { positionsLeft }),

@@ -4,7 +4,7 @@ import { statusStream } from "../../../src/wire/app-streams.ts";
 import type { Client } from "../../client.ts";
 import type { CallOptions } from "../../deadline.ts";
 import type { Stream } from "../../stream.ts";
-import type { ToldReport } from "../../worker-report.ts";
+import type { ToldReport } from "../../apps/worker-report.ts";
 import type { WorkerSample } from "./replica-reports.ts";
 
 const REPORT_EVERY_MS = 2_000;
@@ -17,23 +17,28 @@ export class Reporter {
   readonly #stream: Stream;
   readonly #host = hostname();
   #telling = false;
+  /** Those of which the log was told that they run. */
+  #running: readonly WorkerSample[] = [];
 
   constructor(client: Client, app: string, replicas: number) {
     this.#stream = client.stream(statusStream(app));
     this.everyMs = REPORT_EVERY_MS * Math.ceil(replicas / REPLICAS_PER_REPORT);
   }
 
-  /** One at a time: while the log cannot be reached, what would have been told is forgotten. */
+  /** One at a time: while the log cannot be reached, what would have been told is forgotten, but for the last word on those that are gone. */
   async tell(samples: readonly WorkerSample[], call: CallOptions): Promise<void> {
     if (this.#telling) return;
     this.#telling = true;
-    const records = samples.flatMap(({ replica, process, tasks }) => {
+    const there = new Set(samples.map(({ replica }) => replica));
+    const gone = this.#running.filter(({ replica }) => !there.has(replica));
+    const records = [...samples, ...gone.map(ended)].flatMap(({ replica, process, tasks }) => {
       if (replica === undefined || process === undefined) return [];
       const json: ToldReport = { host: this.#host, process, everyMs: this.everyMs, tasks };
       return [{ key: replica, json }];
     });
     try {
       if (records.length > 0) await this.#stream.append(records, call);
+      this.#running = samples;
     } catch {
       // Another time. Where the stream is missing the app was deleted, or reset, which makes it anew.
     } finally {
@@ -43,9 +48,12 @@ export class Reporter {
 
   /** The last word: these run no more. */
   async tellEnd(samples: readonly WorkerSample[]): Promise<void> {
-    const ended = samples.map((sample) => {
-      return { ...sample, tasks: sample.tasks.map((report) => ({ ...report, state: "stopped" })) };
-    });
-    await this.tell(ended, { timeout: END_TIMEOUT_MS });
+    await this.tell(samples.map(ended), { timeout: END_TIMEOUT_MS });
   }
+}
+
+/** What told why it ended keeps saying so. */
+function ended(sample: WorkerSample): WorkerSample {
+  const tasks = sample.tasks.map((report) => (report.why === undefined ? { ...report, state: "stopped" } : report));
+  return { ...sample, tasks };
 }

@@ -2,14 +2,14 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { openLmdbKv } from "../../../log-server/log/disk/lmdb-kv.ts";
-import { SYSTEM_CLOCK, SYSTEM_ZSTD } from "../../../log-server/system.ts";
+import { SYSTEM_CLOCK, THREADED_ZSTD } from "../../../log-server/system.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
 import type { OpenTaskState } from "../../../src/runtime/app-run.ts";
 import { openTaskState } from "../../../src/runtime/snapshots/open-task-state.ts";
 import type { TaskName } from "../../../src/wire/app-command.ts";
 import { snapshotsStream } from "../../../src/wire/app-streams.ts";
 import type { Client } from "../../client.ts";
-import { ClientSnapshots } from "../../snapshot-stream.ts";
+import { ClientSnapshots } from "../../apps/snapshot-stream.ts";
 
 export class TaskStates {
   readonly #app: string;
@@ -28,7 +28,7 @@ export class TaskStates {
     const stream = new ClientSnapshots(this.#client.stream(snapshotsStream(this.#app, task)));
     const kv = this.#openKv(task);
     return openTaskState({
-      plan: { stream, zstd: SYSTEM_ZSTD },
+      plan: { stream, zstd: THREADED_ZSTD },
       clock: SYSTEM_CLOCK,
       facts,
       opening,

@@ -1,10 +1,14 @@
 /** What the process of `tidemark run` and its workers say to each other. */
 import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
+import type { AppShape } from "../../../src/wire/app-shape.ts";
 import type { CommitTally } from "./metered-log.ts";
 
 export type WorkerSettings = {
-  /** The module of the app. */
+  /** The module of the app … */
   readonly file: string;
+  /** … and what is deployed of it: a worker that finds something else there does not run it. */
+  readonly version: number;
+  readonly shape: AppShape;
   readonly urls: readonly string[];
   readonly token: string | undefined;
   readonly timeoutMs: number;
@@ -20,10 +24,12 @@ export type ToWorker =
   /** `epoch`: in which the app is deployed as the settings' module has it; in any other it is not this worker's to run. */
   { readonly kind: "run"; readonly epoch: number; readonly settings: WorkerSettings } | { readonly kind: "stop" };
 
-/** Without why it ended, which may be anything that was thrown, and not for another process. */
-export type ToldStatus = Omit<ReplicaStatus, "end">;
+/** Why it ended may be anything that was thrown, and is not for another process: it is told in words. */
+export type ToldStatus = Omit<ReplicaStatus, "end"> & { readonly why?: string };
 
 export type FromWorker =
+  /** It can be talked to, whatever it does: one whose operator does not return says nothing. */
+  | { readonly kind: "alive" }
   | { readonly kind: "status"; readonly replicas: readonly ToldStatus[]; readonly commits: CommitTally }
   | { readonly kind: "ended"; readonly end: WorkerEnd };
 

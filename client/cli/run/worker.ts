@@ -4,19 +4,25 @@
  */
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "../../../log-server/system.ts";
 import { messageOf } from "../../../src/lib/thrown.ts";
+import type { Graph } from "../../../src/operators/engine/graph.ts";
+import { shapeOf } from "../../../src/runtime/app-shape.ts";
 import { APP_RUN_DEFAULTS, AppRun, type OpenTaskState } from "../../../src/runtime/app-run.ts";
 import type { Evidence } from "../../../src/runtime/evidence.ts";
+import { RUNTIME_LIMITS } from "../../../src/runtime/limits.ts";
+import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
 import { Ended, type ReplicaEnd } from "../../../src/runtime/replica-end.ts";
+import { shapeDifference } from "../../../src/wire/app-shape.ts";
 import { connect } from "../../client.ts";
-import { PLATFORM_ZSTD } from "../../platform-zstd.ts";
+import { PLATFORM_ZSTD } from "../../reading/platform-zstd.ts";
 import { loadApp } from "../apps/app-module.ts";
 import { reportEvidence } from "./evidence-file.ts";
 import { MeteredLog } from "./metered-log.ts";
 import { TaskStates } from "./task-states.ts";
 import { workerEnd } from "./worker-end.ts";
-import type { FromWorker, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
+import type { FromWorker, ToldStatus, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
 
 const STATUS_EVERY_MS = 250;
+const ALIVE_EVERY_MS = 1_000;
 
 // Of a terminal all processes hear of Ctrl-C; the one that started us says when to end.
 process.on("SIGINT", () => undefined);
@@ -27,6 +33,11 @@ process.on("message", (message: ToWorker) => {
   if (message.kind === "stop") stopping.abort();
   else void work(message.settings, message.epoch);
 });
+
+// From the beginning, for the app's module is loaded here, too.
+const alive = (): void => void tell({ kind: "alive" });
+alive();
+setInterval(alive, ALIVE_EVERY_MS).unref();
 
 async function work(settings: WorkerSettings, epoch: number): Promise<void> {
   try {
@@ -41,6 +52,7 @@ async function work(settings: WorkerSettings, epoch: number): Promise<void> {
 /** Until it is told to stop, or has told why it ends. */
 async function run(settings: WorkerSettings, epoch: number): Promise<void> {
   const graph = (await loadApp(settings.file, stopping.signal)).build();
+  checkDeployed(graph, settings);
   const zstd = PLATFORM_ZSTD;
   await using client = connect(settings.urls, {
     timeout: settings.timeoutMs,
@@ -69,21 +81,36 @@ async function run(settings: WorkerSettings, epoch: number): Promise<void> {
   const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState, onEnd, onDispute };
   const log = new MeteredLog(client.taskLog());
   const app = new AppRun(log, ports, graph, { ...APP_RUN_DEFAULTS, poison, commitEveryMs });
-  const telling = setInterval(() => {
-    const replicas = app.status.map(({ end: _end, ...status }) => status);
-    void tell({ kind: "status", replicas, commits: log.take() });
-  }, STATUS_EVERY_MS);
+  const tellStatus = (): Promise<void> => tell({ kind: "status", replicas: app.status.map(told), commits: log.take() });
+  const telling = setInterval(() => void tellStatus(), STATUS_EVERY_MS);
   stopping.signal.addEventListener("abort", () => ended.resolve(undefined), { once: true });
   if (stopping.signal.aborted) ended.resolve(undefined);
   try {
     const end = await ended.promise;
     // Before it closes anything, so that there is a bound on that.
-    if (end !== undefined) await tell({ kind: "ended", end });
+    if (end !== undefined) {
+      await tellStatus();
+      await tell({ kind: "ended", end });
+    }
   } finally {
     clearInterval(telling);
     await app.stop();
     await states.close();
   }
+}
+
+/** The file may have been written anew since it was deployed. */
+function checkDeployed(graph: Graph, { file, version, shape }: WorkerSettings): void {
+  const change = shapeDifference(shape, shapeOf(graph));
+  const isOther = graph.version !== version || change !== undefined;
+  const what = change ?? `its version is ${graph.version}`;
+  if (isOther)
+    throw new Error(`${file} is not what is deployed any more (${what}): it runs when "tidemark run" is started anew`);
+}
+
+function told({ end, ...status }: ReplicaStatus): ToldStatus {
+  const why = end === undefined ? undefined : workerEnd(status.task, end)?.what;
+  return { ...status, ...(why !== undefined && { why: why.slice(0, RUNTIME_LIMITS.errorCharactersMax) }) };
 }
 
 /** Resolves when it was sent, or cannot be. */

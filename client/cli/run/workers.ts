@@ -1,10 +1,12 @@
 /**
  * The worker processes of `tidemark run`: each has a replica of every task, and shares nothing with the others. One that dies is
- * started again, after a pause that grows while it dies at once; the others take over meanwhile.
+ * started again, after a pause that grows while it dies at once; the others take over meanwhile. So is one that hangs, in an operator
+ * that does not return, say: it is killed.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { unreachable } from "../../../src/lib/assert.ts";
 import { messageOf } from "../../../src/lib/thrown.ts";
 import { TidemarkError } from "../../error.ts";
 import type { CommitTally } from "./metered-log.ts";
@@ -16,8 +18,17 @@ const RESTART_MS_MIN = 100;
 const RESTART_MS_MAX = 10_000;
 /** A worker that ran so long is started again at once. */
 const HEALTHY_MS = 30_000;
-/** One that was told to end, or says that it does, has so long for it. */
-const STOP_TIMEOUT_MS = 10_000;
+export type WorkerTimeouts = {
+  /** One that was told to end, or says that it does, has so long for it. */
+  readonly stopMs: number;
+  /** One that said something, and nothing more for so long, hangs. */
+  readonly hungMs: number;
+};
+
+const TIMEOUTS: WorkerTimeouts = { stopMs: 10_000, hungMs: 30_000 };
+/** One hangs that was silent at so many in a row: if it was this process that stood still, or the machine, that is one. */
+const SILENT_LOOKS_MAX = 10;
+const MS_PER_SECOND = 1_000;
 
 export type WorkersListener = {
   /** A worker, by its number from 1, is another process now. */
@@ -31,7 +42,7 @@ export type WorkersListener = {
   readonly redeploy: () => Promise<void>;
 };
 
-/** A worker, by its number from 1, and what it told last; of one that is being started again, nothing. */
+/** A worker, by its number from 1, and what it told last; of one that is being started again, nothing of either. */
 export type WorkerStatus = {
   readonly worker: number;
   readonly process: number | undefined;
@@ -41,6 +52,8 @@ export type WorkerStatus = {
 type Running = {
   readonly child: ChildProcess;
   readonly epoch: number;
+  /** Looks since it said something; undefined before it first did. */
+  silentLooks: number | undefined;
   /** There is no such process any more, or there never was. */
   readonly gone: Promise<void>;
 };
@@ -49,8 +62,10 @@ type Worker = {
   readonly number: number;
   readonly settings: WorkerSettings;
   running: Running | undefined;
+  process: number | undefined;
   replicas: readonly ToldStatus[];
   startedMs: number;
+  heardMs: number;
   restartMs: number;
   timer: NodeJS.Timeout | undefined;
   /** Why it was told to end, to be started again. */
@@ -77,25 +92,29 @@ export class Workers {
   readonly #workers: readonly Worker[];
   readonly #listener: WorkersListener;
   readonly #ended = Promise.withResolvers<never>();
-  readonly #stopTimeoutMs: number;
+  readonly #timeouts: WorkerTimeouts;
+  readonly #looking: NodeJS.Timeout;
   #stopping = false;
 
   /** Starts one for each of the settings. */
-  constructor(settings: readonly WorkerSettings[], listener: WorkersListener, stopTimeoutMs: number = STOP_TIMEOUT_MS) {
+  constructor(settings: readonly WorkerSettings[], listener: WorkersListener, timeouts: WorkerTimeouts = TIMEOUTS) {
     this.#listener = listener;
-    this.#stopTimeoutMs = stopTimeoutMs;
+    this.#timeouts = timeouts;
     this.#ended.promise.catch(() => undefined);
     this.#workers = settings.map((own, at) => ({
       number: at + 1,
       settings: own,
       running: undefined,
+      process: undefined,
       replicas: [],
       startedMs: 0,
+      heardMs: 0,
       restartMs: RESTART_MS_MIN,
       timer: undefined,
       restart: undefined,
     }));
     for (const worker of this.#workers) this.#start(worker);
+    this.#looking = setInterval(() => this.#look(), timeouts.hungMs / SILENT_LOOKS_MAX);
   }
 
   /** Rejects, with `AppEnded` or with why it cannot be deployed again, when all of them must end. */
@@ -104,9 +123,7 @@ export class Workers {
   }
 
   get statuses(): readonly WorkerStatus[] {
-    return this.#workers.map(({ number, running, replicas }) => {
-      return { worker: number, process: running?.child.pid, replicas };
-    });
+    return this.#workers.map(({ number, process, replicas }) => ({ worker: number, process, replicas }));
   }
 
   /** All of them must end, as if one of them had found so. */
@@ -127,6 +144,7 @@ export class Workers {
   /** Each ends between two inputs. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    clearInterval(this.#looking);
     await Promise.all(
       this.#workers.map(async ({ running, timer }) => {
         clearTimeout(timer);
@@ -140,6 +158,7 @@ export class Workers {
     if (this.#stopping) return;
     const epoch = this.#listener.epoch();
     worker.startedMs = performance.now();
+    worker.heardMs = worker.startedMs;
     worker.restart = undefined;
     let child: ChildProcess;
     try {
@@ -149,22 +168,35 @@ export class Workers {
       return;
     }
     const gone = Promise.withResolvers<void>();
-    worker.running = { child, epoch, gone: gone.promise };
+    const running: Running = { child, epoch, silentLooks: undefined, gone: gone.promise };
+    worker.running = running;
+    worker.process = child.pid;
     let end: WorkerEnd | undefined;
     const onGone = (how: string): void => {
       if (worker.running?.child !== child) return;
       worker.running = undefined;
-      worker.replicas = [];
+      // What it told last is what there is to tell of how all came to an end.
+      if (end?.next !== "end") {
+        worker.process = undefined;
+        worker.replicas = [];
+      }
       gone.resolve();
       this.#onEnd(worker, end ?? { what: worker.restart ?? how, next: "again" });
     };
     child.on("message", (message: FromWorker) => {
-      if (message.kind === "ended") {
-        end ??= message.end;
-        this.#endSoon(child);
-      } else {
-        worker.replicas = message.replicas;
-        this.#listener.onStatus(worker.number, message.commits);
+      running.silentLooks = 0;
+      worker.heardMs = performance.now();
+      switch (message.kind) {
+        case "alive":
+          return;
+        case "ended":
+          end ??= message.end;
+          return this.#endSoon(child);
+        case "status":
+          worker.replicas = message.replicas;
+          return this.#listener.onStatus(worker.number, message.commits);
+        default:
+          return unreachable(message);
       }
     });
     child.on("error", ({ message }) => {
@@ -184,7 +216,7 @@ export class Workers {
       this.#ended.reject(new AppEnded(end.what, end.exitCode));
       return;
     }
-    if (performance.now() - worker.startedMs >= HEALTHY_MS) worker.restartMs = RESTART_MS_MIN;
+    if (worker.heardMs - worker.startedMs >= HEALTHY_MS) worker.restartMs = RESTART_MS_MIN;
     const { restartMs } = worker;
     worker.restartMs = Math.min(RESTART_MS_MAX, restartMs * 2);
     this.#listener.onDeath(worker.number, end.what, restartMs);
@@ -192,6 +224,18 @@ export class Workers {
       if (end.next === "again") this.#start(worker);
       else void this.#redeploy(worker);
     }, restartMs);
+  }
+
+  #look(): void {
+    for (const worker of this.#workers) {
+      const { running } = worker;
+      if (running?.silentLooks === undefined) continue;
+      running.silentLooks += 1;
+      if (running.silentLooks < SILENT_LOOKS_MAX) continue;
+      const seconds = this.#timeouts.hungMs / MS_PER_SECOND;
+      worker.restart ??= `nothing was heard of it for ${seconds} s, as if an operator did not return`;
+      running.child.kill("SIGKILL");
+    }
   }
 
   async #redeploy(worker: Worker): Promise<void> {
@@ -208,7 +252,7 @@ export class Workers {
   /** Also one that hangs. */
   #endSoon(child: ChildProcess): void {
     say(child, { kind: "stop" });
-    const timer = setTimeout(() => child.kill("SIGKILL"), this.#stopTimeoutMs);
+    const timer = setTimeout(() => child.kill("SIGKILL"), this.#timeouts.stopMs);
     child.once("exit", () => clearTimeout(timer));
   }
 }

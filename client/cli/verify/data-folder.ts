@@ -1,15 +1,17 @@
 /**
- * Verifies a data folder that no server uses: every file that a node cannot do without is read from end to end, and those that
- * name each other are there. Nothing is changed, nor made good: that is a running node's work.
+ * Verifies a data folder that no server uses: every file of the log is read from end to end, and those that name each other are
+ * there; so is the image, which a node can do without. Nothing is changed, nor made good: that is a running node's work.
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { IMAGE_FOLDER } from "../../../log-server/folder-layout.ts";
 import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
 import { openRealDisk } from "../../../log-server/log/disk/real-disk.ts";
 import { LogLayout } from "../../../log-server/log/log-layout.ts";
 import { readNewest } from "../../../log-server/log/segments/newest-segment.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { inspectFile } from "../inspect/inspect-file.ts";
+import { imageFault } from "./image.ts";
 
 /** `missing`: a file that another names. `unproven`: at the end of the log, perhaps torn by a crash. */
 export type FolderFinding = {
@@ -27,6 +29,7 @@ export type FolderReport = {
 };
 
 const SEGMENT_FILE = /^\d{16}\.(log|compacted|index)$/;
+const IMAGE_FILE = "data.mdb";
 const SNAPSHOT_FILE = /^\d{16}\.snapshot$/;
 
 /** An error says why it cannot be verified. */
@@ -48,6 +51,15 @@ export async function verifyFolder(
       bytes += statSync(file).size;
       onFile(file, bytes);
       findings.push(...(await findingsIn(file)));
+    }
+    const image = join(path, IMAGE_FOLDER, IMAGE_FILE);
+    if (existsSync(image)) {
+      files += 1;
+      bytes += statSync(image).size;
+      onFile(image, bytes);
+      const fault = await imageFault(image);
+      if (fault !== undefined)
+        findings.push({ file: image, kind: "damaged", what: `${fault}; the next start makes it anew from the log` });
     }
     return ok({ files, bytes, findings });
   } finally {

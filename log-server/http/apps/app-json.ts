@@ -34,6 +34,15 @@ const TaskSpecIn = Type.Object(
   { additionalProperties: false },
 );
 
+const ShapePartJson = Type.Object(
+  {
+    stage: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+    name: Type.String({ description: "of the operator" }),
+    text: Type.String({ description: "what it is" }),
+  },
+  { additionalProperties: false },
+);
+
 export const DeployBody = Type.Object(
   {
     version: Type.Integer({
@@ -44,13 +53,16 @@ export const DeployBody = Type.Object(
     tasks: Type.Array(TaskSpecIn),
     description: Type.Optional(Type.String({ description: "the topology, for people" })),
     options: Type.Optional(Type.String({ description: "what all replicas are to have alike" })),
+    shape: Type.Optional(
+      Type.Array(ShapePartJson, { description: "what another version must have alike to go on with its tasks' state" }),
+    ),
   },
   { additionalProperties: false },
 );
 
 export function deployCommand(app: string, body: Static<typeof DeployBody>): AppPutCommand {
-  const { version, tasks, description = "", options = "" } = body;
-  return { kind: "app-put", app, version, tasks, description, options };
+  const { version, tasks, description = "", options = "", shape = [] } = body;
+  return { kind: "app-put", app, version, tasks, description, options, shape };
 }
 
 const LISTED = {
@@ -83,6 +95,7 @@ const SnapshotOut = Type.Object({
 const TaskOut = Type.Object({
   task: Type.String(),
   inputs: Type.Array(Type.String()),
+  begins: Type.Array(Count, { description: "by input, the offset of the first record that is the task's to read" }),
   born: Type.Integer({ description: "the epoch in which it began with nothing" }),
   start: RecordPlaceJson,
   place: TaskPlaceOut,
@@ -101,6 +114,7 @@ export const DescribedApp = Type.Object({
   ...LISTED,
   description: Type.String(),
   options: Type.String(),
+  shape: Type.Array(ShapePartJson),
   logTimeMs: Type.Integer({ description: "of the log" }),
   tasks: Type.Array(TaskOut),
 });
@@ -110,10 +124,11 @@ export function listedAppJson({ app, version, epoch, paused, tasks, createdAtMs,
 }
 
 export function describedAppJson(described: AppResponse): object {
-  const { app, version, epoch, paused, createdAtMs, deployedAtMs, description, options, logTime, tasks } = described;
+  const { app, version, epoch, paused, createdAtMs, deployedAtMs, description, options, shape } = described;
+  const { logTime, tasks } = described;
   return {
     ...{ app, version, epoch, state: stateOf(paused), createdAtMs, deployedAtMs },
-    ...{ description, options, logTimeMs: logTime },
+    ...{ description, options, shape, logTimeMs: logTime },
     tasks: tasks.map(taskJson),
   };
 }
@@ -123,11 +138,12 @@ export function taskPlaceJson({ cursor, outputs }: TaskPlace): object {
 }
 
 function taskJson(task: AppTaskInfo): object {
-  const { inputs, born, start, place, chain, commits, commit, nextDue, digests } = task;
+  const { inputs, begins, born, start, place, chain, commits, commit, nextDue, digests } = task;
   const { verified, snapshot, trimmed } = task;
   return {
     task: task.task,
     inputs,
+    begins,
     born,
     start: recordPlaceJson(start),
     place: taskPlaceJson(place),

@@ -5,7 +5,7 @@ import { BEFORE_RECORDS } from "../../../src/record/record-place.ts";
 import type { TaskPlace } from "../../../src/record/task-place.ts";
 import type { TaskStart } from "../../../src/wire/app-command.ts";
 import type { Command } from "../../../src/wire/command.ts";
-import type { AppView } from "../../streams/app-views.ts";
+import type { AppView } from "../../streams/apps/app-views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import { findApp } from "../native/answer-apps.ts";

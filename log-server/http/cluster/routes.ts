@@ -38,6 +38,9 @@ const Status = Type.Object({
         Type.Integer({ minimum: 0, description: "entries; only the leader knows them of the others" }),
       ),
       silentMs: Type.Optional(Count),
+      snapshot: Type.Optional(
+        Type.Object({ bytes: Count, sentBytes: Count }, { description: "on its way to it; told by the leader" }),
+      ),
       standsBack: Type.Optional(Type.Boolean({ description: "it is not to lead; told by the leader, and of itself" })),
       supports: Type.Optional(Type.Integer({ minimum: 1, description: "the newest feature level that it knows" })),
       clockAheadMs: Type.Optional(Type.Integer({ description: "of the clock of the node that is asked" })),

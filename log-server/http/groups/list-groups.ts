@@ -1,6 +1,6 @@
 /** A page of the groups whose ids begin with a prefix, in the order of their ids' UTF-16 code units. */
 import type { ListedGroup } from "../../../src/wire/group-look-up.ts";
-import type { GroupView } from "../../streams/group-views.ts";
+import type { GroupView } from "../../streams/groups/group-views.ts";
 import type { HttpContext } from "../context.ts";
 import { namePage } from "../name-page.ts";
 

@@ -2,7 +2,7 @@
 import type { FastifyInstance } from "fastify";
 import { type Static, Type } from "typebox";
 import type { Incarnation, Offset } from "../../../src/record/offset.ts";
-import type { GroupStreamView, GroupView } from "../../streams/group-views.ts";
+import type { GroupStreamView, GroupView } from "../../streams/groups/group-views.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";

@@ -1,7 +1,7 @@
 /** Answers `apps` and `app` frames, and whoever else looks at apps. */
 import type { AppRequest, AppResponse, AppsRequest, AppsResponse, ListedApp } from "../../../src/wire/app-look-up.ts";
 import type { Consistency } from "../../../src/wire/consistency.ts";
-import type { AppView } from "../../streams/app-views.ts";
+import type { AppView } from "../../streams/apps/app-views.ts";
 import { reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";

@@ -1,7 +1,7 @@
 /** Answers `groups` and `group` frames, and whoever else looks at consumer groups. */
 import type { Consistency } from "../../../src/wire/consistency.ts";
 import type { GroupRequest, GroupResponse, GroupsRequest, GroupsResponse } from "../../../src/wire/group-look-up.ts";
-import type { GroupOutline, GroupView } from "../../streams/group-views.ts";
+import type { GroupOutline, GroupView } from "../../streams/groups/group-views.ts";
 import { reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { listGroups } from "../groups/list-groups.ts";

@@ -1,5 +1,6 @@
 /** Answers `read` and `describe` frames: batches as stored, with what is known of the stream. */
 import { utf8 } from "../../../src/lib/bytes.ts";
+import { shapeBytes } from "../../../src/wire/app-shape.ts";
 import type { AppResponse } from "../../../src/wire/app-look-up.ts";
 import type { Incarnation, Offset } from "../../../src/record/offset.ts";
 import type { Consistency } from "../../../src/wire/consistency.ts";
@@ -19,7 +20,9 @@ export async function answerDescribe(
   level: Consistency,
 ): Promise<Response> {
   const stream = await findStream(context, request.stream, undefined, level);
-  return { kind: "description", position: context.node.position, ...factsOf(stream), ...detailsOf(context, stream) };
+  const { node } = context;
+  const behind = level === "eventual" ? { behind: node.behind() } : {};
+  return { kind: "description", position: node.position, ...factsOf(stream), ...detailsOf(context, stream), ...behind };
 }
 
 export function detailsOf({ node }: HttpContext, stream: StreamView): StreamDetails {
@@ -146,8 +149,11 @@ export function responseBytes(response: Response): number {
 /** A digest point with who committed it. */
 const DIGEST_BYTES = 64;
 
-function appBytes({ description, options, tasks }: AppResponse): number {
-  let bytes = 256 + utf8(description).length + utf8(options).length;
+/** A part of a shape, besides its texts. */
+const PART_BYTES = 16;
+
+function appBytes({ description, options, shape, tasks }: AppResponse): number {
+  let bytes = 256 + utf8(description).length + utf8(options).length + shapeBytes(shape) + shape.length * PART_BYTES;
   for (const { inputs, digests } of tasks)
     bytes += (1 + inputs.length) * LISTED_STREAM_BYTES + digests.length * DIGEST_BYTES;
   return bytes;

@@ -1,5 +1,5 @@
 /**
- * `/v1/verify`: whether all that this node has sealed is what was written. It is read at once, faster than the scrub does by
+ * `/v1/verify`: whether all of this node's log is what was written. It is read at once, faster than the scrub does by
  * itself; what is found is made good meanwhile, where other nodes have it.
  */
 import type { FastifyInstance } from "fastify";
@@ -21,7 +21,7 @@ const Found = Type.Object({
 });
 
 const Verified = Type.Object({
-  passes: Type.Integer({ description: "through all that is sealed, since this node started" }),
+  passes: Type.Integer({ description: "through the whole log, since this node started" }),
   underWay: Type.Boolean(),
   bytes: Type.Integer({ description: "read by all passes" }),
   checked: Type.Integer({ description: "segments that the pass under way has read, …" }),
@@ -37,7 +37,7 @@ export function registerVerifyRoutes(server: FastifyInstance, { node, answers }:
       {
         schema: {
           tags: ["operations"],
-          summary: "Read all that this node has sealed, now",
+          summary: "Read all of this node's log, now",
           response: { 202: answered("it has begun", Begun), ...PROBLEMS },
         },
       },

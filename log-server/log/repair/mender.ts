@@ -16,7 +16,7 @@ import type { RepairParts } from "./repair-parts.ts";
 import { damagedRows, damageInRows } from "./rewritten-check.ts";
 import { type BatchSource, patchesOfRewritten } from "./rewritten-mending.ts";
 import type { SealedSegment } from "../segments/sealed-segment.ts";
-import { checkOfScan, checkSegment, damageIn, type SegmentCheck } from "./segment-check.ts";
+import { checkOfScan, checkSegment, damageIn, damageOfIndex, type SegmentCheck } from "./segment-check.ts";
 import { batchIsIntact, scanSegment } from "../segments/segment-scan.ts";
 import { encodeSegmentHeader } from "../segments/segment-header.ts";
 import type { Segment } from "../segments/segment-list.ts";
@@ -72,7 +72,10 @@ export class Mender {
     }
     if (segment.kind === "sealed" && segment.isRewritten) return this.#mendRewritten(segment, sources, exclusively);
     if (segment.kind === "unsealed" && !segment.closed) return refused("it is being written");
-    const check = (await checkSegment(this.#parts, segment)) ?? (await this.#scan(segment));
+    const indexed = await checkSegment(this.#parts, segment);
+    // Who reads by it takes the entries for damaged, however whole they are.
+    if (indexed === undefined && segment.kind === "sealed") this.#parts.damage.add(damageOfIndex(segment));
+    const check = indexed ?? (await this.#scan(segment));
     if (check === undefined) return refused("its index is damaged");
     if (check.broken.size === 0 && check.headerIsIntact) {
       this.#parts.damage.resolve(sequence, MENDED_KINDS);

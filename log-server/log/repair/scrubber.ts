@@ -9,7 +9,7 @@ import type { Patch } from "./mending.ts";
 import type { SealedSegment } from "../segments/sealed-segment.ts";
 import type { RepairParts } from "./repair-parts.ts";
 import { damagedRows, damageInRows } from "./rewritten-check.ts";
-import { checkSegment, damageIn, type Pace } from "./segment-check.ts";
+import { checkSegment, damageIn, damageOfIndex, type Pace } from "./segment-check.ts";
 import { isMissing } from "./unreadable.ts";
 import { syncSegments } from "../segments/sync-segments.ts";
 
@@ -29,9 +29,7 @@ export class Scrubber {
     // What was dropped or replaced meanwhile is gone, not damaged.
     if (!indexIsKnown) {
       if (!segments.holds(segment)) return;
-      const { firstIndex, lastIndex } = segment;
-      const message = `the index of segment ${sequence} cannot be read`;
-      damage.add({ kind: "index", segment: sequence, firstIndex, lastIndex, message });
+      damage.add(damageOfIndex(segment));
       return;
     }
     if (segment.kind === "sealed" && segment.isRewritten) return this.#checkRewritten(segment, pace);

@@ -79,6 +79,12 @@ export function damageIn(check: SegmentCheck): readonly Damage[] {
   return headerIsIntact ? entries : [header, ...entries];
 }
 
+/** What is to be said of a segment of which it cannot be known where its entries are. */
+export function damageOfIndex({ sequence, firstIndex, lastIndex }: SealedSegment): Damage {
+  const message = `the index of segment ${sequence} cannot be read`;
+  return { kind: "index", segment: sequence, firstIndex, lastIndex, message };
+}
+
 /** Undefined: the index that says where the entries are is damaged itself. */
 export async function checkSegment(
   parts: CheckParts,

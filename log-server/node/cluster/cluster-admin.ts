@@ -8,7 +8,7 @@ import type { Command, CommandResult } from "../../../src/wire/command.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { Member } from "../../log/node-identity.ts";
 import type { MembershipChange } from "../../raft/config-change.ts";
-import { isJoint, membersOf } from "../../raft/configuration.ts";
+import { membersOf } from "../../raft/configuration.ts";
 import { majorityOf } from "../../raft/quorum.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../streams/feature-level.ts";
 import {
@@ -189,7 +189,7 @@ export class ClusterAdmin {
     if (isMember()) {
       await this.#refuseIfNoMajorityWithout(node);
       await this.#reconfigure([{ kind: "remove", node }]);
-      await this.#until(() => !isMember() && !isJoint(this.#loop().configuration));
+      await this.#until(() => !isMember() && !this.#loop().status().changing);
     }
     const known = this.#member(node);
     if (forgotten && known !== undefined) await this.#command({ kind: "member-remove", node, was: known.disk });
@@ -212,12 +212,13 @@ export class ClusterAdmin {
 
   /**
    * Out with what was, for it may have forgotten what it voted; whoever comes under the name is new, and is caught up. Not while it
-   * is heard: asked for again after its new disk has come, this would take that for lost, and the next empty one for it (P33). Who
-   * has come and does not vote yet is given the time to begin.
+   * is heard: asked for again after its new disk has come, this would take that for lost, and the next empty one for it (P33). It is
+   * alive once it was heard after this was asked for: what is cut off later is not lost. Who has come and does not vote yet is given
+   * the time to begin.
    *
    * What counts is the disk that was known when this was asked for: once another is known, a change before this one was late, and
    * has done it. Where that one was cut short, a disk that is known and has no place is the one that was lost, or the new one: the
-   * new one answers.
+   * new one answers. What place it had nobody remembers then, and it gets a vote.
    */
   async #replace(node: string, address: Address | undefined): Promise<void> {
     const known = this.#member(node);
@@ -226,20 +227,25 @@ export class ClusterAdmin {
     const isReplaced = (): boolean => this.#member(node)?.disk !== disk;
     const isMember = (): boolean => membersOf(this.#loop().configuration).includes(node);
     const isVoter = (): boolean => this.#loop().configuration.voters.includes(node);
-    const isJoining = (): boolean =>
-      this.#loop().configuration.learners.some(({ id, wanted }) => id === node && wanted === "voter");
-    const isThere = (): boolean => disk !== "" && !isReplaced() && this.#isHeard(node);
-    if (disk !== "") await this.#wait(() => !isJoining());
-    await this.#wait(() => !isThere());
-    const isOutside = disk !== "" && !isMember();
-    const isAlive = isThere() || (isOutside && (await this.#answers(node)));
+    const isLearner = (to: "voter" | "learner"): boolean =>
+      this.#loop().configuration.learners.some(({ id, wanted }) => id === node && wanted === to);
+    const place = isLearner("learner") ? "learner" : "voter";
+    const isKnown = (): boolean => disk !== "" && !isReplaced();
+    let [isAlive, looks] = [false, 0];
+    await this.#wait(() => {
+      // One a tick. What it has said just before it was stopped may still come.
+      looks += 1;
+      isAlive = isKnown() && this.#silentTicks(node) + 2 * this.#parts.limits.heartbeatTicks < looks;
+      return isAlive || !isKnown() || !(isLearner("voter") || this.#isHeard(node));
+    });
+    isAlive ||= isKnown() && (isMember() ? this.#isHeard(node) : await this.#answers(node));
     if (!isAlive && !isReplaced()) {
       if (disk !== "" || isVoter()) await this.#remove(node, false);
       if (disk !== "" || address !== undefined)
         await this.#command({ kind: "member-set", node, was: disk, host, port, ...address, disk: "" });
     }
     if (!isMember()) {
-      await this.#reconfigure([{ kind: "add", node, as: "voter" }]);
+      await this.#reconfigure([{ kind: "add", node, as: place }]);
       await this.#until(isMember);
     }
     if (isAlive)
@@ -266,12 +272,14 @@ export class ClusterAdmin {
   }
 
   #isHeard(node: string): boolean {
-    const { limits, nodeName } = this.#parts;
-    if (node === nodeName) return true;
-    const follower = this.#loop()
-      .status()
-      .followers.find(({ id }) => id === node);
-    return follower !== undefined && follower.silentTicks < limits.electionTicks;
+    return this.#silentTicks(node) < this.#parts.limits.electionTicks;
+  }
+
+  /** Since this node has heard another; forever, if it does not listen to that. */
+  #silentTicks(node: string): number {
+    if (node === this.#parts.nodeName) return 0;
+    const { followers } = this.#loop().status();
+    return followers.find(({ id }) => id === node)?.silentTicks ?? Number.POSITIVE_INFINITY;
   }
 
   async #transfer(to: string | undefined): Promise<void> {

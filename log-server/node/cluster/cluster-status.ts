@@ -1,11 +1,18 @@
 /** The cluster for people, as one node sees it: who belongs to it, in which role, and, at the leader, how far they are. */
 import type { LogIndex, Term } from "../../../src/wire/entry.ts";
-import { isJoint, membersOf } from "../../raft/configuration.ts";
+import { membersOf } from "../../raft/configuration.ts";
 import type { NodeStatus as RaftStatus } from "../../raft/node-status.ts";
+import type { SendingStatus } from "../catch-up/snapshot-sender.ts";
 import { FEATURE_LEVEL_NEWEST, FEATURE_LEVEL_OLDEST } from "../../streams/feature-level.ts";
 import type { Belonging } from "./belonging.ts";
 import type { StandBackReason } from "./stand-back.ts";
 import type { NodeParts } from "../node-parts.ts";
+
+export type SnapshotUnderWay = {
+  readonly bytes: number;
+  /** Of these, with the follower. */
+  readonly sentBytes: number;
+};
 
 export type ClusterMemberStatus = {
   readonly node: string;
@@ -18,6 +25,8 @@ export type ClusterMemberStatus = {
   /** At the leader, of the others: entries that it is not known to have synced, and milliseconds since it was heard. */
   readonly lag: number | undefined;
   readonly silentMs: number | undefined;
+  /** At the leader: a snapshot is on its way to it. */
+  readonly snapshot: SnapshotUnderWay | undefined;
   /** It is not to lead; at the leader of all, else of the node itself. */
   readonly standsBack: boolean | undefined;
   /** Its clock is ahead of this node's by so much, as measured lately. */
@@ -44,8 +53,9 @@ export type ClusterStatus = {
 
 export function clusterStatus(
   { clusterId, nodeName, machine, limits }: Pick<NodeParts, "clusterId" | "nodeName" | "machine" | "limits">,
-  { configuration, leader, term, committed, applied, lastIndex, followers }: RaftStatus,
+  { configuration, changing, leader, term, committed, applied, lastIndex, followers }: RaftStatus,
   belonging: Belonging,
+  sending: readonly SendingStatus[],
 ): ClusterStatus {
   const standsBack = belonging.standBack.reasons;
   const role = (node: string): ClusterMemberStatus["role"] => {
@@ -56,6 +66,7 @@ export function clusterStatus(
   };
   const members = membersOf(configuration).map((node): ClusterMemberStatus => {
     const follower = followers.find(({ id }) => id === node);
+    const sent = sending.find((one) => one.node === node);
     const known = machine.members.find((member) => member.node === node);
     return {
       node,
@@ -65,12 +76,12 @@ export function clusterStatus(
       port: known?.port,
       lag: follower && Math.max(0, lastIndex - follower.match),
       silentMs: follower && follower.silentTicks * limits.tickMs,
+      snapshot: sent && { bytes: sent.bytes, sentBytes: sent.sentBytes },
       standsBack: node === nodeName ? standsBack.length > 0 : follower?.standsBack,
       clockAheadMs: roundedMs(belonging.aheadMs(node)),
       supports: node === nodeName ? FEATURE_LEVEL_NEWEST : belonging.levelOf(node),
     };
   });
-  const changing = isJoint(configuration);
   const featureLevel = Math.max(FEATURE_LEVEL_OLDEST, machine.featureLevel);
   return {
     cluster: clusterId,

@@ -1,6 +1,7 @@
 /**
  * How far each member is, and when it was heard: only the leader knows, and any node shows it, having asked. The body of the
- * answer: varint count, ×(text node, varint entries that it lacks, varint milliseconds of silence, u8 1 if it stands back).
+ * answer: varint count, ×(text node, varint entries that it lacks, varint milliseconds of silence, u8 1 if it stands
+ * back, varint bytes of the snapshot on its way to it, or 0, varint of these that it has).
  */
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../../src/lib/byte-writer.ts";
@@ -10,7 +11,7 @@ import type { ClusterMemberStatus, ClusterStatus } from "./cluster-status.ts";
 
 const NAME_BYTES_MAX = 255;
 
-export type Standing = Required<Pick<ClusterMemberStatus, "lag" | "silentMs" | "standsBack">>;
+export type Standing = Required<Pick<ClusterMemberStatus, "lag" | "silentMs" | "standsBack" | "snapshot">>;
 
 export function handleStandings(calls: PeerCalls | undefined, own: () => ClusterStatus): void {
   calls?.handle("standings", () => Promise.resolve([encodeStandings(own())]));
@@ -35,12 +36,14 @@ export async function withStandings(
 export function encodeStandings({ members }: Pick<ClusterStatus, "members">): Uint8Array {
   const known = members.filter(({ lag, silentMs }) => lag !== undefined && silentMs !== undefined);
   const writer = new ByteWriter().varint(known.length);
-  for (const { node, lag = 0, silentMs = 0, standsBack = false } of known) {
+  for (const { node, lag = 0, silentMs = 0, standsBack = false, snapshot } of known) {
     writer
       .string(node)
       .varint(lag)
       .varint(Math.round(silentMs))
-      .u8(standsBack ? 1 : 0);
+      .u8(standsBack ? 1 : 0)
+      .varint(snapshot?.bytes ?? 0)
+      .varint(snapshot?.sentBytes ?? 0);
   }
   return writer.finish();
 }
@@ -51,7 +54,9 @@ export function decodeStandings(bytes: Uint8Array): ReadonlyMap<string, Standing
   const standings = new Map<string, Standing>();
   for (let left = reader.count(MEMBERS_MAX); left > 0; left -= 1) {
     const node = reader.string(NAME_BYTES_MAX);
-    standings.set(node, { lag: reader.varint(), silentMs: reader.varint(), standsBack: reader.u8() === 1 });
+    const [lag, silentMs, standsBack] = [reader.varint(), reader.varint(), reader.u8() === 1];
+    const [bytes, sentBytes] = [reader.varint(), reader.varint()];
+    standings.set(node, { lag, silentMs, standsBack, snapshot: bytes === 0 ? undefined : { bytes, sentBytes } });
   }
   return reader.complete ? standings : undefined;
 }

@@ -115,7 +115,8 @@ export class Repairer {
       const isWhole = report.left === 0 && report.refused === undefined;
       const indexed = await this.#reindex(sequence);
       if (indexed === "failed" || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
-      if (report.entries + report.batches === 0 && indexed !== "done") continue;
+      // Whole without anything done, it was misread: whoever was refused then is not now.
+      if (!isWhole && report.entries + report.batches === 0 && indexed !== "done") continue;
       this.#owner.mended(await pendingConfigurations(log, this.#owner.position, limits.replayBytesMax));
     }
     if (damaged.size > 0) this.#lookForDamage();

@@ -1,6 +1,7 @@
 /**
- * Reads all that is sealed, and the snapshots, once in a while, so slowly that nobody notices: what rots where nobody looks would be found only
- * when the other copies have rotted, too.
+ * Reads the whole log, and the snapshots, once in a while, so slowly that nobody notices: what rots where nobody looks would be
+ * found only when the other copies have rotted, too. The segment that is being written is closed for it: of a log that is
+ * written seldom that may be the newest data of weeks.
  */
 import type { Timer } from "../../../src/ports/clock.ts";
 import type { NodeParts } from "../node-parts.ts";
@@ -77,6 +78,7 @@ export class Scrub {
   async #readAll(): Promise<void> {
     const { log, observer } = this.#parts;
     const before = { bytes: this.#bytes, damage: log.damage.length };
+    await log.roll();
     const sequences = log.sequences();
     this.#segments = sequences.length;
     this.#checked = 0;

@@ -29,6 +29,11 @@ export type SomeAggregate<V, R> = {
 /** As operators know it. */
 export type AnyAggregate = Aggregate<unknown, unknown, unknown>;
 
+/** Of no record yet. */
+export function begun({ start }: Pick<AnyAggregate, "start">): unknown {
+  return notPromise(start());
+}
+
 /** Without one function a promise would be state before anybody looks at it. */
 export function added({ add }: AnyAggregate, sofar: unknown, value: unknown): unknown {
   return notPromise(add(sofar, value));
@@ -45,7 +50,7 @@ export function aggregateByKey(aggregate: AnyAggregate): Operator {
       const { rows } = context;
       const before = rows.get(item.key);
       const old = before === undefined ? null : resultOf(aggregate, before);
-      const after = added(aggregate, rows.get(item.key) ?? aggregate.start(), item.value);
+      const after = added(aggregate, rows.get(item.key) ?? begun(aggregate), item.value);
       rows.put(after, item.key);
       context.emit({ ...item, value: resultOf(aggregate, after), old });
     },

@@ -1,5 +1,5 @@
 /** Several aggregates of the same records at once, by name. */
-import type { Aggregate, SomeAggregate } from "./aggregate.ts";
+import { type Aggregate, begun, type SomeAggregate } from "./aggregate.ts";
 
 type Parts<V> = Readonly<Record<string, SomeAggregate<V, unknown>>>;
 type Results<V, P extends Parts<V>> = {
@@ -14,7 +14,7 @@ export function combine<V, P extends Parts<V>>(parts: P & Parts<V>): Aggregate<V
   const merges = names.every((name) => parts[name]?.merge !== undefined);
   return {
     name: names.map((name) => `${name}: ${parts[name]?.name}`).join(", "),
-    start: () => each(({ start }) => start()),
+    start: () => each(begun),
     add: (sofar, value) => each(({ add }, name) => add(sofar[name] as never, value)),
     ...(merges && {
       merge: (a: Sofar, b: Sofar) => each(({ merge }, name) => merge?.(a[name] as never, b[name] as never)),

@@ -14,11 +14,11 @@ function stageLines({ number, partitions, nodes }: Stage): string[] {
   ];
 }
 
-function labelOf({ kind, detail }: GraphNode): string {
+export function labelOf({ kind, detail }: GraphNode): string {
   return detail === "" ? kind : `${kind} (${detail})`;
 }
 
-function takesFrom({ inputs }: GraphNode): string[] {
+export function takesFrom({ inputs }: GraphNode): string[] {
   if (inputs.length === 0) return [];
   return [`<- ${inputs.map(({ from, output }) => (output === 0 ? from : `${from}[${output}]`)).join(", ")}`];
 }

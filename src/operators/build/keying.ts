@@ -28,7 +28,7 @@ export function checkCoPartitioned(left: Keying, right: Keying, byKey: boolean, 
       `${what}: its inputs are in ${counts} partitions; give both the same number, or one of them .repartition({ partitions: … })`,
     );
   }
-  if (!byKey || left.partitions === 1 || sameRule(left.partitioner) === sameRule(right.partitioner)) return;
+  if (!byKey || left.partitions === 1 || ruleOf(left.partitioner) === ruleOf(right.partitioner)) return;
   const kinds = `${left.partitioner.kind} and ${right.partitioner.kind}`;
   throw new TopologyError(
     "not-co-partitioned",
@@ -36,7 +36,8 @@ export function checkCoPartitioned(left: Keying, right: Keying, byKey: boolean, 
   );
 }
 
-function sameRule(partitioner: Partitioner): string {
+/** Two of the same rule send a key to the same partition. */
+export function ruleOf(partitioner: Partitioner): string {
   switch (partitioner.kind) {
     case "range":
       return `range ${partitioner.bounds.map((bound) => hex(encodeKey(bound))).join(" ")}`;

@@ -5,7 +5,7 @@ import type { AnyJoiner, Joiner, JoinKind, Meeting } from "../joins/joiner.ts";
 import { heldBack, type JoinBounds, streamStreamJoin } from "../joins/stream-stream-join.ts";
 import { streamTableJoin } from "../joins/stream-table-join.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
-import type { StateSpecs } from "../state/keyed-state.ts";
+import { type StateSpecs, statesText } from "../state/keyed-state.ts";
 import { branch } from "../verbs/branch.ts";
 import type { AnyCallback, Callback } from "../verbs/callback.ts";
 import { dedupe } from "../verbs/dedupe.ts";
@@ -21,7 +21,7 @@ import { TABLE } from "../verbs/table.ts";
 import { to } from "../verbs/to.ts";
 import type { Named, Port } from "./building.ts";
 import { GroupedStream } from "./grouped-stream.ts";
-import { checkCoPartitioned, isKeyed, type Keying } from "./keying.ts";
+import { checkCoPartitioned, isKeyed, type Keying, ruleOf } from "./keying.ts";
 import { checkCount, checkMs } from "./settings.ts";
 import { Table } from "./table.ts";
 import { TopologyError } from "./topology-error.ts";
@@ -120,7 +120,7 @@ export class Stream<K extends Key, V> {
     if (by.kind === "time") checkMs("periodMs", by.periodMs, 1);
     const id = building.newId("repartition", name);
     const stream = `apps/${building.app}/${id}`;
-    const detail = `${by.kind}, ${partitions} partitions`;
+    const detail = `${ruleOf(by)}, ${partitions} partitions`;
     building.put(id, {
       kind: "repartition",
       inputs: [edge],
@@ -173,7 +173,8 @@ export class Stream<K extends Key, V> {
     processor: Processor<K, V, S, Out, Fired>,
     options: Named = {},
   ): Stream<K, Out | Fired> {
-    return this.keyed().#then("process", process(processor as unknown as AnyProcessor), options);
+    const operator = process(processor as unknown as AnyProcessor);
+    return this.keyed().#then("process", operator, options, undefined, statesText(processor.state ?? {}));
   }
 
   /** Pairs with another stream's records of the same key that are near in event time, or with what a table has of it. */

@@ -4,6 +4,7 @@ import { count } from "../aggregates/count.ts";
 import { reduced } from "../aggregates/fold.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import type { Operator } from "../engine/operator.ts";
+import { OPERATOR_LIMITS } from "../limits.ts";
 import { alignedWindow } from "../windows/aligned-window.ts";
 import { sessionWindow } from "../windows/session-window.ts";
 import { slidingWindow } from "../windows/sliding-window.ts";
@@ -59,9 +60,21 @@ function checked(spec: WindowSpec): WindowSettings {
   checkMs("graceMs", graceMs, 0);
   if (window.kind === "session") checkMs("gapMs", window.gapMs, 1);
   else checkMs("sizeMs", window.sizeMs, 1);
-  if (window.kind === "hopping") checkMs("everyMs", window.everyMs, 1);
+  if (window.kind === "hopping") checkHops(window);
   if (window.kind === "tumbling" || window.kind === "hopping") checkMs("offsetMs", window.offsetMs, 0);
   return { window, graceMs, emit, lateTo };
+}
+
+function checkHops({ sizeMs, everyMs }: { readonly sizeMs: number; readonly everyMs: number }): void {
+  checkMs("everyMs", everyMs, 1);
+  const windows = Math.ceil(sizeMs / everyMs);
+  const { windowsPerRecordMax } = OPERATOR_LIMITS;
+  if (windows <= windowsPerRecordMax) return;
+  const least = Math.ceil(sizeMs / windowsPerRecordMax);
+  throw new TopologyError(
+    "bad-setting",
+    `each record would be in ${windows} windows of ${sizeMs} ms, and ${windowsPerRecordMax} are the most: give everyMs ${least} or more`,
+  );
 }
 
 function operatorOf(settings: WindowSettings, aggregate: AnyAggregate): Operator {

@@ -3,6 +3,7 @@
  * what has no canonical form; a topology says itself how a Map or a bigint is to be written.
  */
 import { utf8 } from "../../lib/bytes.ts";
+import { isThenable } from "../../lib/thenable.ts";
 import { EncodingError } from "./encoding-error.ts";
 
 export function jsonBytes(value: unknown): Uint8Array {
@@ -21,5 +22,7 @@ function refuse(_name: string, value: unknown): unknown {
     throw new EncodingError(
       "an output holds a Map, a Set or bytes, which JSON has not; map it to arrays, objects or texts",
     );
+  if (isThenable(value))
+    throw new EncodingError("an output holds a promise, which JSON has not: callbacks are synchronous");
   return value;
 }

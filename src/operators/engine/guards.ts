@@ -1,18 +1,25 @@
 /**
- * While operators run, whatever would differ between replicas throws: the global clock, randomness, timers and `fetch` are
- * replaced when the engine is entered, and put back when it is left. That holds for what is global; what a module imports
- * (`node:crypto`, `node:fs`), the machine's locale, and a date's local parts (`getHours`) are out of reach, and the digests' to find.
+ * While operators run, what would differ between replicas throws: the global clocks, randomness, timers, and what reaches outside are
+ * replaced when the engine is entered, and put back when it is left. It is a net for mistakes, no wall: what a module imports
+ * (`node:crypto`, `node:fs`) or took from a global before, the machine's locale and time zone (`Intl`, `toLocaleString`, a date's
+ * `getHours`), `process.env`, and variables that outlive a record are out of reach. Those show where runs are compared:
+ * `checkDeterminism` and `simulate` in tests, the replicas' digests in production. What is written to the console harms nobody.
  *
  * The engine enters once for each input, or once around many; between two operators only a name is set.
  */
+import { isThenable } from "../../lib/thenable.ts";
 import { DeterminismError } from "./determinism-error.ts";
 
 /** One thing that is taken away, and what stands in its place; `original`: what stood there when it was. */
-type Slot = { readonly holder: object; readonly name: string; readonly guard: unknown; original: unknown };
+type Slot = { readonly holder: object; readonly name: string; readonly guard: PropertyDescriptor; original: unknown };
+
+/** `property`: it is looked at and not called. */
+type Kind = "function" | "property";
 
 const TIME = "take context.time, or context.logTime";
 const RANDOM = "take context.random()";
 const ZONE = "say it (Z, or an offset), or take Date.UTC";
+const HASH = "callbacks are synchronous: take a function that answers at once";
 const TIMER = "set a timer with context.timers";
 const OUTSIDE = "write to a stream, and let a sink outside of the topology do it";
 
@@ -54,36 +61,61 @@ export function nameRunning(operator: string): string {
   return before;
 }
 
-/** What a callback returned, if it is no promise. */
+/** What a callback returned, if it is no promise, and nothing that gives promises. */
 export function notPromise<T>(value: T): T {
-  if (typeof (value as { readonly then?: unknown } | null | undefined)?.then !== "function") return value;
-  throw new DeterminismError(running, "a promise", `callbacks are synchronous: join a table, or ${OUTSIDE}`);
+  if (typeof value !== "object" || value === null) return value;
+  const what = isThenable(value) ? "a promise" : Symbol.asyncIterator in value ? "an async generator" : undefined;
+  if (what === undefined) return value;
+  throw new DeterminismError(running, what, `callbacks are synchronous: join a table, or ${OUTSIDE}`);
 }
 
 function slots(): Slot[] {
   const found: Slot[] = [];
-  const add = (holder: object | undefined, names: readonly string[], label: string, instead: string): void => {
+  const add = (
+    holder: object | undefined,
+    names: readonly string[],
+    label: string,
+    instead: string,
+    kind: Kind = "function",
+  ): void => {
     for (const name of names)
-      if (holder !== undefined && name in holder) found.push(slotOf(holder, name, `${label}${name}`, instead));
+      if (holder !== undefined && name in holder) found.push(slotOf(holder, name, `${label}${name}`, instead, kind));
   };
   add(Math, ["random"], "Math.", RANDOM);
-  add(scope["performance"], ["now"], "performance.", TIME);
+  add(scope["performance"], ["now", "mark", "measure"], "performance.", TIME);
+  add(scope["performance"], ["timeOrigin"], "performance.", TIME, "property");
+  add(scope["process"], ["hrtime", "uptime"], "process.", TIME);
+  // An event is stamped when it is made.
+  add(scope, ["Event"], "", TIME);
   add(scope["crypto"], ["randomUUID", "getRandomValues"], "crypto.", RANDOM);
+  add(scope["crypto"], ["subtle"], "crypto.", HASH, "property");
   add(scope, ["setTimeout", "setInterval", "setImmediate", "queueMicrotask", "requestAnimationFrame"], "", TIMER);
-  add(scope, ["fetch"], "", OUTSIDE);
+  add(scope["process"], ["nextTick"], "process.", TIMER);
+  add(scope["AbortSignal"], ["timeout"], "AbortSignal.", TIMER);
+  add(scope["Atomics"], ["wait", "waitAsync"], "Atomics.", TIMER);
+  add(scope, ["fetch", "WebSocket", "EventSource", "XMLHttpRequest", "BroadcastChannel", "Worker"], "", OUTSIDE);
+  add(scope["process"], ["getBuiltinModule"], "process.", OUTSIDE);
   return found;
 }
 
-function slotOf(holder: object, name: string, what: string, instead: string): Slot {
-  const slot = {
-    holder,
-    name,
-    original: undefined as unknown,
-    guard(this: unknown, ...arguments_: unknown[]): unknown {
-      if (outside) return Reflect.apply(slot.original as () => unknown, this, arguments_);
-      throw new DeterminismError(running, what, instead);
-    },
+function slotOf(holder: object, name: string, what: string, instead: string, kind: Kind): Slot {
+  const refuse = (): never => {
+    throw new DeterminismError(running, what, instead);
   };
+  /** As a method it could not be called with `new`. */
+  function call(this: unknown, ...arguments_: unknown[]): unknown {
+    if (!outside) return refuse();
+    const original = slot.original as new () => unknown;
+    return new.target === undefined
+      ? Reflect.apply(original, this, arguments_)
+      : (Reflect.construct(original, arguments_) as unknown);
+  }
+  // `process.hrtime.bigint` is the clock, too.
+  const guard =
+    kind === "function"
+      ? { value: Object.assign(call, name === "hrtime" && { bigint: refuse }), writable: true }
+      : { get: (): unknown => (outside ? slot.original : refuse()) };
+  const slot: Slot = { holder, name, original: undefined, guard };
   return slot;
 }
 
@@ -100,7 +132,10 @@ function raise(): void {
   }
   // Tests may put a date of their own in its place.
   if (guardedDate?.date !== Date) guardedDate = { date: Date, proxy: dateWithoutNow(Date) };
-  replace(scope, "Date", guardedDate.proxy);
+  const { date, proxy } = guardedDate;
+  const guard = { value: proxy, writable: true };
+  replace(scope, "Date", guard);
+  replace(date.prototype, "constructor", guard);
 }
 
 function lower(): void {
@@ -109,15 +144,10 @@ function lower(): void {
 }
 
 /** What is inherited is covered, and uncovered again. */
-function replace(holder: object, name: string, value: unknown): void {
+function replace(holder: object, name: string, guard: PropertyDescriptor): void {
   const before = Object.getOwnPropertyDescriptor(holder, name);
   if (before?.configurable === false) return;
-  Object.defineProperty(holder, name, {
-    value,
-    configurable: true,
-    writable: true,
-    enumerable: before?.enumerable ?? false,
-  });
+  Object.defineProperty(holder, name, { ...guard, configurable: true, enumerable: before?.enumerable ?? false });
   restore.push(() => {
     if (before === undefined) Reflect.deleteProperty(holder, name);
     else Object.defineProperty(holder, name, before);

@@ -3,6 +3,7 @@
  * a change of one entry writes one row. With `ttlMs`, an entry goes away when log time has passed that far since it was
  * last written; reading does not keep it.
  */
+import { checkMs } from "../build/settings.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import type { OperatorContext, Timer } from "../engine/operator.ts";
 
@@ -11,8 +12,12 @@ export type StateOptions = {
   readonly ttlMs?: number;
 };
 
-/** Makes the handle of one key's state. */
-export type StateSpec<Handle> = (context: OperatorContext, key: Key, name: string) => Handle;
+export type StateSpec<Handle> = {
+  /** Makes the handle of one key's state. */
+  (context: OperatorContext, key: Key, name: string): Handle;
+  /** What it is, for people. */
+  readonly text: string;
+};
 export type StateSpecs = Readonly<Record<string, StateSpec<unknown>>>;
 export type StateHandles<S extends StateSpecs> = {
   readonly [N in keyof S]: S[N] extends StateSpec<infer H> ? H : never;
@@ -47,26 +52,35 @@ export interface TimeState<V> {
 }
 
 export function valueState<V>(options: StateOptions = {}): StateSpec<ValueState<V>> {
-  return (...at) => {
+  return spec("value", options, (...at) => {
     const entries = new Entries<V>(options, ...at);
     return { get: () => entries.get(), set: (value) => entries.put(value), clear: () => entries.delete() };
-  };
+  });
 }
 
 /** Items are numbered, the first after a `clear` with 0; with a TTL each goes by itself. */
 export function listState<V>(options: StateOptions = {}): StateSpec<ListState<V>> {
-  return (...at) => {
+  return spec("list", options, (...at) => {
     const entries = new Entries<V>(options, ...at);
+    // In the row before the items' own, so that a push reads none of them; it goes when the last of them does.
+    const next = new Entries<number>(options, ...at);
     return {
-      push: (value) => entries.put(value, entries.lastNumber() + 1),
+      push(value) {
+        const number = next.get() ?? 0;
+        entries.put(value, number);
+        next.put(number + 1);
+      },
       values: () => entries.all().map(([, value]) => value),
-      clear: () => entries.all().forEach(([number]) => entries.delete(number)),
+      clear() {
+        for (const [number] of entries.all()) entries.delete(number);
+        next.delete();
+      },
     };
-  };
+  });
 }
 
 export function mapState<F extends Key, V>(options: StateOptions = {}): StateSpec<MapState<F, V>> {
-  return (...at) => {
+  return spec("map", options, (...at) => {
     const entries = new Entries<V>(options, ...at);
     return {
       get: (field) => entries.get(field),
@@ -74,11 +88,11 @@ export function mapState<F extends Key, V>(options: StateOptions = {}): StateSpe
       delete: (field) => entries.delete(field),
       entries: () => entries.all() as [F, V][],
     };
-  };
+  });
 }
 
 export function timeState<V>(options: StateOptions = {}): StateSpec<TimeState<V>> {
-  return (...at) => {
+  return spec("time", options, (...at) => {
     const entries = new Entries<V>(options, ...at);
     return {
       get: (time) => entries.get(time),
@@ -86,7 +100,20 @@ export function timeState<V>(options: StateOptions = {}): StateSpec<TimeState<V>
       delete: (time) => entries.delete(time),
       range: (from, to) => entries.between(from, to) as [number, V][],
     };
-  };
+  });
+}
+
+/** All that a node keeps, in order of names. */
+export function statesText(states: StateSpecs): string {
+  const names = Object.keys(states).sort();
+  return names.map((name) => `${name}: ${states[name]?.text}`).join(", ");
+}
+
+type Make<Handle> = (context: OperatorContext, key: Key, name: string) => Handle;
+
+function spec<Handle>(kind: string, { ttlMs }: StateOptions, make: Make<Handle>): StateSpec<Handle> {
+  if (ttlMs !== undefined) checkMs("ttlMs", ttlMs, 1);
+  return Object.assign(make, { text: ttlMs === undefined ? kind : `${kind} for ${ttlMs} ms` });
 }
 
 /** What the timers of expiry begin with. */
@@ -137,11 +164,6 @@ class Entries<V> {
 
   between(from: number, to: number): (readonly [Key, V])[] {
     return [...this.#context.rows.between(from, to, this.#key, this.#name, ENTRY)].map(entryOf<V>);
-  }
-
-  lastNumber(): number {
-    const last = this.all().at(-1);
-    return last === undefined ? -1 : (last[0] as number);
   }
 }
 

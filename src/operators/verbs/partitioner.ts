@@ -44,6 +44,22 @@ export function partitionOf(
   }
 }
 
+/** How a source lies in partitions, as its topology says it. */
+export type InputPartitions = { readonly partitions: number; readonly by?: Partitioner };
+
+/**
+ * For producers: the stream to which a record goes that a source of this name is to find where it looks for it. `timestamp`, its event
+ * time, is for `time`; `turn`, how many records went before it, for `round-robin`.
+ */
+export function inputStream(
+  name: string,
+  { partitions, by = HASH }: InputPartitions,
+  record: { readonly key?: Key; readonly timestamp?: number; readonly turn?: number },
+): string {
+  const { key = null, timestamp = 0, turn = 0 } = record;
+  return partitionStream(name, partitionOf(by, partitions, key, timestamp, turn), partitions);
+}
+
 /** A partition's stream: one that is alone has the name itself. */
 export function partitionStream(name: string, partition: number, count: number): string {
   return count === 1 ? name : numbered(name, partition);

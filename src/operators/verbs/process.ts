@@ -47,7 +47,7 @@ export function process(processor: AnyProcessor): Operator {
   return {
     process(item, context) {
       const values = notPromise(processor.onRecord(item.value, contextOf(processor, item.key, context)));
-      for (const value of values ?? []) context.emit({ ...item, value });
+      for (const value of values ?? []) context.emit({ ...item, value: notPromise(value) });
     },
 
     onTimer(timer, context) {
@@ -55,7 +55,8 @@ export function process(processor: AnyProcessor): Operator {
       const [, name = null] = timer.name as readonly Key[];
       const fired = { kind: timer.kind, due: timer.due, name };
       const values = notPromise(processor.onTimer?.(fired, contextOf(processor, timer.key, context)));
-      for (const value of values ?? []) context.emit({ key: timer.key, value, timestamp: context.time });
+      for (const value of values ?? [])
+        context.emit({ key: timer.key, value: notPromise(value), timestamp: context.time });
     },
   };
 }
@@ -63,7 +64,10 @@ export function process(processor: AnyProcessor): Operator {
 function contextOf({ state = {} }: AnyProcessor, key: Key, context: OperatorContext): ProcessContext<Key, StateSpecs> {
   const { time, logTime, watermark } = context;
   const handles = Object.entries(state).map(([name, spec]) => [name, spec(context, key, name)] as const);
-  const timer = (kind: TimeKind, due: number, name: Key = null): Timer => ({ kind, due, key, name: [USER, name] });
+  const timer = (kind: TimeKind, due: number, name: Key = null): Timer => {
+    if (!Number.isSafeInteger(due)) throw new RangeError(`a timer is due at ${due}; give it whole milliseconds`);
+    return { kind, due, key, name: [USER, name] };
+  };
   return {
     key,
     time,

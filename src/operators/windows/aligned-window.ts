@@ -2,7 +2,7 @@
  * Windows that lie where the clock says, whatever comes: tumbling and hopping. Each that has a record is a row, (key, start),
  * with what it has so far, and an event timer for its closing.
  */
-import { added, type AnyAggregate, resultOf } from "../aggregates/aggregate.ts";
+import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
 import type { Operator } from "../engine/operator.ts";
 import { emitClosed, late, type WindowSettings } from "./window.ts";
 
@@ -21,7 +21,7 @@ export function alignedWindow(settings: WindowSettings, alignment: Alignment, ag
       for (const start of open) {
         const end = start + sizeMs;
         const before = rows.get(key, start);
-        const after = added(aggregate, before ?? aggregate.start(), value);
+        const after = added(aggregate, before ?? begun(aggregate), value);
         rows.put(after, key, start);
         if (before === undefined) context.setTimer({ kind: "event", due: end + graceMs, key, name: start });
         if (emit === "on-change") context.emit({ ...item, value: { start, end, value: resultOf(aggregate, after) } });

@@ -4,7 +4,7 @@
  * the same in whatever order their records came.
  */
 import { assert } from "../../lib/assert.ts";
-import { added, type AnyAggregate, resultOf } from "../aggregates/aggregate.ts";
+import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
 import { notPromise } from "../engine/guards.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
@@ -29,7 +29,7 @@ export function sessionWindow(settings: WindowSettings, gapMs: number, aggregate
       for (const { start } of touched) context.rows.delete(key, start);
       const start = Math.min(timestamp, first?.start ?? timestamp);
       const end = Math.max(timestamp + gapMs, ...touched.map((session) => session.end));
-      let sofar = first === undefined ? aggregate.start() : first.sofar;
+      let sofar = first === undefined ? begun(aggregate) : first.sofar;
       for (const session of others) sofar = notPromise(merge(sofar, session.sofar));
       sofar = added(aggregate, sofar, value);
       context.rows.put({ end, sofar }, key, start);

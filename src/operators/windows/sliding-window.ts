@@ -3,7 +3,7 @@
  * them. The records are kept, (key, "at", time), and a window is made of them when its result is wanted, in the order of
  * time: so it does not depend on the order in which they came.
  */
-import { added, type AnyAggregate, resultOf } from "../aggregates/aggregate.ts";
+import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
 import { emitClosed, late, type WindowResult, type WindowSettings } from "./window.ts";
@@ -16,7 +16,7 @@ const DROP = "drop";
 export function slidingWindow(settings: WindowSettings, sizeMs: number, aggregate: AnyAggregate): Operator {
   const { graceMs, emit } = settings;
   const resultAt = (time: number, key: Key, { rows }: OperatorContext): WindowResult<unknown> => {
-    let sofar = aggregate.start();
+    let sofar = begun(aggregate);
     for (const { value } of rows.between(time - sizeMs + 1, time + 1, key, AT))
       for (const one of value as readonly unknown[]) sofar = added(aggregate, sofar, one);
     return { start: time - sizeMs + 1, end: time + 1, value: resultOf(aggregate, sofar) };

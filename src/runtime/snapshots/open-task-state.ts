@@ -10,13 +10,12 @@ import { KvStore } from "../state/kv-store.ts";
 import type { Opening } from "../replica.ts";
 import type { TaskFacts } from "../task-log.ts";
 import type { TaskState } from "../task-state.ts";
-import type { TaskSnapshot } from "../../wire/app-command.ts";
 import { SNAPSHOT_DEFAULTS } from "./limits.ts";
 import { firstNeeded } from "./manifest.ts";
 import { KvTarget } from "./kv-target.ts";
 import { MemoryTarget } from "./memory-target.ts";
 import { type Restored, restore } from "./restore.ts";
-import type { SnapshotPlan } from "./snapshotter.ts";
+import type { RestoredSnapshot, SnapshotPlan } from "./snapshotter.ts";
 
 export type OpenTaskStateOptions = {
   readonly plan: Pick<SnapshotPlan, "stream" | "zstd"> & Partial<SnapshotPlan>;
@@ -45,7 +44,7 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
     const { restored, objections } = await restore(stream, zstd, new MemoryTarget(clock), restoring);
     for (const objection of objections) onObjection?.(objection);
     if (restored === undefined) return { store: new MemoryStore(), snapshots };
-    return { store: restored.store, totals: restored.totals, snapshots, restored: snapshotOf(restored) };
+    return { store: restored.store, totals: restored.totals, snapshots, restored: snapshotOf(restored, facts) };
   }
   const { kv, label } = disk;
   if (opening?.anew === true) await kv.clear();
@@ -57,10 +56,11 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
   const { store, totals } = restored ?? (await KvStore.open(kv, label));
   return {
     ...{ store, totals, durable: store, snapshots },
-    ...(restored !== undefined && { restored: snapshotOf(restored) }),
+    ...(restored !== undefined && { restored: snapshotOf(restored, facts) }),
   };
 }
 
-function snapshotOf({ offset, manifest }: Restored<StateStore>): TaskSnapshot {
-  return { manifest: offset, neededFrom: firstNeeded(manifest, offset), point: manifest.point };
+function snapshotOf({ offset, manifest }: Restored<StateStore>, { verified }: TaskFacts): RestoredSnapshot {
+  const { point } = manifest;
+  return { manifest: offset, neededFrom: firstNeeded(manifest, offset), point, verified: offset === verified };
 }

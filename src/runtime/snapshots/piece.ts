@@ -17,6 +17,7 @@ import { xxh64 } from "../../record/checksum.ts";
 import { SNAPSHOT_LIMITS } from "./limits.ts";
 
 const VERSION = 1;
+const PIECE_HEAD_BYTES = 12;
 const KINDS = { slice: 1, delta: 2, manifest: 3 } as const;
 
 export type PieceKind = keyof typeof KINDS;
@@ -29,13 +30,14 @@ export type PieceRecord = {
   readonly bytes: Uint8Array;
 };
 
-export function encodePiece(kind: PieceKind, content: Uint8Array, zstd: Zstd): Uint8Array[] {
+/** `compressed` is the content in zstd. */
+export function encodePiece(kind: PieceKind, content: Uint8Array, compressed: Uint8Array): Uint8Array[] {
   const { pieceRawBytesMax, recordBytesMax } = SNAPSHOT_LIMITS;
   assert(content.length <= pieceRawBytesMax, "I15: a piece is bounded");
-  const piece = new ByteWriter(content.length)
+  const piece = new ByteWriter(PIECE_HEAD_BYTES + compressed.length)
     .u32(content.length)
     .u64(xxh64(content))
-    .bytes(zstd.compress(content))
+    .bytes(compressed)
     .view();
   const parts = Math.ceil(piece.length / recordBytesMax);
   return Array.from({ length: parts }, (_, part) =>

@@ -72,6 +72,10 @@ export class SnapshotWriter {
   readonly #config: SnapshotWriterConfig;
   /** The newest, as far as this writer knows. */
   #last: Snapshot | undefined;
+  /** Where the stream ends unless others write. */
+  #end: Offset | undefined;
+  /** Others have written since this snapshot was begun. */
+  #interrupted = false;
   #distrusted = false;
   #writtenBytes = 0;
 
@@ -106,6 +110,7 @@ export class SnapshotWriter {
   async #write(capture: TaskCapture, committed: () => Promise<boolean>): Promise<WrittenSnapshot> {
     this.#writtenBytes = 0;
     const before = this.#distrusted ? undefined : await this.newest();
+    this.#interrupted = false;
     if (before !== undefined && isBehind(capture.point, before.manifest.point)) throw new Failed("overtaken");
     const base =
       before !== undefined && this.#isOwn(before) && knowsChanges(capture, before) ? before.manifest : undefined;
@@ -125,7 +130,9 @@ export class SnapshotWriter {
       deltas: [...(base?.deltas ?? []), ...deltas].filter(({ offset }) => offset > oldest),
     };
     if (!(await committed())) throw new Failed("uncommitted");
-    const { offset, parts } = await this.#append("manifest", encodeManifest(manifest));
+    // Behind another's newer one it would be the last, on which nobody else's next may stand: that would be a whole one, again and again.
+    if (this.#interrupted && (await this.#isOvertaken(point))) throw new Failed("overtaken");
+    const { offset, parts } = await this.#append("manifest", encodeManifest(manifest), work);
     assert(parts === 1, "I15: a manifest is one record");
     const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset) };
     this.#last = written;
@@ -138,6 +145,7 @@ export class SnapshotWriter {
   /** The newest of which nothing was trimmed, whoever made it. */
   async newest(): Promise<Snapshot | undefined> {
     const bounds = await this.#stream.bounds();
+    this.#end = bounds.next;
     const last = this.#last;
     if (last !== undefined && bounds.next === last.offset + 1 && bounds.first <= last.firstNeeded) return last;
     for await (const { offset, manifest } of manifestsBack(this.#stream, this.#zstd, bounds)) {
@@ -146,6 +154,11 @@ export class SnapshotWriter {
       if (needed >= bounds.first) return { manifest: manifest.value, offset, firstNeeded: needed };
     }
     return undefined;
+  }
+
+  async #isOvertaken(point: DigestPoint): Promise<boolean> {
+    const newest = await this.newest();
+    return newest !== undefined && isBehind(point, newest.manifest.point);
   }
 
   #isOwn({ manifest, offset }: Snapshot): boolean {
@@ -160,17 +173,13 @@ export class SnapshotWriter {
     for (const key of rows.changed?.keys() ?? []) {
       piece.add(key, rows.get(key));
       turn += 1;
-      if (piece.bytes >= deltaBytes) {
-        refs.push(await this.#append("delta", piece.take()));
-        work.begin();
-      } else if (turn % rowsPerTurn === 0) {
-        await work.rest();
-      } else {
-        continue;
-      }
+      const isFull = piece.bytes >= deltaBytes;
+      if (!isFull && turn % rowsPerTurn !== 0) continue;
+      if (isFull) refs.push(await this.#append("delta", piece.take(), work));
+      await work.rest();
       if (rows.lost) throw new Failed("lost");
     }
-    if (piece.bytes > 0) refs.push(await this.#append("delta", piece.take()));
+    if (piece.bytes > 0) refs.push(await this.#append("delta", piece.take(), work));
     return refs;
   }
 
@@ -208,7 +217,7 @@ export class SnapshotWriter {
       const ended = stop === undefined;
       if (ended || piece.bytes >= sliceBytes) {
         done += piece.bytes;
-        written.push({ from, ...(await this.#append("slice", piece.take())) });
+        written.push({ from, ...(await this.#append("slice", piece.take(), work)) });
         from = next;
         if (ended) return joined(base?.slices ?? [], written, start, ROWS_TO);
         if (done >= enough) return joined(base?.slices ?? [], written, start, next);
@@ -217,11 +226,18 @@ export class SnapshotWriter {
     }
   }
 
-  async #append(kind: PieceKind, content: Uint8Array): Promise<PieceRef> {
+  async #append(kind: PieceKind, content: Uint8Array, work: Turns): Promise<PieceRef> {
     const bytes = content.length;
-    const records = encodePiece(kind, content, this.#zstd);
+    const zstd = this.#zstd;
+    // The longest that a snapshot would keep those waiting who wait for outputs.
+    const compressed =
+      zstd.compressAside === undefined ? zstd.compress(content) : await work.meanwhile(zstd.compressAside(content));
+    const records = encodePiece(kind, content, compressed);
     this.#writtenBytes += records.reduce((sum, { length }) => sum + length, 0);
-    return { offset: await this.#stream.append(records), parts: records.length, bytes };
+    const offset = await work.meanwhile(this.#stream.append(records));
+    this.#interrupted ||= offset !== this.#end;
+    this.#end = offset + records.length;
+    return { offset, parts: records.length, bytes };
   }
 }
 

@@ -4,8 +4,11 @@
  * is one; standbys wait a little longer each. Two at once do no harm.
  *
  * A snapshot is *verified* when another replica has had the same digests at its point: the commits name theirs. Where nobody else does, the one
- * that commits restores its own once more, elsewhere, and compares what it adds up to. Whoever listens is told when a snapshot stands, and again when it
- * is verified.
+ * that commits restores its own once more, elsewhere, and compares what it adds up to; or says so of the one that it began with. That shows
+ * that nothing was lost on the way, not that it was computed rightly, so it has to have committed for a while, and nobody to have objected. Whoever
+ * listens is told when a snapshot stands, and again when it is verified.
+ *
+ * While it is open which of two replicas is wrong, nobody who differs takes any, or calls one verified.
  *
  * Whatever fails costs that snapshot and nothing else.
  */
@@ -40,6 +43,9 @@ export type SnapshotPlan = {
   readonly sizes: SnapshotSizes;
 };
 
+/** What a task began with. `verified`: by then; restoring it has shown that it is whole, but perhaps it is of one that computes something else. */
+export type RestoredSnapshot = TaskSnapshot & { readonly verified: boolean };
+
 /** The newest snapshot that this replica made. */
 export type SnapshotStatus = {
   readonly offset: Offset;
@@ -68,6 +74,7 @@ export class Snapshotter {
   readonly #replica: string;
   readonly #plan: SnapshotPlan;
   readonly #onSnapshot: OnSnapshot;
+  readonly #isDisputed: () => boolean;
   readonly #writer: SnapshotWriter;
   readonly #spread: number;
   /** `asked`: the next digest point will be captured. */
@@ -80,26 +87,31 @@ export class Snapshotter {
   #telling: Promise<void> = Promise.resolve();
   /** Log time when it restored a snapshot of its own, to see. */
   #verified = -Infinity;
+  /** The snapshot that the task began with, until it is known to be right. */
+  #unconfirmed: TakenSnapshot | undefined;
   #logTime = -Infinity;
-  #leading = false;
+  /** Log time from which on it has committed; undefined: another one does. */
+  #leadingSince: number | undefined;
   #committedOutputs = 0;
   /** Waits until so many outputs are committed. */
   #waiting: { readonly outputs: number; readonly resolve: (committed: boolean) => void } | undefined;
 
-  /** `restored`: the snapshot that the task begins with. */
+  /** `restored`: the snapshot that the task begins with. `isDisputed`: the replica differs from another. */
   constructor(
     task: Task,
     clock: Clock,
     replica: string,
     plan: SnapshotPlan,
-    restored: TaskSnapshot | undefined,
+    restored: RestoredSnapshot | undefined,
     onSnapshot: OnSnapshot,
+    isDisputed: () => boolean,
   ) {
     this.#task = task;
     this.#clock = clock;
     this.#replica = replica;
     this.#plan = plan;
     this.#onSnapshot = onSnapshot;
+    this.#isDisputed = isDisputed;
     this.#writer = new SnapshotWriter(plan.stream, plan.zstd, clock, {
       ...plan,
       replica,
@@ -107,7 +119,11 @@ export class Snapshotter {
     });
     this.#spread = SPREAD * (Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS));
     task.trackChanges();
-    if (restored !== undefined) this.#tell({ ...restored, nextOffsets: task.nextOffsets, nextCommit: 0 }, true);
+    // Of one that is verified the log knows.
+    if (restored?.verified === false) {
+      const { manifest, neededFrom, point } = restored;
+      this.#unconfirmed = { manifest, neededFrom, point, nextOffsets: task.nextOffsets, nextCommit: 0 };
+    }
   }
 
   get status(): SnapshotStatus | undefined {
@@ -117,7 +133,7 @@ export class Snapshotter {
   /** After each batch. `leading`: this replica commits; `nextCommit`: in the stream of commits, what it reads next. */
   taken({ captures }: TaskBatch, leading: boolean, nextCommit: Offset): void {
     const { logTime } = this.#task;
-    this.#leading = leading;
+    this.#leadingSince = leading ? (this.#leadingSince ?? logTime) : undefined;
     this.#logTime = logTime;
     if (Number.isFinite(logTime)) this.#newest ??= logTime;
     for (const capture of captures) {
@@ -140,7 +156,7 @@ export class Snapshotter {
 
   /** A commit, of whichever replica, with the digests that it had. */
   seen({ replica, digests }: TaskCommit): void {
-    if (replica === this.#replica) return;
+    if (replica === this.#replica || this.#isDisputed()) return;
     const [own, writing] = [this.#own, this.#writing];
     const confirms = (other: DigestPoint): boolean => digests.some((point) => isSame(point, other));
     if (writing !== undefined && confirms(writing.capture.point)) writing.confirmed = true;
@@ -156,10 +172,10 @@ export class Snapshotter {
   }
 
   #isDue(): boolean {
-    if (this.#newest === undefined) return false;
+    if (this.#newest === undefined || this.#isDisputed()) return false;
     // Who made the last one goes on; else who commits leaves it to the others for a while.
     const isMine = this.#own?.taken.point.logTime === this.#newest;
-    const patience = isMine ? 1 : (this.#leading ? 2 : 1) + this.#spread;
+    const patience = isMine ? 1 : (this.#leadingSince === undefined ? 1 : 2) + this.#spread;
     return this.#logTime >= this.#newest + this.#plan.everyMs * patience;
   }
 
@@ -220,16 +236,19 @@ export class Snapshotter {
 
   #tell(snapshot: TakenSnapshot, verified: boolean): void {
     this.#telling = this.#telling
-      .then(() => (this.#state === "stopped" ? undefined : this.#onSnapshot(snapshot, verified)))
+      .then(() => (this.#state === "stopped" || this.#isDisputed() ? undefined : this.#onSnapshot(snapshot, verified)))
       // The next snapshot makes up for it.
       .catch(() => undefined);
   }
 
   /** Nobody else has said that it is right. Who commits may say so itself: what it has is what counts. If it is not, the next one is made of nothing but what is here. */
   async #verify(): Promise<void> {
-    const { stream, zstd, born, verifyBytesMax, verifyEveryMs } = this.#plan;
+    const { stream, zstd, born, everyMs, verifyBytesMax, verifyEveryMs } = this.#plan;
     const own = this.#own;
-    if (own === undefined || own.status.verifiedBy !== "nobody" || !this.#leading) return;
+    if (this.#leadingSince === undefined || this.#logTime < this.#leadingSince + everyMs) return;
+    if (this.#unconfirmed !== undefined) this.#tell(this.#unconfirmed, true);
+    this.#unconfirmed = undefined;
+    if (own === undefined || own.status.verifiedBy !== "nobody") return;
     if (this.#task.totals.bytes > verifyBytesMax) return;
     if (this.#logTime < this.#verified + verifyEveryMs) return;
     this.#verified = this.#logTime;
@@ -240,7 +259,7 @@ export class Snapshotter {
   }
 
   #covered(outputs: number): Promise<boolean> {
-    if (this.#state === "stopped") return Promise.resolve(false);
+    if (this.#state === "stopped" || this.#isDisputed()) return Promise.resolve(false);
     if (this.#committedOutputs >= outputs) return Promise.resolve(true);
     return new Promise((resolve) => {
       this.#waiting = { outputs, resolve };

@@ -27,7 +27,10 @@ export class Turns {
   }
 
   /** Waiting for others is no work. */
-  begin(): void {
-    this.#since = this.#clock.monotonic();
+  async meanwhile<Result>(waiting: Promise<Result>): Promise<Result> {
+    const worked = this.#clock.monotonic() - this.#since;
+    const result = await waiting;
+    this.#since = this.#clock.monotonic() - worked;
+    return result;
   }
 }

@@ -13,6 +13,7 @@ import { APP_RUN_DEFAULTS } from "../../../src/runtime/app-run.ts";
 import { taskSpecsOf, tasksOf, writtenStreamsOf } from "../../../src/runtime/app-streams.ts";
 import { snapshotsStream } from "../../../src/wire/app-streams.ts";
 import { APPS, type Event, hurried } from "../../runtime/apps.ts";
+import { plainFault } from "../../runtime/plain-answer.ts";
 import { Violation } from "../history.ts";
 import { Actor, type Surroundings } from "./clients.ts";
 
@@ -195,7 +196,10 @@ export class AppWorkers {
   /** What is not done yet, when nobody appends any more. */
   missing(position: number): string | undefined {
     if (this.#observer.log.position < position) return "what is in the log was not seen";
-    return missingOutputs(this.#observer.log, this.#graph, this.#world.clock.now() - TICK_MS_MAX);
+    const missing = missingOutputs(this.#observer.log, this.#graph, this.#world.clock.now() - TICK_MS_MAX);
+    const fault = missing === undefined ? plainFault(this.#graph.app, this.#observer.log) : undefined;
+    if (fault !== undefined) throw new Violation(`${this.#graph.app}: ${fault}`);
+    return missing;
   }
 
   end(): void {

@@ -156,7 +156,7 @@ type AppenderTask = {
   readonly bytesMax: number;
 };
 
-/** Single appends, several at a time, with less patience than the SDK would have. */
+/** Single appends, several at a time, with less patience than the SDK would have; or with its own, some of them in one moment. */
 export class AppenderActor extends Actor<AppenderTask> {
   protected async live(): Promise<void> {
     const client = this.world.connect(this.name);
@@ -165,8 +165,10 @@ export class AppenderActor extends Actor<AppenderTask> {
     history.session(this.name, false);
     const under = new Set<Promise<void>>();
     while (!this.world.finishing) {
-      if (under.size < 4) {
-        const done = this.#append(client, history).finally(() => under.delete(done));
+      // Calls without options that are made together share a batch.
+      const together = this.prng.chance(0.3) ? 2 + this.prng.below(4) : 1;
+      for (let count = 0; count < together && under.size < 6; count += 1) {
+        const done = this.#append(client, history, together === 1).finally(() => under.delete(done));
         under.add(done);
         done.catch((error: unknown) => this.world.violated(error));
       }
@@ -176,14 +178,13 @@ export class AppenderActor extends Actor<AppenderTask> {
     await client.close();
   }
 
-  async #append(client: Client, history: StreamHistory): Promise<void> {
+  async #append(client: Client, history: StreamHistory, hurried: boolean): Promise<void> {
     const { stream, bytesMax } = this.task;
+    const options = hurried ? { timeout: this.prng.pick([500, 2_000, 10_000]) } : {};
     const filler = "y".repeat(this.prng.below(bytesMax));
     const sent = history.sent(this.name, `${this.name}/${history.sentCount} ${filler}`);
     try {
-      const { offset } = await client
-        .stream(stream)
-        .append(sent.text, { timeout: this.prng.pick([500, 2_000, 10_000]) });
+      const { offset } = await client.stream(stream).append(sent.text, options);
       history.acknowledged(sent, offset);
       this.world.count("client: acknowledged");
     } catch (thrown) {

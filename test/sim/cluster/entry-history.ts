@@ -6,6 +6,7 @@
 import type { LogNode } from "../../../log-server/node/log-node.ts";
 import { ByteReader } from "../../../src/lib/byte-reader.ts";
 import type { Lane } from "../../../src/ports/link.ts";
+import { utf8 } from "../../../src/lib/bytes.ts";
 import { xxh64 } from "../../../src/record/checksum.ts";
 import type { Entry } from "../../../src/wire/entry.ts";
 import { Violation } from "../history.ts";
@@ -27,9 +28,17 @@ export class EntryHistory {
   readonly #known: (Known | undefined)[] = [];
   readonly #leaders = new Map<number, string>();
   readonly #violated: (violation: Violation) => void;
+  readonly #note: (line: string) => void;
+  #fingerprint = 0n;
 
-  constructor(violated: (violation: Violation) => void) {
+  constructor(violated: (violation: Violation) => void, note: (line: string) => void) {
     this.#violated = violated;
+    this.#note = note;
+  }
+
+  /** Of every entry, byte for byte, in the order in which they were first applied: for a trace that shall repeat itself. */
+  get fingerprint(): bigint {
+    return this.#fingerprint;
   }
 
   get terms(): number {
@@ -61,8 +70,10 @@ export class EntryHistory {
     const term = reader.varint();
     if (reader.failed) return;
     const leader = this.#leaders.get(term);
-    if (leader === undefined) this.#leaders.set(term, from);
-    else if (leader !== from) this.#violate(`I1: ${leader} and ${from} both lead term ${term}`);
+    if (leader === undefined) {
+      this.#leaders.set(term, from);
+      this.#note(`${from} leads term ${term}`);
+    } else if (leader !== from) this.#violate(`I1: ${leader} and ${from} both lead term ${term}`);
   }
 
   #applied(name: string, entry: Entry, digest: bigint): void {
@@ -76,6 +87,7 @@ export class EntryHistory {
       // Raft's own entries carry no time.
       const lastTime = before?.logTime ?? 0;
       if (kind === "commands" && logTime < lastTime) this.#violate(`I14: log time goes back at entry ${index}`);
+      this.#fingerprint = xxh64(utf8(`${index}: ${identity}`), this.#fingerprint);
       this.#known[index] = { identity, term, logTime: Math.max(lastTime, logTime), digest, by: name };
     } else if (known.identity !== identity) {
       this.#violate(`I4: ${name} applies ${identity} at ${index}, where ${known.by} applied ${known.identity}`);

@@ -12,8 +12,11 @@ import {
 import type { Prng } from "../../../src/lib/prng.ts";
 import type { DiskFault } from "../../../src/sim/disk-faults.ts";
 
-/** A bit that flips, a sector that is all zeros, one that is as it was before it was last written. */
-export type Damage = "flip" | "zero" | "stale";
+/**
+ * A bit that flips, a sector that is all zeros, one that is as it was before it was last written; a write to come that goes nowhere,
+ * or elsewhere, and is said to be done.
+ */
+export type Damage = "flip" | "zero" | "stale" | "lost" | "misdirected";
 
 /** Of a snapshot's way: the leader begins to ship it, a follower to receive it; it is all there, and takes the log's place. */
 export type Stage = "sending" | "receiving" | "received";
@@ -75,7 +78,7 @@ function drawFault(prng: Prng, nodes: number, damaged: number, kind: FaultKind):
     case "disk-error":
       return { kind, node, fault: drawDiskFault(prng) };
     case "damage": {
-      const how = prng.pick(["flip", "zero", "stale"] as const);
+      const how = prng.pick(["flip", "zero", "stale", "lost", "misdirected"] as const);
       return { kind, node: damaged, how, file: prng.float(), place: prng.float() };
     }
     case "leave-behind":

@@ -20,7 +20,7 @@ import {
 } from "./clients.ts";
 import { AppWorkers } from "./app-workers.ts";
 import { drawFaults, type TimedFault } from "./faults.ts";
-import type { Profile } from "./profiles.ts";
+import type { Plan, Profile } from "./profiles.ts";
 import { SessionActor } from "./session-client.ts";
 import { TrimmerActor } from "./trimmer.ts";
 import { World } from "./world.ts";
@@ -42,7 +42,7 @@ export type LifeReport = {
   readonly counts: ReadonlyMap<string, number>;
   readonly simulatedMs: number;
   readonly steps: number;
-  /** Of everything that was noted: the same seed, the same trace. */
+  /** Of everything that was noted, and of every entry: the same seed, the same trace. */
   readonly trace: bigint;
   readonly lines: readonly string[];
   readonly faults: readonly TimedFault[];
@@ -87,7 +87,7 @@ export async function liveOnce(seed: number, options: LifeOptions): Promise<Life
     counts: life.counts(),
     simulatedMs: life.world.clock.monotonic(),
     steps: life.world.cluster.clock.steps,
-    trace: xxh64(utf8(lines.join("\n"))),
+    trace: xxh64(utf8(lines.join("\n")), life.world.entries.fingerprint),
     lines,
     faults: life.faults,
   };
@@ -118,18 +118,19 @@ export async function shrinkLife(seed: number, options: LifeOptions, report: Lif
   return best;
 }
 
-/** Its number, or how it begins: what is wrong, without where. */
-function kindOf(violation: string | undefined): string | undefined {
-  return violation
-    ?.split(/[:0-9]/, 2)
-    .join("")
-    .slice(0, 24);
+/** The invariant's number; else what it says, without names, numbers and what follows them: what is wrong, without where. */
+export function kindOf(violation: string | undefined): string | undefined {
+  return (
+    /^(?:[A-Z][a-z]*Error: )?([IP]\d+)\b/.exec(violation ?? "")?.[1] ??
+    violation?.split("\n", 1)[0]?.replaceAll(/\w*\d\S*/g, "")
+  );
 }
 
 class Life {
   readonly world: World;
   readonly faults: readonly TimedFault[];
   readonly #options: LifeOptions;
+  readonly #plan: Plan;
   readonly #actors: Actor<unknown>[] = [];
   readonly #subscribers: SubscriberActor[] = [];
   readonly #followers: FollowerActor[] = [];
@@ -140,13 +141,13 @@ class Life {
 
   constructor(seed: number, options: LifeOptions, lines: string[]) {
     const { profile, durationMs, lyingSyncs = false } = options;
-    const { limits = {}, segmentBytes = SEGMENT_BYTES, spares } = profile;
     this.#options = options;
     this.#prng = new Prng(seed).fork("life");
     this.#last = new Prng(seed).fork("last");
     const nodes = this.#prng.pick(profile.nodes);
-    const plan = this.#prng.pick(profile.plans);
-    this.faults = options.faults ?? drawFaults(this.#prng.fork("faults"), nodes, durationMs, plan);
+    this.#plan = this.#prng.pick(profile.plans);
+    const { limits = {}, segmentBytes = SEGMENT_BYTES, spares } = this.#plan;
+    this.faults = options.faults ?? drawFaults(this.#prng.fork("faults"), nodes, durationMs, this.#plan);
     this.world = new World({ seed, nodes, spares, lyingSyncs, limits, segmentBytes, note: (line) => lines.push(line) });
   }
 
@@ -212,7 +213,7 @@ class Life {
       new SessionActor(world, prng, "eventual-0", { streams: [SHARED, "own"], consistency: "eventual" }),
     );
     if (this.#options.profile.app) await this.#runApp(thinkMs);
-    if (this.#options.profile.passing) this.#letPass(thinkMs, prng);
+    if (this.#plan.passing) this.#letPass(thinkMs, prng);
     for (const actor of [...this.#actors, ...this.#subscribers, ...this.#followers]) void actor.run();
   }
 
@@ -287,7 +288,7 @@ class Life {
   /** All that are to be members are, and serve. */
   async #untilComplete(): Promise<void> {
     const { world } = this;
-    if (this.#options.profile.spares !== undefined)
+    if (this.#plan.spares !== undefined)
       await this.#until(() => world.operator.settled, "the members are those that were asked for", FINISHED_WITHIN_MS);
     await this.#until(
       () => world.members.every(({ node }) => node?.phase === "serving"),

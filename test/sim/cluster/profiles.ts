@@ -4,14 +4,8 @@ import type { FaultPlan } from "./faults.ts";
 
 const KIB = 1_024;
 
-export type Profile = {
-  readonly about: string;
-  /** One of these, by the seed. */
-  readonly nodes: readonly number[];
-  /** One of these, by the seed: a quiet cluster shows other things than a harried one. */
-  readonly plans: readonly FaultPlan[];
-  /** How long the clients think between two calls, on average; one of these, by the seed. */
-  readonly thinkMs: readonly number[];
+/** What is done to a cluster, and what it is like, so that this can be done to it. */
+export type Plan = FaultPlan & {
   /** Of the nodes, instead of the world's own. */
   readonly limits?: Partial<NodeLimits>;
   readonly segmentBytes?: number;
@@ -19,6 +13,16 @@ export type Profile = {
   readonly spares?: number;
   /** Clients fill a stream whose beginning they trim: followers that are behind need snapshots. */
   readonly passing?: true;
+};
+
+export type Profile = {
+  readonly about: string;
+  /** One of these, by the seed. */
+  readonly nodes: readonly number[];
+  /** One of these, by the seed: a quiet cluster shows other things than a harried one. */
+  readonly plans: readonly Plan[];
+  /** How long the clients think between two calls, on average; one of these, by the seed. */
+  readonly thinkMs: readonly number[];
   /** An app runs on the cluster, in workers that have troubles of their own. */
   readonly app?: true;
   /** From healing until something is acknowledged again, if it must be sooner than in the others. */
@@ -75,6 +79,20 @@ const CHURN = {
   "disk-error": 1,
 } as const;
 
+/** And members that come and go meanwhile, snapshots that are cut short, builds that are mixed. */
+const EVERYTHING_AND_CHANGES = {
+  ...EVERYTHING,
+  "add": 3,
+  "promote": 1,
+  "remove": 3,
+  "replace": 3,
+  "transfer": 2,
+  "return-disk": 3,
+  "leave-behind": 2,
+  "ambush": 2,
+  "upgrade": 1,
+} as const;
+
 const VERSIONS = {
   "upgrade": 6,
   "transfer": 2,
@@ -109,22 +127,45 @@ const SNAPSHOT_LIMITS = {
   rollEveryMs: 2_000,
 } as const satisfies Partial<NodeLimits>;
 
+/** Seldom enough to leave room for all else. */
+const SELDOM_SNAPSHOT_LIMITS = {
+  snapshotEveryBytes: 96 * KIB,
+  shipmentKeptMs: 2_000,
+  rewriteGainBytesMin: 32 * KIB,
+  rollEveryMs: 5_000,
+} as const satisfies Partial<NodeLimits>;
+
+/** The log's beginning goes: who was away, and who is new, needs a snapshot. */
+const PASSING = { limits: SNAPSHOT_LIMITS, segmentBytes: 8 * KIB, passing: true } as const satisfies Partial<Plan>;
+
 /** The upper end of the randomised election timeout, and how many of them pass at most until there is progress. */
 const ELECTION_MS_MAX = NODE_LIMITS.tickMs * NODE_LIMITS.electionTicks * 2;
 const ELECTION_TIMEOUTS = 10;
 
 export const PROFILES = {
   safety: {
-    about: "everything at once",
+    about: "everything at once; in two seeds of five members come and go meanwhile, and builds are mixed",
     nodes: [3, 3, 3, 5],
     plans: [
       { weights: EVERYTHING, everyMs: 600 },
       { weights: EVERYTHING, everyMs: 1_500 },
       { weights: EVERYTHING, everyMs: 4_000 },
+      { weights: EVERYTHING_AND_CHANGES, everyMs: 800, spares: 1, passing: true, limits: SELDOM_SNAPSHOT_LIMITS },
+      { weights: EVERYTHING_AND_CHANGES, everyMs: 2_000, spares: 2, passing: true, limits: SELDOM_SNAPSHOT_LIMITS },
     ],
     thinkMs: [20, 60, 200],
     promised: [
       ...Object.keys(EVERYTHING).map((kind) => `fault: ${kind}`),
+      // The rarer changes are for "churn" and "laggards" to promise.
+      "fault: return-disk",
+      "fault: leave-behind",
+      "fault: ambush",
+      "done: add",
+      "done: replace",
+      "event: snapshot-received",
+      "network: unwelcome",
+      "node started anew",
+      "versions mixed",
       "client: acknowledged",
       "client: append unknown",
       "client: append not-applied",
@@ -176,6 +217,8 @@ export const PROFILES = {
       "disk: bit-flip",
       "disk: zeroed-sector",
       "disk: stale-sector",
+      "disk: lost-write",
+      "disk: misdirected-write",
       "disk: torn-write",
       "disk: sync-error",
       "disk: no-space",
@@ -187,15 +230,11 @@ export const PROFILES = {
       "members that are added, promoted, removed and replaced, leadership handed over, and old disks that come back, " +
       "while all else goes on",
     nodes: [3, 3, 5],
-    spares: 2,
     plans: [
-      { weights: CHURN, everyMs: 700 },
-      { weights: CHURN, everyMs: 2_000 },
+      { weights: CHURN, everyMs: 700, spares: 2, ...PASSING },
+      { weights: CHURN, everyMs: 2_000, spares: 2, ...PASSING },
     ],
     thinkMs: [60, 200],
-    limits: SNAPSHOT_LIMITS,
-    segmentBytes: 8 * KIB,
-    passing: true,
     promised: [
       ...Object.keys(CHURN).map((kind) => `fault: ${kind}`),
       ...Object.keys(CHANGES).map((kind) => `done: ${kind}`),
@@ -212,10 +251,9 @@ export const PROFILES = {
       "nodes of which some are of a build that tells of a newer version and feature level, changed one after another; " +
       "all speak version 1, for there is no other yet: what is tried is that they go on talking",
     nodes: [3, 5],
-    spares: 0,
     plans: [
-      { weights: VERSIONS, everyMs: 700 },
-      { weights: VERSIONS, everyMs: 2_500 },
+      { weights: VERSIONS, everyMs: 700, spares: 0 },
+      { weights: VERSIONS, everyMs: 2_500, spares: 0 },
     ],
     thinkMs: [60],
     promised: [
@@ -229,13 +267,10 @@ export const PROFILES = {
     about: "followers that are away for long while the log behind them goes; snapshots that are cut short",
     nodes: [3, 3, 5],
     plans: [
-      { weights: LAGGARDS, everyMs: 1_000 },
-      { weights: LAGGARDS, everyMs: 3_000 },
+      { weights: LAGGARDS, everyMs: 1_000, ...PASSING },
+      { weights: LAGGARDS, everyMs: 3_000, ...PASSING },
     ],
     thinkMs: [60, 120],
-    limits: SNAPSHOT_LIMITS,
-    segmentBytes: 8 * KIB,
-    passing: true,
     promised: [
       ...Object.keys(LAGGARDS).map((kind) => `fault: ${kind}`),
       "ambushed: snapshot-sending",
@@ -281,9 +316,14 @@ export const PROFILES = {
   overload: {
     about: "more than the nodes take, while they are paused, slow and killed; then it passes",
     nodes: [3],
-    plans: [{ weights: { "kill": 2, "pause": 3, "hold-disk": 4, "rough": 2, "silence-clients": 1 }, everyMs: 2_000 }],
+    plans: [
+      {
+        weights: { "kill": 2, "pause": 3, "hold-disk": 4, "rough": 2, "silence-clients": 1 },
+        everyMs: 2_000,
+        limits: { proposalsMax: 4, proposalBytesMax: 8 * KIB, barriersMax: 2 },
+      },
+    ],
     thinkMs: [2],
-    limits: { proposalsMax: 4, proposalBytesMax: 8 * 1024, barriersMax: 2 },
     promised: ["client: acknowledged", "fault: hold-disk", "fault: kill", "fault: pause"],
   },
 } as const satisfies Readonly<Record<string, Profile>>;

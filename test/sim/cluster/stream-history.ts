@@ -40,8 +40,11 @@ export class StreamHistory {
   #trimmed = 0;
   #trimAsked = 0;
 
-  constructor(name: string) {
+  readonly #note: (line: string) => void;
+
+  constructor(name: string, note: (line: string) => void = () => {}) {
     this.name = name;
+    this.#note = note;
   }
 
   /** A linearizable read that begins now shows at least so many records. */
@@ -69,10 +72,7 @@ export class StreamHistory {
   acknowledged(sent: Sent, offset: number): void {
     sent.fate = "acknowledged";
     sent.offset = offset;
-    if (offset < sent.floor)
-      throw new Violation(
-        `I7: ${this.#at(offset)} is ${sent.text}, which was sent when ${sent.floor} records were acknowledged`,
-      );
+    this.#note(`${sent.session} #${sent.ordinal} is acknowledged at ${this.#at(offset)}`);
     this.saw(offset, sent.text, "its acknowledgement");
     this.#floor = Math.max(this.#floor, offset + 1);
   }
@@ -94,6 +94,7 @@ export class StreamHistory {
   failed(sent: Sent, outcome: "applied" | "not-applied" | "unknown"): void {
     // Applied, and too long ago for its offset to be known: it must be there, somewhere.
     sent.fate = outcome === "applied" ? "acknowledged" : outcome;
+    this.#note(`${sent.session} #${sent.ordinal} of ${this.name} is ${outcome}`);
   }
 
   /** A linearizable answer to a question that was asked when the floor was `floor`. */
@@ -125,6 +126,8 @@ export class StreamHistory {
       throw new Violation(`I8: ${this.#at(offset)} is ${text} by ${where}; its sender was told that it had no effect`);
     if (sent.offset !== undefined && sent.offset !== offset)
       throw new Violation(`I8: ${text} is at ${offset} by ${where}, and at ${sent.offset}`);
+    if (offset < sent.floor)
+      throw new Violation(`I9: ${this.#at(offset)} is ${text}, sent when ${sent.floor} records were acknowledged`);
     sent.offset = offset;
   }
 

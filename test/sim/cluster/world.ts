@@ -21,6 +21,8 @@ import { StreamHistory } from "./stream-history.ts";
 const KIB = 1024;
 const BITS = 8;
 const COUNTER = "counter";
+/** A write that gets lost is one of the next so many. */
+const WRITES_UNTIL_LOST = 20;
 
 /** Small, so that segments roll, images are written and old proposals are given up within one run. */
 const LIMITS = {
@@ -82,7 +84,10 @@ export class World extends SupervisedCluster implements Surroundings, Site {
       note,
       ...(lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
     });
-    this.entries = new EntryHistory((violation) => this.violated(violation));
+    this.entries = new EntryHistory(
+      (violation) => this.violated(violation),
+      (line) => this.note(line),
+    );
     this.operator = new Operator(this, this.prng.fork("operator"));
     for (const { name, origin } of this.cluster.members) if (origin === undefined) this.#idle.add(name);
   }
@@ -148,7 +153,7 @@ export class World extends SupervisedCluster implements Surroundings, Site {
   history(stream: string): StreamHistory {
     const known = this.#histories.get(stream);
     if (known !== undefined) return known;
-    const made = new StreamHistory(stream);
+    const made = new StreamHistory(stream, (line) => this.note(line));
     this.#histories.set(stream, made);
     return made;
   }
@@ -276,6 +281,12 @@ export class World extends SupervisedCluster implements Surroundings, Site {
   /** On the medium, whether or not anybody runs on it. Without its hard state it would be another node's disk. */
   #damage({ node, how, file, place }: Extract<Fault, { readonly kind: "damage" }>): boolean {
     const { disk } = this.cluster.member(this.names[node] as string);
+    if (how === "lost" || how === "misdirected") {
+      const nth = 1 + Math.floor(place * WRITES_UNTIL_LOST);
+      disk.arm({ operation: "write", effect: how, nth, path: (path) => !path.includes("hard-state") });
+      this.#rotten = true;
+      return true;
+    }
     const files = disk.files().filter((path) => !path.includes("hard-state") && disk.bytes(path).length > 0);
     const path = files[Math.floor(file * files.length)];
     if (path === undefined) return false;

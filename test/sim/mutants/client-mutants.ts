@@ -7,7 +7,7 @@ const LIST: readonly ClientMutant[] = [
   {
     name: "a client repeats an append as a new one",
     source: "P36: jetcd 0.8.2 (Jepsen)",
-    file: "client/append-session.ts",
+    file: "client/appending/append-session.ts",
     find: "(first.tag ??= this.#newTag())",
     replace: "(first.tag = this.#newTag())",
     quick: true,
@@ -15,7 +15,7 @@ const LIST: readonly ClientMutant[] = [
   {
     name: "an append that may be done is said not to be done",
     source: "P42: Jepsen Redis-Raft 1b3fbf6",
-    file: "client/append-entry.ts",
+    file: "client/appending/append-entry.ts",
     find: 'if (!uncertain) return "not-applied";',
     replace: 'return "not-applied";',
     quick: true,
@@ -23,7 +23,7 @@ const LIST: readonly ClientMutant[] = [
   {
     name: "a subscription resumes where it began",
     source: "P40: goes back in time",
-    file: "client/record-stream.ts",
+    file: "client/reading/record-stream.ts",
     find: "this.#place = { incarnation: answer.incarnation, offset: answer.nextOffset };",
     replace: "this.#place ??= { incarnation: answer.incarnation, offset: answer.nextOffset };",
     quick: true,

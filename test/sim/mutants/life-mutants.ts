@@ -44,7 +44,6 @@ export const LIFE_MUTANTS: readonly Mutant[] = [
     file: "log-server/http/session-token.ts",
     find: "if (node.position >= position) return;",
     replace: "return;",
-    quick: true,
   },
   {
     name: "an end in doubt is left in doubt",

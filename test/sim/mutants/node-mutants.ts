@@ -22,6 +22,7 @@ const STORAGE: readonly NodeMutant[] = [
     file: "log-server/raft/raft-log.ts",
     find: "return Math.min(this.committed, this.#stable);",
     replace: "return this.lastIndex;",
+    assertion: "the log stops its node before it applies what its disk does not have yet",
   },
   {
     name: "a failed sync is tried again",
@@ -158,7 +159,7 @@ const COMMANDS: readonly NodeMutant[] = [
   {
     name: "an old lease settles what another has",
     source: "P39: Jepsen etcd 3.4.3, Hazelcast 3.8.3",
-    file: `${STREAMS}/serve-queue.ts`,
+    file: `${STREAMS}/groups/serve-queue.ts`,
     find: 'run.state.kind !== "leased" || run.state.generation !== generation',
     replace: 'run.state.kind !== "leased"',
     quick: true,
@@ -173,21 +174,21 @@ const COMMANDS: readonly NodeMutant[] = [
   {
     name: "a committed offset goes back",
     source: "P40: goes back in time",
-    file: `${STREAMS}/serve-partitions.ts`,
+    file: `${STREAMS}/groups/serve-partitions.ts`,
     find: "if (offset <= partition.committed) continue;",
     replace: "",
   },
   {
     name: "a dead letter is put again",
     source: "P36: duplicate on the server's own retry",
-    file: `${STREAMS}/serve-queue.ts`,
+    file: `${STREAMS}/groups/serve-queue.ts`,
     find: "  link.records.set(command.offset, command.offset + 1, undefined);\n",
     replace: "",
   },
   {
     name: "the end of a lease is no failed attempt",
     source: "P39: lease ends and is given anew, for ever",
-    file: `${STREAMS}/serve-queue.ts`,
+    file: `${STREAMS}/groups/serve-queue.ts`,
     find: "Math.min(to, from + this.left), state.attempt + 1)",
     replace: "Math.min(to, from + this.left), state.attempt)",
   },

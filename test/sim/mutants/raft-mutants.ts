@@ -203,7 +203,7 @@ const LIST: readonly RaftMutant[] = [
     name: "a snapshot leaves the configuration as it was",
     source: "P20: ScyllaDB #9551",
     file: `${FOLDER}/storage.ts`,
-    find: "raft.configuration = snapshot.configuration;",
+    find: "adopt(raft, snapshot.configuration);",
     replace: "",
     quick: true,
   },
@@ -287,6 +287,7 @@ const LIST: readonly RaftMutant[] = [
     file: `${FOLDER}/election.ts`,
     find: "if (follower.leader !== message.from || !raft.electable || raft.standsBack) return;",
     replace: "if (follower.leader !== message.from) return;",
+    assertion: "the core stops before it stands for election with what it may have lost",
   },
 ];
 

@@ -6,18 +6,20 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     name: "a commit counts wherever the task is",
     source: "P39: a worker that stood still writes over its successor",
     world: "operators",
-    file: "log-server/streams/commit-task.ts",
+    file: "log-server/streams/apps/commit-task.ts",
     find: "  if (compareTaskPlaces(from, place) !== 0)",
     replace: "  if (from.outputs > place.outputs)",
+    quick: true,
   },
   {
     name: "outputs go out before the commit, not with it",
     source: "Flink: a sink that writes before its checkpoint",
     world: "operators",
-    file: "client/task-log.ts",
+    file: "client/apps/task-log.ts",
     find: "await this.#connection.transact(this.#transaction(commit, outputs), false, {});",
     replace:
       "for (const [stream, records] of byStream(outputs)) await this.append(stream, records);\n      await this.#connection.transact(this.#transaction(commit, []), false, {});",
+    quick: true,
   },
   {
     name: "an outcome that is not known is taken for a success",
@@ -35,6 +37,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/pending-outputs.ts",
     find: "while (this.#outputs.size > 0 && this.#outputs.first < outputs)",
     replace: "while (this.#outputs.size > 0 && this.#outputs.first + 1 < outputs)",
+    quick: true,
   },
   {
     name: "what came while a commit was under way counts as committed with it",
@@ -53,6 +56,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     find: "const from = this.#pending.committed;\n    return { app, task, epoch, replica, from, to, chain,",
     replace:
       "const from = this.#pending.committed;\n    to = { ...to, cursor: { ...to.cursor, position: to.cursor.position + 1 } };\n    return { app, task, epoch, replica, from, to, chain,",
+    quick: true,
   },
   {
     name: "a new replica begins where the task is committed, without the state until there",
@@ -78,6 +82,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/task-state.ts",
     find: "this.#seals.findLast((seal) => seal.outputs <= outputs)",
     replace: "this.#seals.at(-1)",
+    quick: true,
   },
   {
     name: "timers fire by the worker's clock",
@@ -94,6 +99,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/operators/engine/task.ts",
     find: "this.#send(this.#instead(poison, input));",
     replace: 'if (at.kind === "timer") this.#send(this.#instead(poison, input));',
+    quick: true,
   },
   {
     name: "nobody compares what is committed",
@@ -102,6 +108,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/dispute.ts",
     find: "return own !== undefined && own !== value;",
     replace: 'return own === "" && own !== value;',
+    quick: true,
   },
   {
     name: "whoever is contradicted goes on, even by most",
@@ -110,14 +117,16 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/dispute.ts",
     find: 'return own === most ? "backed" : "alone";',
     replace: 'return own === most ? "backed" : "open";',
+    quick: true,
   },
   {
     name: "a replica that waits never takes over",
     source: "Kafka Streams: a standby that nobody promotes",
     world: "runtime",
     file: "src/runtime/committer.ts",
-    find: '    if (!this.#leading) return waitedMs + (want === "cursor" ? cursorEveryMs : 0) + this.#patience.ms;',
-    replace: "    if (!this.#leading && this.#dueTold !== undefined) return Infinity;",
+    find: 'return waitedMs + (want === "cursor" && !this.#finishing ? cursorEveryMs : 0) + this.#patience.ms;',
+    replace: "{ if (this.#dueTold !== undefined) return Infinity; }",
+    quick: true,
   },
   {
     name: "what is pending is given up when the task moved",
@@ -144,6 +153,38 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     replace: "const { point, place } = capture;\n    const { nextOffsets } = this.#task;",
   },
   {
+    name: "a snapshot is restored, whoever wrote it",
+    source: "P26: what nobody has compared is relied upon",
+    world: "runtime",
+    file: "src/runtime/snapshots/restore.ts",
+    find: "  if (writer !== undefined && manifest.replica !== writer && offset !== verified)",
+    replace: "  if (writer === manifest.replica && offset < 0)",
+  },
+  {
+    name: "a snapshot is said to be right by whoever wrote it, whether or not it commits",
+    source: "P26: what nobody has compared is relied upon",
+    world: "runtime",
+    file: "src/runtime/snapshots/snapshotter.ts",
+    find: "else this.#tell(own.taken, false);",
+    replace: "else this.#tell(own.taken, true);",
+  },
+  {
+    name: "a dispute that nobody could decide is never brought up again",
+    source: "P26: an alarm that nobody acts upon",
+    world: "runtime",
+    file: "src/runtime/comparison.ts",
+    find: "return !this.#disputed || this.#clock.monotonic() >= this.#spokeMs + RUNTIME_LIMITS.disputeAgainMs;",
+    replace: "return !this.#disputed;",
+  },
+  {
+    name: "a worker that is started again is one voice more",
+    source: "Raft: votes counted by connection, not by member",
+    world: "runtime",
+    file: "src/runtime/comparison.ts",
+    find: "if (chain !== undefined && compareTaskPlaces(to, this.#config.begun) > 0)",
+    replace: "if (chain !== undefined)",
+  },
+  {
     name: "input is trimmed before the snapshot is verified",
     source: "P26: what nobody has compared is relied upon",
     world: "runtime",
@@ -151,5 +192,6 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     find: "    if (verified) await this.#trimInput(snapshot);",
     replace:
       "    for (const { stream, source } of this.#sources) await this.#trim(stream, snapshot.nextOffsets[source] ?? 0);",
+    quick: true,
   },
 ];

@@ -1,0 +1,15 @@
+/**
+ * A process by itself: whether a copy of a node's image (`log-server/log/image.ts`) can be read and is what was saved. It says
+ * what is wrong, or nothing. A damaged page of LMDB may end the process that reads it, and that is an answer, too.
+ */
+import { openLmdbKv } from "../../../log-server/log/disk/lmdb-kv.ts";
+import { Image } from "../../../log-server/log/image.ts";
+
+const [path = ""] = process.argv.slice(2);
+let wrong: string | undefined;
+const kv = openLmdbKv(path, (reason) => (wrong = reason));
+// How far the log goes is seen at a start.
+const loaded = new Image(kv).load({ logEnd: Number.MAX_SAFE_INTEGER });
+if (!loaded.ok && loaded.error.kind !== "missing") wrong ??= loaded.error.message;
+await kv.close();
+process.stdout.write(wrong ?? "");

@@ -1,0 +1,156 @@
+/**
+ * What the apps of `apps.ts` must have put out, by hand: plain loops over what is in their inputs, which know nothing of operators,
+ * engines or the runtime. `batch-answer.ts` says where each output stands and which digest goes with it, by the production engine;
+ * this says that the engine is right, too.
+ */
+import type { LogView } from "../../client/testing/batch-answer.ts";
+import { text } from "../../src/lib/bytes.ts";
+import type { FeedRecord } from "../../src/runtime/task-log.ts";
+import { deadLetterStream } from "../../src/wire/app-streams.ts";
+import { type APPS, type Event, IDLE_MS, OUT_OF_ORDER_MS, SILENT_MS, WINDOW_MS } from "./apps.ts";
+
+/** A record as a line. `key`: of one key all are in this order; `any`: what falls due together comes in any. */
+type Lines = { readonly order: "log" | "key" | "any"; readonly lines: readonly Line[] };
+type Line = { readonly key: string; readonly shown: string };
+/** By stream. */
+type Answer = Readonly<Record<string, Lines>>;
+
+const ANSWERS: { readonly [App in keyof typeof APPS]: (log: LogView) => Answer } = {
+  counts,
+  windows,
+  silences,
+  repartitioned,
+};
+
+/** What is wrong with what came out, once all has; undefined: it is what a plain loop makes of the inputs. */
+export function plainFault(app: string, log: LogView): string | undefined {
+  for (const [stream, { order, lines }] of Object.entries(ANSWERS[app as keyof typeof APPS](log))) {
+    const [expected, actual] = [sorted(lines, order), sorted(log.of(stream).map(lineOf), order)];
+    const at = Array.from({ length: Math.max(expected.length, actual.length) }, (_, place) => place).find(
+      (place) => expected[place]?.shown !== actual[place]?.shown,
+    );
+    if (at !== undefined)
+      return `I12: by hand "${stream}" has ${expected[at]?.shown ?? "no more"} as number ${at}, and not ${actual[at]?.shown ?? "nothing"}`;
+  }
+  return undefined;
+}
+
+function counts(log: LogView): Answer {
+  const counted = new Map<string, number>();
+  const [out, copies, dead]: [Line[], Line[], Line[]] = [[], [], []];
+  for (const record of log.of("in")) {
+    const { key, n } = eventOf(record);
+    if (n < 0) {
+      dead.push({ key: "", shown: `in@${record.offset}` });
+      continue;
+    }
+    const count = (counted.get(key) ?? 0) + 1;
+    counted.set(key, count);
+    out.push(line(key, count, record.timestamp));
+    for (let copy = 0; copy < count % 4; copy += 1) copies.push(line(key, `${count}.${copy}`, record.timestamp));
+  }
+  return { out: inLogOrder(out), copies: inLogOrder(copies), [deadLetterStream("counts")]: inLogOrder(dead) };
+}
+
+function windows(log: LogView): Answer {
+  const open = new Map<string, { readonly key: string; readonly end: number; count: number }>();
+  const out: Line[] = [];
+  let newest = -Infinity;
+  let seen = 0;
+  let reached = -Infinity;
+  const reach = (time: number): void => {
+    reached = Math.max(reached, time);
+    for (const [name, { key, end, count }] of open) {
+      if (end > reached) continue;
+      out.push(line(key, { start: end - WINDOW_MS, end, value: count }, end - 1));
+      open.delete(name);
+    }
+  };
+  /** Once nothing came for a while, event time goes on as log time does. What falls due in a record's millisecond comes behind it. */
+  const silentUntil = (logTime: number): number =>
+    logTime < seen + IDLE_MS ? -Infinity : newest - OUT_OF_ORDER_MS + (logTime - seen - IDLE_MS);
+  for (const record of log.of("in")) {
+    const { logTime, timestamp = logTime } = record;
+    const { key } = eventOf(record);
+    const end = (Math.floor(timestamp / WINDOW_MS) + 1) * WINDOW_MS;
+    reach(silentUntil(logTime - 1));
+    if (end > reached) {
+      const window = open.get(`${key} ${end}`) ?? { key, end, count: 0 };
+      window.count += 1;
+      open.set(`${key} ${end}`, window);
+    }
+    newest = Math.max(newest, timestamp);
+    seen = logTime;
+    reach(newest - OUT_OF_ORDER_MS);
+  }
+  reach(silentUntil(log.logTime - 1));
+  return { out: { order: "any", lines: out } };
+}
+
+function silences(log: LogView): Answer {
+  const timers = new Map<string, { readonly due: number; readonly n: number }>();
+  const [out, dead]: [Line[], Line[]] = [[], []];
+  const fire = (until: number): void => {
+    for (const [key, { due, n }] of timers) {
+      if (due > until) continue;
+      if (n < 0) dead.push({ key: "", shown: `timer ${due}` });
+      else out.push(line(key, `silent at ${due}`, due));
+      timers.delete(key);
+    }
+  };
+  for (const record of log.of("in")) {
+    const { key, n } = eventOf(record);
+    // What falls due in its millisecond comes behind it.
+    fire(record.logTime - 1);
+    timers.set(key, { due: record.logTime + SILENT_MS, n });
+  }
+  fire(log.logTime - 1);
+  return { out: { order: "any", lines: out }, [deadLetterStream("silences")]: { order: "any", lines: dead } };
+}
+
+function repartitioned(log: LogView): Answer {
+  const counted = new Map<string, number>();
+  const out: Line[] = [];
+  for (const record of [...log.of("in/0"), ...log.of("in/1")]) {
+    const { key } = eventOf(record);
+    const count = (counted.get(key) ?? 0) + 1;
+    counted.set(key, count);
+    // When each was counted hangs on which task was first.
+    out.push(line(key, count, undefined));
+  }
+  return { out: { order: "key", lines: out } };
+}
+
+function eventOf({ value }: FeedRecord): Event {
+  return JSON.parse(text(value ?? new Uint8Array()) ?? "") as Event;
+}
+
+function line(key: string, value: unknown, timestamp: number | undefined): Line {
+  return { key, shown: `${key} = ${JSON.stringify(value)} of ${timestamp ?? "some time"}` };
+}
+
+/** A dead letter by what it is of. */
+function lineOf({ key, value, timestamp, headers = [] }: FeedRecord): Line {
+  const told = new Map(headers.map(([name, bytes]) => [name, text(bytes)]));
+  const timer = told.get("tidemark-timer");
+  if (timer !== undefined) return { key: "", shown: `timer ${timer}` };
+  const offset = told.get("tidemark-offset");
+  if (offset !== undefined) return { key: "", shown: `${told.get("tidemark-stream")}@${offset}` };
+  const name = text(key ?? new Uint8Array()) ?? "";
+  return { key: name, shown: `${name} = ${text(value ?? new Uint8Array())} of ${timestamp}` };
+}
+
+function inLogOrder(lines: readonly Line[]): Lines {
+  return { order: "log", lines };
+}
+
+function sorted(lines: readonly Line[], order: Lines["order"]): readonly Line[] {
+  if (order === "log") return lines;
+  if (order === "any") return lines.toSorted((a, b) => compare(a.shown, b.shown));
+  const timeless = lines.map(({ key, shown }) => ({ key, shown: shown.replace(/ of \S+$| of some time$/, "") }));
+  return timeless.toSorted((a, b) => compare(a.key, b.key));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
