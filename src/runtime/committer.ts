@@ -143,8 +143,9 @@ export class Committer {
 
   get #want(): Want | undefined {
     const { size, committed, place } = this.#pending;
-    if (size > 0) return "outputs";
+    // Whoever is behind has nothing to commit; what it has ahead in number, all the same, is for the comparison to see.
     if (compareTaskPlaces(place, committed) < 0) return undefined;
+    if (size > 0) return "outputs";
     // What was told and has passed is told no more.
     const told = this.#dueTold !== undefined && this.#dueTold > this.#logTime ? this.#dueTold : Infinity;
     if (this.#nextDue !== undefined && this.#nextDue < told) return "due";

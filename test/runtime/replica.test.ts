@@ -9,6 +9,8 @@ import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
 import type { ReplicaEnd } from "../../src/runtime/replica-end.ts";
 import type { WorkStatus } from "../../src/runtime/replica-work.ts";
 import { hurried } from "./apps.ts";
+import type { FeedRecord } from "../../src/runtime/task-log.ts";
+import type { Committed } from "./memory-log.ts";
 import { AppWorld, CALM, type Machine, type MachineName } from "./app-world.ts";
 import { commitsStream, snapshotsStream } from "../../src/wire/app-streams.ts";
 
@@ -526,6 +528,24 @@ describe("a replica that differs", () => {
     await world.pass(500);
     expect(await endOf(second)).toMatchObject({ kind: "contradicted" });
     expect(statusOf(first).state).toBe("running");
+  });
+
+  it("may have committed further input with fewer outputs: who has more of them, and is not so far, goes on", async () => {
+    const world = worldOf(copies(), { commitEveryMs: 10_000 });
+    const replica = world.start();
+    append(world, 1);
+    await world.until(() => sums(world).length === 1, 20_000);
+    append(world, 2, 3, 4);
+    await world.pass(100);
+    const { commit } = world.log.committed("copies", "0.0").at(-1) as Committed;
+    const newest = world.log.of("in").at(-1) as FeedRecord;
+    const ahead = { ...newest.place, position: newest.place.position + 100 };
+    const from = commit.to;
+    const forged = { ...commit, replica: "forged", from, to: { cursor: ahead, outputs: from.outputs + 1 }, chain: 1n };
+    expect(world.log.commit(forged, []).ok).toBe(true);
+    await world.pass(1_000);
+    expect(statusOf(replica).state).toBe("running");
+    expect(workOf(replica).committing).toBe(false);
   });
 
   it("is found out by one that begins with a snapshot, and knows nothing of what was said before", async () => {
