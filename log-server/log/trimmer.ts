@@ -5,6 +5,7 @@
  */
 import type { Disk } from "../../src/ports/disk.ts";
 import type { BatchIndex } from "./index/batch-index.ts";
+import type { DamageList } from "./repair/damage.ts";
 import type { FilePool } from "./segments/file-pool.ts";
 import { NO_STREAM, type StreamRecord } from "./index/index-block.ts";
 import type { LogLayout } from "./log-layout.ts";
@@ -23,6 +24,7 @@ export type TrimmerParts = {
   readonly batchIndex: BatchIndex;
   readonly indexReader: IndexReader;
   readonly pool: FilePool;
+  readonly damage: DamageList;
   readonly poison: Poison;
 };
 
@@ -66,10 +68,11 @@ export class Trimmer {
 
   async #finish(): Promise<void> {
     if (this.#dropped === undefined) return;
-    const { segments, batchIndex } = this.#parts;
+    const { segments, batchIndex, damage } = this.#parts;
     const { segment, streams } = this.#dropped;
     await batchIndex.drop(segment, streams);
     segments.forget([segment]);
+    damage.forget(segment.sequence);
     await removeSegmentFiles(this.#parts, segment);
     await batchIndex.forget([segment.sequence]);
     this.#dropped = undefined;

@@ -37,6 +37,14 @@ async function rewriteAll(world: LogWorld, law: Law): ReturnType<LogWorld["log"]
   return log.rewrite(position, sequences, law);
 }
 
+/** The same, but for the file of its first sealed segment. */
+async function withoutFirstSegment(machine: Machine): Promise<Machine> {
+  const harmed = restarted(machine);
+  const index = harmed.disk.files().find((path) => path.endsWith(".index")) as string;
+  await harmed.disk.remove(index.replace(".index", ".log"));
+  return harmed;
+}
+
 /** A machine that is off, in which all that can be was rewritten. */
 async function rewrittenBase(): Promise<{ machine: Machine; law: Law }> {
   const { machine, law } = await base();
@@ -294,6 +302,38 @@ describe("mending", () => {
     });
     expect((await readEach(world, law, "all of it")).refused).toBe(0);
     for (const one of [world, other, less]) await one.close();
+  });
+
+  it("goes on in the new segment where a file was missing that is rewritten, and says no more of the old one", async () => {
+    const { machine, law } = await base();
+    const whole = restarted(machine);
+    const other = await LogWorld.open(whole.disk, whole.kv);
+    const harmed = await withoutFirstSegment(machine);
+    const world = await LogWorld.open(harmed.disk, harmed.kv);
+    const [missing] = world.log.damage;
+    expect(missing).toMatchObject({ kind: "segment" });
+    const { batches, refused } = await rewriteAll(world, law);
+    expect(refused).toBeUndefined();
+    expect(batches.damaged).toBeGreaterThan(0);
+    expect(world.log.damage.length).toBe(batches.damaged);
+    const sequences = new Set(world.log.damage.map(({ segment }) => segment as number));
+    expect(sequences.has(missing?.segment as number)).toBe(false);
+    for (const sequence of sequences)
+      expect(await world.log.mend(sequence, [sourceOf(other)])).toMatchObject({ batches: batches.damaged, left: 0 });
+    expect(world.log.damage).toEqual([]);
+    expect((await readEach(world, law, "mended")).refused).toBe(0);
+    await world.close();
+    await other.close();
+  });
+
+  it("has nothing to do for a segment whose file was missing, once nothing of it is live and it was dropped", async () => {
+    const { machine } = await base();
+    const harmed = await withoutFirstSegment(machine);
+    const world = await LogWorld.open(harmed.disk, harmed.kv);
+    expect(world.log.damage).toMatchObject([{ kind: "segment" }]);
+    expect(await world.log.trim(world.log.horizon.index, () => false)).toBeGreaterThan(0);
+    expect(world.log.damage).toEqual([]);
+    await world.close();
   });
 
   it.each(["damaged beyond its parity", "missing"])(

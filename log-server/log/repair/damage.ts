@@ -50,6 +50,11 @@ export class DamageList {
       if (damage.segment === segment && kinds.includes(damage.kind)) this.#byKey.delete(key);
   }
 
+  /** The segment is no part of the log any more: what was carried over from it is another's damage. */
+  forget(segment: number): void {
+    for (const [key, damage] of this.#byKey) if (damage.segment === segment) this.#byKey.delete(key);
+  }
+
   /** They were all looked at, or written anew. */
   resolveSnapshots(): void {
     for (const [key, { kind }] of this.#byKey) if (kind === "snapshot") this.#byKey.delete(key);

@@ -123,7 +123,7 @@ export class Mender {
     return patches;
   }
 
-  /** Dropped, or rewritten with what was damaged in it: that is found again where it is now. */
+  /** Dropped or rewritten, while somebody read it: what was found damaged is gone, or known where it is now. */
   async #forgetGone(sequence: number): Promise<void> {
     const { disk, layout, damage } = this.#parts;
     const names = await disk.list(layout.segments);
@@ -177,9 +177,8 @@ export class Mender {
   async #judge(segment: SealedSegment | UnsealedSegment): Promise<number> {
     const { damage, segments } = this.#parts;
     damage.resolve(segment.sequence, MENDED_KINDS);
-    const now = segments.bySequence(segment.sequence);
-    const check = now && ((await checkSegment(this.#parts, segment)) ?? (await this.#scan(segment)));
-    if (check === undefined) return 0;
+    const check = (await checkSegment(this.#parts, segment)) ?? (await this.#scan(segment));
+    if (check === undefined || segments.bySequence(segment.sequence) === undefined) return 0;
     for (const found of damageIn(check)) damage.add(found);
     return check.broken.size;
   }

@@ -13,6 +13,7 @@ import type { BatchIndex } from "../index/batch-index.ts";
 import { encodeCompactedHeader } from "./compacted-file.ts";
 import { createAnew } from "../disk/create-anew.ts";
 import type { Damage, DamageList } from "../repair/damage.ts";
+import { damageInRows } from "../repair/rewritten-check.ts";
 import type { FilePool } from "../segments/file-pool.ts";
 import { type BatchRow, NO_STREAM, type SealedFacts, type StreamRecord } from "../index/index-block.ts";
 import { writeBlock } from "../index/index-block-writer.ts";
@@ -67,6 +68,8 @@ type Replaced = {
   readonly streams: readonly StreamRecord[];
   readonly sources: readonly SealedSegment[];
   readonly stale: ReadonlyMap<number, readonly number[]>;
+  /** Carried over as they were. */
+  readonly damaged: readonly BatchRow[];
 };
 
 const HELD_UP = "the store has no room to say what was rewritten: that goes on later";
@@ -120,11 +123,13 @@ export class Rewriter {
   async finish(): Promise<void> {
     const replaced = this.#replaced;
     if (replaced === undefined) return;
-    const { segments, batchIndex } = this.#parts;
-    const { rewritten, streams, sources, stale } = replaced;
+    const { segments, batchIndex, damage } = this.#parts;
+    const { rewritten, streams, sources, stale, damaged } = replaced;
     if (!segments.holds(rewritten)) segments.supersede(sources, rewritten);
     await batchIndex.replace(rewritten, streams, stale);
     segments.forget(sources);
+    for (const { sequence } of sources) damage.forget(sequence);
+    for (const found of damageInRows(rewritten, damaged)) damage.add(found);
     for (const source of sources) await removeSegmentFiles(this.#parts, source);
     await batchIndex.forget(rewritten.sources);
     this.#replaced = undefined;
@@ -264,7 +269,7 @@ export class Rewriter {
       // Whether it is decided cannot be known: only a start can tell.
       throw this.#parts.poison.with(error);
     }
-    this.#replaced = { rewritten, streams, sources: run, stale };
+    this.#replaced = { rewritten, streams, sources: run, stale, damaged: copy.damaged };
     if (!(await this.#tryFinish())) return refused(HELD_UP);
     return {
       bytesBefore: run.reduce((sum, segment) => sum + bytesOf(segment), 0),

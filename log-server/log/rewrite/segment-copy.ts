@@ -52,6 +52,8 @@ const HASH_AT = 0;
 export class SegmentCopy {
   readonly #parts: CopyParts;
   readonly tally: Tally = { kept: 0, cut: 0, gone: 0, damaged: 0 };
+  /** Those that were damaged, where they stand now: no more than can be told of. */
+  readonly damaged: BatchRow[] = [];
   /** Where the next frame goes. */
   place: number = COMPACTED_HEADER_LENGTH;
   #synced = 0;
@@ -155,7 +157,8 @@ export class SegmentCopy {
     const { wasCompressed } = known;
     let left: Uint8Array | undefined;
     let { hash } = row;
-    if (bytes === undefined || !batchIsIntact(bytes, row)) {
+    const isDamaged = bytes === undefined || !batchIsIntact(bytes, row);
+    if (isDamaged) {
       this.tally.damaged += 1;
       left = bytes ?? new Uint8Array(row.length);
     } else {
@@ -169,7 +172,9 @@ export class SegmentCopy {
     }
     if (left === undefined) return undefined;
     const frame = encodeBatchFrame({ ...row, ...known, logId, hash, length: left.length }, left, sequence, this.place);
-    kept.add({ ...row, hash, length: left.length, place: this.place + BATCH_FRAME_OVERHEAD });
+    const copied = { ...row, hash, length: left.length, place: this.place + BATCH_FRAME_OVERHEAD };
+    kept.add(copied);
+    if (isDamaged && this.damaged.length < limits.damageMax) this.damaged.push(copied);
     this.place += frame.length;
     return frame;
   }
