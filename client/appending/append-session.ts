@@ -369,12 +369,12 @@ export class AppendSession {
 
   #onFailure(entry: AppendEntry, error: TidemarkError, verdict: Verdict): void {
     if (error.outcome === "unknown") entry.uncertain = true;
-    const givenUp = entry.deadline.error;
-    if (givenUp !== undefined) entry.fail(after(givenUp, entry.lastError));
-    this.#end(entry, givenUp === undefined ? verdict : "again", error);
+    this.#end(entry, entry.deadline.error === undefined ? verdict : "again", error);
   }
 
   #end(entry: AppendEntry, verdict: Verdict, error: TidemarkError): void {
+    const givenUp = entry.deadline.error;
+    if (givenUp !== undefined) entry.fail(after(givenUp, entry.lastError));
     entry.verdict = verdict;
     entry.lastError = error;
     if (this.#mode === "flowing") this.#mode = "draining";
@@ -404,7 +404,13 @@ export class AppendSession {
     }
     const at = this.#waiting.indexOf(entry);
     const error = entry.deadline.error;
-    if (at < 0 || error === undefined) return;
+    if (error === undefined) return;
+    if (at < 0) {
+      // Its own attempt has ended, and others have not: whoever waits for it does not wait for those.
+      if (this.#mode !== "stopped")
+        entry.fail(entry.verdict === "rejected" ? (entry.lastError as TidemarkError) : after(error, entry.lastError));
+      return;
+    }
     if (entry.tag === undefined) {
       this.#waiting.splice(at, 1);
       this.#drop(entry, error);
@@ -420,11 +426,6 @@ export class AppendSession {
   #recover(): void {
     const { kept, refused } = this.#judge(this.#inFlight);
     this.#inFlight = [];
-    // Its own attempt had ended, and others had not, when its time was over.
-    for (const entry of kept) {
-      const givenUp = entry.deadline.error;
-      if (givenUp !== undefined && !entry.settled) entry.fail(after(givenUp, entry.lastError));
-    }
     this.#waiting.unshift(...kept);
     const broken = refused ?? givenUpIn(kept);
     if (this.#options.onRejected === "stop" && broken !== undefined) {
@@ -456,7 +457,8 @@ export class AppendSession {
     for (const [place, entry] of ended.entries()) {
       const gapsFirst = entry.verdict === "gap" && kept.length === 0;
       // Where nothing before it can explain it, a gap is the server's last word.
-      if (entry.verdict === "apart" && isDivisible(entry)) {
+      // Whoever gave up was told that it is not applied, so no part of it is sent again.
+      if (entry.verdict === "apart" && isDivisible(entry) && !entry.settled) {
         // None of it was applied, so nothing behind it was; its calls take tags of the next epoch.
         this.#holed = true;
         clearDoubt(ended, place + 1);

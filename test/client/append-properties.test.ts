@@ -58,6 +58,18 @@ const OVER_BETWEEN_ATTEMPTS = {
     { appends: 1, timeoutMs: 50, aborts: undefined, plain: 7, bad: 0, advanceMs: 0 },
   ],
 };
+/** The last word that a call had is of another's failure, and its time is over by then: it is told, and not sent for ever. */
+const OVER_BEFORE_A_GAP = {
+  faults: ["none", "none", "hang"] satisfies Fault[],
+  steps: [
+    { appends: 1, timeoutMs: 50, aborts: undefined, plain: 0, bad: 0, advanceMs: 0 },
+    { appends: 1, timeoutMs: 50, aborts: undefined, plain: 0, bad: 0, advanceMs: 0 },
+    { appends: 3, timeoutMs: 10_000, aborts: 0, plain: 4, bad: 11, advanceMs: 0 },
+    { appends: 1, timeoutMs: 50, aborts: undefined, plain: 0, bad: 0, advanceMs: 3_000 },
+    { appends: 1, timeoutMs: 50, aborts: undefined, plain: 0, bad: 0, advanceMs: 3_000 },
+    { appends: 1, timeoutMs: 50, aborts: undefined, plain: 0, bad: 0, advanceMs: 0 },
+  ],
+};
 const BAD = "bad";
 
 function batchesOf(request: Request): readonly BatchRef[] {
@@ -144,7 +156,7 @@ describe("appends under failures", () => {
         });
         checkTold(told, contents);
       }),
-      { numRuns: 600, examples: [[OVER_BETWEEN_ATTEMPTS]] },
+      { numRuns: 600, examples: [[OVER_BETWEEN_ATTEMPTS], [OVER_BEFORE_A_GAP]] },
     );
   });
 

@@ -312,6 +312,23 @@ describe("single calls", () => {
     expect(server.contents("s")).toEqual(["b"]);
   });
 
+  it("an append whose own attempt has failed is given up at its time, whatever others wait for", async () => {
+    const { time, server, transport, client } = bench();
+    server.create("s");
+    const stream = client.stream("s");
+    transport.faults.push("lose-request", "hang");
+    transport.held = true;
+    const given = failure(stream.append("a", { timeout: 1_000 }));
+    await turn();
+    const hanging = failure(stream.append("b", { timeout: 3_000 }));
+    await turn();
+    transport.release();
+    const startedMs = time.environment.clock.monotonic();
+    expect(await run(time, given)).toMatchObject({ code: "timeout", cause: { code: "connection-lost" } });
+    expect(time.environment.clock.monotonic() - startedMs).toBeLessThanOrEqual(1_000);
+    expect(await run(time, hanging)).toMatchObject({ code: "timeout", outcome: "unknown" });
+  });
+
   it("an aborted signal or a passed deadline sends nothing", async () => {
     const { transport, client } = bench();
     const stream = client.stream("s");
