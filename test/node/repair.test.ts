@@ -5,7 +5,8 @@
 import { describe, expect, it } from "vitest";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
 import { type Member, SimCluster } from "../../log-server/sim/sim-cluster.ts";
-import type { Disk, DiskFile } from "../../src/ports/disk.ts";
+import type { Disk } from "../../src/ports/disk.ts";
+import { withFlaws } from "../sim/flawed-disk.ts";
 
 const NAMES = ["n1", "n2", "n3"];
 const SECTOR = 512;
@@ -33,29 +34,13 @@ async function filled(
 
 /** `flaw` may change what a read has read. */
 function withReads(disk: Disk, flaw: (path: string, target: Uint8Array) => void): Disk {
-  const flawed = (file: DiskFile): DiskFile => ({
-    path: file.path,
-    size: () => file.size(),
+  return withFlaws(disk, (file) => ({
     read: async (position, target) => {
       const length = await file.read(position, target);
       flaw(file.path, target);
       return length;
     },
-    write: (position, chunks) => file.write(position, chunks),
-    writeSynced: (position, chunks) => file.writeSynced(position, chunks),
-    sync: () => file.sync(),
-    allocate: (size) => file.allocate(size),
-    close: () => file.close(),
-  });
-  return {
-    open: async (path, mode) => flawed(await disk.open(path, mode)),
-    list: (directory) => disk.list(directory),
-    createDirectory: (directory) => disk.createDirectory(directory),
-    rename: (from, to) => disk.rename(from, to),
-    remove: (path) => disk.remove(path),
-    syncDirectory: (directory) => disk.syncDirectory(directory),
-    freeBytes: () => disk.freeBytes(),
-  };
+  }));
 }
 
 function logs(cluster: SimCluster, name: string): string[] {

@@ -5,7 +5,6 @@
 import type { Prng } from "../../src/lib/prng.ts";
 import type { Result } from "../../src/lib/result.ts";
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Disk, DiskFile } from "../../src/ports/disk.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { type CrashChoice, SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
@@ -14,6 +13,7 @@ import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
 import { openNode, type OpenNodeError } from "../../log-server/node/open-node.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
+import { withoutSyncs } from "./flawed-disk.ts";
 
 const KIB = 1024;
 
@@ -213,26 +213,4 @@ function endOfTurn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
   });
-}
-
-function withoutSyncs(disk: SimDisk): Disk {
-  const lying = (file: DiskFile): DiskFile => ({
-    path: file.path,
-    size: () => file.size(),
-    read: (position, target) => file.read(position, target),
-    write: (position, chunks) => file.write(position, chunks),
-    writeSynced: (position, chunks) => file.write(position, chunks),
-    sync: async () => undefined,
-    allocate: (size) => file.allocate(size),
-    close: () => file.close(),
-  });
-  return {
-    open: async (path, mode) => lying(await disk.open(path, mode)),
-    list: (directory) => disk.list(directory),
-    createDirectory: (directory) => disk.createDirectory(directory),
-    rename: (from, to) => disk.rename(from, to),
-    remove: (path) => disk.remove(path),
-    syncDirectory: (directory) => disk.syncDirectory(directory),
-    freeBytes: () => disk.freeBytes(),
-  };
 }

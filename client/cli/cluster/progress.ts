@@ -18,6 +18,7 @@ export class Progress {
     const changed = shape !== this.#shape;
     if (changed) this.#least.clear();
     this.#shape = shape;
+    // All are asked, for each is measured by what it lacked at the least.
     const nearer = typeof view !== "string" && view.members.filter((member) => this.#nearer(member)).length > 0;
     return changed || nearer;
   }

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { IMAGE_FOLDER } from "../../../log-server/folder-layout.ts";
 import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
+import { DATA_FILE } from "../../../log-server/log/disk/lmdb-header.ts";
 import { openRealDisk } from "../../../log-server/log/disk/real-disk.ts";
 import { LogLayout } from "../../../log-server/log/log-layout.ts";
 import { readNewest } from "../../../log-server/log/segments/newest-segment.ts";
@@ -29,7 +30,6 @@ export type FolderReport = {
 };
 
 const SEGMENT_FILE = /^\d{16}\.(log|compacted|index)$/;
-const IMAGE_FILE = "data.mdb";
 const SNAPSHOT_FILE = /^\d{16}\.snapshot$/;
 
 /** An error says why it cannot be verified. */
@@ -52,7 +52,7 @@ export async function verifyFolder(
       onFile(file, bytes);
       findings.push(...(await findingsIn(file)));
     }
-    const image = join(path, IMAGE_FOLDER, IMAGE_FILE);
+    const image = join(path, IMAGE_FOLDER, DATA_FILE);
     if (existsSync(image)) {
       files += 1;
       bytes += statSync(image).size;

@@ -4,6 +4,9 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
+/** What LMDB calls the file of a store, in the store's folder. */
+export const DATA_FILE = "data.mdb";
+
 const META_PAGES = 2;
 /** Of each meta page: the page's flags, then LMDB's mark and version, the page size and the last page in use. */
 const PAGE_FLAGS_AT = 18;

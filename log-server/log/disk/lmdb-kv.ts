@@ -14,10 +14,9 @@ import { assert } from "../../../src/lib/assert.ts";
 import { compareBytes } from "../../../src/lib/bytes.ts";
 import { DiskError } from "../../../src/ports/disk.ts";
 import type { Kv, KvWrite } from "../../../src/ports/kv.ts";
-import { mayBeStore } from "./lmdb-header.ts";
+import { DATA_FILE, mayBeStore } from "./lmdb-header.ts";
 import { KV_LIMITS } from "./storage-limits.ts";
 
-const DATA_FILE = "data.mdb";
 const MARK_FILE = "doubtful";
 
 /**

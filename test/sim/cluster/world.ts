@@ -7,9 +7,9 @@ import { errorsOf, SupervisedCluster } from "../../../client/testing/supervised-
 import type { NodeLimits } from "../../../log-server/node/limits.ts";
 import type { LogNode } from "../../../log-server/node/log-node.ts";
 import type { Machine, Member } from "../../../log-server/sim/sim-cluster.ts";
-import type { Disk, DiskFile } from "../../../src/ports/disk.ts";
 import type { Lane } from "../../../src/ports/link.ts";
 import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
+import { withoutSyncs } from "../flawed-disk.ts";
 import { Violation } from "../history.ts";
 import type { Surroundings } from "./clients.ts";
 import { CounterHistory } from "./counter-history.ts";
@@ -299,26 +299,4 @@ export class World extends SupervisedCluster implements Surroundings, Site {
     disk.flip(path, at, at % BITS);
     return true;
   }
-}
-
-function withoutSyncs(disk: Disk): Disk {
-  const lying = (file: DiskFile): DiskFile => ({
-    path: file.path,
-    size: () => file.size(),
-    read: (position, target) => file.read(position, target),
-    write: (position, chunks) => file.write(position, chunks),
-    writeSynced: (position, chunks) => file.write(position, chunks),
-    sync: async () => undefined,
-    allocate: (size) => file.allocate(size),
-    close: () => file.close(),
-  });
-  return {
-    open: async (path, mode) => lying(await disk.open(path, mode)),
-    list: (directory) => disk.list(directory),
-    createDirectory: (directory) => disk.createDirectory(directory),
-    rename: (from, to) => disk.rename(from, to),
-    remove: (path) => disk.remove(path),
-    syncDirectory: (directory) => disk.syncDirectory(directory),
-    freeBytes: () => disk.freeBytes(),
-  };
 }
