@@ -1,6 +1,7 @@
 /**
  * One mutant, in a process of its own: seed after seed until a checker notices it. Started by `zoo.ts` with what to do
- * as JSON; answers with one line of JSON. Without a mutant the seeds must all pass.
+ * as JSON; answers with one line of JSON. Without a mutant the seeds must all pass. What is thrown where nobody waits for
+ * it ends the process; if it does not count, `zoo.ts` starts another behind that seed.
  */
 import type { Mutant, MutantWorld } from "./mutant.ts";
 import { patchOnLoad } from "./patch.ts";
@@ -9,6 +10,9 @@ import { counts, type Verdict, verdictOf } from "./verdict.ts";
 export type HuntTask = {
   readonly mutant: Pick<Mutant, "name" | "file" | "find" | "replace" | "assertion"> | undefined;
   readonly world: MutantWorld;
+  /** The seeds before were tried by processes that were cut short. */
+  readonly firstSeed: number;
+  /** The last seed; they begin with 1. */
   readonly seedsMax: number;
   /** Of the processor, so that a busy machine is no excuse. */
   readonly processorSecondsMax: number;
@@ -22,6 +26,12 @@ export type HuntReport = {
   /** Seeds that failed in the patched file itself, or by an assertion of the product, which do not count. */
   readonly uncounted: number;
   readonly processorSeconds: number;
+};
+
+/** What one process answers. */
+export type HuntPart = HuntReport & {
+  /** By what does not count, but was thrown where nobody waited for it. */
+  readonly cutShort: boolean;
 };
 
 const RAFT_STEPS = 1_500;
@@ -84,35 +94,37 @@ async function load(world: MutantWorld): Promise<World> {
   }
 }
 
-type Outcome = Omit<HuntReport, "processorSeconds">;
+type Outcome = Omit<HuntPart, "processorSeconds">;
 
-async function hunt({ mutant, world, seedsMax, processorSecondsMax }: HuntTask): Promise<Outcome> {
+async function hunt({ mutant, world, firstSeed, seedsMax, processorSecondsMax }: HuntTask): Promise<Outcome> {
   const patch = mutant && patchOnLoad(mutant);
   const run = await load(world);
   if (patch?.applied() === false) throw new Error(`the world "${world}" does not load the patched file`);
   let uncounted = 0;
-  let seed = 1;
+  let seed = firstSeed;
+  /** Undefined if it does not count. */
+  const judge = (thrown: unknown): Verdict | undefined => {
+    const verdict = verdictOf(thrown);
+    if (counts(verdict, mutant)) return verdict;
+    uncounted += 1;
+    return undefined;
+  };
   // What is thrown where nobody waits for it ends the process, as it would end a server's.
   process.once("uncaughtException", (error) => {
-    const verdict = verdictOf(error);
-    const caught = counts(verdict, mutant) ? verdict : undefined;
-    report({ seeds: seed, caught, uncounted: uncounted + (caught === undefined ? 1 : 0) });
+    const caught = judge(error);
+    report({ seeds: seed, caught, uncounted, cutShort: caught === undefined });
     process.exit();
   });
-  for (; seed <= seedsMax; seed += 1) {
+  for (; ; seed += 1) {
     const thrown = await run(seed);
-    if (thrown !== undefined) {
-      const verdict = verdictOf(thrown);
-      if (counts(verdict, mutant)) return { seeds: seed, caught: verdict, uncounted };
-      uncounted += 1;
-    }
-    if (processorSeconds() > processorSecondsMax) return { seeds: seed, caught: undefined, uncounted };
+    const caught = thrown === undefined ? undefined : judge(thrown);
+    if (caught !== undefined || seed >= seedsMax || processorSeconds() > processorSecondsMax)
+      return { seeds: seed, caught, uncounted, cutShort: false };
   }
-  return { seeds: seedsMax, caught: undefined, uncounted };
 }
 
 function report(outcome: Outcome): void {
-  const answer: HuntReport = { ...outcome, processorSeconds: processorSeconds() };
+  const answer: HuntPart = { ...outcome, processorSeconds: processorSeconds() };
   console.log(JSON.stringify(answer));
 }
 

@@ -64,6 +64,12 @@ describe("the bug zoo", () => {
     expect([report.uncounted, report.caught]).toEqual([FEW.seedsMax, undefined]);
   });
 
+  it("goes on behind what does not count, also where nobody waited for it", async () => {
+    const thrower = { ...BUG, replace: 'queueMicrotask(() => { throw new Error("of its own"); }); return count;' };
+    const report = await hunt({ mutant: thrower, world: "raft", ...FEW, seedsMax: 3 });
+    expect([report.seeds, report.uncounted, report.caught]).toEqual([3, 3, undefined]);
+  });
+
   it("names the file that noticed, of the first cause", () => {
     const verdict = verdictOf(new Error("stopped", { cause: new Error("I4: broken") }));
     expect(verdict).toEqual({

@@ -24,7 +24,7 @@ import { promisify } from "node:util";
 import { addCatches, type Catch, type Catches, hashOf, readCatches, tableOf } from "./catches.ts";
 import { CLIENT_MUTANTS } from "./client-mutants.ts";
 import { CLUSTER_MUTANTS } from "./cluster-mutants.ts";
-import type { HuntReport, HuntTask } from "./hunt.ts";
+import type { HuntPart, HuntReport, HuntTask } from "./hunt.ts";
 import type { Mutant, MutantWorld } from "./mutant.ts";
 import { LIFE_MUTANTS } from "./life-mutants.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
@@ -132,10 +132,25 @@ function catchOf({ mutant: _mutant, ...found }: Row): Catch {
   return found;
 }
 
-/** In a process of its own. */
-export async function hunt(task: HuntTask): Promise<HuntReport> {
+/** In processes of its own: where one was cut short by what does not count, the next goes on, within the same bounds. */
+export async function hunt(task: Omit<HuntTask, "firstSeed">): Promise<HuntReport> {
+  let uncounted = 0;
+  let processorSeconds = 0;
+  for (let firstSeed = 1; ;) {
+    const processorSecondsMax = task.processorSecondsMax - processorSeconds;
+    const part = await huntFrom({ ...task, firstSeed, processorSecondsMax });
+    uncounted += part.uncounted;
+    processorSeconds += part.processorSeconds;
+    const { seeds, caught } = part;
+    if (!part.cutShort || seeds >= task.seedsMax || processorSeconds > task.processorSecondsMax)
+      return { seeds, caught, uncounted, processorSeconds };
+    firstSeed = seeds + 1;
+  }
+}
+
+async function huntFrom(task: HuntTask): Promise<HuntPart> {
   const { stdout } = await run(process.execPath, [HUNT, JSON.stringify(task)], { maxBuffer: 64 * 1_024 * 1_024 });
-  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as HuntReport;
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as HuntPart;
 }
 
 /** The same seeds, and a few, with nothing put back. */
