@@ -56,6 +56,7 @@ const GONE: ReadonlySet<TidemarkErrorCode> = new Set<TidemarkErrorCode>([
   "connection-lost",
   "unavailable",
   "node-removed",
+  "repairing",
 ]);
 
 /** Throws `invalid-argument` unless all are URLs of one kind, `http` or `ws`. */

@@ -150,7 +150,7 @@ export class DeadLetters {
     if (!read.ok) {
       const { code, message } = read.error;
       if (code === "offset-trimmed") return undefined;
-      return code === "damaged" ? new Unreadable(message) : message;
+      return new Unreadable(message);
     }
     const [batch] = read.value.batches;
     if (batch === undefined) return undefined;

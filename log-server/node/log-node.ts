@@ -10,7 +10,7 @@
  * class only.
  */
 import { assert } from "../../src/lib/assert.ts";
-import type { Result } from "../../src/lib/result.ts";
+import { err, type Result } from "../../src/lib/result.ts";
 import type { Clock } from "../../src/ports/clock.ts";
 import type { Entropy } from "../../src/ports/entropy.ts";
 import type { LogPlace } from "../../src/record/log-place.ts";
@@ -50,11 +50,11 @@ import type { NodeParts } from "./node-parts.ts";
 import { PeerCalls } from "./calls/peer-calls.ts";
 import type { NodePhase, NodeStatus } from "./node-status.ts";
 import { RaftLoop } from "./consensus/raft-loop.ts";
-import { blockedBy, Readiness } from "./readiness.ts";
-import { Reader, type ReadError, type ReadOptions, type ReadResult } from "./reading/reader.ts";
+import { Readiness } from "./readiness.ts";
+import { type HiddenError, Reader, type ReadError, type ReadOptions, type ReadResult } from "./reading/reader.ts";
 import { Retention } from "./retention.ts";
 import { offsetAtPlace } from "./reading/offset-at-place.ts";
-import { type DamagedError, offsetAtTime } from "./reading/offset-at-time.ts";
+import { offsetAtTime } from "./reading/offset-at-time.ts";
 import { Repairs } from "./repair/repairs.ts";
 import { Touches } from "./touches.ts";
 import { Waiters } from "./reading/waiters.ts";
@@ -119,8 +119,17 @@ export class LogNode {
     this.limits = parts.limits;
     this.#log = parts.log;
     this.#replayTarget = parts.log.lastIndex;
-    this.#reader = new Reader(parts.log, parts.machine, parts.zstd, parts.limits.batchBytesMax * 4);
-    this.#readiness = new Readiness(() => this.#belonging.removed);
+    this.#reader = new Reader(
+      parts.log,
+      parts.machine,
+      (damage) => this.#repairs.told(damage),
+      parts.zstd,
+      parts.limits.batchBytesMax * 4,
+    );
+    this.#readiness = new Readiness(
+      () => this.#belonging.removed,
+      () => this.#repairs.hasOthers,
+    );
     this.#barriers = new Barriers(parts);
     this.#waiters = new Waiters(parts.limits.waitersMax);
     this.#takers = new Waiters(parts.limits.groupWaitersMax);
@@ -189,7 +198,7 @@ export class LogNode {
   /**
    * Joins the others, or stands for election where there are none, applies what the state machine lacks, and resolves once
    * the node has been up to date with a leader: then it serves. With damage in the way it resolves too: the node then
-   * serves what it can, and refuses the rest as `damaged`.
+   * serves what it can, and refuses the rest as `damaged`, or `repairing` while others may give it back.
    */
   start(): Promise<void> {
     assert(this.#readiness.phase === "recovering" && this.#settled === undefined, "a node is started once");
@@ -216,7 +225,7 @@ export class LogNode {
   /**
    * Puts a command into the log, through the leader wherever that is, and resolves with what applying it answered, once
    * it is applied here; a refusal is a result, too. Throws `NodeError`: `overloaded`, `unavailable`, `disk-full`,
-   * `batch-too-large`, `malformed-command`, `damaged` (nothing was done), or `outcome-unknown`.
+   * `batch-too-large`, `malformed-command`, `damaged` or `repairing` (nothing was done), or `outcome-unknown`.
    */
   propose(command: Command): Promise<CommandResult> {
     return this.#intake.propose(command);
@@ -225,7 +234,7 @@ export class LogNode {
   /**
    * A linearizable point, on any node: once it resolves, everything committed before the call is applied here, and
    * everything that was due by the leader's clock has expired (I14: by an entry, never by the clock alone). Throws
-   * `NodeError`: `unavailable`, `overloaded`, or `damaged` where there is no such point, see `tailKnown`.
+   * `NodeError`: `unavailable`, `overloaded`, or `damaged` or `repairing` where there is no such point, see `tailKnown`.
    */
   async barrier(): Promise<void> {
     await this.#confirm();
@@ -286,8 +295,9 @@ export class LogNode {
   }
 
   /** The first retained offset of the stream that was appended at `atMs` of log time or later; else the stream's tail. */
-  offsetAtTime(stream: StreamView, atMs: number): Promise<Result<Offset, DamagedError>> {
-    return offsetAtTime(this.#log, this.machine, stream, atMs);
+  async offsetAtTime(stream: StreamView, atMs: number): Promise<Result<Offset, HiddenError>> {
+    const found = await offsetAtTime(this.#log, this.machine, stream, atMs);
+    return found.ok ? found : err(this.#repairs.told(found.error));
   }
 
   /**
@@ -307,6 +317,11 @@ export class LogNode {
   /** False where damage keeps this node from applying the whole log: nobody may be told that a stream ends, or is not there. */
   get tailKnown(): boolean {
     return this.#readiness.blocked === undefined;
+  }
+
+  /** What to say at the end of what is known, where `tailKnown` is false. */
+  tailUnknown(): NodeError {
+    return this.#readiness.tailUnknown();
   }
 
   /** How far this node may be behind. */
@@ -496,7 +511,7 @@ export class LogNode {
 
   #stopApplying(damage: Damage): void {
     this.#readiness.blocked = damage;
-    this.#barriers.fail(blockedBy(damage));
+    this.#barriers.fail(this.#readiness.blockedBy(damage));
     this.#serve();
   }
 

@@ -10,10 +10,12 @@ export class Readiness {
   /** Set once, and for good. */
   failure: NodeError | undefined;
   readonly #isRemoved: () => boolean;
+  readonly #hasOthers: () => boolean;
 
-  /** `isRemoved`: it was a member of its cluster and is none any more. */
-  constructor(isRemoved: () => boolean) {
+  /** `isRemoved`: it was a member of its cluster and is none any more. `hasOthers`: who may give back what damage took. */
+  constructor(isRemoved: () => boolean, hasOthers: () => boolean) {
     this.#isRemoved = isRemoved;
+    this.#hasOthers = hasOthers;
   }
 
   /** As others are told. */
@@ -31,15 +33,25 @@ export class Readiness {
     return this.#refusal(this.phase === "serving" || this.phase === "stopping");
   }
 
+  /** What is said of all that is behind this. */
+  blockedBy(damage: Damage): NodeError {
+    return this.#hidden(`the log cannot be applied past damage: ${damage.message}`);
+  }
+
+  /** The same, at the end of what is known of a stream. */
+  tailUnknown(): NodeError {
+    return this.#hidden("what follows is damaged on this node's disk");
+  }
+
+  #hidden(message: string): NodeError {
+    return new NodeError(this.#hasOthers() ? "repairing" : "damaged", message);
+  }
+
   #refusal(serves: boolean): NodeError | undefined {
     if (this.failure !== undefined) return this.failure;
-    if (serves) return this.blocked && blockedBy(this.blocked);
+    if (serves) return this.blocked && this.blockedBy(this.blocked);
     return this.told === "removed"
       ? new NodeError("node-removed", "this node was removed from the cluster: ask another")
       : new NodeError("unavailable", `the node is ${this.told}`);
   }
-}
-
-export function blockedBy(damage: Damage): NodeError {
-  return new NodeError("damaged", `the log cannot be applied past damage: ${damage.message}`);
 }

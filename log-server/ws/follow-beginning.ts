@@ -52,11 +52,6 @@ export function tellBeginning(
   return [{ kind: "following", position, streams }, ...gone];
 }
 
-/** For a place that this node does not know to be after the end. */
-export function tailUnknown(): NodeError {
-  return new NodeError("damaged", "what follows is damaged on this node's disk");
-}
-
 /** Undefined where a reader comes back to a stream that is deleted by now: to it, that happened while it followed. */
 async function find(context: WsContext, start: FollowStart): Promise<StreamView | undefined> {
   const { stream: name, incarnation } = start;
@@ -89,11 +84,11 @@ function startIn({ node }: WsContext, stream: StreamView, { from, offset }: Foll
     case "start":
       return stream.firstOffset;
     case "now":
-      if (!node.tailKnown) throw tailUnknown();
+      if (!node.tailKnown) throw node.tailUnknown();
       return stream.nextOffset;
     case "offset":
       if (offset <= stream.nextOffset) return offset;
-      if (!node.tailKnown) throw tailUnknown();
+      if (!node.tailKnown) throw node.tailUnknown();
       throw new NodeError("malformed-offset", `offset ${offset} is after the end of the stream "${stream.name}"`);
   }
 }
@@ -106,7 +101,7 @@ async function boundBelow(
   signal: AbortSignal,
 ): Promise<readonly BegunStream[]> {
   if (place.position > node.position + 1) {
-    if (!node.tailKnown) throw tailUnknown();
+    if (!node.tailKnown) throw node.tailUnknown();
     throw new NodeError("malformed-offset", `position ${place.position} is after the log's end`);
   }
   const bounded: BegunStream[] = [];

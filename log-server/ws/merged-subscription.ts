@@ -11,7 +11,7 @@ import type { Follower } from "../node/reading/followers.ts";
 import { NodeError } from "../node/node-error.ts";
 import type { Merge, MergeEvent } from "../node/reading/merge.ts";
 import { Credit } from "./credit.ts";
-import { beginFollow, type BegunStream, tailUnknown, tellBeginning } from "./follow-beginning.ts";
+import { beginFollow, type BegunStream, tellBeginning } from "./follow-beginning.ts";
 import type { Outbox } from "./outbox.ts";
 import type { WsContext } from "./ports.ts";
 import type { Running } from "./running.ts";
@@ -112,7 +112,7 @@ export class MergedSubscription implements Running {
         } else if (follower.hasChanges) {
           merge.begin(follower.take());
         } else if (!node.tailKnown) {
-          throw tailUnknown();
+          throw node.tailUnknown();
         } else if (this.#markIsDue()) {
           merge.begin([]);
         } else {

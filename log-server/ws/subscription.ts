@@ -81,8 +81,8 @@ export class Subscription implements Running {
     }
     const offset = this.#startIn(stream);
     if (offset > stream.nextOffset) {
-      if (!node.tailKnown) this.#refuse("damaged", "what follows is damaged on this node's disk");
-      else this.#refuse("malformed-offset", "the offset is after the stream's end");
+      if (!node.tailKnown) throw node.tailUnknown();
+      this.#refuse("malformed-offset", "the offset is after the stream's end");
       return undefined;
     }
     this.#next = offset;
@@ -112,8 +112,8 @@ export class Subscription implements Running {
         next = this.#next = stream.firstOffset;
       } else if (next >= stream.nextOffset) {
         // Where damage hides what the log says, this may not be the stream's end.
-        if (!node.tailKnown) this.#refuse("damaged", "what follows is damaged on this node's disk");
-        else if (stream.closed) this.end("closed");
+        if (!node.tailKnown) throw node.tailUnknown();
+        if (stream.closed) this.end("closed");
         else await requests.changed(stream, signal);
       } else if (this.#credit.bytes <= 0) {
         await this.#credit.granted();

@@ -93,6 +93,7 @@ export const ERRORS = {
   "internal": { status: 500, title: "A fault in the server", retryable: false, outcome: "unknown" },
   "not-configured": refused(501, "The server was not told what this needs"),
   "damaged": refused(500, "The data is damaged on this node's disk and is not served"),
+  "repairing": later(503, "The data is damaged on this node's disk, and other nodes are asked for it"),
   "unavailable": later(503, "The node is starting, stopping or has no leader"),
   "node-removed": later(503, "The node was removed from the cluster; others serve it"),
   "not-leader": later(503, "Another node leads the log"),

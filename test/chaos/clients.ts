@@ -92,7 +92,7 @@ export class Clients {
             seen.push({ offset: record.offset, value: valueOf(record.text()) });
           return seen;
         } catch (error) {
-          if (!(error instanceof TidemarkError) || error.code !== "damaged") throw error;
+          if (!isDamage(error) && !(error instanceof TidemarkError && isDamage(error.cause))) throw error;
           if (seen.length === length && performance.now() - movedAt > STALLED_MS) throw error;
           if (seen.length > length) [length, movedAt] = [seen.length, performance.now()];
         }
@@ -128,6 +128,11 @@ export class Clients {
       ...idleIn(journal.history),
     ];
   }
+}
+
+/** The node lacks what was asked for; the SDK tries `repairing` again by itself for as long as a call may take. */
+function isDamage(error: unknown): boolean {
+  return error instanceof TidemarkError && (error.code === "damaged" || error.code === "repairing");
 }
 
 /** What was to be seen, and was not: nothing is proved by it. */

@@ -21,7 +21,8 @@ export type ServedNode = { readonly name: string; readonly url: string; readonly
 
 /** Elections in less than half of the usual time: tests wait for some. */
 const QUICK: Partial<NodeLimits> = { tickMs: 20, lowWaterBytes: 0, unsettledMsMax: 1_000, stopWaitMsMax: 1_000 };
-const LOG = { ...LOG_LIMITS, segmentBytes: 4 * 1024 * 1024, sparesKept: 1 };
+/** Without a cache: what is read is read from the disk. */
+const LOG = { ...LOG_LIMITS, segmentBytes: 4 * 1024 * 1024, sparesKept: 1, tailCacheBytes: 0 };
 const NAMES = ["n1", "n2", "n3"] as const;
 const POLL_MS = 2;
 
@@ -113,6 +114,16 @@ export class ThreeNodes {
     await served.http.close();
     await served.node.stop();
     this.network.leave(name);
+  }
+
+  /** A bit of where this text stands on its disk is not what was written. */
+  damage(name: string, text: string): void {
+    const { disk } = this.#disks.get(name) as { readonly disk: SimDisk };
+    for (const path of disk.files().filter((file) => file.endsWith(".log"))) {
+      const place = Buffer.from(disk.bytes(path)).indexOf(text);
+      if (place >= 0) return disk.flip(path, place, 2);
+    }
+    throw new Error(`"${text}" is not on the disk of ${name}`);
   }
 
   /** Clients reach it no more; the other nodes do. */

@@ -403,7 +403,7 @@ async function leadsWhileDamaged(seed: number, when: "before its start" | "while
   await cluster.settle(cluster.start(other));
   await cluster.settle(cluster.barrier(other));
   expect(await cluster.settle(readAll(cluster.node(other), "a"))).toEqual(["one", "two", "three", "four"]);
-  await expect(cluster.barrier(damaged.name)).rejects.toMatchObject({ code: "damaged" });
+  await expect(cluster.barrier(damaged.name)).rejects.toMatchObject({ code: "repairing" });
   expect(await cluster.settle(readAll(cluster.node(damaged.name), "a"))).toEqual(["one"]);
   return led;
 }

@@ -1,14 +1,19 @@
 /** Reads over what compaction has left: holes before, between and behind batches, sparse batches, forks of them (I7). */
 import { describe, expect, it } from "vitest";
-import { Reader, type ReadResult } from "../../log-server/node/reading/reader.ts";
+import type { Damage } from "../../log-server/log/repair/damage.ts";
+import { type HiddenError, Reader, type ReadResult } from "../../log-server/node/reading/reader.ts";
 import { decodeBatch } from "../../src/record/batch-codec.ts";
 import { CompactionCluster } from "./compaction-world.ts";
 
 const BYTES_MAX = 1_000_000;
 
+function told({ message }: Damage): HiddenError {
+  return { code: "damaged", message };
+}
+
 function readerOf(cluster: CompactionCluster): Reader {
   const { log, machine } = cluster.leader;
-  return new Reader(log, machine, undefined, BYTES_MAX);
+  return new Reader(log, machine, told, undefined, BYTES_MAX);
 }
 
 async function read(cluster: CompactionCluster, stream: string, from: number, to?: number): Promise<ReadResult> {
@@ -80,7 +85,7 @@ describe("a read of a compacted stream", () => {
         { streamId: 99, from: 3, to: 5 },
       ],
     };
-    const reader = new Reader(log, forked, undefined, BYTES_MAX);
+    const reader = new Reader(log, forked, told, undefined, BYTES_MAX);
     const result = await reader.read({ ...source, nextOffset: 5 }, 0, { maxBytes: BYTES_MAX });
     if (!result.ok) throw new Error(result.error.message);
     expect(shape(result.value)).toEqual([["0+2: ", "2+1: 2=2"], 5]);

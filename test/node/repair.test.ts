@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from "vitest";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
+import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import { type Member, SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import type { Disk } from "../../src/ports/disk.ts";
 import { withFlaws } from "../sim/flawed-disk.ts";
@@ -112,9 +113,39 @@ describe("repair from peers", () => {
         (error: Error) => error.message,
       ),
     );
-    expect(read).toMatch(/damaged/);
+    expect(read).toMatch(/^repairing:/);
     await mended(cluster, name);
     expect(cluster.node(name).status().repair).toMatchObject({ segments: 1 });
+  });
+
+  it("a reader may try again for as long as somebody may have it, and no longer", async () => {
+    const cluster = await filled();
+    const { name } = await cluster.elected();
+    const away = NAMES.find((one) => one !== name) as string;
+    for (const one of NAMES) {
+      const { disk } = cluster.member(one);
+      const path = logs(cluster, one).find((file) =>
+        Buffer.from(disk.bytes(file)).includes(VALUES[5] as string),
+      ) as string;
+      disk.flip(path, Buffer.from(disk.bytes(path)).indexOf(VALUES[5] as string), 2);
+    }
+    cluster.isolate(away);
+    const told = (): Promise<string> =>
+      cluster.settle(
+        readAll(cluster.node(name), "s").then(
+          () => "all",
+          (error: Error) => error.message,
+        ),
+      );
+    expect(await told()).toMatch(/^repairing:/);
+    const asked = (): number => cluster.node(name).status().repair?.fetchedBytes ?? 0;
+    await cluster.until(() => asked() > 0, "the one that can be heard was asked");
+    await cluster.pass(5_000);
+    expect(await told(), "one has not answered").toMatch(/^repairing:/);
+    cluster.network.healAll();
+    await cluster.pass(NODE_LIMITS.repairRetryMs + 5_000);
+    expect(await told(), "all have answered").toMatch(/^damaged:/);
+    expect(cluster.node(name).status().repair).toMatchObject({ damagedSegments: 1, segments: 0 });
   });
 
   it("what nobody asks for is found by the scrub, in segments and in their indexes", async () => {

@@ -7,7 +7,7 @@ import type { StreamView } from "../../streams/views.ts";
 import { reach } from "../consistency.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
-import { findStreamToRead, tailUnknown } from "../stream-routes/find-stream.ts";
+import { findStreamToRead } from "../stream-routes/find-stream.ts";
 import { checkIncarnation, factsOf } from "./answer-read.ts";
 
 export async function answerList(
@@ -47,7 +47,7 @@ export async function offsetAtTime(context: HttpContext, stream: StreamView, atM
   const { node } = context;
   const found = await node.offsetAtTime(stream, atMs);
   if (!found.ok) throw new HttpError(found.error.code, found.error.message);
-  if (found.value >= stream.nextOffset && !node.tailKnown) throw tailUnknown();
+  if (found.value >= stream.nextOffset && !node.tailKnown) throw node.tailUnknown();
   return found.value;
 }
 

@@ -11,7 +11,7 @@ import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
 import type { LiveResponse } from "../live-responses.ts";
-import { findStream, findStreamToRead, refreshStream, tailUnknown } from "../stream-routes/find-stream.ts";
+import { findStream, findStreamToRead, refreshStream } from "../stream-routes/find-stream.ts";
 import { waitForChange } from "../stream-routes/live-wait.ts";
 
 export async function answerDescribe(
@@ -52,7 +52,7 @@ export async function answerRead(
   let stream = await findStreamToRead(context, request.stream, undefined, level, request.from === "now");
   node.touch(request.stream);
   checkIncarnation(stream, request.incarnation);
-  const from = startOf(request, stream, node.tailKnown);
+  const from = startOf(request, stream, context);
   const waitMs = Math.min(request.waitMs, limits.frameWaitMsMax);
   if (waitMs > 0 && from >= stream.nextOffset && !stream.closed && node.tailKnown) {
     const live = wait(waitMs);
@@ -75,7 +75,7 @@ export async function answerRead(
   const { batches, nextOffset } = read.value;
   const now = refreshStream(context, stream);
   const atEnd = nextOffset >= now.nextOffset;
-  if (atEnd && !node.tailKnown && batches.length === 0) throw tailUnknown();
+  if (atEnd && !node.tailKnown && batches.length === 0) throw node.tailUnknown();
   let records = 0;
   let bytes = 0;
   for (const batch of batches) {
@@ -99,16 +99,16 @@ export function checkIncarnation(stream: StreamView, incarnation: Incarnation | 
     throw new HttpError("stream-gone", "the stream that was read is deleted; another has its name now");
 }
 
-function startOf(request: ReadRequest, stream: StreamView, tailKnown: boolean): Offset {
+function startOf(request: ReadRequest, stream: StreamView, { node }: HttpContext): Offset {
   switch (request.from) {
     case "start":
       return stream.firstOffset;
     case "now":
-      if (!tailKnown) throw tailUnknown();
+      if (!node.tailKnown) throw node.tailUnknown();
       return stream.nextOffset;
     case "offset":
       if (request.offset > stream.nextOffset) {
-        if (!tailKnown) throw tailUnknown();
+        if (!node.tailKnown) throw node.tailUnknown();
         throw new HttpError("malformed-offset", "the offset is after the stream's end");
       }
       if (request.offset < stream.firstOffset) throw trimmed(stream.firstOffset);

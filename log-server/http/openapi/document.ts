@@ -14,7 +14,8 @@ const INFO = {
   title: "Tidemark",
   description:
     "A shared log: durable ordered streams. Errors are problem documents (RFC 9457) with `code` and `retryable`. " +
-    "Every answer carries `Tidemark-Session`; a read that shows one is never answered from before it.",
+    "Every answer carries `Tidemark-Session`; a read that shows one is never answered from before it. What damage to a " +
+    "node's disk hides is refused: `repairing` (503, with `Retry-After`) while other nodes may give it back, else `damaged` (500).",
   version: "1",
 } as const;
 

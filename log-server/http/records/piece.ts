@@ -6,7 +6,7 @@ import type { ReadBatch } from "../../node/reading/reader.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
-import { refreshStream, tailUnknown, trimmed } from "../stream-routes/find-stream.ts";
+import { refreshStream, trimmed } from "../stream-routes/find-stream.ts";
 
 export type Piece = {
   readonly from: Offset;
@@ -73,7 +73,7 @@ export function showRecords(
 /** Whether nothing lies behind this offset; throws where damage keeps anyone from knowing, and nothing else can be told. */
 export function isAtEnd(context: HttpContext, { stream, batches }: Piece, nextOffset: Offset): boolean {
   const atEnd = nextOffset >= stream.nextOffset;
-  if (atEnd && !context.node.tailKnown && batches.length === 0) throw tailUnknown();
+  if (atEnd && !context.node.tailKnown && batches.length === 0) throw context.node.tailUnknown();
   return atEnd && context.node.tailKnown;
 }
 

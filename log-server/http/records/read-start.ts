@@ -6,19 +6,19 @@ import { HttpError } from "../http-error.ts";
 import { offsetAtTime } from "../native/answer-look-up.ts";
 import { checkIncarnation } from "../native/answer-read.ts";
 import { parsePlace, parseTime } from "../places.ts";
-import { tailUnknown, trimmed } from "../stream-routes/find-stream.ts";
+import { trimmed } from "../stream-routes/find-stream.ts";
 
 export type AskedStart = { readonly offset?: string; readonly time?: string };
 
 export async function startOf(context: HttpContext, stream: StreamView, asked: AskedStart): Promise<Offset> {
   const { offset, time } = asked;
-  const { tailKnown } = context.node;
+  const { node } = context;
   if (offset !== undefined && time !== undefined)
     throw new HttpError("malformed-url", "a read begins at an offset or at a time, not both");
   if (time !== undefined) return offsetAtTime(context, stream, parseTime(time));
   if (offset === undefined || offset === "start") return stream.firstOffset;
   if (offset === "now") {
-    if (!tailKnown) throw tailUnknown();
+    if (!node.tailKnown) throw node.tailUnknown();
     return stream.nextOffset;
   }
   // What the start is called over there.
@@ -30,7 +30,7 @@ export async function startOf(context: HttpContext, stream: StreamView, asked: A
   const place = parsePlace(offset);
   checkIncarnation(stream, place.incarnation);
   if (place.offset > stream.nextOffset) {
-    if (!tailKnown) throw tailUnknown();
+    if (!node.tailKnown) throw node.tailUnknown();
     throw new HttpError("malformed-offset", "the offset is after the stream's end");
   }
   // The token of all zeros is the start of any stream.

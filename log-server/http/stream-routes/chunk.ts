@@ -4,7 +4,7 @@ import type { Offset } from "../../../src/record/offset.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { HttpContext } from "../context.ts";
 import { HttpError } from "../http-error.ts";
-import { refreshStream, tailUnknown, trimmed } from "./find-stream.ts";
+import { refreshStream, trimmed } from "./find-stream.ts";
 import { StreamBody } from "./stream-body.ts";
 
 export type Chunk = {
@@ -96,7 +96,7 @@ function chunkAt(context: HttpContext, known: StreamView, nextOffset: Offset, bo
   const atEnd = nextOffset >= stream.nextOffset;
   const upToDate = atEnd && context.node.tailKnown;
   const empty = body.count === 0;
-  if (atEnd && !upToDate && empty) throw tailUnknown();
+  if (atEnd && !upToDate && empty) throw context.node.tailUnknown();
   const release = (): void => body.release();
   return { body: body.finish(), empty, nextOffset, stream, upToDate, closed: upToDate && stream.closed, release };
 }

@@ -45,11 +45,6 @@ export async function findStreamToRead(
   return known;
 }
 
-/** What to say at the end of what is known, where that may not be the stream's end. */
-export function tailUnknown(): HttpError {
-  return new HttpError("damaged", "what follows is damaged on this node's disk");
-}
-
 /** The stream as it is now, while a request goes on reading it. */
 export function refreshStream(context: HttpContext, known: StreamView): StreamView {
   const stream = context.node.machine.streamById(known.id);
@@ -60,12 +55,12 @@ export function refreshStream(context: HttpContext, known: StreamView): StreamVi
 
 /** Where a read begins. */
 export function resolveFrom(context: HttpContext, stream: StreamView, from: ReadFrom): Offset {
-  const { tailKnown } = context.node;
+  const { node } = context;
   switch (from.kind) {
     case "start":
       return stream.firstOffset;
     case "now":
-      if (!tailKnown) throw tailUnknown();
+      if (!node.tailKnown) throw node.tailUnknown();
       return stream.nextOffset;
     case "token":
       break;
@@ -74,7 +69,7 @@ export function resolveFrom(context: HttpContext, stream: StreamView, from: Read
   if (incarnation === 0 && offset === 0) return stream.firstOffset;
   const isLater =
     incarnation > stream.incarnation || (incarnation === stream.incarnation && offset > stream.nextOffset);
-  if (isLater && !tailKnown) throw tailUnknown();
+  if (isLater && !node.tailKnown) throw node.tailUnknown();
   if (incarnation !== stream.incarnation) {
     if (incarnation === 0 || incarnation > stream.incarnation)
       throw new HttpError("malformed-offset", "this service did not give this offset");

@@ -6,7 +6,7 @@ import { nextCursor } from "../cursor.ts";
 import { randomU32 } from "../random.ts";
 import type { ReadQuery } from "../stream-url.ts";
 import { readChunk } from "./chunk.ts";
-import { findStreamToRead, refreshStream, resolveFrom, tailUnknown } from "./find-stream.ts";
+import { findStreamToRead, refreshStream, resolveFrom } from "./find-stream.ts";
 import { waitForChange } from "./live-wait.ts";
 import { answerChunk, positionHeaders } from "./read-answer.ts";
 
@@ -39,7 +39,7 @@ export async function longPoll(
     }
     const cursor = ["Stream-Cursor", nextCursor(query.cursor, node.clock.now(), randomU32(node.entropy))];
     if (from >= stream.nextOffset) {
-      if (!node.tailKnown) throw tailUnknown();
+      if (!node.tailKnown) throw node.tailUnknown();
       const headers = [...positionHeaders(stream, from, true, stream.closed), "Cache-Control", "no-store"];
       context.answers.empty(reply, 204, stream.closed ? headers : [...headers, ...cursor]);
       return;

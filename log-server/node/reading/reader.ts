@@ -9,6 +9,7 @@ import { type DecodedRecord, decodeBatch, encodeBatch, encodeSparseBatch } from 
 import type { LogPlace } from "../../../src/record/log-place.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import type { StreamRecord } from "../../../src/record/record.ts";
+import type { Damage } from "../../log/repair/damage.ts";
 import type { SegmentedLog } from "../../log/segmented-log.ts";
 import type { StreamsMachine } from "../../streams/machine.ts";
 import type { ReadRange, StreamView } from "../../streams/views.ts";
@@ -28,8 +29,11 @@ export type ReadResult = {
   readonly nextOffset: Offset;
 };
 
+/** Damage hides it: for good, as far as is known here, or until others have given it back. */
+export type HiddenError = { readonly code: "damaged" | "repairing"; readonly message: string };
+
 export type ReadError =
-  | { readonly code: "damaged"; readonly message: string }
+  | HiddenError
   | { readonly code: "offset-trimmed"; readonly message: string; readonly firstOffset: Offset };
 
 export type ReadOptions = {
@@ -42,17 +46,21 @@ export type ReadOptions = {
 export class Reader {
   readonly #log: Pick<SegmentedLog, "read">;
   readonly #machine: Pick<StreamsMachine, "readRanges" | "streamById">;
+  readonly #told: (damage: Damage) => HiddenError;
   readonly #zstd: Zstd | undefined;
   readonly #rawBytesMax: number;
 
+  /** `told`: what is said of damage. */
   constructor(
     log: Pick<SegmentedLog, "read">,
     machine: Pick<StreamsMachine, "readRanges" | "streamById">,
+    told: (damage: Damage) => HiddenError,
     zstd: Zstd | undefined,
     rawBytesMax: number,
   ) {
     this.#log = log;
     this.#machine = machine;
+    this.#told = told;
     this.#zstd = zstd;
     this.#rawBytesMax = rawBytesMax;
   }
@@ -86,7 +94,7 @@ export class Reader {
 
   async #readRange(range: ReadRange, maxBytes: number): Promise<Result<readonly ReadBatch[], ReadError>> {
     const stored = await this.#log.read(range.streamId, range.from, range.to, maxBytes);
-    if (!stored.ok) return err({ code: "damaged", message: stored.error.message });
+    if (!stored.ok) return err(this.#told(stored.error));
     const batches: ReadBatch[] = [];
     for (const batch of stored.value) {
       const end = batch.firstOffset + batch.span;

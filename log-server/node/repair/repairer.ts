@@ -3,6 +3,7 @@
  * other members for it, one after the other. And answers when they ask.
  */
 import type { LogIndex } from "../../../src/wire/entry.ts";
+import type { Damage } from "../../log/repair/damage.ts";
 import type { MendReport, MendSource } from "../../log/repair/mender.ts";
 import type { OfferedEntries } from "../../log/repair/mending.ts";
 import type { PlacedEntry, PlacementSource } from "../../log/repair/reindexer.ts";
@@ -61,6 +62,10 @@ export class Repairer {
   readonly #nextTry = new Map<number, number>();
   /** When each damaged segment was first seen to be. */
   readonly #damagedAt = new Map<number, number>();
+  /** Segments of which something is missing that all others were asked for, and have answered. */
+  readonly #givenUp = new Set<number>();
+  /** Somebody has not answered, since this was last false. */
+  #unheard = false;
   #segments = 0;
   #entries = 0;
   #batches = 0;
@@ -102,18 +107,29 @@ export class Repairer {
     return this.#rounds.stop();
   }
 
+  /** Whether others may have what this hides: they are asked for it soon, or not all of them have answered. */
+  hopesFor({ segment }: Damage): boolean {
+    return segment !== undefined && !this.#givenUp.has(segment);
+  }
+
   async #mend(): Promise<void> {
     const { clock, limits, log } = this.#parts;
     const now = clock.monotonic();
     const damaged = this.#lookForDamage();
     for (const sequence of this.#nextTry.keys()) if (!damaged.has(sequence)) this.#nextTry.delete(sequence);
+    for (const sequence of this.#givenUp) if (!damaged.has(sequence)) this.#givenUp.delete(sequence);
     for (const sequence of damaged) {
       if (this.#rounds.stopped) return;
       if ((this.#nextTry.get(sequence) ?? 0) > now) continue;
+      this.#unheard = false;
       const report = await log.mend(sequence, this.#sources());
       this.#count(sequence, report);
       const isWhole = report.left === 0 && report.refused === undefined;
       const indexed = await this.#reindex(sequence);
+      // What is in the way here, such as a lack of room, says nothing of the others.
+      const isMissed = indexed === "failed" || (report.left > 0 && report.refused === undefined);
+      if (isMissed && !this.#unheard) this.#givenUp.add(sequence);
+      else this.#givenUp.delete(sequence);
       if (indexed === "failed" || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
       // Whole without anything done, it was misread: whoever was refused then is not now.
       if (!isWhole && report.entries + report.batches === 0 && indexed !== "done") continue;
@@ -135,7 +151,10 @@ export class Repairer {
   /** Undefined: it does not answer. */
   async #fetch(node: NodeId, kind: CallKind, request: Uint8Array): Promise<Uint8Array | undefined> {
     const answer = await this.#calls.call(node, kind, [request], this.#parts.limits.repairTimeoutMs);
-    if (!answer.ok) return undefined;
+    if (!answer.ok) {
+      this.#unheard = true;
+      return undefined;
+    }
     this.#fetchedBytes += answer.value.length;
     return answer.value;
   }

@@ -3,6 +3,7 @@
  * ended as one. What each part does, and when, it says itself.
  */
 import type { LogIndex } from "../../../src/wire/entry.ts";
+import type { Damage } from "../../log/repair/damage.ts";
 import { distrust } from "../../log/distrust.ts";
 import { LogLayout } from "../../log/log-layout.ts";
 import type { PeerCalls } from "../calls/peer-calls.ts";
@@ -10,6 +11,7 @@ import type { Checkpointer } from "../checkpointer.ts";
 import type { RaftLoop } from "../consensus/raft-loop.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { NodeStatus } from "../node-status.ts";
+import type { HiddenError } from "../reading/reader.ts";
 import { DigestExchange } from "./digest-exchange.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { Repairer } from "./repairer.ts";
@@ -58,6 +60,17 @@ export class Repairs {
       scrub: this.#scrub.status,
       digests: this.#withOthers?.digests.status,
     };
+  }
+
+  /** Somebody may have what damage took here. */
+  get hasOthers(): boolean {
+    return this.#withOthers !== undefined && this.#owner.loop().others.length > 0;
+  }
+
+  /** What whoever asks for it is told of what this damage hides. */
+  told(damage: Damage): HiddenError {
+    const isHoped = this.hasOthers && this.#withOthers?.repairer.hopesFor(damage) === true;
+    return { code: isHoped ? "repairing" : "damaged", message: damage.message };
   }
 
   start(): void {

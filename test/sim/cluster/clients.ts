@@ -87,7 +87,7 @@ export abstract class Actor<Task> {
   protected excused(thrown: unknown, more: readonly string[] = []): TidemarkError {
     if (thrown instanceof Violation) throw thrown;
     const error = asTidemarkError(thrown);
-    const damage = error.code === "damaged" && this.world.damaged;
+    const damage = (error.code === "damaged" || error.code === "repairing") && this.world.damaged;
     if (!damage && !EXCUSED.has(error.code) && !more.includes(error.code))
       throw new Violation(`${this.name} was told ${error.code}: ${error.message}`, { cause: thrown });
     this.world.count(`client: ${error.code}`);

@@ -373,7 +373,7 @@ class Life {
       try {
         return await cluster.settle(readAll(node, stream, first, READ_BYTES));
       } catch (error) {
-        const isDamage = error instanceof Error && error.message.startsWith("damaged:");
+        const isDamage = error instanceof Error && /^(?:damaged|repairing):/.test(error.message);
         if (isDamage && !damaged) throw new Violation(`I13: damage on disks that nobody damaged: ${error.message}`);
         if (!isDamage) throw error;
         if (clock.monotonic() > endMs) throw new Violation(`I13: damage is not repaired: ${error.message}`);
