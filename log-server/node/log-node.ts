@@ -395,6 +395,7 @@ export class LogNode {
       diskFull: this.#space.full,
       ...this.#intake.status,
       waitingReaders: this.#waiters.count,
+      waitingBarriers: this.#barriers.count,
       streams: this.machine.streamCount,
       groups: () => ({ count: this.machine.groupCount, ...this.machine.groupTotals() }),
       apps: () => this.machine.appTotals(),

@@ -56,7 +56,10 @@ export type NodeStatus = {
   readonly waitingProposals: number;
   /** Commands that came here and were for another node to propose. */
   readonly forwards: ForwardStatus;
+  /** For a change of what they follow. */
   readonly waitingReaders: number;
+  /** Linearizable reads, for their point. */
+  readonly waitingBarriers: number;
   readonly streams: number;
   /** How many, and sums over all of them, in records. Worked out when called, now. */
   readonly groups: () => GroupTotals & { readonly count: number };

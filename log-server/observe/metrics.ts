@@ -141,6 +141,7 @@ export class Metrics {
     this.#status("last_index", "The last entry in the log", (status) => status.lastIndex);
     this.#status("waiting_proposals", "Commands waiting to be written", (status) => status.waitingProposals);
     this.#status("waiting_readers", "Readers waiting for a change", (status) => status.waitingReaders);
+    this.#status("waiting_barriers", "Linearizable reads waiting for their point", (status) => status.waitingBarriers);
     this.#status("streams", "Streams that exist", (status) => status.streams);
     this.#status("groups", "Consumer groups that exist", (status) => status.groups().count);
     this.#status(

@@ -28,6 +28,7 @@ export const SERVING: NodeStatus = {
   waitingProposals: 2,
   forwards: { answered: 11, refused: 1, unknown: 2, repeated: 3, underWay: 4 },
   waitingReaders: 4,
+  waitingBarriers: 5,
   streams: 5,
   groups: () => ({ count: 0, lag: 0, inFlight: 0, resting: 0, dead: 0 }),
   apps: () => ({ count: 0, paused: 0, tasks: 0, commits: 0, dueSince: undefined }),

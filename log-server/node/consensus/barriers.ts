@@ -33,13 +33,18 @@ export class Barriers {
     this.#clock = clock;
   }
 
+  /** How many wait. */
+  get count(): number {
+    return this.#asked.size + this.#behindCount;
+  }
+
   /**
    * Resolves at the point; rejects with `unavailable`, `overloaded`, or what `fail` is told. `patient`: it may take as long
    * as it takes; else it is refused after a while, for a leader that is heard may still be unable to commit, and this node to
    * apply.
    */
   ask(readIndex: (context: number) => Result<undefined, ReadError>, patient = false): Promise<void> {
-    if (this.#asked.size + this.#behindCount >= this.#limits.barriersMax)
+    if (this.count >= this.#limits.barriersMax)
       return Promise.reject(new NodeError("overloaded", "too many reads are waiting"));
     const context = this.#nextContext;
     this.#nextContext += 1;

@@ -4,13 +4,14 @@
  */
 import type { ClusterFault } from "../../../client/testing/cluster-faults.ts";
 import { errorsOf, SupervisedCluster } from "../../../client/testing/supervised-cluster.ts";
-import type { NodeLimits } from "../../../log-server/node/limits.ts";
+import { NODE_LIMITS, type NodeLimits } from "../../../log-server/node/limits.ts";
 import type { LogNode } from "../../../log-server/node/log-node.ts";
 import type { Machine, Member } from "../../../log-server/sim/sim-cluster.ts";
 import type { Lane } from "../../../src/ports/link.ts";
 import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
 import { withoutSyncs } from "../flawed-disk.ts";
 import { Violation } from "../history.ts";
+import { overBounds } from "./bounds.ts";
 import type { Surroundings } from "./clients.ts";
 import { CounterHistory } from "./counter-history.ts";
 import { EntryHistory } from "./entry-history.ts";
@@ -72,6 +73,7 @@ export class World extends SupervisedCluster implements Surroundings, Site {
   readonly #returned = new Map<string, () => void>();
   /** Nodes that do not know where their logs end. */
   readonly #inDoubt = new Set<string>();
+  readonly #limits: NodeLimits;
   #rotten = false;
 
   constructor({ seed, nodes, spares, lyingSyncs, limits, segmentBytes, note }: WorldOptions) {
@@ -84,6 +86,7 @@ export class World extends SupervisedCluster implements Surroundings, Site {
       note,
       ...(lyingSyncs && { diskOf: ({ disk }) => withoutSyncs(disk) }),
     });
+    this.#limits = { ...NODE_LIMITS, ...LIMITS, ...limits };
     this.entries = new EntryHistory(
       (violation) => this.violated(violation),
       (line) => this.note(line),
@@ -271,6 +274,14 @@ export class World extends SupervisedCluster implements Surroundings, Site {
 
   protected override sent(from: string, lane: Lane, pieces: readonly Uint8Array[]): void {
     this.entries.sent(from, lane, pieces);
+  }
+
+  override check(): void {
+    for (const { name, node } of this.members) {
+      const over = node && overBounds(node.status(), this.#limits);
+      if (over !== undefined) this.violated(new Violation(`I15: at ${name}, ${over}`));
+    }
+    super.check();
   }
 
   protected override opened(member: Member, node: LogNode): void {

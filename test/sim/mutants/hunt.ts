@@ -63,7 +63,8 @@ async function load(world: MutantWorld): Promise<World> {
     case "churn":
     case "laggards":
     case "disks":
-    case "operators": {
+    case "operators":
+    case "overload": {
       const { liveOnce } = await import("../cluster/life.ts");
       const { PROFILES } = await import("../cluster/profiles.ts");
       const profile = PROFILES[world === "clients" ? "safety" : world];

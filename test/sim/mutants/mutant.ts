@@ -14,6 +14,7 @@ export type MutantWorld =
   | "laggards"
   | "disks"
   | "operators"
+  | "overload"
   /** An app's replicas on simulated workers, with a log in memory: `test/runtime/random-run.ts`. */
   | "runtime";
 

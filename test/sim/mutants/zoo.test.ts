@@ -29,7 +29,7 @@ describe("the bug zoo", () => {
     expect(MUTANTS.length).toBeGreaterThanOrEqual(30);
     expect(new Set(MUTANTS.map(({ name }) => name)).size).toBe(MUTANTS.length);
     expect(new Set(MUTANTS.filter(({ quick }) => quick).map(({ world }) => world))).toEqual(
-      new Set(["raft", "node", "cluster", "clients", "runtime", "operators"]),
+      new Set(["raft", "node", "cluster", "clients", "runtime", "operators", "overload"]),
     );
   });
 

@@ -63,6 +63,7 @@ const SEEDS_MAX = {
   laggards: 1_000,
   disks: 1_000,
   operators: 1_000,
+  overload: 1_000,
   runtime: 1_000,
 } as const satisfies Record<MutantWorld, number>;
 const PROCESSOR_SECONDS_MAX = 240;
@@ -76,6 +77,7 @@ const HEALTHY_SEEDS_MIN = {
   laggards: 3,
   disks: 3,
   operators: 3,
+  overload: 2,
   runtime: 10,
 } as const satisfies Record<MutantWorld, number>;
 
