@@ -27,9 +27,12 @@ export const RUNTIME_LIMITS = {
   commitEveryMsDefault: 3,
   /** Without a commit for so long, a replica that waits for one makes it, until it knows how soon they come. */
   takeoverMsDefault: 60,
-  /** Then it waits, at least and at most, for this part and for so many times as long. */
+  /**
+   * Then it waits, at least and at most, for this part and for so many times as long: some two seconds, for whoever commits on a cluster that is
+   * busy takes hundreds of milliseconds, and each commit that is made for it and refused makes that worse.
+   */
   takeoverSoonerMax: 3,
-  takeoverLaterMax: 4,
+  takeoverLaterMax: 32,
   /** Each adds up to this part of it, so that of several one is first. */
   takeoverSpread: 2 / 3,
   /** Between two commits that have nothing but a cursor. */

@@ -31,6 +31,7 @@ describe("patience for commits", () => {
 
   it("outlasts what slows them down, and is not without end", () => {
     expect(after(5, 5, 5, 100)).toBeGreaterThan(100);
+    expect(after(...Array.from({ length: 50 }, () => 600))).toBeGreaterThan(600);
     expect(after(...Array.from({ length: 50 }, () => 10_000))).toBe(INITIAL_MS * takeoverLaterMax);
   });
 

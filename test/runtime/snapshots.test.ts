@@ -12,6 +12,7 @@ import { THREADED_ZSTD } from "../../log-server/system.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 import { compareRecordPlaces } from "../../src/record/record-place.ts";
 import { KvTarget } from "../../src/runtime/snapshots/kv-target.ts";
+import { SNAPSHOT_LIMITS } from "../../src/runtime/snapshots/limits.ts";
 import { firstNeeded, type Manifest } from "../../src/runtime/snapshots/manifest.ts";
 import { MemoryTarget } from "../../src/runtime/snapshots/memory-target.ts";
 import { restore, type RestoreOutcome, type RestoreProgress } from "../../src/runtime/snapshots/restore.ts";
@@ -80,6 +81,19 @@ class Copy {
     this.writer = this.#newWriter();
     return outcome;
   }
+}
+
+/** Two copies at the same place, each captured there, with one stream. */
+function several(): {
+  readonly stream: MemorySnapshots;
+  readonly copies: readonly Copy[];
+  readonly captures: readonly TaskCapture[];
+} {
+  const stream = new MemorySnapshots();
+  const copies = ["first", "second"].map((replica) => new Copy(stream, replica));
+  for (const copy of copies)
+    for (let n = 1; n <= 90; n += 1) copy.process(n, 1, { key: n, field: 0, text: "x", timer: false });
+  return { stream, copies, captures: copies.map((copy) => copy.capture(POINT_MS) as TaskCapture) };
 }
 
 function restored(stream: MemorySnapshots, committedOutputs: number): Promise<RestoreOutcome<MemoryStore>> {
@@ -343,8 +357,13 @@ describe("snapshots", () => {
     quick.advance(POINT_MS);
     quick.process(91, POINT_MS + 1, { key: 91, field: 0, text: "x", timer: false });
     const late = quick.capture(2 * POINT_MS) as TaskCapture;
+    const asked = Promise.withResolvers<void>();
     const answer = Promise.withResolvers<boolean>();
-    const writing = slow.writer.write(early, () => answer.promise);
+    const writing = slow.writer.write(early, () => {
+      asked.resolve();
+      return answer.promise;
+    });
+    await asked.promise;
     expect((await quick.writer.write(late, covered)).ok).toBe(true);
     answer.resolve(true);
     expect(await writing).toEqual({ ok: false, error: "overtaken" });
@@ -352,6 +371,63 @@ describe("snapshots", () => {
       replica: "quick",
       point: late.point,
     });
+  });
+
+  it("are begun by several at once, and one goes on: each would write all of the state", async () => {
+    const { stream, captures, copies } = several();
+    const written = await Promise.all(
+      copies.map(({ writer }, at) => writer.write(captures[at] as TaskCapture, covered)),
+    );
+    expect(written.map((result) => (result.ok ? "whole" : result.error)).toSorted()).toEqual(["elsewhere", "whole"]);
+    const alone = several();
+    await alone.copies[0]?.writer.write(alone.captures[0] as TaskCapture, covered);
+    expect(stream.next).toBe(alone.stream.next + 1);
+    expect((await restored(stream, Infinity)).restored?.manifest.point).toEqual(captures[0]?.point);
+  });
+
+  it("are seen while another writes them, and no more once nothing is added to them", async () => {
+    const { captures, copies } = several();
+    const [first, second] = copies as [Copy, Copy];
+    const never = Promise.withResolvers<boolean>();
+    expect(await second.writer.look()).toBeUndefined();
+    const asked = Promise.withResolvers<void>();
+    void first.writer.write(captures[0] as TaskCapture, () => {
+      asked.resolve();
+      return never.promise;
+    });
+    await asked.promise;
+    expect(await second.writer.look()).toBe("elsewhere");
+    expect(await second.writer.look()).toBeUndefined();
+    expect((await second.writer.write(captures[1] as TaskCapture, covered)).ok).toBe(true);
+    expect(await first.writer.look()).toMatchObject({ manifest: { replica: "second" } });
+  });
+
+  it("are appended without waiting for each piece, and with few of them under way (I15)", async () => {
+    const { stream, captures, copies } = several();
+    const append = stream.append.bind(stream);
+    let underWay = 0;
+    let most = 0;
+    stream.append = async (values) => {
+      const first = await append(values);
+      underWay += 1;
+      most = Math.max(most, underWay);
+      // As many turns as it takes whoever does not wait.
+      for (let turn = 0; turn < 1_000; turn += 1) await Promise.resolve();
+      underWay -= 1;
+      return first;
+    };
+    expect((await copies[0]?.writer.write(captures[0] as TaskCapture, covered))?.ok).toBe(true);
+    expect(most).toBe(SNAPSHOT_LIMITS.piecesUnderWayMax);
+    expect((await restored(stream, Infinity)).restored?.manifest.point).toEqual(captures[0]?.point);
+  });
+
+  it("of which a piece could not be appended are none", async () => {
+    const { stream, captures, copies } = several();
+    stream.onAppend = () => {
+      if (stream.next === 5) throw new Error("the log cannot be reached");
+    };
+    await expect(copies[0]?.writer.write(captures[0] as TaskCapture, covered)).rejects.toThrow("cannot be reached");
+    expect((await restored(stream, Infinity)).restored).toBeUndefined();
   });
 
   it("tell how far a restore has come, and stand rows of any size", async () => {

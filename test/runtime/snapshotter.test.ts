@@ -142,6 +142,22 @@ describe("snapshots of a running task", () => {
     await second.stop();
   });
 
+  it("are left to another who is at one, until nothing more comes of it", async () => {
+    const world = new World(8);
+    const { snapshots } = world;
+    const run = world.run();
+    const pieceOfAnother = utf8("a piece");
+    for (let step = 0; step < 20; step += 1) {
+      snapshots.values.push(pieceOfAnother);
+      await world.live(1);
+    }
+    expect(workOf(run)?.snapshot).toBeUndefined();
+    expect(snapshots.values).toHaveLength(20);
+    await world.live(8);
+    expect(workOf(run)?.snapshot).toBeDefined();
+    await run.stop();
+  });
+
   it("that are under way when the replica stops read no more of its rows", async () => {
     class WatchedKv extends SimKv {
       reads = 0;

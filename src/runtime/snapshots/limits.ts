@@ -41,6 +41,15 @@ export const SNAPSHOT_LIMITS = {
   /** Of a piece: a slice of the longest kind, and behind it one row that may be as large as a row gets. */
   pieceRawBytesMax: 16 * 1024 * 1024,
 
+  /** Of one snapshot: being compressed, or appended and not known to be durable. */
+  piecesUnderWayMax: 8,
+  /** Of log time: one that is being written, and has not come further for so long, is left by whoever wrote it. */
+  abandonedAfterMs: 5_000,
+  /** After each turn: on a busy machine most of what was "work" was waiting for a processor, and to rest for that would never end. */
+  restMsMax: 16,
+  /** Some milliseconds each; then others have theirs. */
+  turnsTogetherMax: 8,
+
   /** Of a manifest: far more than a state that is cut so, and changes so, has. */
   slicesMax: 65_536,
   deltasMax: 65_536,

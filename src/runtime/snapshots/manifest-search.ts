@@ -5,7 +5,7 @@ import { err, type Result } from "../../lib/result.ts";
 import { SNAPSHOT_LIMITS } from "./limits.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { joinPiece, readPieceRecord } from "./piece.ts";
-import type { SnapshotStream } from "./snapshot-stream.ts";
+import type { SnapshotStream, StreamBounds } from "./snapshot-stream.ts";
 
 export type FoundManifest = {
   readonly offset: Offset;
@@ -13,10 +13,20 @@ export type FoundManifest = {
   readonly manifest: Result<Manifest, string>;
 };
 
-type Bounds = { readonly first: Offset; readonly next: Offset };
+/** What stands last is one, whole or not; false where nothing stands. */
+export async function endsInManifest(stream: SnapshotStream, { first, next }: StreamBounds): Promise<boolean> {
+  if (next === first) return false;
+  const { values } = await stream.read(next - 1, 1);
+  const record = values[0] && readPieceRecord(values[0]);
+  return record?.ok === true && record.value.kind === "manifest";
+}
 
 /** The newest first. */
-export async function* manifestsBack(stream: SnapshotStream, zstd: Zstd, bounds: Bounds): AsyncIterable<FoundManifest> {
+export async function* manifestsBack(
+  stream: SnapshotStream,
+  zstd: Zstd,
+  bounds: StreamBounds,
+): AsyncIterable<FoundManifest> {
   let width: number = SNAPSHOT_LIMITS.searchRecordsMin;
   for (let end = bounds.next; end > bounds.first;) {
     const start = Math.max(bounds.first, end - width);

@@ -26,9 +26,9 @@ export class PieceRows {
     else this.#writer.varint(value.length + 1).bytes(value);
   }
 
-  /** What was gathered, lent until the next `add`; it begins anew. */
+  /** What was gathered; it begins anew. */
   take(): Uint8Array {
-    const content = this.#writer.view();
+    const content = this.#writer.finish();
     this.#writer.reset();
     return content;
   }

@@ -11,12 +11,14 @@ export type StreamPart = {
   readonly values: readonly Uint8Array[];
 };
 
+/** The oldest offset that is kept, and the one behind the newest; the same where there is nothing. */
+export type StreamBounds = { readonly first: Offset; readonly next: Offset };
+
 export interface SnapshotStream {
-  /** The oldest offset that is kept, and the one behind the newest; the same where there is nothing. */
-  bounds(): Promise<{ readonly first: Offset; readonly next: Offset }>;
+  bounds(): Promise<StreamBounds>;
   /** From an offset on, about so many bytes. */
   read(from: Offset, bytes: number): Promise<StreamPart>;
-  /** One behind the other, durable when it resolves: to the first one's offset. */
+  /** One behind the other, durable when it resolves: to the first one's offset. Of several calls at once any may be first. */
   append(values: readonly Uint8Array[]): Promise<Offset>;
   /** What is before the offset goes, unless it must be kept. */
   trim(before: Offset): Promise<void>;

@@ -6,7 +6,8 @@
  * the oldest slice is needed no more, and a snapshot costs three times what has changed. (Writing changed buckets whole would write
  * nearly everything as soon as one key in a hundred changes.)
  *
- * Several replicas may do it at once. A snapshot stands on one that is whole, and of the same replica, or the one that this began with: what
+ * Of several replicas that begin at once the one whose piece comes first goes on, for each would write all of the state; but nothing
+ * depends on that. A snapshot stands on one that is whole, and of the same replica, or the one that this began with: what
  * another has in its slices may be something else, if that one computes something else.
  */
 import { assert } from "../../lib/assert.ts";
@@ -20,10 +21,11 @@ import type { DigestPoint } from "../../record/digest-point.ts";
 import type { Offset } from "../../record/offset.ts";
 import type { SnapshotSizes } from "./limits.ts";
 import { encodeManifest, firstNeeded, type Manifest, type PieceRef, type SliceRef } from "./manifest.ts";
-import { manifestsBack } from "./manifest-search.ts";
-import { encodePiece, type PieceKind } from "./piece.ts";
+import { endsInManifest, manifestsBack } from "./manifest-search.ts";
+import type { PieceKind } from "./piece.ts";
+import { byOffset, PieceQueue } from "./piece-queue.ts";
 import { PieceRows } from "./piece-rows.ts";
-import type { SnapshotStream } from "./snapshot-stream.ts";
+import type { SnapshotStream, StreamBounds } from "./snapshot-stream.ts";
 import { Turns } from "./turns.ts";
 
 export type Snapshot = {
@@ -40,6 +42,8 @@ export type WrittenSnapshot = Snapshot & { readonly writtenBytes: number };
 export type SnapshotFailure =
   /** There is a newer one. */
   | "overtaken"
+  /** Another replica had begun one before. */
+  | "elsewhere"
   /** More was replaced meanwhile than is kept: reading it took too long. */
   | "lost"
   /** What the task did until there will not be committed by this replica's life. */
@@ -74,10 +78,7 @@ export class SnapshotWriter {
   #last: Snapshot | undefined;
   /** Where the stream ends unless others write. */
   #end: Offset | undefined;
-  /** Others have written since this snapshot was begun. */
-  #interrupted = false;
   #distrusted = false;
-  #writtenBytes = 0;
 
   constructor(stream: SnapshotStream, zstd: Zstd, clock: Clock, config: SnapshotWriterConfig) {
     this.#stream = stream;
@@ -107,45 +108,62 @@ export class SnapshotWriter {
     this.#distrusted = true;
   }
 
+  /**
+   * The newest, whoever made it. `elsewhere`: what stands at the end is of one that is being written, as far as can be told: there is more of
+   * it than at the last look.
+   */
+  async look(): Promise<Snapshot | "elsewhere" | undefined> {
+    const before = this.#end;
+    const bounds = await this.#stream.bounds();
+    this.#end = bounds.next;
+    const isMore = bounds.next !== before && bounds.next > bounds.first;
+    return isMore && !(await endsInManifest(this.#stream, bounds)) ? "elsewhere" : this.#newest(bounds);
+  }
+
   async #write(capture: TaskCapture, committed: () => Promise<boolean>): Promise<WrittenSnapshot> {
-    this.#writtenBytes = 0;
-    const before = this.#distrusted ? undefined : await this.newest();
-    this.#interrupted = false;
+    const bounds = await this.#stream.bounds();
+    const before = this.#distrusted ? undefined : await this.#newest(bounds);
     if (before !== undefined && isBehind(capture.point, before.manifest.point)) throw new Failed("overtaken");
     const base =
       before !== undefined && this.#isOwn(before) && knowsChanges(capture, before) ? before.manifest : undefined;
     const work = new Turns(this.#clock, this.#config.restRatio);
-    const deltas = base === undefined ? [] : await this.#writeDeltas(capture, work);
-    const slices = await this.#writeSlices(capture, base, bytesOf(deltas), work);
-    const oldest = slices.reduce((least, { offset }) => Math.min(least, offset), Infinity);
-    const { point, place } = capture;
-    const manifest: Manifest = {
-      born: this.#config.born,
-      replica: this.#config.replica,
-      point,
-      place,
-      totals: capture.rows.totals,
-      slices,
-      // What is before all slices, all slices have.
-      deltas: [...(base?.deltas ?? []), ...deltas].filter(({ offset }) => offset > oldest),
-    };
-    if (!(await committed())) throw new Failed("uncommitted");
-    // Behind another's newer one it would be the last, on which nobody else's next may stand: that would be a whole one, again and again.
-    if (this.#interrupted && (await this.#isOvertaken(point))) throw new Failed("overtaken");
-    const { offset, parts } = await this.#append("manifest", encodeManifest(manifest), work);
-    assert(parts === 1, "I15: a manifest is one record");
-    const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset) };
-    this.#last = written;
-    this.#distrusted = false;
-    // The one before is kept, too, for the case that this one is damaged.
-    await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
-    return { ...written, writtenBytes: this.#writtenBytes };
+    const pieces = new PieceQueue(this.#stream, this.#zstd, work, bounds.next);
+    try {
+      const deltas = base === undefined ? [] : await this.#writeDeltas(capture, pieces, work);
+      const slices = await this.#writeSlices(capture, base, bytesOf(deltas), pieces, work);
+      const oldest = slices.reduce((least, { offset }) => Math.min(least, offset), Infinity);
+      const { point, place } = capture;
+      const manifest: Manifest = {
+        born: this.#config.born,
+        replica: this.#config.replica,
+        point,
+        place,
+        totals: capture.rows.totals,
+        slices,
+        // What is before all slices, all slices have.
+        deltas: [...(base?.deltas ?? []), ...deltas].filter(({ offset }) => offset > oldest),
+      };
+      if (!(await committed())) throw new Failed("uncommitted");
+      // Behind another's newer one it would be the last, on which nobody else's next may stand: that would be a whole one, again and again.
+      const now = await this.#stream.bounds();
+      if ((pieces.interrupted || now.next !== pieces.end) && (await this.#isOvertaken(point, now)))
+        throw new Failed("overtaken");
+      await pieces.put("manifest", encodeManifest(manifest));
+      const [{ offset, parts }] = (await pieces.drained()) as readonly [PieceRef];
+      assert(parts === 1, "I15: a manifest is one record");
+      const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset) };
+      this.#last = written;
+      this.#distrusted = false;
+      // The one before is kept, too, for the case that this one is damaged.
+      await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
+      return { ...written, writtenBytes: pieces.writtenBytes };
+    } finally {
+      this.#end = pieces.end;
+    }
   }
 
-  /** The newest of which nothing was trimmed, whoever made it. */
-  async newest(): Promise<Snapshot | undefined> {
-    const bounds = await this.#stream.bounds();
-    this.#end = bounds.next;
+  /** Of which nothing was trimmed, whoever made it. */
+  async #newest(bounds: StreamBounds): Promise<Snapshot | undefined> {
     const last = this.#last;
     if (last !== undefined && bounds.next === last.offset + 1 && bounds.first <= last.firstNeeded) return last;
     for await (const { offset, manifest } of manifestsBack(this.#stream, this.#zstd, bounds)) {
@@ -156,8 +174,8 @@ export class SnapshotWriter {
     return undefined;
   }
 
-  async #isOvertaken(point: DigestPoint): Promise<boolean> {
-    const newest = await this.newest();
+  async #isOvertaken(point: DigestPoint, bounds: StreamBounds): Promise<boolean> {
+    const newest = await this.#newest(bounds);
     return newest !== undefined && isBehind(point, newest.manifest.point);
   }
 
@@ -165,9 +183,8 @@ export class SnapshotWriter {
     return manifest.replica === this.#config.replica || offset === this.#config.restored;
   }
 
-  async #writeDeltas({ rows }: TaskCapture, work: Turns): Promise<PieceRef[]> {
+  async #writeDeltas({ rows }: TaskCapture, pieces: PieceQueue, work: Turns): Promise<readonly PieceRef[]> {
     const { deltaBytes, rowsPerTurn } = this.#config.sizes;
-    const refs: PieceRef[] = [];
     const piece = new PieceRows();
     let turn = 0;
     for (const key of rows.changed?.keys() ?? []) {
@@ -175,12 +192,12 @@ export class SnapshotWriter {
       turn += 1;
       const isFull = piece.bytes >= deltaBytes;
       if (!isFull && turn % rowsPerTurn !== 0) continue;
-      if (isFull) refs.push(await this.#append("delta", piece.take(), work));
+      if (isFull) await put(pieces, "delta", piece);
       await work.rest();
       if (rows.lost) throw new Failed("lost");
     }
-    if (piece.bytes > 0) refs.push(await this.#append("delta", piece.take(), work));
-    return refs;
+    if (piece.bytes > 0) await put(pieces, "delta", piece);
+    return (await pieces.drained()).toSorted(byOffset);
   }
 
   /** All slices of the new snapshot, those of the base that stay among them. */
@@ -188,6 +205,7 @@ export class SnapshotWriter {
     { rows }: TaskCapture,
     base: Manifest | undefined,
     changedBytes: number,
+    pieces: PieceQueue,
     work: Turns,
   ): Promise<SliceRef[]> {
     const { rewrittenPerChanged, snapshotsPerCycle, rowsPerTurn } = this.#config.sizes;
@@ -196,7 +214,7 @@ export class SnapshotWriter {
     const enough =
       base === undefined ? Infinity : Math.max(rewrittenPerChanged * changedBytes, totals.bytes / snapshotsPerCycle);
     const start = base === undefined ? ROWS_FROM : oldestOf(base.slices).from;
-    const written: SliceRef[] = [];
+    const written: Uint8Array[] = [];
     const piece = new PieceRows();
     let from = start;
     let done = 0;
@@ -217,28 +235,23 @@ export class SnapshotWriter {
       const ended = stop === undefined;
       if (ended || piece.bytes >= sliceBytes) {
         done += piece.bytes;
-        written.push({ from, ...(await this.#append("slice", piece.take(), work)) });
+        written.push(from);
+        await put(pieces, "slice", piece);
         from = next;
-        if (ended) return joined(base?.slices ?? [], written, start, ROWS_TO);
-        if (done >= enough) return joined(base?.slices ?? [], written, start, next);
+        if (ended || done >= enough) {
+          const slices = (await pieces.drained()).map((ref, place) => ({ from: written[place] as Uint8Array, ...ref }));
+          return joined(base?.slices ?? [], slices, start, ended ? ROWS_TO : next);
+        }
       }
       await work.rest();
     }
   }
+}
 
-  async #append(kind: PieceKind, content: Uint8Array, work: Turns): Promise<PieceRef> {
-    const bytes = content.length;
-    const zstd = this.#zstd;
-    // The longest that a snapshot would keep those waiting who wait for outputs.
-    const compressed =
-      zstd.compressAside === undefined ? zstd.compress(content) : await work.meanwhile(zstd.compressAside(content));
-    const records = encodePiece(kind, content, compressed);
-    this.#writtenBytes += records.reduce((sum, { length }) => sum + length, 0);
-    const offset = await work.meanwhile(this.#stream.append(records));
-    this.#interrupted ||= offset !== this.#end;
-    this.#end = offset + records.length;
-    return { offset, parts: records.length, bytes };
-  }
+/** What was gathered. Whoever comes late leaves it to the one that began before. */
+async function put(pieces: PieceQueue, kind: PieceKind, rows: PieceRows): Promise<void> {
+  await pieces.put(kind, rows.take());
+  if (pieces.late) throw new Failed("elsewhere");
 }
 
 /** The base's slices outside of `[start, stop)`, and those that were written of it. */

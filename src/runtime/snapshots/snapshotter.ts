@@ -1,7 +1,7 @@
 /**
  * Decides when one replica takes a snapshot of its task, and takes it. Nobody is appointed: whoever sees, `everyMs` of log time behind the
  * newest snapshot, that there is no newer one, makes it. The replica that commits waits twice as long, so a standby does it where there
- * is one; standbys wait a little longer each. Two at once do no harm.
+ * is one; standbys wait a little longer each. Who sees that another is at it leaves it alone; two at once do no harm.
  *
  * A snapshot is *verified* when another replica has had the same digests at its point: the commits name theirs. Where nobody else does, the one
  * that commits restores its own once more, elsewhere, and compares what it adds up to; or says so of the one that it began with. That shows
@@ -21,7 +21,7 @@ import type { DigestPoint } from "../../record/digest-point.ts";
 import type { Offset } from "../../record/offset.ts";
 import type { TaskCommit, TaskSnapshot } from "../../wire/app-command.ts";
 import type { TakenSnapshot } from "../input-trimmer.ts";
-import type { SnapshotSizes } from "./limits.ts";
+import { SNAPSHOT_LIMITS, type SnapshotSizes } from "./limits.ts";
 import { MemoryTarget } from "./memory-target.ts";
 import { restore } from "./restore.ts";
 import type { SnapshotStream } from "./snapshot-stream.ts";
@@ -81,6 +81,8 @@ export class Snapshotter {
   #state: "idle" | "looking" | "asked" | "writing" | "stopped" = "idle";
   /** Log time of the newest snapshot that is known, or from which on one is missing. */
   #newest: number | undefined;
+  /** Log time until which it leaves it to another. */
+  #notBefore = -Infinity;
   #own: Own | undefined;
   #writing: Writing | undefined;
   /** One after the other. */
@@ -176,7 +178,7 @@ export class Snapshotter {
     // Who made the last one goes on; else who commits leaves it to the others for a while.
     const isMine = this.#own?.taken.point.logTime === this.#newest;
     const patience = isMine ? 1 : (this.#leadingSince === undefined ? 1 : 2) + this.#spread;
-    return this.#logTime >= this.#newest + this.#plan.everyMs * patience;
+    return this.#logTime >= Math.max(this.#newest + this.#plan.everyMs * patience, this.#notBefore);
   }
 
   /** Whatever becomes of it, it is idle in the end. */
@@ -197,7 +199,12 @@ export class Snapshotter {
 
   /** Perhaps somebody else made one. */
   async #look(): Promise<"idle" | "asked"> {
-    const newest = await this.#writer.newest();
+    const newest = await this.#writer.look();
+    // It would be the whole state once more, beside that of who is at it.
+    if (newest === "elsewhere") {
+      this.#notBefore = this.#logTime + SNAPSHOT_LIMITS.abandonedAfterMs;
+      return "idle";
+    }
     if (newest !== undefined) this.#newest = Math.max(this.#newest ?? -Infinity, newest.manifest.point.logTime);
     if (!this.#isDue()) return "idle";
     await this.#verify();

@@ -1,13 +1,20 @@
 /**
- * Long work in short turns, so that it takes only a part of the time: after each it rests for as long as it worked, some times
- * over. Nothing depends on how long that is.
+ * Long work in short turns, so that it takes its part of the time, and no more: after each it rests for as long as it worked, some times
+ * over. Where others are so busy that a rest becomes longer than that, the next turns come together until the part is made up for: else a
+ * snapshot, a few milliseconds at a time, would come to no end while a task works off what it is behind. Nothing depends on how long any
+ * of it is.
  */
 import type { Clock } from "../../ports/clock.ts";
+import { SNAPSHOT_LIMITS } from "./limits.ts";
 
 export class Turns {
   readonly #clock: Clock;
   readonly #restRatio: number;
   #since: number;
+  /** What may be worked before the next rest. */
+  #owedMs = 0;
+  /** Turns since the last rest. */
+  #together = 0;
 
   /** `restRatio`: 3 takes a quarter of the time, 0 lets others only have their turn. */
   constructor(clock: Clock, restRatio: number) {
@@ -18,12 +25,18 @@ export class Turns {
 
   /** What was done until now is one turn; it resolves when the next one may begin. */
   async rest(): Promise<void> {
-    const worked = this.#clock.monotonic() - this.#since;
+    const { turnsTogetherMax, restMsMax } = SNAPSHOT_LIMITS;
+    const restedFrom = this.#clock.monotonic();
+    const worked = restedFrom - this.#since;
+    this.#together += 1;
+    if (worked < this.#owedMs && this.#together < turnsTogetherMax) return;
     await new Promise<void>((resolve) => {
       if (this.#restRatio === 0) this.#clock.defer(resolve);
-      else this.#clock.schedule(worked * this.#restRatio, resolve);
+      else this.#clock.schedule(Math.min(worked * this.#restRatio, restMsMax), resolve);
     });
     this.#since = this.#clock.monotonic();
+    this.#owedMs = this.#restRatio === 0 ? 0 : (this.#since - restedFrom) / this.#restRatio;
+    this.#together = 0;
   }
 
   /** Waiting for others is no work. */
