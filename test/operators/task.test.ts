@@ -1,4 +1,5 @@
 /** A task: what one record brings about and in which order, what does not matter to it, and what poison leaves (I10, I12, I14). */
+import { execFileSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, it, vi } from "vitest";
 import { TopologyDriver } from "../../client/testing/topology-driver.ts";
@@ -660,6 +661,13 @@ describe("guards", () => {
     expect(Object.hasOwn(crypto, "randomUUID")).toBe(false);
     expect(new Date(0).constructor).toBe(Date);
     expect(process.hrtime.bigint()).toBeGreaterThan(0n);
+  });
+
+  it("leave whole what the platform loads only when it is first looked at", () => {
+    // In a process of its own, which has not had it loaded by something else.
+    const guards = JSON.stringify(import.meta.resolve("../../src/operators/engine/guards.ts"));
+    const script = `const { guarded } = await import(${guards}); guarded(() => undefined); new MessageEvent("message");`;
+    execFileSync(process.execPath, ["--input-type=module", "--eval", script], { stdio: "pipe" });
   });
 });
 

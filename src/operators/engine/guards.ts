@@ -115,7 +115,8 @@ function slotOf(holder: object, name: string, what: string, instead: string, kin
     kind === "function"
       ? { value: Object.assign(call, name === "hrtime" && { bigint: refuse }), writable: true }
       : { get: (): unknown => (outside ? slot.original : refuse()) };
-  const slot: Slot = { holder, name, original: undefined, guard };
+  // Looked at before any guard is up: what the platform loads only now, its WebSocket, would extend a guard, that of Event, for ever.
+  const slot: Slot = { holder, name, original: Reflect.get(holder, name), guard };
   return slot;
 }
 
