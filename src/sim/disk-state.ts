@@ -84,9 +84,8 @@ export function makeDurable(operations: readonly Pending[]): void {
   // Before any of them: what a sector held before one sync is one content, however often it was written since.
   for (const operation of operations) {
     if (operation.kind !== "write") continue;
-    const before = new Uint8Array(operation.image.length);
-    operation.file.durable.read(operation.position, before);
-    operation.file.previous.write(operation.position, before);
+    const { file, position, image } = operation;
+    file.previous.copyFrom(file.durable, position, image.length);
   }
   for (const operation of operations) applyTo(operation);
 }

@@ -4,6 +4,7 @@
  * nothing by itself: the same calls give the same bytes.
  */
 import { assert, unreachable } from "../lib/assert.ts";
+import { concat } from "../lib/bytes.ts";
 import type { Prng } from "../lib/prng.ts";
 import { type Disk, DiskError, type DiskErrorCode, type DiskFile, type OpenMode } from "../ports/disk.ts";
 import { type DiskFault, type DiskFaultKind, DiskFaults, type DiskOperation } from "./disk-faults.ts";
@@ -407,7 +408,7 @@ export class SimDisk implements Disk {
     chunks: readonly Uint8Array[],
     fault: DiskFault | undefined,
   ): () => void {
-    const bytes = gather(chunks);
+    const bytes = chunks.length === 1 ? (chunks[0] as Uint8Array) : concat(chunks);
     switch (fault?.effect) {
       case undefined:
         break;
@@ -464,16 +465,6 @@ function nothing(): void {}
 
 function codeOf(fault: DiskFault): DiskErrorCode {
   return fault.effect === "no-space" ? "no-space" : "io";
-}
-
-function gather(chunks: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(chunks.reduce((total, chunk) => total + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
 }
 
 /** The parts of a path; the root is "". A path that leaves the root, or is written in two ways, is a bug. */

@@ -7,6 +7,7 @@
  * TCP would do.
  */
 import { assert } from "../lib/assert.ts";
+import { concat } from "../lib/bytes.ts";
 import type { Prng } from "../lib/prng.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
 import { type Lane, type Link, type LinkListener, LINK_LIMITS } from "../ports/link.ts";
@@ -234,7 +235,7 @@ export class SimNetwork {
     const pair = this.#pair(from, to);
     if (!pair.connected) return false;
     const direction = this.#direction(from, to);
-    const bytes = join(pieces);
+    const bytes = concat(pieces);
     assert(bytes.length <= LINK_LIMITS.messageBytesMax[lane], `I15: a message of ${lane} has a bound`);
     const state = direction.lanes[lane];
     if (state.bytes > 0 && state.bytes + bytes.length > this.#laneBytesMax[lane]) {
@@ -387,14 +388,4 @@ class SimLink implements Link {
 
 function newLane(): LaneState {
   return { bytes: 0, freeAtMs: 0, lastAtMs: 0, owesRoom: false, underWay: new Set() };
-}
-
-function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const bytes = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let place = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, place);
-    place += piece.length;
-  }
-  return bytes;
 }

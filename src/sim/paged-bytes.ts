@@ -75,6 +75,21 @@ export class PagedBytes {
     this.#size = Math.max(this.#size, position + bytes.length);
   }
 
+  /** The bytes that `source` has there, growing as needed: zeros behind its end. What neither has written takes no memory. */
+  copyFrom(source: PagedBytes, position: number, length: number): void {
+    for (let done = 0; done < length;) {
+      const at = position + done;
+      const index = Math.floor(at / PAGE_LENGTH);
+      const start = at - index * PAGE_LENGTH;
+      const count = Math.min(PAGE_LENGTH - start, length - done);
+      const page = source.#pages.get(index);
+      if (page !== undefined) this.#writable(index).set(page.subarray(start, start + count), start);
+      else if (this.#pages.has(index)) this.#writable(index).fill(0, start, start + count);
+      done += count;
+    }
+    this.#size = Math.max(this.#size, position + length);
+  }
+
   #drop(index: number): void {
     this.#pages.delete(index);
     this.#owned.delete(index);
