@@ -3,6 +3,8 @@
  * bytes as they are. What is no record (gaps, the connection) goes to standard error, except in JSON, where a gap has its
  * place between the records.
  */
+import { hex, text, utf8 } from "../../src/lib/bytes.ts";
+import { decodeKey, type Key } from "../../src/operators/encoding/key-codec.ts";
 import { holdsJson, recordText } from "../../src/record/record-json.ts";
 import type { Gap } from "../error.ts";
 import type { ReceivedRecord } from "../reading/received-record.ts";
@@ -15,6 +17,8 @@ export const RECORD_FORMATS: readonly RecordFormat[] = ["text", "json", "raw"];
 
 const NEWLINE: Uint8Array = Buffer.from("\n");
 const TAB: Uint8Array = Buffer.from("\t");
+/** No text that is anybody's key has these; what is encoded mostly does. */
+const CONTROL = /\p{Cc}/u;
 
 export class RecordPrinter {
   readonly #io: Io;
@@ -40,7 +44,7 @@ export class RecordPrinter {
     }
     const chunks: Uint8Array[] = [];
     for (const record of records) {
-      if (this.#keys && this.#format === "text") chunks.push(record.key ?? new Uint8Array(), TAB);
+      if (this.#keys && this.#format === "text") chunks.push(shownKey(record.key), TAB);
       chunks.push(record.bytes());
       if (this.#format === "text") chunks.push(NEWLINE);
     }
@@ -75,6 +79,24 @@ export class RecordPrinter {
         break;
     }
   }
+}
+
+/**
+ * Texts are as they are. Operators encode keys of other kinds (`src/operators/encoding/key-codec.ts`), which are hardly ever texts:
+ * what has been encoded so is shown for what it is, and any other bytes as they are.
+ */
+function shownKey(key: Uint8Array = new Uint8Array()): Uint8Array {
+  const plain = text(key);
+  if (plain !== undefined && !CONTROL.test(plain)) return key;
+  const decoded = decodeKey(key);
+  return decoded.ok ? utf8(keyText(decoded.value)) : key;
+}
+
+function keyText(key: Key): string {
+  if (typeof key === "string") return JSON.stringify(key);
+  if (typeof key === "bigint") return `${key}n`;
+  if (key instanceof Uint8Array) return `0x${hex(key)}`;
+  return typeof key === "object" && key !== null ? `[${key.map(keyText).join(",")}]` : String(key);
 }
 
 /** The form of a record in full, with where and when the log took it. */

@@ -1,6 +1,8 @@
 /** The command line: what it prints, where, and with which exit status. The server is a fake one, in memory. */
 import { describe, expect, it } from "vitest";
 import { connect } from "../../client/client.ts";
+import { utf8 } from "../../src/lib/bytes.ts";
+import { encodeKey } from "../../src/operators/encoding/key-codec.ts";
 import { BrokenSink, file, shell, type Shell, type ShellOptions } from "./shell.ts";
 
 describe("append", () => {
@@ -233,6 +235,19 @@ describe("append reads", () => {
     s.stdout.text = "";
     await s.tidemark("read", "s", "-o", "raw");
     expect(s.stdout.text).toBe("a\nb\n");
+  });
+
+  it("keys that operators have encoded are shown for what they are, others as they stand", async () => {
+    const bytes = Uint8Array.of(0, 0xff);
+    const keys = [42, -1.5, true, 7n, ["ATL", 3, null], bytes].map((key) => encodeKey(key));
+    const records = [...keys, utf8(" spaced text"), bytes].map((key) =>
+      JSON.stringify({ key: { base64: Buffer.from(key).toString("base64") }, value: 0 }),
+    );
+    const s = await appended(records.join("\n"), "--format", "records");
+    s.stdout.text = "";
+    await s.tidemark("read", "s", "--keys");
+    const shown = s.stdout.text.split("\n").map((line) => line.split("\t")[0]);
+    expect(shown.slice(0, -2)).toEqual(["42", "-1.5", "true", "7n", '["ATL",3,null]', "0x00ff", " spaced text"]);
   });
 
   it("an interrupt never makes a record of half a line", async () => {
