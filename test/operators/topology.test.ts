@@ -222,6 +222,24 @@ describe("what cannot be run is refused when it is built", () => {
       /3 ranges have 2 bounds/,
       (app) => app.stream("a").repartition({ partitions: 3, by: { kind: "range", bounds: [1] } }),
     ],
+    [
+      "bounds of an input that do not fit",
+      "bad-setting",
+      /2 ranges have 1 bounds/,
+      (app) => app.stream("a", { partitions: 2, by: { kind: "range", bounds: [] } }),
+    ],
+    [
+      "bounds of an output out of order",
+      "bad-setting",
+      /in order/,
+      (app) => app.stream("a").to("b", { partitions: 3, by: { kind: "range", bounds: ["b", "a"] } }),
+    ],
+    [
+      "an output's periods that are none",
+      "bad-setting",
+      /periodMs is 0/,
+      (app) => app.stream("a").to("b", { partitions: 3, by: { kind: "time", periodMs: 0 } }),
+    ],
   ];
 
   it.each(cases)("%s", (_name, code, message, build) => {
@@ -286,5 +304,39 @@ describe("partitions", () => {
     const driver = new TopologyDriver(app);
     for (const value of numbers) driver.write("in", value);
     expect(driver.read("out").map(({ value }) => value)).toEqual(numbers);
+  });
+
+  it.each<[Partitioner, string, number[][]]>([
+    [{ kind: "hash" }, "out, 3 partitions", [[9, 10, 20], [19], [0]]],
+    [
+      { kind: "range", bounds: [10, 20] },
+      "out, range 20c024000000000000 20c034000000000000, 3 partitions",
+      [[0, 9], [10, 19], [20]],
+    ],
+    [{ kind: "time", periodMs: 10 }, "out, time 10, 3 partitions", [[0, 9], [10, 19], [20]]],
+    [{ kind: "round-robin" }, "out, round-robin, 3 partitions", [[0, 19], [9, 20], [10]]],
+  ])("of an output are by %j, as producers have it", (by, detail, expected) => {
+    const app = topology("outputs");
+    const options = { key: (value: unknown) => value as number, timestamp: (value: unknown) => value as number };
+    app.stream("in", options).to("out", { partitions: 3, by });
+    expect(app.describe()).toContain(`to-1      to (${detail}) <- stream-1`);
+    const driver = new TopologyDriver(app);
+    for (const value of [0, 9, 10, 19, 20]) driver.write("in", value);
+    expect([0, 1, 2].map((place) => driver.read(`out/${place}`).map(({ value }) => value))).toEqual(expected);
+    const producers = { partitions: 3, by };
+    for (const [turn, value] of [0, 9, 10, 19, 20].entries())
+      expect(
+        expected[Number(inputStream("out", producers, { key: value, timestamp: value, turn }).slice(4))],
+      ).toContain(value);
+  });
+
+  it("of a table's changes are by what keeps a key in one of them", () => {
+    const app = topology("changes");
+    app.table("in").to("out", { partitions: 2, by: { kind: "range", bounds: ["m"] } });
+    const driver = new TopologyDriver(app);
+    for (const key of ["a", "z", "b"]) driver.write("in", key, { key });
+    expect([0, 1].map((place) => driver.read(`out/${place}`).map(({ value }) => value))).toEqual([["a", "b"], ["z"]]);
+    // @ts-expect-error: who reads it as a table would find a key's changes in several.
+    app.table("other").to("elsewhere", { partitions: 2, by: { kind: "round-robin" } });
   });
 });

@@ -1,5 +1,8 @@
 /** Checks of what a topology is given, so that nothing below has to doubt it. */
+import { compareBytes } from "../../lib/bytes.ts";
+import { encodeKey, type Key } from "../encoding/key-codec.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
+import type { Partitioner } from "../verbs/partitioner.ts";
 import { TopologyError } from "./topology-error.ts";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -21,4 +24,24 @@ export function checkMs(what: string, value: number, least: number): number {
 export function checkCount(what: string, value: number, most: number): number {
   if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
   throw new TopologyError("bad-setting", `${what} is ${value}; give it a whole number from 1 to ${most}`);
+}
+
+/** Of a stream in so many partitions. */
+export function checkPartitioner(by: Partitioner, partitions: number): Partitioner {
+  if (by.kind === "range" && by.bounds.length !== partitions - 1)
+    throw new TopologyError(
+      "bad-setting",
+      `${partitions} ranges have ${partitions - 1} bounds, not ${by.bounds.length}`,
+    );
+  if (
+    by.kind === "range" &&
+    by.bounds.some((bound, place) => place > 0 && !isBefore(by.bounds[place - 1] as Key, bound))
+  )
+    throw new TopologyError("bad-setting", "the bounds of ranges are to be given in order, each once");
+  if (by.kind === "time") checkMs("periodMs", by.periodMs, 1);
+  return by;
+}
+
+function isBefore(key: Key, other: Key): boolean {
+  return compareBytes(encodeKey(key), encodeKey(other)) < 0;
 }

@@ -13,18 +13,17 @@ import { filter } from "../verbs/filter.ts";
 import { flatMap } from "../verbs/flat-map.ts";
 import { keyBy } from "../verbs/key-by.ts";
 import { map } from "../verbs/map.ts";
-import { HASH, type Partitioner, partitionOf, partitionStream } from "../verbs/partitioner.ts";
+import { HASH, type Partitioner, partitionFor, partitionStream } from "../verbs/partitioner.ts";
 import { PASS } from "../verbs/pass.ts";
 import { type AnyProcessor, process, type Processor } from "../verbs/process.ts";
 import { readRepartitioned, repartition } from "../verbs/repartition.ts";
 import { TABLE } from "../verbs/table.ts";
-import { to } from "../verbs/to.ts";
+import { type Route, to } from "../verbs/to.ts";
 import type { Named, Port } from "./building.ts";
 import { GroupedStream } from "./grouped-stream.ts";
 import { checkCoPartitioned, isKeyed, type Keying, ruleOf } from "./keying.ts";
-import { checkCount, checkMs } from "./settings.ts";
+import { checkCount, checkMs, checkPartitioner } from "./settings.ts";
 import { Table } from "./table.ts";
-import { TopologyError } from "./topology-error.ts";
 
 export type RepartitionOptions = Named & {
   /** Default: as many as before. */
@@ -43,6 +42,8 @@ export type DedupeOptions<K extends Key, V> = Named & {
 export type ToOptions = Named & {
   /** Default 1; more are `stream/0`, `stream/1` … */
   readonly partitions?: number;
+  /** Which of them a record goes to; default: by a hash of its key. Who reads the stream says the same. */
+  readonly by?: Partitioner;
 };
 
 export type JoinOptions = Named & {
@@ -112,12 +113,7 @@ export class Stream<K extends Key, V> {
     const { building, edge, keying } = this.port;
     const { by = HASH, name } = options;
     const partitions = checkCount("partitions", options.partitions ?? keying.partitions, OPERATOR_LIMITS.partitionsMax);
-    if (by.kind === "range" && by.bounds.length !== partitions - 1)
-      throw new TopologyError(
-        "bad-setting",
-        `${partitions} ranges have ${partitions - 1} bounds, not ${by.bounds.length}`,
-      );
-    if (by.kind === "time") checkMs("periodMs", by.periodMs, 1);
+    checkPartitioner(by, partitions);
     const id = building.newId("repartition", name);
     const stream = `apps/${building.app}/${id}`;
     const detail = `${ruleOf(by)}, ${partitions} partitions`;
@@ -227,9 +223,11 @@ export class Stream<K extends Key, V> {
   to(stream: string, options: ToOptions = {}): void {
     const { building, edge } = this.port;
     const count = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
-    const route = (key: Key, timestamp: number): string =>
-      partitionStream(stream, partitionOf(HASH, count, key, timestamp, 0), count);
-    const detail = count === 1 ? stream : `${stream}, ${count} partitions`;
+    const by = checkPartitioner(options.by ?? HASH, count);
+    const route: Route = (item, context) => partitionStream(stream, partitionFor(by, count, item, context), count);
+    // A hash goes without saying, as it always did: what is deployed is compared by this.
+    const rule = by.kind === "hash" ? "" : `${ruleOf(by)}, `;
+    const detail = count === 1 ? stream : `${stream}, ${rule}${count} partitions`;
     building.add(
       { kind: "to", inputs: [edge], operator: to(route), sink: { stream, partitions: count }, detail },
       options.name,

@@ -4,11 +4,19 @@ import type { Operator } from "../engine/operator.ts";
 import type { AnyJoiner, Joiner, JoinKind, Meeting } from "../joins/joiner.ts";
 import { tableTableJoin } from "../joins/table-table-join.ts";
 import type { Callback } from "../verbs/callback.ts";
+import type { Partitioner } from "../verbs/partitioner.ts";
 import { TABLE_TO_STREAM } from "../verbs/pass.ts";
 import { tableFilter, tableMap } from "../verbs/table-map.ts";
 import type { Named, Port } from "./building.ts";
 import { checkCoPartitioned } from "./keying.ts";
 import type { Stream } from "./stream.ts";
+
+export type TableToOptions = Named & {
+  /** Default 1; more are `stream/0`, `stream/1` … */
+  readonly partitions?: number;
+  /** Default: by a hash of the key. Only what keeps all changes of a key in one partition can be read as a table again. */
+  readonly by?: Extract<Partitioner, { readonly kind: "hash" | "range" }>;
+};
 
 export class Table<K extends Key, V> {
   /** Where it stands in the graph; for other handles. */
@@ -65,7 +73,7 @@ export class Table<K extends Key, V> {
   }
 
   /** Its changes, to a stream of the log that a table can be read from again: deletions are tombstones. */
-  to(stream: string, options: Named & { readonly partitions?: number } = {}): void {
+  to(stream: string, options: TableToOptions = {}): void {
     this.#asStream(this.port).to(stream, options);
   }
 

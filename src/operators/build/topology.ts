@@ -11,7 +11,7 @@ import { TABLE } from "../verbs/table.ts";
 import { Building, type Named, type Port } from "./building.ts";
 import { describeMermaid, describeText } from "./describe.ts";
 import { isKeyed } from "./keying.ts";
-import { checkCount, checkMs } from "./settings.ts";
+import { checkCount, checkMs, checkPartitioner } from "./settings.ts";
 import { asStream, Stream } from "./stream.ts";
 import { Table } from "./table.ts";
 import { TopologyError } from "./topology-error.ts";
@@ -106,12 +106,13 @@ export class Topology {
     options: StreamOptions<S, F, Key>,
     trimmed = false,
   ): Port {
-    const { schema, key, timestamp, by = HASH } = options;
+    const { schema, key, timestamp } = options;
     const format: SourceFormat = options.format ?? "json";
     const read = reader({ format, schema, key, timestamp, tombstones: kind === "table" });
     const outOfOrderMs = checkMs("outOfOrderMs", options.outOfOrderMs ?? 0, 0);
     const idleMs = checkMs("idleMs", options.idleMs ?? OPERATOR_LIMITS.idleMsDefault, 1);
     const partitions = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
+    const by = checkPartitioner(options.by ?? HASH, partitions);
     const keying = { partitions, partitioner: by, rekeyed: false };
     if (kind === "table" && !isKeyed(keying))
       throw new TopologyError(

@@ -6,6 +6,8 @@ import { compareBytes } from "../../lib/bytes.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import { encodeKey, type Key } from "../encoding/key-codec.ts";
 import type { SourceSettings } from "../engine/graph.ts";
+import type { Item } from "../engine/item.ts";
+import type { OperatorContext } from "../engine/operator.ts";
 import { recordKey } from "./to.ts";
 
 export type Partitioner =
@@ -42,6 +44,19 @@ export function partitionOf(
     case "round-robin":
       return turn % count;
   }
+}
+
+/** Of a record that an operator writes, which remembers whose turn it is. */
+export function partitionFor(
+  partitioner: Partitioner,
+  count: number,
+  { key, timestamp }: Item,
+  { rows }: OperatorContext,
+): number {
+  if (partitioner.kind !== "round-robin") return partitionOf(partitioner, count, key, timestamp, 0);
+  const turn = (rows.get(null) ?? 0) as number;
+  rows.put((turn + 1) % count, null);
+  return turn;
 }
 
 /** How a source lies in partitions, as its topology says it. */

@@ -12,7 +12,7 @@ import { EncodingError } from "../encoding/encoding-error.ts";
 import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
 import type { Operator, OperatorContext, SourceReader } from "../engine/operator.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
-import { numbered, type Partitioner, partitionOf } from "./partitioner.ts";
+import { numbered, type Partitioner, partitionFor } from "./partitioner.ts";
 
 /** The last header of all that a repartition writes: the task's partition, and its watermark there. */
 const FROM = "tidemark-from";
@@ -20,10 +20,9 @@ const FROM = "tidemark-from";
 /** `stream`: without the partition, which is always written behind it. */
 export function repartition(stream: string, partitioner: Partitioner, count: number): Operator {
   return {
-    process({ key, value, timestamp, headers = [] }, context) {
-      const turn = partitioner.kind === "round-robin" ? ((context.rows.get(null) ?? 0) as number) : 0;
-      if (partitioner.kind === "round-robin") context.rows.put((turn + 1) % count, null);
-      const partition = partitionOf(partitioner, count, key, timestamp, turn);
+    process(item, context) {
+      const { key, value, timestamp, headers = [] } = item;
+      const partition = partitionFor(partitioner, count, item, context);
       context.send({
         stream: numbered(stream, partition),
         key: encodeKey(key),

@@ -2,17 +2,19 @@
 import { utf8 } from "../../lib/bytes.ts";
 import { type Key, encodeKey } from "../encoding/key-codec.ts";
 import { jsonBytes } from "../encoding/json-value.ts";
-import type { Operator } from "../engine/operator.ts";
+import type { Item } from "../engine/item.ts";
+import type { Operator, OperatorContext } from "../engine/operator.ts";
 
-/** The name of the stream, or how it follows from the record's key and time. */
-export type Route = (key: Key, timestamp: number) => string;
+/** The stream that a record goes to. */
+export type Route = (item: Item, context: OperatorContext) => string;
 
 export function to(route: Route): Operator {
   return {
-    process({ key, value, timestamp, headers }, context) {
+    process(item, context) {
+      const { key, value, timestamp, headers } = item;
       const bytes = recordKey(key);
       context.send({
-        stream: route(key, timestamp),
+        stream: route(item, context),
         value: value === null ? null : jsonBytes(value),
         timestamp,
         ...(bytes !== undefined && { key: bytes }),
