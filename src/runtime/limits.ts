@@ -51,6 +51,8 @@ export const RUNTIME_LIMITS = {
   /** With so much that is not on disk, because it is being written or is further than any commit, a replica reads on only when it is less. */
   unflushedBytesMax: 64 * 1024 * 1024,
   flushEveryMs: 1_000,
+  /** Of a store on disk that is opened, looked at without letting others have their turn. */
+  openedRowsPerTurn: 1_024,
 
   /** What a replica remembers of its own, to answer objections: digest points, and chains at commits. */
   pointsKeptMax: 256,

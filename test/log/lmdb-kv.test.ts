@@ -4,7 +4,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { openLmdbKv } from "../../log-server/log/disk/lmdb-kv.ts";
+import { openLargeLmdbKv, openLmdbKv } from "../../log-server/log/disk/lmdb-kv.ts";
+import { KV_LIMITS } from "../../log-server/log/disk/storage-limits.ts";
 import { describeKv } from "./kv-contract.ts";
 
 describeKv("LMDB", async () => {
@@ -23,6 +24,26 @@ describeKv("LMDB", async () => {
       await rm(root, { recursive: true, force: true });
     },
   };
+});
+
+describe("LMDB, large", () => {
+  it("is opened in turns; given up in between, it is as it was", async () => {
+    const path = await mkdtemp(join(tmpdir(), "tidemark-kv-"));
+    onTestFinished(() => rm(path, { recursive: true, force: true }));
+    const rows = 2 * KV_LIMITS.rowsPerTurn;
+    const keys = Array.from({ length: rows }, (_, n) => Uint8Array.of(n >> 8, n & 0xff));
+    const kv = openLmdbKv(path);
+    await kv.write(keys.map((key) => ({ kind: "put", key, value: key })));
+    await kv.close();
+    const given = new AbortController();
+    const opening = openLargeLmdbKv(path, given.signal);
+    // Not before it has begun, and long before it ends.
+    setImmediate(() => given.abort());
+    await expect(opening).rejects.toThrow(/abort/);
+    const again = await openLargeLmdbKv(path, new AbortController().signal);
+    expect([...again.range(Uint8Array.of(0), Uint8Array.of(0xff))]).toHaveLength(rows);
+    await again.close();
+  });
 });
 
 describe("LMDB, damaged", () => {

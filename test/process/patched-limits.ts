@@ -1,12 +1,12 @@
 /**
- * Loaded into a server before its own code (`--import`): replaces constants in the files of limits as these load, so
+ * Loaded into a server, or an app's workers, before their own code (`--import`): replaces constants in the files of limits as these load, so
  * that a short test meets rolls, seals, images, snapshots and trims. Production code has no switch for this. A name
  * that is not found stops the process: a test must not believe in a limit that is not there.
  */
 import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 
-const PATCHED = /\/log-server\/(?:log|node)\/limits\.ts$/;
+const PATCHED = /\/(?:log-server\/(?:log|node)|src\/runtime\/snapshots)\/limits\.ts$/;
 
 const wanted = new Map(Object.entries(JSON.parse(process.env["PATCHED_LIMITS"] ?? "{}") as Record<string, number>));
 const missing = new Set(wanted.keys());

@@ -1,17 +1,15 @@
 /** `tidemark run`: an app in real worker processes, which are killed, against a server. */
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connect, type Client } from "../../client/index.ts";
 import { startNode, type RunningNode } from "../../log-server/start-node.ts";
 import { ROOT } from "../source-tree.ts";
+import { AppProcess } from "./app-process.ts";
 
-const COMMAND_LINE = join(ROOT, "client/cli/bin.ts");
 const ASK_EVERY_MS = 100;
 const OPERATORS = pathToFileURL(join(ROOT, "src/operators/index.ts")).href;
 
@@ -33,50 +31,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-type Event = {
-  readonly event: string;
-  readonly url?: string;
-  readonly worker?: number;
-  readonly process?: number;
-  readonly why?: string;
-};
-
-/** One `tidemark run`, and what it told so far. */
-class AppProcess {
-  readonly child: ChildProcess;
-  readonly events: Event[] = [];
-  readonly done: Promise<{ readonly status: number | null; readonly err: string }>;
-  #told: () => void = () => undefined;
-
-  constructor(file: string, ...options: readonly string[]) {
-    const args = [COMMAND_LINE, "run", file, "--url", node.url, "-o", "json", ...options];
-    this.child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
-    let err = "";
-    this.child.stderr?.on("data", (chunk: Buffer) => (err += chunk.toString()));
-    createInterface({ input: this.child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
-      this.events.push(JSON.parse(line) as Event);
-      this.#told();
-    });
-    this.done = new Promise((resolve) => {
-      this.child.once("close", (status) => {
-        this.#told();
-        resolve({ status, err });
-      });
-    });
-    runs.push(this);
-  }
-
-  /** Of a kind, the one with this number, from 0. */
-  async event(kind: string, place = 0): Promise<Event> {
-    for (;;) {
-      const found = this.events.filter(({ event }) => event === kind)[place];
-      if (found !== undefined) return found;
-      if (this.child.exitCode !== null) throw new Error(`it ended: ${JSON.stringify([this.events, await this.done])}`);
-      await new Promise<void>((resolve) => {
-        this.#told = resolve;
-      });
-    }
-  }
+function start(file: string, ...options: readonly string[]): AppProcess {
+  const run = new AppProcess({ folder, url: node.url }, file, ...options);
+  runs.push(run);
+  return run;
 }
 
 function app(name: string, body: string, version = 1): string {
@@ -133,7 +91,7 @@ describe("tidemark run", () => {
     await input.create();
     await makeOutput("killed-out");
     const options = ["--replicas", "2", "--state", "disk", "--state-dir", join(folder, "state")];
-    const run = new AppProcess(file, ...options);
+    const run = start(file, ...options);
     await run.event("ready");
     const producer = input.producer();
     const append = async (from: number, to: number): Promise<void> => {
@@ -157,7 +115,7 @@ describe("tidemark run", () => {
     expect(await run.done).toEqual({ status: 0, err: "" });
 
     await append(900, 1_000);
-    const next = new AppProcess(file, ...options);
+    const next = start(file, ...options);
     const outputs = await records("killed-out", 1_000);
     next.child.kill("SIGTERM");
     expect(await next.done).toEqual({ status: 0, err: "" });
@@ -180,8 +138,8 @@ describe("tidemark run", () => {
     await client.stream("poison-in").create();
     for (const out of ["letters-out", "stops-out"]) await makeOutput(out);
     await client.stream("poison-in").append([{ json: 12 }, { json: 13 }, { json: 14 }]);
-    const letters = new AppProcess(app("letters", body.replace("NAME", "letters")));
-    const stops = new AppProcess(app("stops", body.replace("NAME", "stops")), "--poison", "stop");
+    const letters = start(app("letters", body.replace("NAME", "letters")));
+    const stops = start(app("stops", body.replace("NAME", "stops")), "--poison", "stop");
     expect((await records("letters-out", 2)).map(({ value }) => value)).toEqual([12, 14]);
     letters.child.kill("SIGINT");
     expect(await letters.done).toEqual({ status: 0, err: "" });
@@ -206,7 +164,7 @@ describe("tidemark run", () => {
     await input.create();
     await makeOutput("told-out");
     const file = app("told", COUNTING.replaceAll("NAME", "told"));
-    const run = new AppProcess(file, "--replicas", "2", "--metrics-listen", "127.0.0.1:0");
+    const run = start(file, "--replicas", "2", "--metrics-listen", "127.0.0.1:0");
     const { url = "" } = await run.event("metrics");
     await run.event("ready");
     await input.append(Array.from({ length: 100 }, (_, json) => ({ json })));
@@ -247,19 +205,19 @@ describe("tidemark run", () => {
     await client.stream("life-in").create();
     await makeOutput("life-out");
     await client.stream("life-in").append([{ json: 1 }, { json: 1 }]);
-    const run = new AppProcess(app("life", COUNTING.replaceAll("NAME", "life")));
+    const run = start(app("life", COUNTING.replaceAll("NAME", "life")));
     expect((await records("life-out", 2)).map(({ value }) => value)).toEqual([1, 2]);
     await client.app("life").reset();
     // All anew, behind what was.
     expect((await records("life-out", 4)).map(({ value }) => value)).toEqual([1, 2, 1, 2]);
-    const newer = new AppProcess(app("life", COUNTING.replaceAll("NAME", "life"), 2));
+    const newer = start(app("life", COUNTING.replaceAll("NAME", "life"), 2));
     expect(await run.done).toMatchObject({ status: 4, err: expect.stringMatching(/task-fenced/) });
     await newer.event("ready");
     await client.stream("life-in").append({ json: 1 });
     expect((await records("life-out", 5)).map(({ value }) => value)).toEqual([1, 2, 1, 2, 3]);
     // Of another shape it would not go on with what is counted so far; the one that is deployed is not disturbed.
     const filtering = COUNTING.replaceAll("NAME", "life").replace(".groupBy", ".filter(() => true).groupBy");
-    expect(await new AppProcess(app("life", filtering, 3)).done).toMatchObject({
+    expect(await start(app("life", filtering, 3)).done).toMatchObject({
       status: 4,
       err: expect.stringMatching(/app-changed.*reset the app first/s),
     });

@@ -11,6 +11,7 @@ import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { AppWorld, CALM } from "./app-world.ts";
 import { APPS } from "./apps.ts";
+import { INSTANT } from "./snapshot-world.ts";
 import { Worker } from "./worker.ts";
 
 type Started = { readonly run: AppRun; readonly ends: unknown[] };
@@ -107,7 +108,7 @@ describe("state on disk", () => {
   function diskOf(kv: SimKv): { readonly openState: OpenTaskState; readonly opened: number[] } {
     const opened: number[] = [];
     const openState: OpenTaskState = async () => {
-      const { store, totals } = await KvStore.open(kv, "counts 0.0");
+      const { store, totals } = await KvStore.open(kv, "counts 0.0", INSTANT);
       opened.push(totals.rows);
       return { store, totals, durable: store };
     };

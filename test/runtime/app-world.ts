@@ -15,7 +15,7 @@ import { batchAnswer, commitFault, missingOutputs } from "../../client/testing/b
 import { snapshotsStream } from "../../src/wire/app-streams.ts";
 import { nodeZstd } from "../record/node-zstd.ts";
 import { MemoryLog } from "./memory-log.ts";
-import { SMALL_SIZES } from "./snapshot-world.ts";
+import { openSpare, SMALL_SIZES } from "./snapshot-world.ts";
 import { type Roughness, Worker } from "./worker.ts";
 
 /** By number those whose disks outlive their workers. */
@@ -182,7 +182,7 @@ export class AppWorld {
     const everyMs = this.#snapshotEveryMs;
     if (everyMs === undefined)
       return async () => {
-        const { store, totals } = await KvStore.open(disk, task);
+        const { store, totals } = await KvStore.open(disk, task, worker);
         return { store, totals, durable: store };
       };
     const stream = worker.snapshots(snapshotsStream(this.graph.app, task));
@@ -190,7 +190,13 @@ export class AppWorld {
     return async (facts, opening) => {
       for (;;) {
         try {
-          return await openTaskState({ plan, clock: worker, facts, opening, disk: { kv: disk, label: task } });
+          return await openTaskState({
+            plan,
+            clock: worker,
+            facts,
+            opening,
+            disk: { kv: disk, label: task, openSpare },
+          });
         } catch {
           // Who starts it would start it again.
           await new Promise<void>((resolve) => void worker.schedule(RESTART_MS, resolve));

@@ -21,6 +21,7 @@ import { compareRecordPlaces } from "../../src/record/record-place.ts";
 import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { stateContract, type StateFixture } from "../operators/state-contract.ts";
+import { INSTANT } from "./snapshot-world.ts";
 
 const LABEL = "app/0.0";
 const at = (...bytes: number[]) => Uint8Array.from(bytes);
@@ -28,7 +29,7 @@ const shown = (store: StateStore) =>
   [...store.range(at(), at(0xff))].map(([key, value]) => `${hex(key)}=${hex(value)}`);
 
 async function fixture(kv: Kv): Promise<StateFixture> {
-  const { store } = await KvStore.open(kv, LABEL);
+  const { store } = await KvStore.open(kv, LABEL, INSTANT);
   return { store, settle: () => store.flush(store.seal(new Rows(store).totals)) };
 }
 
@@ -48,7 +49,7 @@ describe("on LMDB", () => {
 
   it("is read while operators run, in a later turn, too, when LMDB sets itself a timer", async () => {
     await kv.clear();
-    const { store } = await KvStore.open(kv, LABEL);
+    const { store } = await KvStore.open(kv, LABEL, INSTANT);
     store.put(at(1), at(7));
     await store.flush(store.seal(new Rows(store).totals));
     await nextTurn();
@@ -81,7 +82,7 @@ describe("a store of rows on disk", () => {
     await fc.assert(
       fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
         const kv = new SimKv();
-        const { store } = await KvStore.open(kv, LABEL);
+        const { store } = await KvStore.open(kv, LABEL, INSTANT);
         const rows = new Rows(store);
         const straight = new Rows(new MemoryStore());
         const seals: { readonly seal: number; readonly rows: string[] }[] = [];
@@ -103,7 +104,7 @@ describe("a store of rows on disk", () => {
           expect([...rows.all()]).toEqual([...straight.all()]);
         }
         expect(rows.totals).toEqual(straight.totals);
-        const after = await KvStore.open(kv.crash(), LABEL);
+        const after = await KvStore.open(kv.crash(), LABEL, INSTANT);
         expect(shown(after.store)).toEqual(flushed);
         expect(after.discarded).toBeUndefined();
         expect(new Rows(after.store).totals).toEqual(after.totals);
@@ -114,7 +115,7 @@ describe("a store of rows on disk", () => {
   it("goes on with a range over a flush, and reads what is being flushed", async () => {
     const running = Promise.withResolvers<void>();
     const kv = new SimKv({ pace: () => running.promise });
-    const { store } = await KvStore.open(kv, LABEL);
+    const { store } = await KvStore.open(kv, LABEL, INSTANT);
     const rows = new Rows(store);
     for (const n of [1, 3, 5, 7]) rows.put(at(n), at(n));
     const flush = store.flush(store.seal(rows.totals));
@@ -135,7 +136,7 @@ describe("a store of rows on disk", () => {
   });
 
   it("counts what is not flushed", async () => {
-    const { store } = await KvStore.open(new SimKv(), LABEL);
+    const { store } = await KvStore.open(new SimKv(), LABEL, INSTANT);
     const rows = new Rows(store);
     rows.put(at(1), at(1, 2, 3));
     expect(store.unflushedBytes).toBe(4);
@@ -153,7 +154,7 @@ describe("a store of rows on disk", () => {
 
   async function filled(): Promise<SimKv> {
     const kv = new SimKv();
-    const { store } = await KvStore.open(kv, LABEL);
+    const { store } = await KvStore.open(kv, LABEL, INSTANT);
     const rows = new Rows(store);
     for (const n of [1, 2, 3]) rows.put(at(n), at(n, n));
     await store.flush(store.seal(rows.totals));
@@ -169,12 +170,12 @@ describe("a store of rows on disk", () => {
   ])("begins empty where %s", async (_, harm, label, reason) => {
     const kv = await filled();
     await harm(kv);
-    const { store, totals, discarded } = await KvStore.open(kv, label);
+    const { store, totals, discarded } = await KvStore.open(kv, label, INSTANT);
     expect(discarded).toContain(reason);
     expect(shown(store)).toEqual([]);
     expect(totals.rows).toBe(0);
     // It is a store like any new one.
-    expect((await KvStore.open(kv, label)).discarded).toBeUndefined();
+    expect((await KvStore.open(kv, label, INSTANT)).discarded).toBeUndefined();
   });
 
   it("runs a task whose state does not fit its memory, over restarts, as memory does", async () => {
@@ -199,7 +200,7 @@ describe("a store of rows on disk", () => {
     let most = 0;
     let task = new Task(stage, 0, new MemoryStore());
     for (let restart = 0; restart < 4; restart += 1) {
-      const { store, totals, discarded } = await KvStore.open(kv, LABEL);
+      const { store, totals, discarded } = await KvStore.open(kv, LABEL, INSTANT);
       expect(discarded).toBeUndefined();
       task = new Task(stage, 0, store, totals);
       const from = inputs.findIndex(({ place }) => compareRecordPlaces(place, task.cursor) > 0);

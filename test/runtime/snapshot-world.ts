@@ -8,7 +8,10 @@ import type { TaskInput } from "../../src/operators/engine/task-input.ts";
 import { mapState } from "../../src/operators/state/keyed-state.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
 import { SNAPSHOT_SIZES, type SnapshotSizes } from "../../src/runtime/snapshots/limits.ts";
+import type { SpareKv } from "../../src/runtime/snapshots/snapshotter.ts";
 import type { SnapshotStream, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
+
+import { SimKv } from "../../src/sim/kv.ts";
 
 /** So small that a few rows make several pieces. */
 export const SMALL_SIZES: SnapshotSizes = {
@@ -30,6 +33,12 @@ export const INSTANT: Clock = {
   },
   defer: (run) => queueMicrotask(run),
 };
+
+/** A disk that has room for a snapshot's rows once more. */
+export async function openSpare(): Promise<SpareKv> {
+  const kv = new SimKv();
+  return { kv, discard: () => kv.close() };
+}
 
 const READ_VALUES = 3;
 

@@ -194,7 +194,7 @@ describe("snapshots", () => {
             const outcome = await restored(stream, Infinity);
             if (!damaged) {
               expect(outcome).toMatchObject({ objections: [], restored: { manifest: { point: capture.point } } });
-              const onDisk = await restore(stream, nodeZstd, new KvTarget(new SimKv(), "task"), {
+              const onDisk = await restore(stream, nodeZstd, new KvTarget(new SimKv(), "task", INSTANT), {
                 born: BORN,
                 committedOutputs: Infinity,
               });

@@ -4,6 +4,7 @@ import { utf8 } from "../../src/lib/bytes.ts";
 import { APP_RUN_DEFAULTS, AppRun } from "../../src/runtime/app-run.ts";
 import type { WorkStatus } from "../../src/runtime/replica-work.ts";
 import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
+import type { SnapshotPlan, SpareKv } from "../../src/runtime/snapshots/snapshotter.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import type { Row } from "../../src/record/row.ts";
 import { nodeZstd } from "../record/node-zstd.ts";
@@ -21,27 +22,48 @@ class World extends AppWorld {
   /** Rows that each worker began with. */
   readonly began: number[] = [];
   readonly objections: string[] = [];
+  /** Where snapshots were restored once more, and what is left of it. */
+  readonly spares: { readonly kv: SimKv; discarded: boolean }[] = [];
 
   constructor(seed: number) {
     super(GRAPH, seed);
   }
 
-  run(kv?: SimKv): AppRun {
+  run(kv?: SimKv, limits: Partial<SnapshotPlan> = {}): AppRun {
     const worker = new Worker(this.clock, this.log, this.prng.fork(`worker ${this.began.length}`), CALM);
     const entropy = { bytes: (length: number) => this.prng.bytes(length) };
-    const plan = { stream: this.snapshots, zstd: nodeZstd, everyMs: EVERY_MS, verifyEveryMs: 0, sizes: SMALL_SIZES };
+    const plan = {
+      stream: this.snapshots,
+      zstd: nodeZstd,
+      everyMs: EVERY_MS,
+      verifyEveryMs: 0,
+      sizes: SMALL_SIZES,
+      ...limits,
+    };
     const openState = async (task: string, facts: Parameters<typeof openTaskState>[0]["facts"]) => {
       const state = await openTaskState({
         plan,
         clock: worker,
         facts,
-        ...(kv !== undefined && { disk: { kv, label: task } }),
+        ...(kv !== undefined && { disk: { kv, label: task, openSpare: () => this.#openSpare() } }),
         onObjection: (message) => this.objections.push(message),
       });
       this.began.push(state.totals?.rows ?? 0);
       return state;
     };
     return new AppRun(worker, { clock: worker, entropy, openState }, GRAPH, APP_RUN_DEFAULTS);
+  }
+
+  async #openSpare(): Promise<SpareKv> {
+    const spare = { kv: new SimKv(), discarded: false };
+    this.spares.push(spare);
+    return {
+      kv: spare.kv,
+      discard: async () => {
+        spare.discarded = true;
+        await spare.kv.close();
+      },
+    };
   }
 
   append(count: number): void {
@@ -94,6 +116,20 @@ describe("snapshots of a running task", () => {
     await world.until(() => workOf(run)?.snapshot?.verifiedBy === "restore", 60_000);
     expect(workOf(run)?.snapshot?.verifiedBy).toBe("restore");
     await run.stop();
+  });
+
+  it("of state on disk are restored once more on disk, however large they are, and leave nothing there", async () => {
+    const world = new World(8);
+    const run = world.run(new SimKv(), { verifyBytesMax: 0 });
+    await world.live(24);
+    await world.until(() => workOf(run)?.snapshot?.verifiedBy === "restore", 60_000);
+    expect(workOf(run)?.snapshot?.verifiedBy).toBe("restore");
+    const [first] = world.spares;
+    expect(first?.kv.mutations).toBeGreaterThan(1);
+    expect(first?.discarded).toBe(true);
+    const again = world.spares.length;
+    await run.stop();
+    expect(world.spares.slice(0, again).every(({ discarded }) => discarded)).toBe(true);
   });
 
   it("that cannot be written are tried again, and the task goes on", async () => {

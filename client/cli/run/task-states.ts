@@ -1,38 +1,45 @@
 /** Where a worker's tasks have their rows: in memory, or on disk, in a folder that is its own while it runs. Both begin with a snapshot. */
-import { rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { openLmdbKv } from "../../../log-server/log/disk/lmdb-kv.ts";
+import { openLargeLmdbKv } from "../../../log-server/log/disk/lmdb-kv.ts";
 import { SYSTEM_CLOCK, THREADED_ZSTD } from "../../../log-server/system.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
 import type { OpenTaskState } from "../../../src/runtime/app-run.ts";
-import { openTaskState } from "../../../src/runtime/snapshots/open-task-state.ts";
+import { openTaskState, type OpenTaskStateOptions } from "../../../src/runtime/snapshots/open-task-state.ts";
+import type { SpareKv } from "../../../src/runtime/snapshots/snapshotter.ts";
 import type { TaskName } from "../../../src/wire/app-command.ts";
 import { snapshotsStream } from "../../../src/wire/app-streams.ts";
 import type { Client } from "../../client.ts";
 import { ClientSnapshots } from "../../apps/snapshot-stream.ts";
+
+/** In the worker's folder, where snapshots are restored to see that they are whole. */
+const SPARES = "spare";
 
 export class TaskStates {
   readonly #app: string;
   readonly #client: Client;
   readonly #folder: string | undefined;
   readonly #kvs = new Map<TaskName, Kv>();
+  readonly #opening = new AbortController();
 
   /** Without a folder, in memory. */
   constructor(app: string, client: Client, folder: string | undefined) {
     this.#app = app;
     this.#client = client;
     this.#folder = folder;
+    // A process that was killed may have left some.
+    if (folder !== undefined) rmSync(join(folder, SPARES), { recursive: true, force: true });
   }
 
-  readonly open: OpenTaskState = (task, facts, opening) => {
+  readonly open: OpenTaskState = async (task, facts, opening) => {
     const stream = new ClientSnapshots(this.#client.stream(snapshotsStream(this.#app, task)));
-    const kv = this.#openKv(task);
+    const disk = this.#folder === undefined ? undefined : await this.#disk(this.#folder, task, facts.born);
     return openTaskState({
       plan: { stream, zstd: THREADED_ZSTD },
       clock: SYSTEM_CLOCK,
       facts,
       opening,
-      ...(kv !== undefined && { disk: { kv, label: `${this.#app} ${task} ${facts.born}` } }),
+      ...(disk !== undefined && { disk }),
       onObjection: (message) => process.stderr.write(`tidemark: task ${task}: ${message}\n`),
     });
   };
@@ -44,14 +51,32 @@ export class TaskStates {
     if (this.#folder !== undefined) rmSync(join(this.#folder, task), { recursive: true, force: true });
   }
 
+  /** What is being opened need not be any more: that may take long. */
+  interrupt(): void {
+    this.#opening.abort();
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#kvs.values()].map((kv) => kv.close()));
   }
 
-  #openKv(task: TaskName): Kv | undefined {
-    if (this.#folder === undefined) return undefined;
-    const kv = this.#kvs.get(task) ?? openLmdbKv(join(this.#folder, task));
+  async #disk(folder: string, task: TaskName, born: number): Promise<OpenTaskStateOptions["disk"]> {
+    const kv = this.#kvs.get(task) ?? (await openLargeLmdbKv(join(folder, task), this.#opening.signal));
     this.#kvs.set(task, kv);
-    return kv;
+    return { kv, label: `${this.#app} ${task} ${born}`, openSpare: () => this.#openSpare(folder, task) };
+  }
+
+  async #openSpare(folder: string, task: TaskName): Promise<SpareKv> {
+    const spares = join(folder, SPARES);
+    mkdirSync(spares, { recursive: true });
+    const path = mkdtempSync(join(spares, `${task}-`));
+    const kv = await openLargeLmdbKv(path, this.#opening.signal);
+    return {
+      kv,
+      discard: async () => {
+        await kv.close();
+        rmSync(path, { recursive: true, force: true });
+      },
+    };
   }
 }

@@ -94,7 +94,9 @@ async function run(settings: WorkerSettings, epoch: number): Promise<void> {
     }
   } finally {
     clearInterval(telling);
-    await app.stop();
+    const stopped = app.stop();
+    states.interrupt();
+    await stopped;
     await states.close();
   }
 }

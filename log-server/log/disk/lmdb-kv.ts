@@ -8,7 +8,7 @@
  */
 import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { open, type RootDatabase } from "lmdb";
 import { assert } from "../../../src/lib/assert.ts";
 import { compareBytes } from "../../../src/lib/bytes.ts";
@@ -23,7 +23,35 @@ const MARK_FILE = "doubtful";
  * Opens the store in the folder `path` of the real file system, making it if need be. Local disks only, never NFS.
  * `onErased` is told why, if it begins empty for another reason than being new.
  */
-export function openLmdbKv(path: string, onErased: (reason: string) => void = () => undefined): Kv {
+export function openLmdbKv(path: string, onErased?: (reason: string) => void): Kv {
+  const opening = openInTurns(path, onErased);
+  for (;;) {
+    const { done, value } = opening.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same of a store so large that who opens it must be heard of meanwhile. Aborted, it rejects, and the store is as it was. */
+export async function openLargeLmdbKv(path: string, signal: AbortSignal): Promise<Kv> {
+  signal.throwIfAborted();
+  const opening = openInTurns(path);
+  for (;;) {
+    const { done, value } = opening.next();
+    if (done === true) return value;
+    await nextTurn();
+    if (!signal.aborted) continue;
+    await value.close();
+    // What was looked at was well, and this process did not end by it.
+    rmSync(join(path, MARK_FILE));
+    signal.throwIfAborted();
+  }
+}
+
+/** Yields between turns. Nothing is read between them. */
+function* openInTurns(
+  path: string,
+  onErased: (reason: string) => void = () => undefined,
+): Generator<RootDatabase<Uint8Array, Uint8Array>, Kv> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const mark = join(path, MARK_FILE);
   const erase = (reason: string): void => {
@@ -35,17 +63,19 @@ export function openLmdbKv(path: string, onErased: (reason: string) => void = ()
   writeFileSync(mark, "");
   let database: RootDatabase<Uint8Array, Uint8Array>;
   try {
-    database = openAndWalk(path);
+    database = yield* openAndWalk(path);
   } catch (error) {
     // What it held is rebuilt from the log.
     erase(error instanceof Error ? error.message : String(error));
-    database = openAndWalk(path);
+    database = yield* openAndWalk(path);
   }
   rmSync(mark);
   return new LmdbKv(database, path);
 }
 
-function openAndWalk(path: string): RootDatabase<Uint8Array, Uint8Array> {
+function* openAndWalk(
+  path: string,
+): Generator<RootDatabase<Uint8Array, Uint8Array>, RootDatabase<Uint8Array, Uint8Array>> {
   const database = open<Uint8Array, Uint8Array>(path, {
     noSubdir: false,
     keyEncoding: "binary",
@@ -60,12 +90,19 @@ function openAndWalk(path: string): RootDatabase<Uint8Array, Uint8Array> {
     cache: false,
     compression: false,
   });
+  const limit: number = KV_LIMITS.rowsPerTurn;
   let before: Uint8Array | undefined;
-  for (const { key } of database.getRange()) {
-    const copy = new Uint8Array(key);
-    const found = (before === undefined || compareBytes(before, copy) < 0) && database.getBinary(copy) !== undefined;
-    if (!found) throw new Error("a row is not found by its key");
-    before = copy;
+  for (let looked = limit; looked === limit;) {
+    looked = 0;
+    const behind = before === undefined ? {} : { start: before, exclusiveStart: true };
+    for (const { key } of database.getRange({ ...behind, limit })) {
+      const copy = new Uint8Array(key);
+      const found = (before === undefined || compareBytes(before, copy) < 0) && database.getBinary(copy) !== undefined;
+      if (!found) throw new Error("a row is not found by its key");
+      before = copy;
+      looked += 1;
+    }
+    if (looked === limit) yield database;
   }
   return database;
 }

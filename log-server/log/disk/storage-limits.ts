@@ -13,6 +13,8 @@ export const DISK_LIMITS = {
 
 export const KV_LIMITS = {
   keyBytesMax: 1_000,
+  /** Looked up at an opening without letting others have their turn, where they are to have it. */
+  rowsPerTurn: 1_024,
   /** A transaction that fails with less room than this failed for want of it. */
   fullBelowBytes: 16_777_216,
   /** How long to wait to be told why a transaction failed. */

@@ -1,5 +1,6 @@
 /** Restored rows on disk, for state that is larger than memory: written as they come, later ones over earlier ones. */
 import type { RowTotals } from "../../operators/state/totals.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { Kv, KvWrite } from "../../ports/kv.ts";
 import type { RowChange } from "../../record/row.ts";
 import { KvStore } from "../state/kv-store.ts";
@@ -9,12 +10,14 @@ import type { RestoreTarget } from "./restore.ts";
 export class KvTarget implements RestoreTarget<KvStore> {
   readonly #kv: Kv;
   readonly #label: string;
+  readonly #clock: Clock;
   #writes: KvWrite[] = [];
   #bytes = 0;
 
-  constructor(kv: Kv, label: string) {
+  constructor(kv: Kv, label: string, clock: Clock) {
     this.#kv = kv;
     this.#label = label;
+    this.#clock = clock;
   }
 
   async begin(): Promise<void> {
@@ -35,7 +38,7 @@ export class KvTarget implements RestoreTarget<KvStore> {
   async finish(expected: RowTotals): Promise<{ readonly store: KvStore; readonly totals: RowTotals }> {
     await this.#write();
     await KvStore.complete(this.#kv, this.#label, expected);
-    return KvStore.open(this.#kv, this.#label);
+    return KvStore.open(this.#kv, this.#label, this.#clock);
   }
 
   async #write(): Promise<void> {

@@ -15,14 +15,14 @@ import { firstNeeded } from "./manifest.ts";
 import { KvTarget } from "./kv-target.ts";
 import { MemoryTarget } from "./memory-target.ts";
 import { type Restored, restore } from "./restore.ts";
-import type { RestoredSnapshot, SnapshotPlan } from "./snapshotter.ts";
+import type { OpenSpare, RestoredSnapshot, SnapshotPlan } from "./snapshotter.ts";
 
 export type OpenTaskStateOptions = {
   readonly plan: Pick<SnapshotPlan, "stream" | "zstd"> & Partial<SnapshotPlan>;
   readonly clock: Clock;
   readonly facts: TaskFacts;
-  /** Where the rows are kept; absent, in memory. `label` says whose they are. */
-  readonly disk?: { readonly kv: Kv; readonly label: string };
+  /** Where the rows are kept; absent, in memory. `label` says whose they are. `openSpare`: where there is room for as many once more. */
+  readonly disk?: { readonly kv: Kv; readonly label: string; readonly openSpare: OpenSpare };
   readonly opening?: Opening;
   /** What could not be used, and why. */
   readonly onObjection?: (message: string) => void;
@@ -31,7 +31,12 @@ export type OpenTaskStateOptions = {
 /** Rejects where the log cannot be reached. */
 export async function openTaskState(options: OpenTaskStateOptions): Promise<TaskState> {
   const { clock, facts, disk, opening, onObjection } = options;
-  const snapshots: SnapshotPlan = { ...SNAPSHOT_DEFAULTS, born: facts.born, ...options.plan };
+  const snapshots: SnapshotPlan = {
+    ...SNAPSHOT_DEFAULTS,
+    born: facts.born,
+    ...(disk !== undefined && { openSpare: disk.openSpare }),
+    ...options.plan,
+  };
   const { stream, zstd, born } = snapshots;
   const restoring = {
     born,
@@ -48,12 +53,12 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
   }
   const { kv, label } = disk;
   if (opening?.anew === true) await kv.clear();
-  const opened = await KvStore.open(kv, label);
+  const opened = await KvStore.open(kv, label, clock);
   if (opened.discarded !== undefined) onObjection?.(`the state on disk cannot be used: ${opened.discarded}`);
   if (opened.totals.rows > 0) return { store: opened.store, totals: opened.totals, durable: opened.store, snapshots };
-  const { restored, objections } = await restore(stream, zstd, new KvTarget(kv, label), restoring);
+  const { restored, objections } = await restore(stream, zstd, new KvTarget(kv, label, clock), restoring);
   for (const objection of objections) onObjection?.(objection);
-  const { store, totals } = restored ?? (await KvStore.open(kv, label));
+  const { store, totals } = restored ?? (await KvStore.open(kv, label, clock));
   return {
     ...{ store, totals, durable: store, snapshots },
     ...(restored !== undefined && { restored: snapshotOf(restored, facts) }),

@@ -4,9 +4,10 @@
  * is one; standbys wait a little longer each. Who sees that another is at it leaves it alone; two at once do no harm.
  *
  * A snapshot is *verified* when another replica has had the same digests at its point: the commits name theirs. Where nobody else does, the one
- * that commits restores its own once more, elsewhere, and compares what it adds up to; or says so of the one that it began with. That shows
- * that nothing was lost on the way, not that it was computed rightly, so it has to have committed for a while, and nobody to have objected. Whoever
- * listens is told when a snapshot stands, and again when it is verified.
+ * that commits restores its own once more, elsewhere, and compares what it adds up to; or says so of the one that it began with. Where its
+ * state is on disk, elsewhere is, too: state is there because memory has no room for it. That shows that nothing was lost on the way, not that
+ * it was computed rightly, so it has to have committed for a while, and nobody to have objected. Whoever listens is told when a snapshot
+ * stands, and again when it is verified.
  *
  * While it is open which of two replicas is wrong, nobody who differs takes any, or calls one verified.
  *
@@ -15,15 +16,17 @@
 import { utf8 } from "../../lib/bytes.ts";
 import type { Task, TaskBatch, TaskCapture } from "../../operators/engine/task.ts";
 import type { Clock } from "../../ports/clock.ts";
+import type { Kv } from "../../ports/kv.ts";
 import type { Zstd } from "../../ports/zstd.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { Offset } from "../../record/offset.ts";
 import type { TaskCommit, TaskSnapshot } from "../../wire/app-command.ts";
 import type { TakenSnapshot } from "../input-trimmer.ts";
+import { KvTarget } from "./kv-target.ts";
 import { SNAPSHOT_LIMITS, type SnapshotSizes } from "./limits.ts";
 import { MemoryTarget } from "./memory-target.ts";
-import { restore } from "./restore.ts";
+import { restore, type RestoreOptions } from "./restore.ts";
 import type { SnapshotStream } from "./snapshot-stream.ts";
 import { SnapshotWriter } from "./snapshot-writer.ts";
 
@@ -36,12 +39,18 @@ export type SnapshotPlan = {
   readonly everyMs: number;
   /** How many times as long as it works a snapshot rests. */
   readonly restRatio: number;
-  /** Up to this size a replica that is alone restores its snapshots once more: it takes as much memory again. */
+  /** Where a replica that is alone restores its snapshots once more; absent: in memory … */
+  readonly openSpare?: OpenSpare;
+  /** … up to this size: it takes as much memory again. */
   readonly verifyBytesMax: number;
   /** Of log time, between two of these. */
   readonly verifyEveryMs: number;
   readonly sizes: SnapshotSizes;
 };
+
+/** Empty, and for one use: `discard` closes it, and nothing of it is left. Doing that again does nothing. */
+export type SpareKv = { readonly kv: Kv; readonly discard: () => Promise<void> };
+export type OpenSpare = () => Promise<SpareKv>;
 
 /** What a task began with. `verified`: by then; restoring it has shown that it is whole, but perhaps it is of one that computes something else. */
 export type RestoredSnapshot = TaskSnapshot & { readonly verified: boolean };
@@ -87,8 +96,9 @@ export class Snapshotter {
   #writing: Writing | undefined;
   /** One after the other. */
   #telling: Promise<void> = Promise.resolve();
-  /** Log time when it restored a snapshot of its own, to see. */
+  /** Log time when it restored a snapshot of its own, to see; and what it does so in. */
   #verified = -Infinity;
+  #spare: SpareKv | undefined;
   /** The snapshot that the task began with, until it is known to be right. */
   #unconfirmed: TakenSnapshot | undefined;
   #logTime = -Infinity;
@@ -169,6 +179,8 @@ export class Snapshotter {
     this.#state = "stopped";
     // The rows may go, and another task may begin with them: who writes it finds it lost.
     this.#writing?.capture.rows.close();
+    // Whoever writes to it finds it closed.
+    void this.#spare?.discard().catch(() => undefined);
     this.#waiting?.resolve(false);
     this.#waiting = undefined;
   }
@@ -250,19 +262,38 @@ export class Snapshotter {
 
   /** Nobody else has said that it is right. Who commits may say so itself: what it has is what counts. If it is not, the next one is made of nothing but what is here. */
   async #verify(): Promise<void> {
-    const { stream, zstd, born, everyMs, verifyBytesMax, verifyEveryMs } = this.#plan;
+    const { born, everyMs, openSpare, verifyBytesMax, verifyEveryMs } = this.#plan;
     const own = this.#own;
     if (this.#leadingSince === undefined || this.#logTime < this.#leadingSince + everyMs) return;
     if (this.#unconfirmed !== undefined) this.#tell(this.#unconfirmed, true);
     this.#unconfirmed = undefined;
     if (own === undefined || own.status.verifiedBy !== "nobody") return;
-    if (this.#task.totals.bytes > verifyBytesMax) return;
+    if (openSpare === undefined && this.#task.totals.bytes > verifyBytesMax) return;
     if (this.#logTime < this.#verified + verifyEveryMs) return;
     this.#verified = this.#logTime;
     const options = { born, committedOutputs: this.#committedOutputs, writer: this.#replica };
-    const { restored } = await restore(stream, zstd, new MemoryTarget(this.#clock), options);
-    if (restored?.offset !== own.status.offset) this.#writer.distrust();
+    const offset = await this.#restoreElsewhere(options);
+    if (this.#state === "stopped") return;
+    // As long again as it may have taken.
+    this.#verified = this.#logTime;
+    if (offset !== own.status.offset) this.#writer.distrust();
     else this.#verifiedBy(own, "restore");
+  }
+
+  /** Resolves to which snapshot it was that could be restored, and keeps nothing of it. */
+  async #restoreElsewhere(options: RestoreOptions): Promise<Offset | undefined> {
+    const { stream, zstd, openSpare } = this.#plan;
+    if (openSpare === undefined)
+      return (await restore(stream, zstd, new MemoryTarget(this.#clock), options)).restored?.offset;
+    const spare = await openSpare();
+    this.#spare = spare;
+    try {
+      if (this.#state === "stopped") return undefined;
+      return (await restore(stream, zstd, new KvTarget(spare.kv, "spare", this.#clock), options)).restored?.offset;
+    } finally {
+      this.#spare = undefined;
+      await spare.discard();
+    }
   }
 
   #covered(outputs: number): Promise<boolean> {

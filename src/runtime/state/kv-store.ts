@@ -6,7 +6,7 @@
  * at one place of its input, always. That place must not be ahead of the task's commits, for nobody could make the outputs in
  * between again after a restart: whoever drives the task seals at each `take`, and flushes what has been committed.
  *
- * It is a copy of what the log says. Opened, it is read whole and compared with its totals; on any doubt it begins empty.
+ * It is a copy of what the log says. Opened, it is read whole, in turns, and compared with its totals; on any doubt it begins empty.
  */
 import { assert } from "../../lib/assert.ts";
 import { ByteReader } from "../../lib/byte-reader.ts";
@@ -19,13 +19,16 @@ import type { StateStore } from "../../operators/state/state-store.ts";
 import {
   NO_ROWS,
   readTotals,
+  rowBytes,
   type RowTotals,
   sameTotals,
-  totalsOf,
   writeTotals,
 } from "../../operators/state/totals.ts";
+import type { Clock } from "../../ports/clock.ts";
 import type { Kv, KvWrite } from "../../ports/kv.ts";
-import type { Row } from "../../record/row.ts";
+import { asDigest, type Row, rowHash } from "../../record/row.ts";
+import { RUNTIME_LIMITS } from "../limits.ts";
+import { Turns } from "../snapshots/turns.ts";
 
 /** The rows of a task are before it. */
 const TOTALS_KEY: Uint8Array = Uint8Array.of(0xff, ...utf8("totals"));
@@ -63,9 +66,9 @@ export class KvStore implements StateStore {
   #flushes = 0;
 
   /** `label`: whose rows these are, so that they are not taken for another's. Nobody else uses the `Kv`. */
-  static async open(kv: Kv, label: string): Promise<OpenedKvStore> {
+  static async open(kv: Kv, label: string, clock: Clock): Promise<OpenedKvStore> {
     const store = new KvStore(kv, label);
-    const totals = totalsOf(kv.range(ROWS_FROM, ROWS_TO));
+    const totals = await storedTotals(kv, clock);
     const discarded = objection(kv.get(TOTALS_KEY), label, totals);
     if (discarded === undefined) return { store, totals };
     await kv.clear();
@@ -148,6 +151,27 @@ export class KvStore implements StateStore {
   #set(key: Uint8Array, value: Uint8Array | undefined): void {
     this.#changes.push({ key, over: this.#overlay.set(key, value) });
     this.#changedBytes += key.length + (value?.length ?? 0);
+  }
+}
+
+/** There may be so many that whoever reads them must be heard of meanwhile. */
+async function storedTotals(kv: Kv, clock: Clock): Promise<RowTotals> {
+  const turns = new Turns(clock, 0);
+  const limit = RUNTIME_LIMITS.openedRowsPerTurn;
+  let next = ROWS_FROM;
+  let digest = 0n;
+  let rows = 0;
+  let bytes = 0;
+  for (;;) {
+    const before = rows;
+    for (const [key, value] of kv.range(next, ROWS_TO, { limit })) {
+      digest += rowHash(key, value);
+      bytes += rowBytes(key, value);
+      rows += 1;
+      next = behindKey(key);
+    }
+    if (rows - before < limit) return { digest: asDigest(digest), rows, bytes };
+    await turns.rest();
   }
 }
 
