@@ -8,6 +8,7 @@ import type { Offset } from "../../src/record/offset.ts";
 import type { AppendCommand, AppendedResult, ProducerTag, Rejection } from "../../src/wire/command.ts";
 import { advanceProducer, findProducer, producerRefusal } from "./producer-state.ts";
 import { type Producer, type Standing, standingOf } from "./producer.ts";
+import { appRefusal } from "./apps/app-streams.ts";
 import { reject, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -21,7 +22,8 @@ export function appendRecords(state: State, step: Step, command: AppendCommand):
   const standing = tag === undefined ? undefined : standingFor(state, step, stream, tag);
   const answered = answerFrom(stream, tag, standing);
   if (answered !== undefined) return answered;
-  const refusal = refusalOf(state, stream, command, standing);
+  const refusal =
+    refusalOf(state, stream, command, standing) ?? (close ? appRefusal(state, step, stream.name) : undefined);
   if (refusal !== undefined) return refusal;
   // Closing what is closed changes nothing, and is no error.
   if (stream.closed) return appended(stream, undefined, undefined);

@@ -8,7 +8,7 @@ import type { StreamName } from "../../src/wire/command.ts";
 import type { Producer } from "./producer.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
-import { expiresAt, type Stream } from "./stream.ts";
+import { expiresAt, losesRecords, type Stream } from "./stream.ts";
 
 /** The stream of that name, ended if it is past its time: being late never makes a stream live longer. */
 export function findStream(state: State, step: Step, name: StreamName): Stream | undefined {
@@ -49,9 +49,7 @@ export function indexStream(state: State, stream: Stream): void {
 }
 
 export function indexRetention(state: State, stream: Stream): void {
-  const { maxAgeMs, maxBytes, compaction } = stream.retention;
-  const retained = maxAgeMs !== undefined || maxBytes !== undefined || compaction !== undefined;
-  if (!stream.deleted && retained) state.retained.add(stream);
+  if (!stream.deleted && losesRecords(stream.retention)) state.retained.add(stream);
   else state.retained.delete(stream);
 }
 

@@ -11,13 +11,14 @@ import { reject, tooMany, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { endStream, findStream, indexRetention, refreshExpiry } from "./stream-lifecycle.ts";
-import { sameRetention } from "./stream.ts";
+import { losesRecords, sameRetention } from "./stream.ts";
+import { appRefusal } from "./apps/app-streams.ts";
 import { snapshotRefusal } from "./apps/task-snapshot.ts";
 
 export function deleteStream(state: State, step: Step, command: DeleteCommand): CommandResult {
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
-  const refusal = snapshotRefusal(state, stream.name, Number.POSITIVE_INFINITY);
+  const refusal = appRefusal(state, step, stream.name) ?? snapshotRefusal(state, stream.name, Number.POSITIVE_INFINITY);
   if (refusal !== undefined) return refusal;
   endStream(state, step, stream);
   return { kind: "done" };
@@ -38,6 +39,8 @@ export function changeSettings(state: State, step: Step, command: SettingsComman
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
   if (sameRetention(stream.retention, command.retention)) return { kind: "done" };
+  const refusal = losesRecords(command.retention) ? appRefusal(state, step, stream.name) : undefined;
+  if (refusal !== undefined) return refusal;
   stream.retention = command.retention;
   indexRetention(state, stream);
   state.ledger.touch(stream);

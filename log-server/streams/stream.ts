@@ -228,6 +228,11 @@ export function sameRetention(a: Retention, b: Retention): boolean {
   );
 }
 
+/** By and by, and by itself. */
+export function losesRecords({ maxAgeMs, maxBytes, compaction }: Retention): boolean {
+  return maxAgeMs !== undefined || maxBytes !== undefined || compaction !== undefined;
+}
+
 export function viewOfStream(stream: Stream, logTime: number): StreamView {
   const { deadline, origin, lastSequence } = stream;
   const forkedFrom: ForkedFrom | undefined = origin && {

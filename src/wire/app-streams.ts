@@ -8,6 +8,7 @@ import { checkStreamName, type StreamNameError } from "./stream-name.ts";
 
 const FOLDER = "apps";
 const SNAPSHOTS = "snapshots";
+const COMMITS = "commits";
 const TASK_NAME = /^(?:0|[1-9]\d{0,5})\.(?:0|[1-9]\d{0,5})$/;
 
 /** Whether an app may have this name: short enough that its streams' names are some, too. */
@@ -44,7 +45,17 @@ export function ownerOfSnapshots(stream: StreamName): { readonly app: AppName; r
 
 /** Each commit is there, in the order in which they took effect. */
 export function commitsStream(app: AppName, task: TaskName): StreamName {
-  return `${FOLDER}/${app}/commits/${task}`;
+  return `${FOLDER}/${app}/${COMMITS}/${task}`;
+}
+
+/** Whose own a stream of this name is; and if it has a task's commits, whose they are. */
+export function ownerOfInternal(
+  stream: StreamName,
+): { readonly app: AppName; readonly commitsOf: TaskName | undefined } | undefined {
+  if (!stream.startsWith(`${FOLDER}/`)) return undefined;
+  const [, app, kind, task, ...rest] = stream.split("/");
+  if (app === undefined || kind === undefined) return undefined;
+  return { app, commitsOf: kind === COMMITS && rest.length === 0 ? task : undefined };
 }
 
 /** Where what was poison goes. */

@@ -6,6 +6,7 @@ import type { AppPutCommand, TaskCommitCommand, TaskSnapshotCommand } from "../.
 import { commitsStream, snapshotsStream } from "../../src/wire/app-streams.ts";
 import type { Command, TransactionOperation } from "../../src/wire/command.ts";
 import { append, Driver, restored, rowTexts } from "./driver.ts";
+import { LEVEL_OF_APP_STREAMS } from "../../log-server/streams/feature-level.ts";
 
 const at = (position: number, index = 0): RecordPlace => ({ position, ordinal: 0, index });
 const place = (position: number, outputs: number, index = 0): TaskPlace => ({ cursor: at(position, index), outputs });
@@ -506,5 +507,67 @@ describe("snapshots of a task", () => {
     expect(driver.run(trimmedOn(5)).kind).toBe("done");
     driver.run({ kind: "compact", stream: STREAM, incarnation, before: 9, tombstonesBefore: 0 });
     expect(driver.machine.stream(STREAM)?.compactedBefore).toBe(0);
+  });
+});
+
+describe("streams that a deployed app cannot go on without", () => {
+  const COMMITS = commitsStream("x", "0.0");
+  const BETWEEN = "apps/x/repartition-1/0";
+  const raise = () => driver.run({ kind: "feature-level", level: LEVEL_OF_APP_STREAMS });
+  const remove = (stream: string) => ({ kind: "delete", stream }) as const;
+
+  beforeEach(() => {
+    for (const stream of [COMMITS, commitsStream("x", "9.9"), BETWEEN, "apps/x/dead", "apps/y/commits/0.0"])
+      driver.create(stream);
+    const tasks = [
+      { task: "0.0", inputs: ["in"] },
+      { task: "1.0", inputs: [BETWEEN] },
+    ];
+    deploy(put(1, { tasks }));
+  });
+
+  it.each([COMMITS, BETWEEN])("can be neither deleted, nor closed, nor lose records by themselves: %s", (stream) => {
+    raise();
+    const before = stateOf(driver);
+    const close: Command = { kind: "append", stream, close: true };
+    const forget: Command = { kind: "settings", stream, retention: { maxAgeMs: 1 } };
+    for (const command of [remove(stream), transaction(remove(stream)), close, forget])
+      expect(driver.refused(command)).toMatchObject({
+        code: "app-needs",
+        message: expect.stringMatching(/reset or delete/),
+      });
+    expect(stateOf(driver)).toEqual(before);
+    driver.append(stream, 2);
+    expect(driver.run({ kind: "trim", stream, before: 1 }).kind).toBe("trimmed");
+  });
+
+  it("are told from others of like names", () => {
+    raise();
+    for (const stream of [commitsStream("x", "9.9"), "apps/x/dead", "apps/y/commits/0.0", "in"])
+      expect(driver.run(remove(stream)).kind).toBe("done");
+  });
+
+  it("go with a reset, or with the app, in one transaction; or in several, while it is paused", () => {
+    raise();
+    const reset = { kind: "app-reset", app: "x", tasks: [] } as const;
+    const pause = (paused: boolean) => ({ kind: "app-state", app: "x", paused }) as const;
+    expect(driver.run(transaction(reset, remove(COMMITS))).kind).toBe("transaction");
+    expect(driver.refused(remove(BETWEEN))).toMatchObject({ code: "app-needs" });
+    expect(driver.run(transaction(pause(true), reset)).kind).toBe("transaction");
+    expect(driver.run(transaction(remove(BETWEEN), pause(false))).kind).toBe("transaction");
+    driver.create(BETWEEN);
+    expect(driver.run(transaction({ kind: "app-delete", app: "x" }, remove(BETWEEN))).kind).toBe("transaction");
+  });
+
+  it("stay so of an app that is only paused, once its tasks have done anything", () => {
+    raise();
+    const epoch = driver.machine.app("x")?.epoch as number;
+    expect(driver.run(commit(epoch, START, place(3, 0)))).toEqual({ kind: "done" });
+    driver.run({ kind: "app-state", app: "x", paused: true });
+    expect(driver.refused(remove(COMMITS))).toMatchObject({ code: "app-needs" });
+  });
+
+  it("are what they were below the feature level that has this (P26)", () => {
+    expect(driver.run(remove(COMMITS)).kind).toBe("done");
   });
 });

@@ -67,6 +67,7 @@ export function resetApp(state: State, step: Step, command: AppResetCommand): Co
     state.apps.changeTask(task, freshTask(epoch, inputs, begins, start), step);
   }
   state.apps.change(app, { ...app.facts, epoch }, step);
+  step.journal?.resetApps.add(app.name);
   return { kind: "app-epoch", epoch, changed: true };
 }
 
