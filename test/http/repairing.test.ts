@@ -1,6 +1,6 @@
 /**
  * A node that damage took something from, while others have it: whoever asks for it is told to try again, and finds it there
- * as soon as it was fetched, or at another node at once (W216, I13).
+ * as soon as it was fetched, or at another node at once (W217, I13).
  */
 import { afterEach, describe, expect, it } from "vitest";
 import { connect } from "../../client/client.ts";
