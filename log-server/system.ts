@@ -5,6 +5,7 @@
 import { randomFillSync } from "node:crypto";
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdCompressSync, zstdDecompressSync, type ZstdOptions } from "node:zlib";
+import { zstdBound } from "../src/lib/zstd-bound.ts";
 import type { Clock } from "../src/ports/clock.ts";
 import type { Entropy } from "../src/ports/entropy.ts";
 import type { Zstd } from "../src/ports/zstd.ts";
@@ -55,6 +56,7 @@ export const THREADED_ZSTD: Zstd = {
   compressAside: (bytes) => compressAside(bytes, compressionOf(bytes)),
 };
 
-function compressionOf({ length: pledgedSrcSize }: Uint8Array): ZstdOptions {
-  return { params: { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL }, pledgedSrcSize };
+function compressionOf({ length }: Uint8Array): ZstdOptions {
+  const params = { [constants.ZSTD_c_compressionLevel]: COMPRESSION_LEVEL };
+  return { params, pledgedSrcSize: length, chunkSize: zstdBound(length) };
 }

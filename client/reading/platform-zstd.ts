@@ -2,10 +2,11 @@
  * The platform's own Zstandard: Node's (22.15 and newer); browsers have none. Whatever a client itself writes, it reads what others
  * compressed, as the command line and the workers of apps do.
  */
+import { zstdBound } from "../../src/lib/zstd-bound.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 
 type NodeZlib = {
-  readonly zstdCompressSync?: (bytes: Uint8Array) => Uint8Array;
+  readonly zstdCompressSync?: (bytes: Uint8Array, options: { readonly chunkSize: number }) => Uint8Array;
   readonly zstdDecompressSync?: (bytes: Uint8Array, options: { readonly maxOutputLength: number }) => Uint8Array;
 };
 type NodeProcess = { readonly getBuiltinModule?: (id: "node:zlib") => NodeZlib };
@@ -19,7 +20,7 @@ function nodeZstd(): Zstd | undefined {
   const { zstdCompressSync: compress, zstdDecompressSync: decompress } = process?.getBuiltinModule?.("node:zlib") ?? {};
   if (compress === undefined || decompress === undefined) return undefined;
   return {
-    compress: (bytes) => compress(bytes),
+    compress: (bytes) => compress(bytes, { chunkSize: zstdBound(bytes.length) }),
     decompress(bytes, rawLength) {
       try {
         const raw = decompress(bytes, { maxOutputLength: Math.max(rawLength, 1) });

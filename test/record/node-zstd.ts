@@ -1,9 +1,10 @@
 /** Zstandard from Node's own library, behind the port, for tests of the codecs. */
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { zstdBound } from "../../src/lib/zstd-bound.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
 
 export const nodeZstd: Zstd = {
-  compress: (bytes) => plain(zstdCompressSync(bytes)),
+  compress: (bytes) => plain(zstdCompressSync(bytes, { chunkSize: zstdBound(bytes.length) })),
   decompress(bytes, rawLength) {
     try {
       const raw = plain(zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, rawLength) }));

@@ -1,6 +1,8 @@
 /** The ports' small real implementations. */
 import { describe, expect, it } from "vitest";
-import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD } from "../../log-server/system.ts";
+import { PLATFORM_ZSTD } from "../../client/reading/platform-zstd.ts";
+import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD, THREADED_ZSTD } from "../../log-server/system.ts";
+import { Prng } from "../../src/lib/prng.ts";
 
 describe("zstd", () => {
   const raw = new Uint8Array(100_000).fill(7);
@@ -10,6 +12,23 @@ describe("zstd", () => {
     expect(compressed.length).toBeLessThan(100);
     expect(SYSTEM_ZSTD.decompress(compressed, raw.length)).toEqual(Buffer.from(raw));
     expect(SYSTEM_ZSTD.decompress(SYSTEM_ZSTD.compress(new Uint8Array(0)), 0)).toHaveLength(0);
+  });
+
+  it("gives back what it makes 16 KiB of, and any length near that: where Node's own chunks end", async () => {
+    // Nothing is to be saved of it, so each byte more is one more of what comes out.
+    const noise = new Prng(1).bytes(16_500);
+    const lengths = new Set<number>();
+    for (let length = 16_300; length <= noise.length; length += 1) {
+      const bytes = noise.subarray(0, length);
+      const packed = [
+        SYSTEM_ZSTD.compress(bytes),
+        await THREADED_ZSTD.compressAside?.(bytes),
+        PLATFORM_ZSTD?.compress(bytes),
+      ];
+      for (const each of packed) expect(SYSTEM_ZSTD.decompress(each as Uint8Array, length)).toHaveLength(length);
+      lengths.add(packed[0]?.length ?? 0);
+    }
+    expect(lengths).toContain(16_384);
   });
 
   it.each([
