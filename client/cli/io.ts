@@ -39,10 +39,7 @@ function ignore(): void {}
 
 /** The process's own. A second interrupt ends the process at once, for a first one may wait for answers. */
 export function processIo(): Io {
-  const controller = new AbortController();
-  const onSignal = (): void => controller.abort();
-  process.once("SIGINT", onSignal);
-  process.once("SIGTERM", onSignal);
+  let interrupted: AbortSignal | undefined;
   // Each write hears of its own failure; without a listener the first would end the process.
   process.stdout.on("error", ignore);
   process.stderr.on("error", ignore);
@@ -51,6 +48,17 @@ export function processIo(): Io {
     stdout: process.stdout,
     stderr: process.stderr,
     env: process.env,
-    interrupted: controller.signal,
+    // Until somebody asks, nothing has begun, and a signal ends the process; a server has handlers of its own.
+    get interrupted() {
+      return (interrupted ??= firstInterrupt());
+    },
   };
+}
+
+function firstInterrupt(): AbortSignal {
+  const controller = new AbortController();
+  const onSignal = (): void => controller.abort();
+  process.once("SIGINT", onSignal);
+  process.once("SIGTERM", onSignal);
+  return controller.signal;
 }

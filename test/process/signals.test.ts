@@ -68,7 +68,22 @@ describe("SIGSTOP and SIGCONT", () => {
   });
 });
 
+/** Sends it when the server's own code is about to be loaded: by then the command line has begun. */
+const TOLD_EARLY = `import { registerHooks } from "node:module";
+registerHooks({
+  load(url, context, next) {
+    if (url.endsWith("/log-server/main.ts")) process.kill(process.pid, "SIGTERM");
+    return next(url, context);
+  },
+});`;
+
 describe("SIGTERM", () => {
+  it("before anything is opened: ends it", async () => {
+    const hook = `--import data:text/javascript,${encodeURIComponent(TOLD_EARLY)}`;
+    const server = Server.spawn(temporaryFolder(), { env: { NODE_OPTIONS: hook } });
+    expect(await server.ended()).toMatchObject({ signal: "SIGTERM", stdout: "" });
+  });
+
   it("under load, with readers waiting: ends them, exits with 0, and nothing is lost", async () => {
     const life = new Life(temporaryFolder());
     const workload = new Workload(life, SEED + 1);
