@@ -83,11 +83,7 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
     files.start();
     onClose(() => files.stop());
   }
-  const diskOf = ({ founders }: NodeIdentity, name: string): string | undefined =>
-    founders?.find(({ node }) => node === name)?.disk;
-  const know = (identity: NodeIdentity): void =>
-    peers.know(addresses.map((address) => ({ ...address, disk: diskOf(identity, address.node) })));
-  know(folder);
+  peers.know(toldOf(addresses));
   let identity: NodeIdentity = folder;
   if (clusterId === "") {
     const origin = await findCluster({
@@ -103,7 +99,6 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
     });
     identity = await joinCluster(folder.disk, folder, origin);
     observer.event("cluster-joined", { cluster: origin.clusterId, founders: origin.founders.map(({ node }) => node) });
-    know(identity);
     peers.joined(origin.clusterId);
   }
   // Who began alone is the one that founded, and the others come to it.
@@ -115,11 +110,16 @@ export async function openPeers(parts: OpenPeersParts): Promise<Result<Belonging
   return ok({ identity, cluster });
 }
 
+/** Of what a server is told at its start. Whose disk is whose the state knows: a founder may have been replaced since. */
+export function toldOf(told: readonly PeerAddress[]): readonly KnownPeer[] {
+  return told.map(({ node, host, port }) => ({ node, host, port, disk: undefined }));
+}
+
 /** An empty disk is that of whoever comes first. Who is not up to date may know old disks, and not all members. */
 export function knownOf({ members, upToDate }: MembersView, told: readonly PeerAddress[]): readonly KnownPeer[] {
   if (upToDate) return members.map((member) => ({ ...member, disk: member.disk === "" ? undefined : member.disk }));
   const others = told.filter(({ node }) => !members.some((member) => member.node === node));
-  return [...members, ...others].map(({ node, host, port }) => ({ node, host, port, disk: undefined }));
+  return toldOf([...members, ...others]);
 }
 
 function tlsPathsOf({ peerTlsCa: ca, peerTlsCert: cert, peerTlsKey: key }: ServerConfig): PeerTlsPaths | undefined {

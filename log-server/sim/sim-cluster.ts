@@ -10,7 +10,7 @@ import type { LogNode } from "../node/log-node.ts";
 import { findCluster } from "../node/cluster/founding.ts";
 import type { ClusterParts, MembersView } from "../node/node-parts.ts";
 import { openNode } from "../node/open-node.ts";
-import { knownOf } from "../open-peers.ts";
+import { knownOf, toldOf } from "../open-peers.ts";
 import { decodeHello, encodeHello, type Hello, type Refusal, VERSION_NEWEST, VERSION_OLDEST } from "../peer/hello.ts";
 import { type ClusterRules, judgeHello, type KnownPeer, NO_RULES } from "../peer/judge-hello.ts";
 import { PEER_LIMITS } from "../peer/limits.ts";
@@ -149,7 +149,7 @@ export class SimCluster {
       member.disk = new SimDisk(this.#diskOptions(member));
       return member;
     });
-    for (const member of this.members) member.known = this.#told(member);
+    for (const member of this.members) member.known = this.#told;
   }
 
   addressOf(name: string): { readonly host: string; readonly port: number } {
@@ -287,7 +287,7 @@ export class SimCluster {
     };
     if (member.origin === undefined) {
       member.origin = await Promise.race([findCluster(parts), life.ended]);
-      member.known = this.#told(member);
+      member.known = this.#told;
       // Whoever is connected did not know it, and may be of another.
       for (const other of this.#names) this.network.hangUp(name, other);
     }
@@ -303,10 +303,9 @@ export class SimCluster {
     return { voters, founders, link, know, removed };
   }
 
-  /** By its command line, and the founding on its disk. */
-  #told({ origin }: Member): readonly KnownPeer[] {
-    const diskOf = (name: string): string | undefined => origin?.founders.find(({ node }) => node === name)?.disk;
-    return this.#names.map((node) => ({ ...this.addressOf(node), node, disk: diskOf(node) }));
+  /** By its command line. */
+  get #told(): readonly KnownPeer[] {
+    return toldOf(this.#names.map((node) => ({ ...this.addressOf(node), node })));
   }
 
   /** The handshake of the production link: each judges the other. */
@@ -351,7 +350,7 @@ export class SimCluster {
     const member = this.member(name);
     const { disk, kv, diskId, origin } = member;
     Object.assign(member, machine);
-    member.known = this.#told(member);
+    member.known = this.#told;
     member.rules = NO_RULES;
     return { disk, kv, diskId, origin };
   }

@@ -153,6 +153,10 @@ describe("three servers", () => {
     await cluster.server(third).kill();
     await appended(wiped.url, 42);
     expect(await readMessages(wiped.url, STREAM)).toEqual(upTo(43));
+    // Nor does a founder that starts again turn it away by the disks that were there at the founding.
+    await cluster.spawn(third).ready();
+    expect(eventsIn(cluster.server(third).stderr).filter(({ event }) => event === "peer-refused")).toEqual([]);
+    await cluster.server(third).kill();
     // Whoever is asked knows that one is missing, the leader or not: 5, unavailable.
     for (const each of [url, wiped.url]) {
       await silent(each, third);
