@@ -140,7 +140,8 @@ export class LogNode {
     this.#checkpointer = new Checkpointer(parts);
     this.#retention = new Retention(parts, (command) => this.#background(command));
     const frontiers = new FrontierMover(parts, (command) => this.#background(command));
-    this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer });
+    const lost = (): readonly Damage[] => this.#repairs.lost;
+    this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer, lost });
     this.#space = new DiskSpace(parts, (full) => this.#belonging.standBack.set("disk", full));
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#intake.unattended(command));

@@ -71,6 +71,7 @@ export class CompactionWorld {
       observer: NO_OBSERVER,
       frontiers: new FrontierMover(shared, propose),
       snapshots: this,
+      lost: () => [],
     });
   }
 

@@ -60,13 +60,13 @@ describe("runs", () => {
     mergeSegmentsMin: 3,
   };
   const segments = (
-    ...live: readonly (readonly [fileBytes: number, liveBytes: number, compacted?: true])[]
+    ...live: readonly (readonly [fileBytes: number, liveBytes: number, due?: true])[]
   ): SegmentState[] =>
-    live.map(([fileBytes, liveBytes, compacted = false], at) => ({
+    live.map(([fileBytes, liveBytes, due = false], at) => ({
       sequence: at + 1,
       fileBytes,
       liveBytes,
-      compacted,
+      due,
     }));
 
   it("are of neighbours that give much back, or that compaction takes from, in order", () => {

@@ -22,7 +22,7 @@ function segment(rewritten: boolean, fileBytes: number, parts: readonly Part[]):
 
 async function liveBytes(one: SealedSegmentSummary, neededFrom: Readonly<Record<number, number>>): Promise<number> {
   const machine = { neededFrom: (streamId: number) => neededFrom[streamId] ?? 0 };
-  const [state] = await new SegmentSurvey(machine, { reclaimSegmentsPerPass: 4 }).look([one], []);
+  const [state] = await new SegmentSurvey(machine, { reclaimSegmentsPerPass: 4 }).look([one], [], []);
   return state?.liveBytes ?? Number.NaN;
 }
 

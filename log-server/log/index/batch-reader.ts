@@ -133,7 +133,7 @@ export class BatchReader {
         if (batches.length > 0) return ok({ batches, next: endOf(batches) });
         const segment = found.segment.sequence;
         const message = `the records from offset ${firstOffset} of stream ${streamId} on are damaged`;
-        return err({ kind: "batch", segment, place, streamId, firstOffset, message });
+        return err({ kind: "batch", segment, place, streamId, firstOffset, endOffset: firstOffset + span, message });
       }
       batches.push({ firstOffset, span, logTime, hash, position, ordinal, bytes: content });
     }

@@ -23,6 +23,8 @@ export type Damage = {
   readonly lastIndex?: number;
   readonly streamId?: number;
   readonly firstOffset?: number;
+  /** Behind the last record concerned, where that is known. */
+  readonly endOffset?: number;
 };
 
 /** The findings, each once, bounded: when full, newer ones are only counted. */

@@ -29,7 +29,7 @@ export type MendReport = {
   /** Entries and batches that are there again. */
   readonly entries: number;
   readonly batches: number;
-  /** Entries that still lack something: nobody gave it. */
+  /** What still lacks something that nobody gave: entries, or batches of a rewritten segment, and a segment's header. */
   readonly left: number;
   /** Why nothing was done, if that is so: it may be tried again. */
   readonly refused?: string;
@@ -89,7 +89,7 @@ export class Mender {
     const kept = segment.kind === "sealed" ? await this.#keptElsewhere(segment, mending, sources) : [];
     const patches = [...mending.patches(mended), ...kept];
     if (!check.headerIsIntact && before !== undefined) patches.unshift(this.#header(segment, before));
-    if (patches.length === 0) return { ...NOTHING_DONE, left: check.broken.size };
+    if (patches.length === 0) return { ...NOTHING_DONE, left: leftIn(check) };
     const swapped = await this.#swap(check, mending, mended, patches, exclusively);
     if (swapped !== undefined) return refused(swapped);
     return { entries: mended.length, batches: mending.batches + kept.length, left: await this.#judge(segment) };
@@ -180,7 +180,7 @@ export class Mender {
     const check = (await checkSegment(this.#parts, segment)) ?? (await this.#scan(segment));
     if (check === undefined || segments.bySequence(segment.sequence) === undefined) return 0;
     for (const found of damageIn(check)) damage.add(found);
-    return check.broken.size;
+    return leftIn(check);
   }
 
   /** Asks one after the other, until nothing is missing. */
@@ -325,6 +325,10 @@ export class Mender {
     };
     return { place: closingPlace(dataEnd), bytes: encodeClosing("footer", segment.sequence, closing) };
   }
+}
+
+function leftIn({ broken, headerIsIntact }: SegmentCheck): number {
+  return broken.size + (headerIsIntact ? 0 : 1);
 }
 
 /** What an append or a cut changes. */

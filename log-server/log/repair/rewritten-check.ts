@@ -32,12 +32,13 @@ export async function damagedRows(
 
 /** As it is reported. */
 export function damageInRows(segment: SealedSegment, rows: readonly BatchRow[]): readonly Damage[] {
-  return rows.map(({ place, streamId, firstOffset }) => ({
+  return rows.map(({ place, streamId, firstOffset, span }) => ({
     kind: "batch",
     segment: segment.sequence,
     place,
     streamId,
     firstOffset,
+    endOffset: firstOffset + span,
     message: `the records from offset ${firstOffset} of stream ${streamId} on are damaged`,
   }));
 }

@@ -8,13 +8,16 @@
  *     frontiers proposed → applied → in a snapshot → sections read → segments rewritten, oldest first
  *
  * Oldest first, so that a tombstone never goes before what it deletes. A pass that is interrupted, by a crash or by
- * damage, leaves a prefix rewritten; the next one reads the stream again and comes to the same.
+ * damage, leaves a prefix rewritten; the next one reads the stream again and comes to the same. Damage that nobody can make
+ * good is a reason for a snapshot and a rewrite, too (`damaged-segments.ts`).
  */
+import type { Damage } from "../../log/repair/damage.ts";
 import type { SealedSegmentSummary } from "../../log/segmented-log.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { StreamView } from "../../streams/views.ts";
 import type { CompactableLog } from "./compactable-log.ts";
+import { damagedSegments } from "./damaged-segments.ts";
 import { bytesFrom } from "./frontier.ts";
 import { compactedStreams, type FrontierMover, ownFrom } from "./frontier-mover.ts";
 import type { NodeParts } from "../node-parts.ts";
@@ -31,6 +34,8 @@ export type CompactorParts = Pick<NodeParts, "machine" | "clock" | "limits" | "z
     readonly snapshotPosition: LogIndex;
     snapshot(): Promise<void>;
   };
+  /** Damage that nobody can make good. */
+  readonly lost: () => readonly Damage[];
 };
 
 /** What was done in this run of the node, and what is to be done. */
@@ -95,15 +100,17 @@ export class Compactor {
   }
 
   async #run(): Promise<void> {
-    const { frontiers, snapshots } = this.#parts;
+    const { log, machine, frontiers, snapshots, lost } = this.#parts;
     if (this.#stopped) return;
     await frontiers.run(() => this.#stopped);
     const due = this.#due(() => true);
-    if (due.some(({ known }) => known.seenAt > snapshots.snapshotPosition) && !this.#stopped) {
-      await snapshots.snapshot();
-    }
+    const damaged = damagedSegments(lost(), log.sealedSegments(), machine);
+    const isAhead = (index: LogIndex): boolean => index > snapshots.snapshotPosition;
+    const awaits =
+      due.some(({ known }) => isAhead(known.seenAt)) || damaged.some(({ lastIndex }) => isAhead(lastIndex));
+    if (awaits && !this.#stopped) await snapshots.snapshot();
     const position = snapshots.snapshotPosition;
-    const segments = this.#parts.log.sealedSegments().filter((segment) => segment.lastIndex <= position);
+    const segments = log.sealedSegments().filter((segment) => segment.lastIndex <= position);
     const sequences = new Set(segments.map(({ sequence }) => sequence));
     const reachable = this.#due((sequence) => sequences.has(sequence));
     const scans = await this.#scan(reachable.filter(({ known }) => known.seenAt <= position));
@@ -220,10 +227,11 @@ export class Compactor {
   }
 
   async #rewrite(position: LogIndex, segments: readonly SealedSegmentSummary[], scans: readonly Scan[]): Promise<void> {
-    const { log, machine, limits, observer } = this.#parts;
+    const { log, machine, limits, observer, lost } = this.#parts;
     const sections = new Map<number, Section>(scans.map(({ section }) => [section.streamId, section]));
     const survivors = new SectionSurvivors(sections, (streamId) => machine.neededFrom(streamId));
-    for (const chosen of chooseRuns(await this.#survey.look(segments, scans), limits)) {
+    const damaged = damagedSegments(lost(), segments, machine);
+    for (const chosen of chooseRuns(await this.#survey.look(segments, scans, damaged), limits)) {
       if (this.#stopped) return;
       // Segments in which nothing lives are dropped meanwhile.
       const present = new Set(log.sealedSegments().map(({ sequence }) => sequence));

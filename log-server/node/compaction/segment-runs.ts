@@ -10,8 +10,8 @@ export type SegmentState = {
   readonly fileBytes: number;
   /** What is to stay, roughly; the file's bytes where that is not known. */
   readonly liveBytes: number;
-  /** Something in it is to go for the sake of compaction: it is rewritten, whatever that gives back. */
-  readonly compacted: boolean;
+  /** Something in it is to go for the sake of compaction, or is damaged for good: it is rewritten, whatever that gives back. */
+  readonly due: boolean;
 };
 
 export type RunLimits = Pick<
@@ -49,9 +49,9 @@ export function chooseRuns(segments: readonly SegmentState[], limits: RunLimits)
   return runs;
 }
 
-function isWanted({ fileBytes, liveBytes, compacted }: SegmentState, limits: RunLimits): boolean {
+function isWanted({ fileBytes, liveBytes, due }: SegmentState, limits: RunLimits): boolean {
   const gain = fileBytes - liveBytes;
-  return compacted || (gain >= limits.rewriteGainBytesMin && gain >= fileBytes * limits.rewriteGainShareMin);
+  return due || (gain >= limits.rewriteGainBytesMin && gain >= fileBytes * limits.rewriteGainShareMin);
 }
 
 function isSmall({ fileBytes }: SegmentState, limits: RunLimits): boolean {

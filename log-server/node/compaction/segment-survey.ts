@@ -27,6 +27,7 @@ export class SegmentSurvey {
   async look(
     segments: readonly SealedSegmentSummary[],
     scans: readonly Pick<Scan, "deadBytes">[],
+    damaged: readonly SealedSegmentSummary[],
   ): Promise<SegmentState[]> {
     const ahead = segments.filter(({ sequence }) => sequence > this.#lookedTo);
     const looked = new Set((ahead.length > 0 ? ahead : segments).slice(0, this.#limits.reclaimSegmentsPerPass));
@@ -35,9 +36,9 @@ export class SegmentSurvey {
       const { sequence, fileBytes } = segment;
       let dead = 0;
       for (const scan of scans) dead += scan.deadBytes.get(sequence) ?? 0;
-      const compacted = scans.some(({ deadBytes }) => deadBytes.has(sequence));
+      const due = damaged.includes(segment) || scans.some(({ deadBytes }) => deadBytes.has(sequence));
       const liveBytes = looked.has(segment) ? await this.#liveBytes(segment) : fileBytes;
-      states.push({ sequence, fileBytes, liveBytes: Math.max(0, liveBytes - dead), compacted });
+      states.push({ sequence, fileBytes, liveBytes: Math.max(0, liveBytes - dead), due });
     }
     this.#lookedTo = Math.max(0, ...[...looked].map(({ sequence }) => sequence));
     return states;

@@ -67,10 +67,14 @@ export class Repairs {
     return this.#withOthers !== undefined && this.#owner.loop().others.length > 0;
   }
 
+  /** Damage that is final: nobody has what was lost. */
+  get lost(): readonly Damage[] {
+    return this.#parts.log.damage.filter((damage) => !this.#isHoped(damage));
+  }
+
   /** What whoever asks for it is told of what this damage hides. */
   told(damage: Damage): HiddenError {
-    const isHoped = this.hasOthers && this.#withOthers?.repairer.hopesFor(damage) === true;
-    return { code: isHoped ? "repairing" : "damaged", message: damage.message };
+    return { code: this.#isHoped(damage) ? "repairing" : "damaged", message: damage.message };
   }
 
   start(): void {
@@ -95,6 +99,10 @@ export class Repairs {
   /** Reads all that is sealed, now: over once the status' `scrub.passes` has reached the answer. */
   verify(): number {
     return this.#scrub.hurry();
+  }
+
+  #isHoped(damage: Damage): boolean {
+    return this.hasOthers && this.#withOthers?.repairer.hopesFor(damage) === true;
   }
 
   #make(calls: PeerCalls): WithOthers {
