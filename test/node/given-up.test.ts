@@ -29,9 +29,10 @@ class World {
   }
 
   /** Three nodes with a stream of which all is kept and one of which nothing is, in turn in the same segments. */
-  static async filled(limits: { readonly mergeSegmentsMin?: number } = {}): Promise<World> {
+  static async filled(limits: { readonly mergeSegmentsMin?: number } = {}, nodes = NAMES.length): Promise<World> {
     const full = new Set<string>();
     const cluster = await SimCluster.started({
+      nodes,
       limits: { scrubFirstMs: 1e9, lowWaterBytes: 1, ...limits },
       diskOf: ({ name, disk }) => ({
         open: (path, mode) => disk.open(path, mode),
@@ -159,6 +160,17 @@ describe("damage that nobody can give back as it was", () => {
     expect(await world.verified("n1")).toEqual(["segment"]);
     await world.asked();
     await world.expectWhole(["n1"], KEPT.slice(20));
+  });
+
+  it("for there are no others: it goes with the stream that it is of", async () => {
+    const world = await World.filled({}, 1);
+    world.harm("n1", SHORT[5] as string, BATCH);
+    expect(await world.verified("n1")).toEqual(["batch"]);
+    await world.asked();
+    expect(await world.verified("n1")).toEqual(["batch"]);
+    await world.propose({ kind: "delete", stream: "short" });
+    await world.asked();
+    await world.expectWhole(["n1"]);
   });
 
   it("stays while somebody needs it, is not rewritten over and over, and goes once nobody does", async () => {
