@@ -13,10 +13,11 @@ export function damagedSegments(
   segments: readonly SealedSegmentSummary[],
   machine: Pick<StreamsMachine, "neededFrom">,
 ): SealedSegmentSummary[] {
+  const bySegment = Map.groupBy(damage, ({ segment }) => segment);
   return segments.filter(({ sequence, rewritten }) => {
-    const found = damage.filter(({ segment }) => segment === sequence);
+    const found = bySegment.get(sequence);
     // Without its index it is not known what is in there.
-    if (found.length === 0 || found.some(({ kind }) => kind === "index")) return false;
+    if (found === undefined || found.some(({ kind }) => kind === "index")) return false;
     // Of a segment that was rewritten before, all that was needed then is left.
     return !rewritten || found.some((one) => isNeededByNobody(one, machine));
   });
