@@ -204,7 +204,7 @@ export const NODE_LIMITS: NodeLimits = {
   touchDelayMs: 100,
   touchesMax: 10_000,
   // A collection of garbage, or a disk that hesitates, stops a process for some 100 ms now and then: that must not cost
-  // an election. Five to ten heartbeats may get lost before one begins.
+  // an election. Ten to twenty heartbeats may get lost before one begins.
   tickMs: 50,
   electionTicks: 20,
   heartbeatTicks: 2,

@@ -324,6 +324,13 @@ export const PROFILES = {
       },
     ],
     thinkMs: [2],
-    promised: ["client: acknowledged", "fault: hold-disk", "fault: kill", "fault: pause"],
+    promised: [
+      "client: acknowledged",
+      "fault: hold-disk",
+      "fault: kill",
+      "fault: pause",
+      "at their bound: forwarded commands",
+      "at their bound: linearizable reads",
+    ],
   },
 } as const satisfies Readonly<Record<string, Profile>>;

@@ -11,7 +11,7 @@ import type { Lane } from "../../../src/ports/link.ts";
 import { SECTOR_LENGTH } from "../../../src/sim/disk-state.ts";
 import { withoutSyncs } from "../flawed-disk.ts";
 import { Violation } from "../history.ts";
-import { overBounds } from "./bounds.ts";
+import { boundedIn } from "./bounds.ts";
 import type { Surroundings } from "./clients.ts";
 import { CounterHistory } from "./counter-history.ts";
 import { EntryHistory } from "./entry-history.ts";
@@ -278,8 +278,10 @@ export class World extends SupervisedCluster implements Surroundings, Site {
 
   override check(): void {
     for (const { name, node } of this.members) {
-      const over = node && overBounds(node.status(), this.#limits);
-      if (over !== undefined) this.violated(new Violation(`I15: at ${name}, ${over}`));
+      for (const { what, waiting, most } of node === undefined ? [] : boundedIn(node.status(), this.#limits)) {
+        if (waiting > most) this.violated(new Violation(`I15: at ${name} ${waiting} ${what} wait, where ${most} may`));
+        else if (waiting === most) this.count(`at their bound: ${what}`);
+      }
     }
     super.check();
   }
