@@ -183,7 +183,9 @@ const COMMANDS: readonly NodeMutant[] = [
     source: "P36: duplicate on the server's own retry",
     file: `${STREAMS}/groups/serve-queue.ts`,
     find: "  link.records.set(command.offset, command.offset + 1, undefined);\n",
-    replace: "",
+    // Only the first, or it would go on for ever.
+    replace: "  if (group.deadLettered !== 1) link.records.set(command.offset, command.offset + 1, undefined);\n",
+    quick: true,
   },
   {
     name: "the end of a lease is no failed attempt",
