@@ -148,6 +148,18 @@ describe("damage that nobody can give back as it was", () => {
     await world.expectWhole(NAMES);
   });
 
+  it("for the others have rewritten their segments: a file that is missing", async () => {
+    const world = await World.filled();
+    const others = NAMES.slice(1);
+    await world.snapshots(...others);
+    await world.cluster.until(() => others.every((name) => world.rewritten(name) > 0), "they have rewritten", 60_000);
+    const [, second] = world.logs("n1");
+    await world.cluster.member("n1").disk.remove(second as string);
+    expect(await world.verified("n1")).not.toEqual([]);
+    await world.asked();
+    await world.expectWhole(["n1"]);
+  });
+
   it("for they have dropped what it followed: the header of a segment", async () => {
     const world = await World.filled({ mergeSegmentsMin: 1e9 });
     const [dropped] = world.logs("n1");
