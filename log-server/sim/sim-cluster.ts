@@ -287,7 +287,6 @@ export class SimCluster {
     };
     if (member.origin === undefined) {
       member.origin = await Promise.race([findCluster(parts), life.ended]);
-      member.known = this.#told;
       // Whoever is connected did not know it, and may be of another.
       for (const other of this.#names) this.network.hangUp(name, other);
     }

@@ -7,7 +7,7 @@ import { isCompressed } from "../../../src/record/batch-codec.ts";
 import type { LogPlace } from "../../../src/record/log-place.ts";
 import type { BatchIndex, StreamSegment } from "./batch-index.ts";
 import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../rewrite/compacted-file.ts";
-import type { Damage, DamageList } from "../repair/damage.ts";
+import { type Damage, damageOfBatch, type DamageList } from "../repair/damage.ts";
 import type { BatchRow } from "./index-block.ts";
 import type { LogLimits } from "../limits.ts";
 import type { KeptBatch, WantedBatch } from "../repair/rewritten-mending.ts";
@@ -131,9 +131,7 @@ export class BatchReader {
       const content = bytes[at];
       if (content === undefined) {
         if (batches.length > 0) return ok({ batches, next: endOf(batches) });
-        const segment = found.segment.sequence;
-        const message = `the records from offset ${firstOffset} of stream ${streamId} on are damaged`;
-        return err({ kind: "batch", segment, place, streamId, firstOffset, endOffset: firstOffset + span, message });
+        return err(damageOfBatch(found.segment.sequence, { place, streamId, firstOffset, span }));
       }
       batches.push({ firstOffset, span, logTime, hash, position, ordinal, bytes: content });
     }

@@ -2,6 +2,7 @@
  * What is known to be wrong with what this disk holds: found at a start, or when something was read. Damage is never
  * served and never deleted (I13); everything beside it still is served.
  */
+import type { BatchRow } from "../index/index-block.ts";
 import type { LogLimits } from "../limits.ts";
 
 /**
@@ -26,6 +27,15 @@ export type Damage = {
   /** Behind the last record concerned, where that is known. */
   readonly endOffset?: number;
 };
+
+/** What is to be said of a batch whose bytes are not what they were. */
+export function damageOfBatch(
+  segment: number,
+  { place, streamId, firstOffset, span }: Pick<BatchRow, "place" | "streamId" | "firstOffset" | "span">,
+): Damage {
+  const message = `the records from offset ${firstOffset} of stream ${streamId} on are damaged`;
+  return { kind: "batch", segment, place, streamId, firstOffset, endOffset: firstOffset + span, message };
+}
 
 /** The findings, each once, bounded: when full, newer ones are only counted. */
 export class DamageList {

@@ -1,6 +1,6 @@
 /** Reads a rewritten segment's file, batch by batch, and compares it with what the segment's index says stands there. */
 import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../rewrite/compacted-file.ts";
-import type { Damage } from "./damage.ts";
+import { type Damage, damageOfBatch } from "./damage.ts";
 import type { BatchRow } from "../index/index-block.ts";
 import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
 import type { CheckParts, Pace } from "./segment-check.ts";
@@ -32,15 +32,7 @@ export async function damagedRows(
 
 /** As it is reported. */
 export function damageInRows(segment: SealedSegment, rows: readonly BatchRow[]): readonly Damage[] {
-  return rows.map(({ place, streamId, firstOffset, span }) => ({
-    kind: "batch",
-    segment: segment.sequence,
-    place,
-    streamId,
-    firstOffset,
-    endOffset: firstOffset + span,
-    message: `the records from offset ${firstOffset} of stream ${streamId} on are damaged`,
-  }));
+  return rows.map((row) => damageOfBatch(segment.sequence, row));
 }
 
 async function rowsOf(indexReader: IndexReader, segment: SealedSegment): Promise<readonly BatchRow[] | undefined> {
