@@ -17,17 +17,28 @@ export function rowBytes(key: Uint8Array, value: Uint8Array | undefined): number
   return value === undefined ? 0 : key.length + value.length;
 }
 
+/** Adds rows up, one after the other, each key once. */
+export class TotalsSum {
+  #digest = 0n;
+  #rows = 0;
+  #bytes = 0;
+
+  add(key: Uint8Array, value: Uint8Array): void {
+    this.#digest += rowHash(key, value);
+    this.#rows += 1;
+    this.#bytes += rowBytes(key, value);
+  }
+
+  get totals(): RowTotals {
+    return { digest: asDigest(this.#digest), rows: this.#rows, bytes: this.#bytes };
+  }
+}
+
 /** Reads all of them. */
 export function totalsOf(all: Iterable<Row>): RowTotals {
-  let digest = 0n;
-  let rows = 0;
-  let bytes = 0;
-  for (const [key, value] of all) {
-    digest += rowHash(key, value);
-    rows += 1;
-    bytes += rowBytes(key, value);
-  }
-  return { digest: asDigest(digest), rows, bytes };
+  const sum = new TotalsSum();
+  for (const [key, value] of all) sum.add(key, value);
+  return sum.totals;
 }
 
 export function sameTotals(a: RowTotals, b: RowTotals): boolean {

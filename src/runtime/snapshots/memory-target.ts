@@ -1,9 +1,9 @@
 /** Restored rows in memory. Slices come sorted, and are put together from what was added to each of them, in short turns. */
 import { compareBytes } from "../../lib/bytes.ts";
 import { MemoryStore } from "../../operators/state/memory-store.ts";
-import { rowBytes, type RowTotals } from "../../operators/state/totals.ts";
+import { type RowTotals, TotalsSum } from "../../operators/state/totals.ts";
 import type { Clock } from "../../ports/clock.ts";
-import { asDigest, type RowChange, rowHash } from "../../record/row.ts";
+import type { RowChange } from "../../record/row.ts";
 import type { RestoreTarget } from "./restore.ts";
 import { Turns } from "./turns.ts";
 
@@ -30,20 +30,18 @@ export class MemoryTarget implements RestoreTarget<MemoryStore> {
   async finish(): Promise<{ readonly store: MemoryStore; readonly totals: RowTotals }> {
     const turns = new Turns(this.#clock, 0);
     const store = new MemoryStore();
-    let digest = 0n;
-    let bytes = 0;
+    const sum = new TotalsSum();
     for (const [slice, runs] of this.#runs.entries()) {
       for (const { key, value } of merged(runs)) {
         if (value === undefined) continue;
         store.append(key, value);
-        digest += rowHash(key, value);
-        bytes += rowBytes(key, value);
+        sum.add(key, value);
       }
       this.#runs[slice] = [];
       await turns.rest();
     }
     this.#runs = [];
-    return { store, totals: { digest: asDigest(digest), rows: store.size, bytes } };
+    return { store, totals: sum.totals };
   }
 }
 

@@ -19,14 +19,14 @@ import type { StateStore } from "../../operators/state/state-store.ts";
 import {
   NO_ROWS,
   readTotals,
-  rowBytes,
   type RowTotals,
   sameTotals,
+  TotalsSum,
   writeTotals,
 } from "../../operators/state/totals.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Kv, KvWrite } from "../../ports/kv.ts";
-import { asDigest, type Row, rowHash } from "../../record/row.ts";
+import type { Row } from "../../record/row.ts";
 import { RUNTIME_LIMITS } from "../limits.ts";
 import { Turns } from "../snapshots/turns.ts";
 
@@ -158,19 +158,16 @@ export class KvStore implements StateStore {
 async function storedTotals(kv: Kv, clock: Clock): Promise<RowTotals> {
   const turns = new Turns(clock, 0);
   const limit = RUNTIME_LIMITS.openedRowsPerTurn;
+  const sum = new TotalsSum();
   let next = ROWS_FROM;
-  let digest = 0n;
-  let rows = 0;
-  let bytes = 0;
   for (;;) {
-    const before = rows;
+    let looked = 0;
     for (const [key, value] of kv.range(next, ROWS_TO, { limit })) {
-      digest += rowHash(key, value);
-      bytes += rowBytes(key, value);
-      rows += 1;
+      sum.add(key, value);
       next = behindKey(key);
+      looked += 1;
     }
-    if (rows - before < limit) return { digest: asDigest(digest), rows, bytes };
+    if (looked < limit) return sum.totals;
     await turns.rest();
   }
 }
