@@ -9,7 +9,7 @@ import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import closeWithGrace from "close-with-grace";
 import { loadConfig } from "./config/load.ts";
 import { formatProblems } from "./config/show.ts";
-import { heapGrowthPercent } from "./observe/heap-growth.ts";
+import { heapGrowthFlags } from "./observe/heap-growth.ts";
 import { openLog } from "./observe/logging.ts";
 import { runServer, type RunningServer, type StartError } from "./run-server.ts";
 
@@ -68,7 +68,8 @@ export async function serve(args: readonly string[], output: ServeOutput): Promi
 }
 
 function limitHeapGrowth(): void {
-  setFlagsFromString(`--heap-growing-percent=${heapGrowthPercent(getHeapStatistics().used_heap_size)}`);
+  const { used_heap_size: used } = getHeapStatistics();
+  for (const flag of heapGrowthFlags(used, process.versions.v8)) setFlagsFromString(flag);
 }
 
 function complain(output: ServeOutput, { code, message }: StartError): void {

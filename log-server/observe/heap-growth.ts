@@ -3,6 +3,11 @@
  * heap is state that stays: letting it double, as V8 alone does, was 600 to 770 MB of memory instead of about 500. But V8
  * counts the bytes of batches, which lie outside the heap, into the same growth: where little is in use, a small
  * percentage is spent by a few of them, and collecting it again and again was half of the work of a busy server.
+ *
+ * V8 13 counts those bytes a second time, against a limit of their own that is far lower: each 64 MiB of them was a whole
+ * collection, which was a third of what followers did under large appends. Versions after it count them once, as it does
+ * when it is told to (V8's commits 513bb22991, which makes that its way, and cf511a65ad, which removes the choice; its
+ * issue 361124432).
  */
 
 const MIB = 1_024 * 1_024;
@@ -11,8 +16,17 @@ const FREE_GROWTH_BYTES = 192 * MIB;
 const PERCENT_MIN = 15;
 const PERCENT_MAX = 1_000;
 
-/** Of what is in use; for V8's `--heap-growing-percent`. */
-export function heapGrowthPercent(usedBytes: number): number {
+/** The only one that knows the choice and does not make it. */
+const V8_COUNTS_TWICE = /^13\./;
+
+/** For V8 of this version (`process.versions.v8`), with so much of its heap in use. They may be set at any time. */
+export function heapGrowthFlags(usedBytes: number, v8Version: string): readonly string[] {
+  const growing = `--heap-growing-percent=${heapGrowthPercent(usedBytes)}`;
+  return V8_COUNTS_TWICE.test(v8Version) ? [growing, "--external-memory-accounted-in-global-limit"] : [growing];
+}
+
+/** Of what is in use. */
+function heapGrowthPercent(usedBytes: number): number {
   const free = Math.round(((FREE_GROWTH_BYTES - usedBytes) / Math.max(1, usedBytes)) * 100);
   return Math.min(PERCENT_MAX, Math.max(PERCENT_MIN, free));
 }
