@@ -4,10 +4,11 @@
  */
 import { expect, it } from "vitest";
 import type { NodeLimits } from "../../log-server/node/limits.ts";
+import type { Disk } from "../../src/ports/disk.ts";
 import type { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
-import { type Member, SimCluster } from "../../log-server/sim/sim-cluster.ts";
+import { type Member, SimCluster, type SimClusterOptions } from "../../log-server/sim/sim-cluster.ts";
 
 const LIMITS: Partial<NodeLimits> = {
   imageEveryMs: 200,
@@ -47,9 +48,13 @@ function begins(cluster: SimCluster, name: string): boolean {
 }
 
 /** Three nodes whose logs were trimmed, and one that follows. */
-async function scene(limits: Partial<NodeLimits> = {}): Promise<Scene> {
+async function scene(limits: Partial<NodeLimits> = {}, more: SimClusterOptions = {}): Promise<Scene> {
   const notes: string[] = [];
-  const cluster = await SimCluster.started({ limits: { ...LIMITS, ...limits }, note: (line) => notes.push(line) });
+  const cluster = await SimCluster.started({
+    ...more,
+    limits: { ...LIMITS, ...limits },
+    note: (line) => notes.push(line),
+  });
   const leader = (await cluster.elected()).name;
   for (const name of ["gone", "s", "filler"]) await cluster.settle(cluster.propose(leader, create(name)));
   await appendAll(cluster, "gone", VALUES);
@@ -114,6 +119,70 @@ it("keeps its word for what it acknowledged, also where the leader's segments en
   await cluster.until(() => told(one, "snapshot-received") > 0, "all was shipped");
   await expectRebuilt(one);
   expect(told(one, "log-end-ambiguous"), "until it had them again").toBeGreaterThan(0);
+});
+
+/** A disk on which what was shipped is decided upon only once the gate is open. */
+function gated(disk: SimDisk, isOpen: (path: string) => Promise<unknown>): Disk {
+  return {
+    open: (path, mode) => disk.open(path, mode),
+    list: (directory) => disk.list(directory),
+    createDirectory: (directory) => disk.createDirectory(directory),
+    rename: async (from, to) => {
+      await isOpen(to);
+      await disk.rename(from, to);
+    },
+    remove: (path) => disk.remove(path),
+    syncDirectory: (directory) => disk.syncDirectory(directory),
+    freeBytes: () => disk.freeBytes(),
+  };
+}
+
+it.each([
+  ["with a log that was whole", false],
+  ["with a doubt about its end that is settled just then", true],
+])("elects nobody who lacks what it had acknowledged and given up, %s", async (_, doubted) => {
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  const one = await scene(
+    { tailSettleEveryMs: 20_000, snapshotEveryBytes: 64 * 1024, entryCommandsMax: 1 },
+    {
+      diskOf: ({ disk }) =>
+        gated(disk, (path) => {
+          if (!path.endsWith("/install")) return Promise.resolve();
+          asked += 1;
+          return gate.promise;
+        }),
+    },
+  );
+  const { cluster, name } = one;
+  const leader = cluster.leader?.name as string;
+  const third = cluster.members.find((member) => ![name, leader].includes(member.name))?.name as string;
+  // Only the leader and the node itself have what comes now.
+  cluster.isolate(third);
+  const group = ["late", "later"].map((value) => cluster.propose(leader, append("s", [value])));
+  for (const result of await cluster.settle(Promise.all(group))) asAppended(result);
+  const member = await loseState(one, (disk, path) => disk.remove(path));
+  if (doubted) {
+    const path = segments(cluster, name).at(-1) as string;
+    member.disk.flip(path, Buffer.from(member.disk.bytes(path)).indexOf("late"), 1);
+  }
+  cluster.start(name).catch(() => undefined);
+  await cluster.until(() => asked > 0, "all was shipped");
+  expect(told(one, "log-end-ambiguous")).toBe(doubted ? 1 : 0);
+  await cluster.pass(30_000);
+  gate.resolve();
+  await cluster.until(() => told(one, "snapshot-received") > 0, "it is decided");
+  cluster.kill(leader, { kind: "all" });
+  await cluster.until(() => cluster.member(name).node !== undefined, "it has begun anew");
+  cluster.network.healAll();
+  await cluster.pass(20_000);
+  expect(cluster.leader?.name, "I3: nobody leads who lacks what was acknowledged").toBeUndefined();
+  cluster.start(leader).catch(() => undefined);
+  await cluster.until(() => cluster.member(name).node?.phase === "serving", "it serves", 120_000);
+  await cluster.agreed();
+  for (const { name: at } of cluster.up)
+    expect(await cluster.settle(readAll(cluster.node(at), "s")), at).toEqual([...VALUES, "late", "later"]);
+  expect(cluster.failures, one.notes.join("\n")).toEqual([]);
 });
 
 it("stays down where there is nobody to ask", async () => {

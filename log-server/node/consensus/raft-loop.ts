@@ -87,6 +87,8 @@ export class RaftLoop {
   /** The newest term that this node has led, and the index of its no-op. */
   #led: LogPoint = { index: 0, term: 0 };
   #leaderHeardAt: number | undefined;
+  /** All up to here that a shipment does not bring: for its sake this node is to forget it. */
+  #givenUp: LogPoint | undefined;
 
   /** `calls` has the link's `requests`. */
   constructor(parts: NodeParts, calls: PeerCalls | undefined, owner: LoopOwner) {
@@ -268,9 +270,9 @@ export class RaftLoop {
     if (blocked !== undefined && !this.#stopped) void this.#applyFromDisk(blocked);
   }
 
-  /** Set while this node may have forgotten what it acknowledged. */
+  /** Set while this node may have forgotten what it acknowledged, or is about to. */
   get ambiguousEnd(): LogPoint | undefined {
-    return this.#raft.ambiguousEnd;
+    return this.#givenUp ?? this.#raft.ambiguousEnd;
   }
 
   /** As of what is applied. */
@@ -469,7 +471,8 @@ export class RaftLoop {
       if (standsStill) {
         const end = { index: log.lastIndex, term: log.lastTerm };
         const { doubt } = hardState.state;
-        await hardState.writeDoubt(doubt !== undefined && reaches(doubt, end) ? doubt : end);
+        this.#givenUp = doubt !== undefined && reaches(doubt, end) ? doubt : end;
+        await hardState.writeDoubt(this.#givenUp);
       }
       await this.#catchUp?.receiver.decide();
     } catch (error) {

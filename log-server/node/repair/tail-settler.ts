@@ -62,6 +62,8 @@ export class TailSettler {
     if (this.#rounds.stopped || this.#owner.ambiguousEnd !== undefined) return;
     const discarded = await log.discardAmbiguous();
     if (discarded !== undefined) observer.event("log-cut", discarded);
+    // Meanwhile this node may have begun to give up what it has: that is in doubt from then on.
+    if (this.#owner.ambiguousEnd !== undefined) return;
     await hardState.writeDoubt(undefined);
     observer.event("log-end-settled", { index: log.lastIndex, term: log.lastTerm });
     void this.#rounds.stop();
