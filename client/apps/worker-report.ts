@@ -19,6 +19,8 @@ export type ReplicaReport = {
   readonly state: string;
   /** Why it ended, in words. */
   readonly why?: string;
+  /** The operator that has not returned for some seconds, in words. */
+  readonly hangs?: string;
   /** It made the task's last commit. */
   readonly committing: boolean;
   /** Of the snapshot that it begins with, 0 to 1; only while it starts. */
@@ -110,7 +112,7 @@ function isReplicaReport(told: unknown): told is ReplicaReport {
   return (
     TEXTS.every((name) => typeof fields[name] === "string") &&
     NUMBERS.every((name) => typeof fields[name] === "number") &&
-    ["undefined", "string"].includes(typeof fields["why"]) &&
+    ["why", "hangs"].every((name) => ["undefined", "string"].includes(typeof fields[name])) &&
     typeof nextOffsets === "object" &&
     nextOffsets !== null &&
     Object.values(nextOffsets).every((offset) => typeof offset === "number")

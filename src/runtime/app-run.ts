@@ -4,6 +4,7 @@
  */
 import { hex } from "../lib/bytes.ts";
 import type { Graph } from "../operators/engine/graph.ts";
+import type { TaskWatch } from "../operators/engine/task-watch.ts";
 import { MemoryStore } from "../operators/state/memory-store.ts";
 import type { Clock } from "../ports/clock.ts";
 import type { Entropy } from "../ports/entropy.ts";
@@ -17,7 +18,7 @@ import type { ReplicaEnd } from "./replica-end.ts";
 import type { TaskFacts, TaskLog } from "./task-log.ts";
 import type { TaskState } from "./task-state.ts";
 
-export type AppRunConfig = Omit<ReplicaConfig, "stage" | "partition" | "id">;
+export type AppRunConfig = Omit<ReplicaConfig, "stage" | "partition" | "id" | "watch">;
 
 /** Where the rows of a task are. */
 export type OpenTaskState = (task: TaskName, facts: TaskFacts, opening: Opening) => Promise<TaskState>;
@@ -26,6 +27,7 @@ export type AppRunPorts = {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly openState: OpenTaskState;
+  readonly watch?: (task: TaskName) => TaskWatch;
   /** A replica has ended; the others go on. */
   readonly onEnd?: (task: TaskName, end: ReplicaEnd) => void;
   /** A replica differs from another, no majority is against either, and both go on. */
@@ -49,14 +51,14 @@ export class AppRun {
 
   /** Begins at once. */
   constructor(log: TaskLog, ports: AppRunPorts, graph: Graph, config: AppRunConfig) {
-    const { clock, entropy, openState, onEnd, onDispute } = ports;
+    const { clock, entropy, openState, watch, onEnd, onDispute } = ports;
     const id = hex(entropy.bytes(ID_BYTES));
     const start = ({ stage, partition, task }: TaskOfApp): Replica =>
       new Replica(
         log,
         clock,
         (facts, opening) => openState(task, facts, opening),
-        { ...config, stage, partition, id },
+        { ...config, stage, partition, id, ...(watch !== undefined && { watch: watch(task) }) },
         (evidence) => onDispute?.(task, evidence),
       );
     const tasks = tasksOf(graph);

@@ -1,5 +1,6 @@
 /** How a replica is set up. */
 import type { Stage } from "../operators/engine/graph.ts";
+import type { TaskWatch } from "../operators/engine/task-watch.ts";
 
 export type ReplicaConfig = {
   readonly stage: Stage;
@@ -14,4 +15,5 @@ export type ReplicaConfig = {
   readonly cursorEveryMs: number;
   /** What becomes of an input that the task cannot get past. */
   readonly poison: "dead-letter" | "stop";
+  readonly watch?: TaskWatch;
 };

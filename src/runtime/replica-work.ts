@@ -117,7 +117,8 @@ export class ReplicaWork {
       this.#poisoned += 1;
       return deadLetter(letters, poison, input);
     };
-    this.#task = new Task(stage, partition, store, totals, config.poison === "stop" ? undefined : instead);
+    const insteadOfPoison = config.poison === "stop" ? undefined : instead;
+    this.#task = new Task(stage, partition, store, totals, insteadOfPoison, config.watch);
     this.#driver = new TaskDriver(this.#task, (batch) => this.#onBatch(batch));
     this.#comparison = new Comparison(
       log,

@@ -146,6 +146,11 @@ describe("apps", () => {
       { task: "0.0", lag: 1, replicas: [{ replica: "r1", alive: true, watermarkMs: 86_400_000 }, { replica: "r2" }] },
       { task: "1.0", replicas: [] },
     ]);
+    const hangs = 'task 0.0: operator "judge" does not return at lines, offset 3';
+    await status.append({ key: "r2", json: told("running", { ...replica, task: "1.0", state: "running", hangs }) });
+    const hanging = await tidemark("apps", "show", "told");
+    expect(hanging.out).toMatch(/^hangs +task 0\.0: operator "judge" does not return at lines, offset 3$/m);
+    expect(hanging.out).toMatch(/^1\.0 +r2 +h:7 +running, HANGS, commits /m);
     await status.append(["r1", "r2"].map((key) => ({ key, json: told("stopped") })));
     await input.append("e");
     const ended = await tidemark("apps", "show", "told");

@@ -48,7 +48,7 @@ function told(worker: number, more: Partial<Told>): WorkerStatus {
     ...{ task: "0.0", replica: `r${worker}`, state: "running", restoreTo: 0, restored: undefined },
     ...{ work: WORK, ...more },
   };
-  return { worker, process: 100 + worker, replicas: [status] };
+  return { worker, process: 100 + worker, replicas: [status], hangs: undefined };
 }
 
 const working = (more: Partial<Work>): Partial<Told> => ({ work: { ...WORK, ...more } });
@@ -108,9 +108,10 @@ describe("a run's replicas", () => {
       reporter.tell(reports.sample(statuses, 0), {});
     await tell(told(1, {}), told(2, {}));
     isThere = false;
-    await tell(told(1, {}), { worker: 2, process: undefined, replicas: [] });
+    await tell(told(1, {}), { worker: 2, process: undefined, replicas: [], hangs: undefined });
     isThere = true;
-    for (let time = 0; time < 2; time += 1) await tell(told(1, {}), { worker: 2, process: 102, replicas: [] });
+    for (let time = 0; time < 2; time += 1)
+      await tell(told(1, {}), { worker: 2, process: 102, replicas: [], hangs: undefined });
     expect(appended).toEqual([
       [
         ["r1", "running"],

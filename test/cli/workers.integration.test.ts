@@ -115,6 +115,28 @@ describe("a worker is started again", () => {
     await events.until("started a process", 2);
   });
 
+  it("whose operator does not return, and names it, the task and the input's offset", async () => {
+    const input = client.stream("endless-in");
+    await input.create({ contentType: "application/json" });
+    await input.append([{ json: 12 }, { json: 13 }, { json: 14 }]);
+    const app = topology("endless");
+    app
+      .stream("endless-in")
+      .map((value) => value, { name: "judge" })
+      .to("endless-out");
+    const text = `import { topology } from "${OPERATORS}";
+const app = topology("endless");
+const judge = (value) => { while (value === 13); return value; };
+app.stream("endless-in").map(judge, { name: "judge" }).to("endless-out");
+export default app;\n`;
+    const deployment = new Deployment(client, app, { poison: "dead-letter" }, new AbortController().signal);
+    await deployment.put();
+    const epoch = (): number => deployment.epoch;
+    const events = start("endless", text, { epoch }, { stopMs: 1, hungMs: 8_000 }, app);
+    const where = 'task 0.0: operator "judge" does not return at endless-in, offset 1';
+    expect(await events.until("died")).toContain(`died: nothing was heard of it for 8 s: ${where}`);
+  });
+
   it.each([1, 2])("whose file has something else in it than version %d that is deployed", async (version) => {
     const app = topology("edited", { version });
     app.stream("edited-in").to("edited-out");

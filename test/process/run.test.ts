@@ -66,6 +66,14 @@ async function records(stream: string, count: number): Promise<{ key: string | u
   return found;
 }
 
+function isThere(processId: number): boolean {
+  try {
+    return process.kill(processId, 0);
+  } catch {
+    return false;
+  }
+}
+
 /** The streams that are an app's own. */
 async function own(name: string): Promise<string[]> {
   const found: string[] = [];
@@ -157,6 +165,28 @@ describe("tidemark run", () => {
     expect((await records("stops-out", 1)).map(({ value }) => value)).toEqual([12]);
     const [report] = await client.app("stops").reports();
     expect(report?.tasks).toMatchObject([{ state: "poison", why, records: 1, nextOffsets: { "poison-in": 1 } }]);
+  });
+
+  it("says which operator a worker hangs in, which ends with the process that started it", async () => {
+    const body = `app.stream("hung-in").keyBy(() => "all").process({
+  onRecord: (_value, { timers }) => void timers.log(0),
+  onTimer: () => { for (;;); },
+}, { name: "waits" }).to("hung-out");`;
+    await client.stream("hung-in").create();
+    await client.stream("hung-in").append({ json: 1 });
+    const run = start(app("hung", body));
+    const { process: worker } = await run.event("started");
+    const [report] = await eventually(
+      () => client.app("hung").reports(),
+      ([newest]) => newest?.tasks[0]?.hangs !== undefined,
+    );
+    expect(report?.tasks).toMatchObject([{ hangs: 'task 0.0: operator "waits" does not return in a timer' }]);
+    run.child.kill("SIGKILL");
+    await run.done;
+    await eventually(
+      () => Promise.resolve(isThere(worker as number)),
+      (there) => !there,
+    );
   });
 
   it("tells of its replicas: metrics for Prometheus, and reports in the log", async () => {

@@ -112,6 +112,7 @@ export function appText(app: AppStanding): string {
     options: options === "" ? undefined : options,
     commits: committers.size === 0 ? "none yet" : `by ${counted(committers.size, "replica")}`,
     replicas: replicas.some(({ alive }) => alive) ? undefined : "none runs",
+    hangs: replicas.find(({ hangs }) => hangs !== undefined)?.hangs,
     ended: replicas.find(({ why }) => why !== undefined)?.why,
   });
   const table = formatTable(
@@ -168,9 +169,10 @@ function cellsOfReplica(replica: ReplicaStanding, now: Date): readonly string[] 
   ];
 }
 
-function replicaState({ state, committing, disputed, snapshotRead, positionsLeft }: ReplicaStanding): string {
+function replicaState({ state, hangs, committing, disputed, snapshotRead, positionsLeft }: ReplicaStanding): string {
   return [
     state,
+    ...(hangs === undefined ? [] : ["HANGS"]),
     ...(committing ? ["commits"] : []),
     ...(snapshotRead === undefined ? [] : [`snapshot read to ${Math.floor(snapshotRead * PERCENT)} %`]),
     ...(positionsLeft === undefined ? [] : [`${positionsLeft} positions to go`]),

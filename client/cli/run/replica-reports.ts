@@ -1,6 +1,7 @@
 /** How the replicas of a run go, with rates: what reports, metrics and lines are made of. */
 import type { RestoreProgress } from "../../../src/runtime/snapshots/restore.ts";
 import type { ReplicaReport } from "../../apps/worker-report.ts";
+import { type RunningOperator, runningText } from "./running-place.ts";
 import type { ToldStatus } from "./worker-messages.ts";
 import type { WorkerStatus } from "./workers.ts";
 
@@ -27,7 +28,7 @@ export class ReplicaReports {
   sample(statuses: readonly WorkerStatus[], nowMs: number): WorkerSample[] {
     const perSecond = MS_PER_SECOND / Math.max(1, nowMs - this.#beforeMs);
     const counts = new Map<string, Counted>();
-    const samples = statuses.map(({ worker, process, replicas }) => {
+    const samples = statuses.map(({ worker, process, replicas, hangs }) => {
       const tasks = replicas.map((status) => {
         const { task, replica, work } = status;
         const now = work === undefined ? NOTHING : { records: work.records, outputs: work.place.outputs };
@@ -36,7 +37,7 @@ export class ReplicaReports {
         counts.set(`${replica} ${task}`, now);
         const rate = (of: keyof Counted): number => Math.max(0, Math.round((now[of] - before[of]) * perSecond));
         const rates = { recordsPerSecond: rate("records"), outputsPerSecond: rate("outputs") };
-        return { ...now, ...rates, ...reportOf(status) };
+        return { ...now, ...rates, ...reportOf(status), ...hangOf(task, hangs) };
       });
       return { worker, process, replica: replicas[0]?.replica, tasks };
     });
@@ -44,6 +45,10 @@ export class ReplicaReports {
     this.#beforeMs = nowMs;
     return samples;
   }
+}
+
+function hangOf(task: string, hangs: RunningOperator | undefined): Pick<ReplicaReport, "hangs"> {
+  return hangs?.task === task ? { hangs: runningText(hangs) } : {};
 }
 
 function reportOf({

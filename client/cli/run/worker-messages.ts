@@ -2,6 +2,11 @@
 import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
 import type { AppShape } from "../../../src/wire/app-shape.ts";
 import type { CommitTally } from "./metered-log.ts";
+import type { RunningOperator } from "./running-place.ts";
+
+export const ALIVE_EVERY_MS = 1_000;
+/** Of a worker, behind the channel of all else: what its watchdog says, a line of JSON each time. */
+export const HANGING_FD = 4;
 
 export type WorkerSettings = {
   /** The module of the app … */
@@ -32,6 +37,12 @@ export type FromWorker =
   | { readonly kind: "alive" }
   | { readonly kind: "status"; readonly replicas: readonly ToldStatus[]; readonly commits: CommitTally }
   | { readonly kind: "ended"; readonly end: WorkerEnd };
+
+/** Its loop has not turned for some seconds. */
+export type HangingWorker = {
+  /** That runs; absent: none does. */
+  readonly operator?: RunningOperator;
+};
 
 /** Why a worker ended by itself, in words, and what is to be done. */
 export type WorkerEnd =

@@ -2,9 +2,12 @@
  * A worker process of `tidemark run`: one replica of every task, apart from servers and other workers. It is told what to run by the
  * process that started it, tells how it goes, and ends when that does.
  */
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "../../../log-server/system.ts";
 import { messageOf } from "../../../src/lib/thrown.ts";
 import type { Graph } from "../../../src/operators/engine/graph.ts";
+import type { TaskWatch } from "../../../src/operators/engine/task-watch.ts";
 import { shapeOf } from "../../../src/runtime/app-shape.ts";
 import { APP_RUN_DEFAULTS, AppRun, type OpenTaskState } from "../../../src/runtime/app-run.ts";
 import type { Evidence } from "../../../src/runtime/evidence.ts";
@@ -17,12 +20,22 @@ import { PLATFORM_ZSTD } from "../../reading/platform-zstd.ts";
 import { loadApp } from "../apps/app-module.ts";
 import { reportEvidence } from "./evidence-file.ts";
 import { MeteredLog } from "./metered-log.ts";
+import { RunningPlace, taskNodesOf } from "./running-place.ts";
 import { TaskStates } from "./task-states.ts";
+import type { WatchdogData } from "./watchdog.ts";
 import { workerEnd } from "./worker-end.ts";
-import type { FromWorker, ToldStatus, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
+import {
+  ALIVE_EVERY_MS,
+  type FromWorker,
+  type ToldStatus,
+  type ToWorker,
+  type WorkerEnd,
+  type WorkerSettings,
+} from "./worker-messages.ts";
 
+/** Beside us, as source or as built. */
+const WATCHDOG = new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url);
 const STATUS_EVERY_MS = 250;
-const ALIVE_EVERY_MS = 1_000;
 
 // Of a terminal all processes hear of Ctrl-C; the one that started us says when to end.
 process.on("SIGINT", () => undefined);
@@ -78,10 +91,14 @@ async function run(settings: WorkerSettings, epoch: number): Promise<void> {
     if (facts.epoch !== epoch) throw new Ended({ kind: "fenced" });
     return states.open(task, facts, opening);
   };
-  const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState, onEnd, onDispute };
+  const running = watched(graph);
+  const watch = (task: string): TaskWatch => running.watch(task);
+  const ports = { clock: SYSTEM_CLOCK, entropy: SYSTEM_ENTROPY, openState, watch, onEnd, onDispute };
   const log = new MeteredLog(client.taskLog());
   const app = new AppRun(log, ports, graph, { ...APP_RUN_DEFAULTS, poison, commitEveryMs });
   const tellStatus = (): Promise<void> => tell({ kind: "status", replicas: app.status.map(told), commits: log.take() });
+  // At once, for it may hang in what it reads first: then it is known by this.
+  void tellStatus();
   const telling = setInterval(() => void tellStatus(), STATUS_EVERY_MS);
   stopping.signal.addEventListener("abort", () => ended.resolve(undefined), { once: true });
   if (stopping.signal.aborted) ended.resolve(undefined);
@@ -99,6 +116,18 @@ async function run(settings: WorkerSettings, epoch: number): Promise<void> {
     await stopped;
     await states.close();
   }
+}
+
+/** By a thread of its own, so that it can be told which operator does not return. Without that thread all goes on, and less can be told. */
+function watched(graph: Graph): RunningPlace {
+  const tasks = taskNodesOf(graph);
+  const running = new RunningPlace(tasks);
+  const workerData: WatchdogData = { tasks, memory: running.memory };
+  const watchdog = new Worker(WATCHDOG, { workerData });
+  watchdog.unref();
+  watchdog.on("error", (error) => process.stderr.write(`tidemark: the watchdog ended: ${messageOf(error)}\n`));
+  setInterval(() => running.beat(), ALIVE_EVERY_MS).unref();
+  return running;
 }
 
 /** The file may have been written anew since it was deployed. */

@@ -1,16 +1,27 @@
 /**
  * The worker processes of `tidemark run`: each has a replica of every task, and shares nothing with the others. One that dies is
  * started again, after a pause that grows while it dies at once; the others take over meanwhile. So is one that hangs, in an operator
- * that does not return, say: it is killed.
+ * that does not return, say: it is killed, and it is told which operator that was.
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { extname } from "node:path";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { unreachable } from "../../../src/lib/assert.ts";
 import { messageOf } from "../../../src/lib/thrown.ts";
 import { TidemarkError } from "../../error.ts";
 import type { CommitTally } from "./metered-log.ts";
-import type { FromWorker, ToldStatus, ToWorker, WorkerEnd, WorkerSettings } from "./worker-messages.ts";
+import { type RunningOperator, runningText } from "./running-place.ts";
+import {
+  type FromWorker,
+  HANGING_FD,
+  type HangingWorker,
+  type ToldStatus,
+  type ToWorker,
+  type WorkerEnd,
+  type WorkerSettings,
+} from "./worker-messages.ts";
 
 /** Beside us, as source or as built. */
 const WORKER = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
@@ -47,6 +58,8 @@ export type WorkerStatus = {
   readonly worker: number;
   readonly process: number | undefined;
   readonly replicas: readonly ToldStatus[];
+  /** In which it has been for some seconds; undefined: it answers, or nobody knows. */
+  readonly hangs: RunningOperator | undefined;
 };
 
 type Running = {
@@ -54,6 +67,8 @@ type Running = {
   readonly epoch: number;
   /** Looks since it said something; undefined before it first did. */
   silentLooks: number | undefined;
+  /** What its watchdog said since. */
+  hangs: RunningOperator | undefined;
   /** There is no such process any more, or there never was. */
   readonly gone: Promise<void>;
 };
@@ -123,7 +138,9 @@ export class Workers {
   }
 
   get statuses(): readonly WorkerStatus[] {
-    return this.#workers.map(({ number, process, replicas }) => ({ worker: number, process, replicas }));
+    return this.#workers.map(({ number, process, replicas, running }) => {
+      return { worker: number, process, replicas, hangs: running?.hangs };
+    });
   }
 
   /** All of them must end, as if one of them had found so. */
@@ -162,13 +179,13 @@ export class Workers {
     worker.restart = undefined;
     let child: ChildProcess;
     try {
-      child = fork(WORKER, [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc"] });
+      child = fork(WORKER, [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"] });
     } catch (error) {
       this.#onEnd(worker, { what: messageOf(error), next: "again" });
       return;
     }
     const gone = Promise.withResolvers<void>();
-    const running: Running = { child, epoch, silentLooks: undefined, gone: gone.promise };
+    const running: Running = { child, epoch, silentLooks: undefined, hangs: undefined, gone: gone.promise };
     worker.running = running;
     worker.process = child.pid;
     let end: WorkerEnd | undefined;
@@ -185,6 +202,7 @@ export class Workers {
     };
     child.on("message", (message: FromWorker) => {
       running.silentLooks = 0;
+      running.hangs = undefined;
       worker.heardMs = performance.now();
       switch (message.kind) {
         case "alive":
@@ -198,6 +216,9 @@ export class Workers {
         default:
           return unreachable(message);
       }
+    });
+    hear(child, (operator) => {
+      running.hangs = operator;
     });
     child.on("error", ({ message }) => {
       // Of one that could not be started, this is all that is heard.
@@ -233,7 +254,8 @@ export class Workers {
       running.silentLooks += 1;
       if (running.silentLooks < SILENT_LOOKS_MAX) continue;
       const seconds = this.#timeouts.hungMs / MS_PER_SECOND;
-      worker.restart ??= `nothing was heard of it for ${seconds} s, as if an operator did not return`;
+      const where = running.hangs === undefined ? "" : `: ${runningText(running.hangs)}`;
+      worker.restart ??= `nothing was heard of it for ${seconds} s${where}`;
       running.child.kill("SIGKILL");
     }
   }
@@ -255,6 +277,22 @@ export class Workers {
     const timer = setTimeout(() => child.kill("SIGKILL"), this.#timeouts.stopMs);
     child.once("exit", () => clearTimeout(timer));
   }
+}
+
+/** What its watchdog says. */
+function hear(child: ChildProcess, onHanging: (operator: RunningOperator | undefined) => void): void {
+  const input = child.stdio[HANGING_FD];
+  // Of one that could not be started there may be nothing.
+  if (!(input instanceof Readable)) return;
+  const lines = createInterface({ input });
+  lines.on("line", (line) => {
+    try {
+      onHanging((JSON.parse(line) as HangingWorker).operator);
+    } catch {
+      // It was killed in the midst of it.
+    }
+  });
+  lines.on("error", () => lines.close());
 }
 
 /** To one that is gone, or has no channel yet, nothing. */

@@ -38,6 +38,7 @@ import type { Counter, Reading } from "./operator.ts";
 import { chained } from "./output-chain.ts";
 import { type Counters, type NextOffsets, Progress } from "./progress.ts";
 import type { Poison, TaskInput, TaskOutput } from "./task-input.ts";
+import type { TaskWatch } from "./task-watch.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** What was done since the last take. */
@@ -105,6 +106,8 @@ export type More = () => boolean;
 type Reader = { readonly node: RunningNode; readonly input: number };
 type RunningNode = {
   readonly node: GraphNode;
+  /** Its place in the stage. */
+  readonly number: number;
   readonly context: NodeContext;
   /** By output. */
   readonly readers: Reader[][];
@@ -136,24 +139,33 @@ export class Task {
   readonly #sources: ReadonlyMap<string, RunningNode>;
   readonly #host: Host;
   readonly #instead: Instead | undefined;
+  readonly #watch: TaskWatch | undefined;
   #origin: Origin = NO_ORIGIN;
   #from: TaskPlace;
   #done: Done = nothingDone();
   /** Of the record, or the timer, at hand. */
   readonly #sent = { outputs: 0, bytes: 0, streams: new Set<string>() };
   /** Where an error would come from. */
-  #running = "";
+  #running: RunningNode | undefined;
   /** What runs is a timer, no record. */
   #firing = false;
   #captureWanted = false;
   #changesSince: DigestPoint | undefined;
 
   /** Goes on where the rows in the store are. `totals`: of those rows, if they are known. Without `instead`, poison is an error. */
-  constructor(stage: Stage, partition: number, store: StateStore, totals?: RowTotals, instead?: Instead) {
+  constructor(
+    stage: Stage,
+    partition: number,
+    store: StateStore,
+    totals?: RowTotals,
+    instead?: Instead,
+    watch?: TaskWatch,
+  ) {
     assert(partition < stage.partitions, "a task is of one of its stage's partitions");
     this.stage = stage;
     this.partition = partition;
     this.#instead = instead;
+    this.#watch = watch;
     this.#rows = new Rows(store, totals);
     this.#timers = new Timers(this.#rows);
     const sources = stage.nodes.flatMap(({ source }) => (source === undefined ? [] : [source]));
@@ -321,6 +333,7 @@ export class Task {
       return err(error.poison);
     } finally {
       nameRunning(named);
+      this.#watch?.idle();
     }
   }
 
@@ -360,8 +373,9 @@ export class Task {
     inputs.push({ source, offset, outputs: outputs.length, changes: this.#rows.writes });
     this.#origin = { parts: [place.position, place.ordinal, place.index], logTime };
     this.#progress.clock = watermarks.reached;
+    this.#watch?.record(running.number, offset);
     const reading = this.#read(running, input);
-    const at = { kind: "record", source, offset: input.offset } as const;
+    const at = { kind: "record", source, offset } as const;
     this.#runUsers(() => this.#onRecord(running, reading), at, input);
     // What is passed over still tells, if it can be read at all, how far event time has come.
     if (reading.ok) watermarks.observe(source, reading.value.lane, logTime, reading.value.eventTime);
@@ -369,8 +383,9 @@ export class Task {
     this.#fireEventTimers(more);
   }
 
-  #read({ node: { id, source } }: RunningNode, input: TaskInput): Result<Reading, unknown> {
-    this.#name(id);
+  #read(running: RunningNode, input: TaskInput): Result<Reading, unknown> {
+    const { source } = running.node;
+    this.#name(running);
     assert(source !== undefined, "a record comes in at a source");
     try {
       return ok(source.read(input));
@@ -397,7 +412,7 @@ export class Task {
       run();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
-      const poison = { operator: this.#running, error, at };
+      const poison = { operator: this.#running?.node.id ?? "", error, at };
       if (this.#instead === undefined) throw new Poisoned(poison);
       this.#undo(mark);
       this.#progress.rollback(progress);
@@ -476,8 +491,9 @@ export class Task {
     if (running?.node.operator.onTimer === undefined) return;
     const { node, context } = running;
     this.#origin = { parts: [kind, due, id, key, name], logTime: this.#progress.logTime };
+    this.#watch?.timer();
     const fire = (): void => {
-      this.#name(id);
+      this.#name(running);
       const own = context.ownTime(kind, due);
       context.enter(own, key);
       node.operator.onTimer?.({ kind, due: own, key, name }, context);
@@ -485,17 +501,19 @@ export class Task {
     this.#runUsers(fire, { kind: "timer", row });
   }
 
-  #run({ node: { node, context }, input }: Reader, item: Item): void {
-    const before = this.#name(node.id);
+  #run({ node: running, input }: Reader, item: Item): void {
+    const { node, context } = running;
+    const before = this.#name(running);
     context.enter(item.timestamp, item.key);
     node.operator.process(item, context, input);
     this.#name(before);
   }
 
-  #name(operator: string): string {
+  #name(running: RunningNode | undefined): RunningNode | undefined {
     const before = this.#running;
-    this.#running = operator;
-    nameRunning(operator);
+    this.#running = running;
+    nameRunning(running?.node.id ?? "");
+    if (running !== undefined) this.#watch?.node(running.number);
     return before;
   }
 
@@ -575,9 +593,9 @@ export class Task {
   #wire(nodes: readonly GraphNode[]): ReadonlyMap<string, RunningNode> {
     const running = new Map<string, RunningNode>();
     const lags = lagsOf(nodes);
-    for (const node of nodes) {
+    for (const [number, node] of nodes.entries()) {
       const context = new NodeContext(node.id, new NodeRows(this.#rows, node.id), lags.get(node.id) ?? 0, this.#host);
-      const own: RunningNode = { node, context, readers: [] };
+      const own: RunningNode = { node, number, context, readers: [] };
       running.set(node.id, own);
       node.inputs.forEach(({ from, output }, input) => {
         const readers = running.get(from)?.readers;
