@@ -15,6 +15,7 @@ import { HardStateFile } from "../log/hard-state.ts";
 import { Incoming } from "../log/snapshots/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
 import { LogLayout } from "../log/log-layout.ts";
+import { ownSource } from "../log/repair/own-source.ts";
 import { SegmentedLog } from "../log/segmented-log.ts";
 import { shipmentBytes } from "../log/snapshots/shipment.ts";
 import { FEATURE_LEVEL_NEWEST, unsupportedLevel } from "../streams/feature-level.ts";
@@ -110,7 +111,13 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
       ? { configurations: [], hidden: bereft !== undefined }
       : await pendingConfigurations(log, machine.position, options.limits.node.replayBytesMax);
   const { disk, diskId, clusterId, nodeName, logId, clock, entropy, zstd, observer, cluster } = options;
-  const incoming = await Incoming.open({ disk, layout: new LogLayout(directory), logId, limits: options.limits.log });
+  const incoming = await Incoming.open({
+    disk,
+    layout: new LogLayout(directory),
+    logId,
+    limits: options.limits.log,
+    own: ownSource(log, options.limits.log),
+  });
   // Entries came after all.
   const reached = incoming.shipment !== undefined && incoming.shipment.end.index <= log.lastIndex;
   if (reached && bereft === undefined) await incoming.discard();

@@ -5,6 +5,8 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { Incoming } from "../../log-server/log/snapshots/incoming.ts";
 import { LogLayout } from "../../log-server/log/log-layout.ts";
+import type { MendSource } from "../../log-server/log/repair/mender.ts";
+import { ownSource } from "../../log-server/log/repair/own-source.ts";
 import {
   decodeShipment,
   encodeShipment,
@@ -69,8 +71,19 @@ async function behind(): Promise<Machine> {
   return { disk: machine.disk.crash({ kind: "all" }), kv: machine.kv.crash() };
 }
 
-function incomingOn(disk: Disk): Promise<Incoming> {
-  return Incoming.open({ disk, layout: new LogLayout("logs/0"), logId: 0, limits: TINY_LIMITS });
+/** `own`: the log that it is to replace, if that has anything to give. */
+function incomingOn(disk: Disk, own?: LogWorld): Promise<Incoming> {
+  const nothing: MendSource = {
+    entries: () => Promise.resolve(undefined),
+    batches: () => Promise.resolve(undefined),
+  };
+  return Incoming.open({
+    disk,
+    layout: new LogLayout("logs/0"),
+    logId: 0,
+    limits: TINY_LIMITS,
+    own: own === undefined ? nothing : ownSource(own.log, TINY_LIMITS),
+  });
 }
 
 const PIECE = 6_000;
@@ -162,6 +175,44 @@ describe("a log that is shipped", () => {
       if (file.kind === "log") expect(await ship(incoming, from, file, true)).toBeUndefined();
     expect(incoming.complete).toBe(true);
     expect(incoming.damagedFiles).toBeGreaterThan(3);
+  });
+
+  it.each([
+    ["segments", false],
+    ["segments that were rewritten", true],
+  ])("is mended with what the log has that it replaces: %s", async (_, rewrite) => {
+    const { world, law } = await leading(rewrite);
+    const from = await held(world);
+    const disk = new SimDisk();
+    const kv = new SimKv();
+    const own = await LogWorld.open(disk, kv);
+    for (let at = 0; at < ENTRIES.length; at += 5) await own.append(ENTRIES.slice(at, at + 5));
+    await own.saveImage();
+    await own.log.snapshotImage();
+    await own.log.settled();
+    if (rewrite) {
+      const { index } = world.log.horizon;
+      const below = own.log.sealedSegments().filter(({ lastIndex }) => lastIndex <= index);
+      await own.log.rewrite(
+        index,
+        below.map(({ sequence }) => sequence),
+        law,
+      );
+    }
+    const incoming = await incomingOn(disk, own);
+    await incoming.begin(from.shipment);
+    for (const file of from.shipment.files) {
+      const spoil = file.kind === (rewrite ? "compacted" : "log");
+      if (spoil) expect(await ship(incoming, from, file, true), fileName(file)).toBeDefined();
+      expect(await ship(incoming, from, file, spoil), fileName(file)).toBeUndefined();
+    }
+    expect(incoming.complete).toBe(true);
+    expect(incoming.damagedFiles, "I13").toBe(0);
+    await incoming.decide();
+    await own.close();
+    const installed = await LogWorld.open(disk, kv);
+    if (rewrite) await expectLeft(installed, ENTRIES, law, "installed");
+    else await expectLog(installed, ENTRIES, 60);
   });
 
   it("keeps whole files for the next shipment of that disk, parts of files only within a life", async () => {

@@ -185,6 +185,24 @@ it.each([
   expect(cluster.failures, one.notes.join("\n")).toEqual([]);
 });
 
+it("gives up nothing that is intact for what is damaged, unnoticed, at the leader and everywhere else", async () => {
+  const one = await scene();
+  const { cluster, name } = one;
+  await loseState(one, (disk, path) => disk.remove(path));
+  const others = cluster.members.filter((member) => member.name !== name);
+  for (const { disk } of others) {
+    const path = disk.files().find((each) => Buffer.from(disk.bytes(each)).includes(VALUES[3] as string)) as string;
+    disk.flip(path, Buffer.from(disk.bytes(path)).indexOf(VALUES[3] as string), 1);
+  }
+  cluster.start(name).catch(() => undefined);
+  await cluster.until(() => cluster.member(name).node?.phase === "serving", "it serves", 120_000);
+  expect(cluster.node(name).status().damage).toEqual([]);
+  for (const { name: at } of others)
+    await expect(cluster.settle(readAll(cluster.node(at), "s"))).rejects.toThrow(/^repairing/);
+  await cluster.pass(5_000);
+  await expectRebuilt(one);
+});
+
 it("stays down where there is nobody to ask", async () => {
   const one = await scene();
   const member = await loseState(one, (disk, path) => disk.remove(path));

@@ -7,19 +7,23 @@
  *     incoming/install                 the list once more, under the name that decides: see `install.ts`
  *
  * Each file is verified where it came to lie. What is whole is kept for the next shipment of the same disk, over restarts;
- * of a file that was being received a restart keeps nothing, for what of it was synced is not known.
+ * of a file that was being received a restart keeps nothing, for what of it was synced is not known. What is damaged on the
+ * sender's disk is mended with what the log has that it is to replace: no intact copy goes for a damaged one (I13).
  */
 import { assert } from "../../../src/lib/assert.ts";
 import { type Disk, DiskError, type DiskFile } from "../../../src/ports/disk.ts";
 import { createAnew } from "../disk/create-anew.ts";
+import { EMPTY_LOG } from "../entries/closing.ts";
 import { DamageList } from "../repair/damage.ts";
+import { type Exclusively, Mender, type MendSource } from "../repair/mender.ts";
+import type { RepairParts } from "../repair/repair-parts.ts";
 import { FilePool } from "../segments/file-pool.ts";
 import { pathOf } from "./holds.ts";
 import { readPage } from "../index/index-pages.ts";
 import type { LogLimits } from "../limits.ts";
 import type { LogLayout } from "../log-layout.ts";
 import { Scrubber } from "../repair/scrubber.ts";
-import { IndexReader } from "../segments/sealed-segment.ts";
+import { IndexReader, type SealedSegment } from "../segments/sealed-segment.ts";
 import { SegmentFiles } from "../segments/segment-files.ts";
 import { SegmentList } from "../segments/segment-list.ts";
 import { decodeShipment, encodeShipment, fileName, type Shipment, type ShipmentFile } from "./shipment.ts";
@@ -34,6 +38,8 @@ export type IncomingParts = {
   readonly layout: LogLayout;
   readonly logId: number;
   readonly limits: LogLimits;
+  /** What the log has that this is to replace. */
+  readonly own: MendSource;
 };
 
 /** Takes one file. Calls never overlap. */
@@ -46,6 +52,9 @@ export interface FileSink {
   /** What is here is kept for another try in this life. */
   abandon(): Promise<void>;
 }
+
+/** Nobody else uses what is received. */
+const AT_ONCE: Exclusively = (work) => work();
 
 export class Incoming {
   readonly #parts: IncomingParts;
@@ -88,7 +97,7 @@ export class Incoming {
     return bytes;
   }
 
-  /** Files whose data is damaged where it comes from, too: what of it is, is refused to readers, and mended. */
+  /** Files whose data is damaged where it comes from and here: what of it is, is refused to readers, and mended later. */
   get damagedFiles(): number {
     return this.#damaged.size;
   }
@@ -239,39 +248,55 @@ export class Incoming {
         return undefined;
       }
       if (segment.dataKind !== file.kind) return "the index is of another kind of segment";
-      const damage = new DamageList(limits);
-      const poison = new Poison();
-      const files = new SegmentFiles(layout, limits, pool);
-      const segments = new SegmentList([segment]);
-      const scrubber = new Scrubber({
-        disk,
-        layout,
-        limits,
-        logId,
-        segments,
-        indexReader,
-        files,
-        pool,
-        damage,
-        poison,
-      });
-      await scrubber.check(
-        file.number,
-        () => Promise.resolve(),
-        (work) => work(),
-      );
-      const [found] = damage.all;
-      if (found === undefined) return undefined;
-      // Come twice, it is the sender's own: it is taken as it is, for what is damaged is refused to readers, and mended.
-      if (this.#damagedOnce.has(fileName(file))) {
-        this.#damaged.add(fileName(file));
-        return undefined;
-      }
-      this.#damagedOnce.add(fileName(file));
-      return found.message;
+      return await this.#verifyData(file, { pool, indexReader, segment });
     } finally {
       await pool.close();
     }
+  }
+
+  async #verifyData(
+    file: ShipmentFile,
+    { pool, indexReader, segment }: Pick<RepairParts, "pool" | "indexReader"> & { readonly segment: SealedSegment },
+  ): Promise<string | undefined> {
+    const { disk, limits, logId } = this.#parts;
+    const layout = this.#layout;
+    const before = await this.#before(segment, indexReader);
+    const damage = new DamageList(limits);
+    const parts: RepairParts = {
+      disk,
+      layout,
+      limits,
+      logId,
+      pool,
+      indexReader,
+      damage,
+      segments: new SegmentList(before === undefined ? [segment] : [before, segment]),
+      files: new SegmentFiles(layout, limits, pool),
+      poison: new Poison(),
+    };
+    await new Scrubber(parts).check(file.number, () => Promise.resolve(), AT_ONCE);
+    const [found] = damage.all;
+    if (found === undefined) return undefined;
+    const name = fileName(file);
+    if (!this.#damagedOnce.has(name)) {
+      this.#damagedOnce.add(name);
+      return found.message;
+    }
+    // Come twice, it is the sender's own. What is damaged in both places is taken as it is: readers are refused it, and it is mended.
+    const mender = new Mender(parts);
+    for (let goesOn = true; goesOn;) {
+      const { entries, batches, left } = await mender.mend(file.number, [this.#parts.own], EMPTY_LOG, AT_ONCE);
+      goesOn = left > 0 && entries + batches > 0;
+    }
+    if (damage.all.length > 0) this.#damaged.add(name);
+    return undefined;
+  }
+
+  /** What the identity of a segment's first entry follows on. */
+  async #before(segment: SealedSegment, indexReader: IndexReader): Promise<SealedSegment | undefined> {
+    const indexes = this.#shipment?.files.filter(({ kind }) => kind === "index") ?? [];
+    const before = indexes[indexes.findIndex(({ number }) => number === segment.sequence) - 1];
+    return before && indexReader.open(before.number);
   }
 
   async #writeList(name: "shipment", shipment: Shipment): Promise<void> {
