@@ -64,10 +64,10 @@ export class ConnectionTaskLog implements TaskLog {
     const standing = described?.tasks[0];
     if (described === undefined || standing === undefined) return undefined;
     const { epoch, paused } = described;
-    const { place, chain, commit, nextDue, verified, start, born } = standing;
+    const { place, chain, commit, nextDue, digests, verified, start, born } = standing;
     const begins = new Map(standing.inputs.map((input, at) => [input, standing.begins[at] ?? 0]));
-    const [committing, manifest] = [commit?.replica, verified?.manifest];
-    return { epoch, paused, place, chain, committing, nextDue, verified: manifest, begins, start, born };
+    const [committing, digest, manifest] = [commit?.replica, digests.at(-1)?.point, verified?.manifest];
+    return { epoch, paused, place, chain, committing, nextDue, digest, verified: manifest, begins, start, born };
   }
 
   #transaction(commit: TaskCommit, outputs: readonly TaskOutput[]): TransactionCommand {

@@ -9,3 +9,8 @@ export type DigestPoint = {
   /** Of all outputs until there, in their order. */
   readonly outputs: bigint;
 };
+
+/** Of one task's points, by where they are. Negative where `a` comes first. */
+export function compareDigestPoints(a: DigestPoint, b: DigestPoint): number {
+  return a.records - b.records || a.logTime - b.logTime;
+}

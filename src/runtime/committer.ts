@@ -5,13 +5,13 @@
  */
 import { unreachable } from "../lib/assert.ts";
 import type { Clock, Timer } from "../ports/clock.ts";
-import type { DigestPoint } from "../record/digest-point.ts";
+import { compareDigestPoints, type DigestPoint } from "../record/digest-point.ts";
 import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
 import type { CommitPatience } from "./commit-patience.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { CommitPart, PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
-import type { CommitRefusal, TaskLog } from "./task-log.ts";
+import type { CommitRefusal, TaskFacts, TaskLog } from "./task-log.ts";
 import type { TaskCommit } from "../wire/app-command.ts";
 
 export type CommitterConfig = Pick<TaskCommit, "app" | "task" | "epoch" | "replica"> &
@@ -26,8 +26,8 @@ export type CommitterListener = {
   ended(why: CommitEnd): void;
 };
 
-/** What waits for a commit, and how urgently: a cursor alone, news of when something falls due, outputs. */
-const URGENCY = { cursor: 0, due: 1, outputs: 2 } as const;
+/** What waits for a commit, and how urgently: a cursor or a digest point alone, news of when something falls due, outputs. */
+const URGENCY = { place: 0, due: 1, outputs: 2 } as const;
 type Want = keyof typeof URGENCY;
 
 export class Committer {
@@ -57,11 +57,14 @@ export class Committer {
   #notBeforeMs = -Infinity;
   /** Passed since the last commit that named any. */
   #digests: DigestPoint[] = [];
+  /** The newest that the log knows. */
+  #named: DigestPoint | undefined;
   #logTime = -Infinity;
   #nextDue: number | undefined;
   /** As the last commit told it. */
   #dueTold: number | undefined;
 
+  /** `told`: what the log knows when it begins. */
   constructor(
     log: TaskLog,
     clock: Clock,
@@ -69,7 +72,7 @@ export class Committer {
     config: CommitterConfig,
     patience: CommitPatience,
     listener: CommitterListener,
-    dueTold: number | undefined,
+    told: Pick<TaskFacts, "nextDue" | "digest">,
   ) {
     this.#log = log;
     this.#clock = clock;
@@ -77,7 +80,8 @@ export class Committer {
     this.#config = config;
     this.#patience = patience;
     this.#listener = listener;
-    this.#dueTold = dueTold;
+    this.#dueTold = told.nextDue;
+    this.#named = told.digest;
     this.#seenMs = clock.monotonic();
   }
 
@@ -104,8 +108,7 @@ export class Committer {
       this.#leading = commit.replica === this.#config.replica;
       this.#dueTold = commit.nextDue;
     }
-    const named = commit.digests.at(-1)?.records ?? 0;
-    this.#digests = this.#digests.filter(({ records }) => records > named);
+    this.#name(commit.digests.at(-1));
     this.cover(commit.to);
     // One that takes over has waited for another: that says nothing of how soon commits come.
     if (this.#waitedMs !== undefined && commit.replica === this.#committing) this.#patience.came(this.#waitedMs);
@@ -149,12 +152,26 @@ export class Committer {
     // What was told and has passed is told no more.
     const told = this.#dueTold !== undefined && this.#dueTold > this.#logTime ? this.#dueTold : Infinity;
     if (this.#nextDue !== undefined && this.#nextDue < told) return "due";
-    return compareTaskPlaces(committed, place) < 0 ? "cursor" : undefined;
+    // Without it a task that has nothing more to do would never be compared at its last point, nor a snapshot there be confirmed.
+    const isDigested = this.#digests.some((point) => this.#isNew(point));
+    return isDigested || compareTaskPlaces(committed, place) < 0 ? "place" : undefined;
+  }
+
+  #isNew(point: DigestPoint): boolean {
+    return this.#named === undefined || compareDigestPoints(this.#named, point) < 0;
+  }
+
+  /** A commit has named points up to this one. */
+  #name(newest: DigestPoint | undefined): void {
+    if (newest === undefined) return;
+    if (this.#isNew(newest)) this.#named = newest;
+    this.#digests = this.#digests.filter((point) => compareDigestPoints(newest, point) < 0);
   }
 
   /** Makes the next commit, or sets the timer for it. `settled`: what had come is read. */
   #plan(settled = false): void {
     const want = this.#want;
+    if (want === undefined) this.#wanted = undefined;
     if (want === undefined || this.#inFlight || this.#stopped) return;
     const nowMs = this.#clock.monotonic();
     if (this.#wanted === undefined || URGENCY[want] > URGENCY[this.#wanted.want])
@@ -189,14 +206,14 @@ export class Committer {
     const { commitEveryMs, cursorEveryMs } = this.#config;
     const waitedMs = Math.max(sinceMs, this.#seenMs);
     if (!this.#leading)
-      return waitedMs + (want === "cursor" && !this.#finishing ? cursorEveryMs : 0) + this.#patience.ms;
+      return waitedMs + (want === "place" && !this.#finishing ? cursorEveryMs : 0) + this.#patience.ms;
     if (this.#finishing) return this.#startedMs;
     switch (want) {
       case "outputs":
         return this.#startedMs + (this.#pending.fillsCommit ? 0 : commitEveryMs);
       case "due":
         return Math.max(sinceMs, this.#startedMs) + RUNTIME_LIMITS.dueToldWithinMs;
-      case "cursor":
+      case "place":
         return this.#startedMs + cursorEveryMs;
       default:
         return unreachable(want);
@@ -219,7 +236,7 @@ export class Committer {
     this.#paused = false;
     this.#leading = true;
     this.#dueTold = commit.nextDue;
-    this.#digests = this.#digests.filter((point) => !digests.includes(point));
+    this.#name(digests.at(-1));
     this.cover(part.to);
   }
 

@@ -35,7 +35,7 @@ export const RUNTIME_LIMITS = {
   takeoverLaterMax: 32,
   /** Each adds up to this part of it, so that of several one is first. */
   takeoverSpread: 2 / 3,
-  /** Between two commits that have nothing but a cursor. */
+  /** Between two commits that have nothing but a cursor or a digest point. */
   cursorEveryMsDefault: 1_000,
   /** The log is told within this when something falls due, where that is sooner than it knows. */
   dueToldWithinMs: 20,

@@ -100,7 +100,7 @@ export class ReplicaWork {
     log: TaskLog,
     clock: Clock,
     config: ReplicaConfig,
-    { epoch, start, place, nextDue, begins }: TaskFacts,
+    { epoch, start, place, nextDue, digest, begins }: TaskFacts,
     { store, totals, durable, snapshots, restored }: TaskState,
     listener: WorkListener,
   ) {
@@ -147,7 +147,7 @@ export class ReplicaWork {
       { app, task, epoch, replica, commitEveryMs, cursorEveryMs },
       new CommitPatience(takeoverMs, Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS)),
       { covered: () => this.#onCovered(), ended: (why) => listener.ended(endOf(why)) },
-      nextDue,
+      { nextDue, digest },
     );
     if (durable !== undefined)
       this.#keeper = new StateKeeper(durable, clock, (error) => listener.ended(new Ended({ kind: "failed", error })));

@@ -7,6 +7,7 @@
  */
 import type { Result } from "../lib/result.ts";
 import type { TaskOutput } from "../operators/engine/task-input.ts";
+import type { DigestPoint } from "../record/digest-point.ts";
 import type { Offset } from "../record/offset.ts";
 import type { RecordHeader, StreamRecord } from "../record/record.ts";
 import type { RecordPlace } from "../record/record-place.ts";
@@ -97,6 +98,8 @@ export type TaskFacts = {
   /** Who committed last; undefined: nobody has. */
   readonly committing: string | undefined;
   readonly nextDue: number | undefined;
+  /** The newest digest point that commits named. */
+  readonly digest: DigestPoint | undefined;
   /** The manifest of its newest snapshot that is verified. */
   readonly verified: Offset | undefined;
   /** By stream: the offset of the first record that it reads, of all that it began with; what is gone from there on is lost. */

@@ -154,6 +154,7 @@ describe("a commit", () => {
       chain: 5n,
       committing: "r",
       nextDue: 6,
+      digest: made.digests[0],
       start: BEFORE_RECORDS,
       born: made.epoch,
     });

@@ -138,6 +138,7 @@ export class MemoryLog {
       chain: known?.facts.chain ?? 0n,
       committing: undefined,
       nextDue: known?.facts.nextDue,
+      digest: known?.facts.digest,
       verified: undefined,
       begins: known?.facts.begins ?? new Map(),
       born: known?.facts.born ?? epoch,
@@ -197,8 +198,8 @@ export class MemoryLog {
     }
     const [record] = this.#put(commitsStream(commit.app, commit.task), [{ value: new Uint8Array() }], ordinal);
     this.#commits.set(record as FeedRecord, commit);
-    const { to: place, chain, replica: committing, nextDue } = commit;
-    task.facts = { ...facts, place, chain, committing, nextDue };
+    const { to: place, chain, replica: committing, nextDue, digests } = commit;
+    task.facts = { ...facts, place, chain, committing, nextDue, digest: digests.at(-1) ?? facts.digest };
     task.commits.push({ commit, outputs, position: this.#position });
     this.#verify(task);
     return ok(undefined);

@@ -201,6 +201,39 @@ describe("a cursor without outputs", () => {
   });
 });
 
+describe("a task that has nothing more to do", () => {
+  /** Log time passes a digest point by what others do. */
+  async function passPoint(world: AppWorld): Promise<void> {
+    for (let second = 0; second < 15; second += 1) {
+      world.log.append("elsewhere", [{ value: utf8("1") }]);
+      await world.pass(1_000);
+    }
+  }
+
+  it("names its last digest point in a commit, once, whoever runs it by then", async () => {
+    const world = worldOf(copies());
+    const named = () => world.log.committed("copies", "0.0").flatMap(({ commit: { digests } }) => digests);
+    const first = world.start();
+    append(world, 1, 2);
+    expect(await world.until(() => world.log.of("out").length === 2, 1_000)).toBe(true);
+    expect(named()).toEqual([]);
+    world.kill(nameOf(world, first));
+    await passPoint(world);
+    world.start();
+    await passPoint(world);
+    expect(named()).toMatchObject([{ records: 2 }]);
+    // Of others who come to the same nobody takes over for that.
+    const commits = world.log.committed("copies", "0.0").length;
+    world.start();
+    await passPoint(world);
+    expect(world.log.committed("copies", "0.0").length).toBe(commits);
+    append(world, 3);
+    await passPoint(world);
+    expect(new Set(named().map(({ records }) => records))).toEqual(new Set([2, 3]));
+    expect(world.fault()).toBeUndefined();
+  });
+});
+
 describe("poison", () => {
   it("goes to the dead letters, with where it was and why, and the task goes on", async () => {
     const world = worldOf(copies());

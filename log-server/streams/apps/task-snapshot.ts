@@ -2,7 +2,7 @@
  * `task-snapshot` and `task-trimmed`: which snapshots of a task there are, and which of them is more than a cache. As long as no
  * input is trimmed on them, they may all go: that costs time and nothing else. Once some is, the newest verified one is data.
  */
-import type { DigestPoint } from "../../../src/record/digest-point.ts";
+import { compareDigestPoints, type DigestPoint } from "../../../src/record/digest-point.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import type { TaskSnapshotCommand, TaskTrimmedCommand } from "../../../src/wire/app-command.ts";
 import type { CommittedPoint, TaskStanding, WrittenSnapshot } from "../../../src/wire/app-facts.ts";
@@ -109,12 +109,11 @@ function inOrder({ nextDue, verified, snapshot, trimmed, commit, ...rest }: Task
 }
 
 function isNewer({ point }: WrittenSnapshot, other: WrittenSnapshot | undefined): boolean {
-  if (other === undefined) return true;
-  return (point.records - other.point.records || point.logTime - other.point.logTime) > 0;
+  return other === undefined || compareDigestPoints(point, other.point) > 0;
 }
 
 function isAt(a: DigestPoint, b: DigestPoint): boolean {
-  return a.records === b.records && a.logTime === b.logTime;
+  return compareDigestPoints(a, b) === 0;
 }
 
 function isSame(a: DigestPoint, b: DigestPoint): boolean {

@@ -17,7 +17,7 @@ import type { TaskCapture } from "../../operators/engine/task.ts";
 import { ROWS_FROM, ROWS_TO } from "../../operators/state/row-keys.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Zstd } from "../../ports/zstd.ts";
-import type { DigestPoint } from "../../record/digest-point.ts";
+import { compareDigestPoints, type DigestPoint } from "../../record/digest-point.ts";
 import type { Offset } from "../../record/offset.ts";
 import type { SnapshotSizes } from "./limits.ts";
 import { encodeManifest, firstNeeded, type Manifest, type PieceRef, type SliceRef } from "./manifest.ts";
@@ -123,7 +123,8 @@ export class SnapshotWriter {
   async #write(capture: TaskCapture, committed: () => Promise<boolean>): Promise<WrittenSnapshot> {
     const bounds = await this.#stream.bounds();
     const before = this.#distrusted ? undefined : await this.#newest(bounds);
-    if (before !== undefined && isBehind(capture.point, before.manifest.point)) throw new Failed("overtaken");
+    if (before !== undefined && compareDigestPoints(capture.point, before.manifest.point) <= 0)
+      throw new Failed("overtaken");
     const base =
       before !== undefined && this.#isOwn(before) && knowsChanges(capture, before) ? before.manifest : undefined;
     const work = new Turns(this.#clock, this.#config.restRatio);
@@ -176,7 +177,7 @@ export class SnapshotWriter {
 
   async #isOvertaken(point: DigestPoint, bounds: StreamBounds): Promise<boolean> {
     const newest = await this.#newest(bounds);
-    return newest !== undefined && isBehind(point, newest.manifest.point);
+    return newest !== undefined && compareDigestPoints(point, newest.manifest.point) <= 0;
   }
 
   #isOwn({ manifest, offset }: Snapshot): boolean {
@@ -286,10 +287,6 @@ function knowsChanges({ since, rows }: TaskCapture, { manifest: { point } }: Sna
 /** A place where a task was, told by its records and its state: two may have the same number of records. */
 function isSame(a: DigestPoint, b: DigestPoint): boolean {
   return a.records === b.records && a.state === b.state && a.outputs === b.outputs;
-}
-
-function isBehind(a: DigestPoint, b: DigestPoint): boolean {
-  return a.records < b.records || (a.records === b.records && a.logTime <= b.logTime);
 }
 
 function bytesOf(refs: readonly PieceRef[]): number {

@@ -124,7 +124,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     source: "Kafka Streams: a standby that nobody promotes",
     world: "runtime",
     file: "src/runtime/committer.ts",
-    find: 'return waitedMs + (want === "cursor" && !this.#finishing ? cursorEveryMs : 0) + this.#patience.ms;',
+    find: 'return waitedMs + (want === "place" && !this.#finishing ? cursorEveryMs : 0) + this.#patience.ms;',
     replace: "{ if (this.#dueTold !== undefined) return Infinity; }",
     quick: true,
   },
