@@ -113,6 +113,17 @@ describe("verify --data", () => {
     expect((await verify("--data", data)).status).toBe(0);
   });
 
+  it("misses the index of a segment before one that has its own", async () => {
+    const later = join(data, "logs/0/segments/0000000000000009");
+    for (const kind of ["log", "index"]) writeFileSync(`${later}.${kind}`, "");
+    const { status, out } = await verify("--data", data);
+    expect(status).toBe(8);
+    expect(out).toContain(`missing  ${segment().replace(".log", ".index")}: `);
+    expect(out).not.toContain(`missing  ${later}`);
+    for (const kind of ["log", "index"]) rmSync(`${later}.${kind}`);
+    expect((await verify("--data", data)).status).toBe(0);
+  });
+
   it("misses the newest segment, of which nothing else tells", async () => {
     const path = segment();
     const kept = readFileSync(path);

@@ -71,7 +71,16 @@ export async function verifyFolder(
 function filesOf(log: string, findings: FolderFinding[]): readonly string[] {
   const segments = join(log, "segments");
   const names = new Set(namesIn(segments).filter((name) => SEGMENT_FILE.test(name)));
+  // Segments are sealed in their order: with an index of a later one, an earlier one had its own.
+  const sealed = [...names].filter((name) => name.endsWith(".log") && names.has(indexOf(name))).sort();
+  const newestSealed = sealed.at(-1) ?? "";
   for (const name of names) {
+    if (name.endsWith(".log") && name < newestSealed && !names.has(indexOf(name)))
+      findings.push({
+        file: join(segments, indexOf(name)),
+        kind: "missing",
+        what: `it says where things are in ${name}; the next start makes it anew from that`,
+      });
     const sequence = name.slice(0, name.indexOf("."));
     const other = name.endsWith(".index") ? [`${sequence}.log`, `${sequence}.compacted`] : [`${sequence}.index`];
     // A segment that was not sealed yet has no index.
@@ -96,6 +105,10 @@ function filesOf(log: string, findings: FolderFinding[]): readonly string[] {
       what: "without it the node does not start: it is as good as wiped",
     });
   return files;
+}
+
+function indexOf(segment: string): string {
+  return segment.replace(/\.log$/, ".index");
 }
 
 /** The newest segment is named in a file of its own. */
