@@ -94,6 +94,20 @@ export type NodeLimits = {
   /** How often it is looked whether this node can go on; and how long it waits for others to make good what is in its way. */
   readonly rebuildEveryMs: number;
   readonly rebuildAfterMs: number;
+  /** Damage that nobody makes good has the log shipped anew after this … */
+  readonly renewAfterMs: number;
+  /** … where the leader agrees; it is asked so often. … */
+  readonly renewAskEveryMs: number;
+  /** … From one try to the next it is so long, then twice as long each time, up to the greatest; that long after one that helped. */
+  readonly renewPauseMs: number;
+  readonly renewPauseMsMax: number;
+  /** Without anything that comes for so long a try has failed. */
+  readonly renewStallMs: number;
+  /** What the log gets meanwhile is shipped in further passes; after one as short as this no entries are taken any more, … */
+  readonly renewCloseMs: number;
+  /** … for no longer than this. */
+  readonly renewClosedMsMax: number;
+  readonly renewPassesMax: number;
   /** What is sealed is read from end to end, to see that it is whole: first so long after a start, … */
   readonly scrubFirstMs: number;
   /** … then so long after each time … */
@@ -230,6 +244,14 @@ export const NODE_LIMITS: NodeLimits = {
   repairRetryMs: 15_000,
   rebuildEveryMs: 1_000,
   rebuildAfterMs: 5 * 60_000,
+  renewAfterMs: 15 * 60_000,
+  renewAskEveryMs: 5 * 60_000,
+  renewPauseMs: 60 * 60_000,
+  renewPauseMsMax: 24 * 60 * 60_000,
+  renewStallMs: 60_000,
+  renewCloseMs: 5_000,
+  renewClosedMsMax: 30_000,
+  renewPassesMax: 16,
   scrubFirstMs: 10 * 60_000,
   scrubEveryMs: 6 * 60 * 60_000,
   scrubBytesPerSecond: 8 * 1024 * 1024,

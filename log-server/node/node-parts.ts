@@ -67,6 +67,8 @@ export type NodeParts = {
   readonly configurations: readonly PendingConfiguration[];
   /** Damage hides some of these entries. */
   readonly hidden: boolean;
+  /** This life began with a log that the leader had shipped. */
+  readonly installed: boolean;
   /** Why the state cannot be known from this disk: it has to come from the leader. Undefined: it can. */
   readonly bereft: Damage | undefined;
 };

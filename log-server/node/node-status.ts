@@ -7,6 +7,7 @@ import type { ShippingTotals } from "./catch-up/catch-up.ts";
 import type { StandBackReason } from "./cluster/stand-back.ts";
 import type { CompactionStatus } from "./compaction/compactor.ts";
 import type { DigestStatus } from "./repair/digest-exchange.ts";
+import type { RenewalStatus } from "./repair/renewer.ts";
 import type { RepairStatus } from "./repair/repairer.ts";
 import type { ReceivingStatus } from "./catch-up/snapshot-receiver.ts";
 import type { SendingStatus, WaitingFollower } from "./catch-up/snapshot-sender.ts";
@@ -36,6 +37,8 @@ export type NodeStatus = {
   readonly damage: readonly Damage[];
   /** Undefined: there are no others to mend from. */
   readonly repair: RepairStatus | undefined;
+  /** The same. */
+  readonly renewal: RenewalStatus | undefined;
   readonly scrub: ScrubStatus;
   /** Why this node is not to lead; empty: it may. */
   readonly standsBack: readonly StandBackReason[];

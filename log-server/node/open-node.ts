@@ -142,6 +142,7 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
     since: options.since,
     configurations,
     hidden,
+    installed: installed !== undefined,
     bereft,
   });
 }

@@ -31,6 +31,8 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "peer-refused": "warn",
   "peer-tls-unusable": "warn",
   "rebuilding": "warn",
+  "renewing": "warn",
+  "renewal-ended": "warn",
   "recovery-progress": "debug",
   "removed": "warn",
   "snapshot-damaged": "warn",

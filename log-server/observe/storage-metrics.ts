@@ -42,6 +42,14 @@ function addDamage(set: MetricSet, status: () => NodeStatus | undefined): void {
     "What other nodes gave for it, used or not",
     () => status()?.repair?.fetchedBytes ?? 0,
   );
+  set.gauge("log_renewal_under_way", "Whether the leader ships its log in the place of this damaged one", () =>
+    Number(status()?.renewal?.underWay ?? false),
+  );
+  set.counter(
+    "log_renewals_total",
+    "Times that it began to, for damage that nobody made good otherwise",
+    () => status()?.renewal?.tries ?? 0,
+  );
   set.counter(
     "state_differences_total",
     "Times that another node had another state after the same entry",

@@ -15,6 +15,7 @@ export const SERVING: NodeStatus = {
   lastIndex: 7,
   damage: [],
   repair: undefined,
+  renewal: undefined,
   digests: undefined,
   standsBack: [],
   clockOffMs: 0,

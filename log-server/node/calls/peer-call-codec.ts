@@ -38,6 +38,9 @@ const KIND_CODES = {
   "repair-placements": 54,
   /** All that the leader has, for a node that cannot go on: answered with u8 whether it comes (`rebuilder.ts`). */
   "ship-log": 55,
+  /** The same, for a node that can go on, and takes nothing damaged; and whether no damage is known: both u8 (`renewer.ts`). */
+  "ship-whole": 56,
+  "is-whole": 57,
   /** Varint index; answered with u8 whether the digest after that entry is known, and if so u64: `digest-exchange.ts`. */
   "digest": 52,
 } as const satisfies Record<string, number>;

@@ -101,9 +101,20 @@ export class SnapshotReceiver {
     return true;
   }
 
-  /** The log reaches further than what was shipped. */
+  /** It is to be shipped once more, as far as it is another then. */
+  thaw(): void {
+    this.#frozen = false;
+  }
+
+  /** Nobody needs what was shipped, or is being shipped. */
   discard(): void {
-    void this.#inTurn(() => this.#parts.incoming.discard())
+    void this.#inTurn(async () => {
+      await this.#open?.abandon();
+      this.#open = undefined;
+      this.#transfer += 1;
+      this.#list = undefined;
+      await this.#parts.incoming.discard();
+    })
       .catch(() => undefined)
       .finally(() => {
         this.#frozen = false;

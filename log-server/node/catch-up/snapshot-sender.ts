@@ -112,15 +112,15 @@ export class SnapshotSender {
     this.#stopped = true;
   }
 
-  /** The owner hears once how it ended. */
-  async send(work: SnapshotWork): Promise<void> {
+  /** The owner hears once how it ended. `upTo`: what is shipped is to reach as far, if it can be sealed in time. */
+  async send(work: SnapshotWork, upTo: LogIndex = 0): Promise<void> {
     const { observer, limits, clock } = this.#parts;
     const startedAt = clock.monotonic();
     if (!this.#waiting.has(work.node)) this.#waiting.set(work.node, { sinceMs: startedAt, progressAtMs: startedAt });
     let held: Held | undefined;
     let failure: string | undefined;
     try {
-      held = await this.#hold();
+      held = await this.#hold(upTo);
       failure = held === undefined ? "what a snapshot stands on is not sealed yet" : await this.#ship(work, held);
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
@@ -148,13 +148,15 @@ export class SnapshotSender {
     });
   }
 
-  /** Closes and waits for what the snapshot stands on, should it not be sealed yet. */
-  async #hold(): Promise<Held | undefined> {
+  /** Closes and waits for what the snapshot stands on, and what is behind it up to `upTo`, should it not be sealed yet. */
+  async #hold(upTo: LogIndex): Promise<Held | undefined> {
     const { log, clock, limits, diskId } = this.#parts;
     const until = clock.monotonic() + limits.sealWaitMsMax;
     for (let first = true; !this.#stopped; first = false) {
       const held = await log.hold(diskId);
-      if (held !== undefined || clock.monotonic() >= until) return held;
+      const isEnough = held !== undefined && held.shipment.end.index >= upTo;
+      if (isEnough || clock.monotonic() >= until) return held;
+      held?.release();
       if (first) await log.roll();
       await new Promise<void>((resolve) => void clock.schedule(limits.tickMs, resolve));
     }

@@ -61,6 +61,12 @@ export interface LoopOwner extends Pick<StorageOwner, "synced" | "stalled"> {
   failed(code: "internal" | "outcome-unknown", error: unknown): void;
 }
 
+/**
+ * How a shipment stands that is to replace the log of a node that goes on meanwhile: awaited; or it came, and ended before the
+ * log, or was damaged; undefined: none is wanted.
+ */
+export type Renewal = "awaited" | "short" | "damaged" | undefined;
+
 /** What the core asks for has higher ones: it does not hear of this one. */
 const SHIP_ASKED_FOR = 0;
 
@@ -89,6 +95,9 @@ export class RaftLoop {
   #leaderHeardAt: number | undefined;
   /** All up to here that a shipment does not bring: for its sake this node is to forget it. */
   #givenUp: LogPoint | undefined;
+  #renewal: Renewal;
+  /** No entries are taken, so that a shipment can reach the end of the log. */
+  #closed = false;
 
   /** `calls` has the link's `requests`. */
   constructor(parts: NodeParts, calls: PeerCalls | undefined, owner: LoopOwner) {
@@ -163,8 +172,29 @@ export class RaftLoop {
     if (sender === undefined || this.#raft.role !== "leader" || this.#standsStill || !this.others.includes(node))
       return false;
     if (sender.status.some((sending) => sending.node === node)) return false;
-    void sender.send({ id: SHIP_ASKED_FOR, node });
+    void sender.send({ id: SHIP_ASKED_FOR, node }, this.#raft.lastIndex);
     return true;
+  }
+
+  get renewal(): Renewal {
+    return this.#renewal;
+  }
+
+  /**
+   * What comes next of what the leader ships takes the place of this log, if it is whole and reaches as far. `closed`: until
+   * then this node takes no entries, as if they were lost on the way.
+   */
+  renew(closed: boolean): void {
+    this.#renewal = "awaited";
+    this.#closed = closed;
+  }
+
+  /** It is wanted no more, and what came of it is of no use. */
+  endRenewal(): void {
+    if (this.#renewal === undefined) return;
+    this.#renewal = undefined;
+    this.#closed = false;
+    if (!this.#stopped && !this.#raft.installing) this.#catchUp?.receiver.discard();
   }
 
   /** Leadership is being handed over. */
@@ -327,12 +357,26 @@ export class RaftLoop {
   #heard(from: string, bytes: Uint8Array): void {
     if (this.#stopped) return;
     const message = this.#peers?.receive(from, bytes);
-    if (message === undefined) return;
+    if (message === undefined || (this.#closed && message.kind === "append")) return;
     this.#step(message);
     if (from === this.#raft.leader) this.#leaderHeardAt = this.#parts.clock.monotonic();
     if (message.kind !== "snapshot") return;
-    if (this.#standsStill) void this.#install(true);
-    else if (!this.#raft.installing) this.#catchUp?.receiver.discard();
+    if (this.#standsStill) void this.#install();
+    else if (!this.#raft.installing) this.#shipped();
+  }
+
+  /** The log reaches what came: nobody needs it but for a renewal. */
+  #shipped(): void {
+    const { incoming, log } = this.#parts;
+    const { shipment, damagedFiles } = incoming;
+    const receiver = this.#catchUp?.receiver;
+    if (this.#renewal === undefined || shipment === undefined || damagedFiles > 0) {
+      receiver?.discard();
+      if (this.#renewal !== undefined) this.#renewal = "damaged";
+    } else if (!reaches(shipment.end, endOf(log))) {
+      receiver?.thaw();
+      this.#renewal = "short";
+    } else void this.#install();
   }
 
   #answered(message: Message): void {
@@ -413,7 +457,7 @@ export class RaftLoop {
     for (const work of ready.snapshots) void this.#catchUp?.sender.send(work);
     for (const { context, index } of ready.reads) this.#owner.read(context, index);
     for (const context of ready.refusedReads) this.#owner.readRefused(context);
-    if (ready.install !== undefined) void this.#install(false);
+    if (ready.install !== undefined) void this.#install();
     if (ready.append !== undefined) void this.#storage.append(ready.append);
     if (ready.apply !== undefined) this.#apply(ready.apply);
   }
@@ -459,17 +503,17 @@ export class RaftLoop {
   }
 
   /**
-   * Nothing else is under way. All that holds the old state, down to the faces, would have to change it under its users:
-   * the node is opened anew instead, which puts the new state in place, as it would after a crash from here on. One that
-   * `standsStill` may give up entries that it has acknowledged: that is in the hard state first, until it has them again.
+   * All that holds the old state, down to the faces, would have to change it under its users: the node is opened anew instead,
+   * which puts the new state in place, as it would after a crash from here on. Nothing is acknowledged any more. Where the
+   * shipment ends before the log, entries may be given up that were: that is in the hard state first, until they are here again.
    */
-  async #install(standsStill: boolean): Promise<void> {
+  async #install(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
-    const { hardState, log } = this.#parts;
+    const { hardState, incoming, log } = this.#parts;
     try {
-      if (standsStill) {
-        const end = { index: log.lastIndex, term: log.lastTerm };
+      const end = endOf(log);
+      if (incoming.shipment === undefined || !reaches(incoming.shipment.end, end)) {
         const { doubt } = hardState.state;
         this.#givenUp = doubt !== undefined && reaches(doubt, end) ? doubt : end;
         await hardState.writeDoubt(this.#givenUp);
@@ -543,4 +587,9 @@ export class RaftLoop {
     void this.stop();
     this.#owner.failed(code, error);
   }
+}
+
+/** What was acknowledged here reaches no further. */
+function endOf({ lastIndex, lastTerm }: NodeParts["log"]): LogPoint {
+  return { index: lastIndex, term: lastTerm };
 }

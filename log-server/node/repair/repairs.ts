@@ -11,9 +11,11 @@ import type { Checkpointer } from "../checkpointer.ts";
 import type { RaftLoop } from "../consensus/raft-loop.ts";
 import type { NodeParts } from "../node-parts.ts";
 import type { NodeStatus } from "../node-status.ts";
+import type { NodeId } from "../../raft/types.ts";
 import type { HiddenError } from "../reading/reader.ts";
 import { DigestExchange } from "./digest-exchange.ts";
 import { Rebuilder } from "./rebuilder.ts";
+import { Renewer, type RenewalOwner } from "./renewer.ts";
 import { Repairer } from "./repairer.ts";
 import { Scrub } from "./scrub.ts";
 import { TailSettler } from "./tail-settler.ts";
@@ -32,6 +34,7 @@ export interface RepairsOwner {
 type WithOthers = {
   readonly repairer: Repairer;
   readonly rebuilder: Rebuilder;
+  readonly renewer: Renewer;
   readonly tailSettler: TailSettler;
   readonly digests: DigestExchange;
 };
@@ -54,9 +57,10 @@ export class Repairs {
     this.#withOthers = calls && this.#make(calls);
   }
 
-  get status(): Pick<NodeStatus, "repair" | "scrub" | "digests"> {
+  get status(): Pick<NodeStatus, "repair" | "renewal" | "scrub" | "digests"> {
     return {
       repair: this.#withOthers?.repairer.status,
+      renewal: this.#withOthers?.renewer.status,
       scrub: this.#scrub.status,
       digests: this.#withOthers?.digests.status,
     };
@@ -80,6 +84,7 @@ export class Repairs {
   start(): void {
     this.#withOthers?.repairer.start();
     this.#withOthers?.rebuilder.start();
+    this.#withOthers?.renewer.start();
     this.#withOthers?.tailSettler.start();
     this.#scrub.start();
     this.#withOthers?.digests.start();
@@ -110,6 +115,7 @@ export class Repairs {
     return {
       repairer,
       rebuilder: this.#makeRebuilder(calls),
+      renewer: this.#makeRenewer(calls),
       tailSettler: this.#makeTailSettler(calls, repairer),
       digests: this.#makeDigests(calls),
     };
@@ -130,7 +136,6 @@ export class Repairs {
 
   #makeRebuilder(calls: PeerCalls): Rebuilder {
     const owner = this.#owner;
-    const checkpointer = this.#checkpointer;
     return new Rebuilder(this.#parts, calls, {
       get leader() {
         return owner.loop().role === "leader" ? undefined : owner.loop().leader;
@@ -141,12 +146,48 @@ export class Repairs {
       get receivedBytes() {
         return owner.loop().receiving?.receivedBytes ?? 0;
       },
-      ship: async (node) => {
-        if (owner.loop().role !== "leader" || owner.blocked()) return false;
-        if (checkpointer.snapshotPosition === 0) await checkpointer.snapshot();
-        return owner.loop().ship(node);
-      },
+      ship: (node) => this.#ship(node),
     });
+  }
+
+  #makeRenewer(calls: PeerCalls): Renewer {
+    const owner = this.#owner;
+    const { log, bereft } = this.#parts;
+    const isStill = (): boolean => bereft !== undefined || owner.blocked();
+    // A damaged snapshot is made anew here.
+    const isOfLog = ({ kind }: Damage): boolean => kind !== "snapshot";
+    const damage = (): RenewalOwner["damage"] => {
+      if (isStill() || !log.damage.some(isOfLog)) return undefined;
+      return this.lost.some(isOfLog) ? "final" : "hoped";
+    };
+    return new Renewer(this.#parts, calls, {
+      get damage() {
+        return damage();
+      },
+      get isWhole() {
+        return !isStill() && log.damage.length === 0;
+      },
+      get raft() {
+        return owner.loop().status();
+      },
+      get renewal() {
+        return owner.loop().renewal;
+      },
+      get receivedBytes() {
+        return owner.loop().receiving?.receivedBytes ?? 0;
+      },
+      renew: (closed) => owner.loop().renew(closed),
+      endRenewal: () => owner.loop().endRenewal(),
+      transferTo: (node) => void owner.loop().transferTo(node),
+      // One at a time: no two nodes are to be away at once.
+      ship: async (node) => owner.loop().sending.length === 0 && this.#ship(node),
+    });
+  }
+
+  async #ship(node: NodeId): Promise<boolean> {
+    if (this.#owner.loop().role !== "leader" || this.#owner.blocked()) return false;
+    if (this.#checkpointer.snapshotPosition === 0) await this.#checkpointer.snapshot();
+    return this.#owner.loop().ship(node);
   }
 
   #makeTailSettler(calls: PeerCalls, repairer: Repairer): TailSettler {
