@@ -23,7 +23,7 @@ export function appendRecords(state: State, step: Step, command: AppendCommand):
   const answered = answerFrom(stream, tag, standing);
   if (answered !== undefined) return answered;
   const refusal =
-    refusalOf(state, stream, command, standing) ?? (close ? appRefusal(state, step, stream.name) : undefined);
+    refusalOf(state, stream, command, standing) ?? (close ? appRefusal(state, step, stream.name, "end") : undefined);
   if (refusal !== undefined) return refusal;
   // Closing what is closed changes nothing, and is no error.
   if (stream.closed) return appended(stream, undefined, undefined);

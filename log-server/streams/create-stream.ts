@@ -10,6 +10,7 @@ import type {
 } from "../../src/wire/command.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
 import { batchRefusal } from "./append-records.ts";
+import { makingRefusal } from "./apps/app-streams.ts";
 import { reject, tooMany, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -27,7 +28,12 @@ export function createStream(state: State, step: Step, command: CreateCommand): 
   const origin = command.fork === undefined ? undefined : resolveFork(state, step, command.fork);
   if (origin !== undefined && "kind" in origin) return origin;
   const contentType = contentTypeOf(command, origin);
-  const refusal = refusalOf(state, contentType, origin) ?? batchRefusal(command.batch, origin?.offset ?? 0);
+  const { closed, retention = {} } = command;
+  const expiry = expiryOf(command, origin);
+  const refusal =
+    refusalOf(state, contentType, origin) ??
+    batchRefusal(command.batch, origin?.offset ?? 0) ??
+    makingRefusal(state, command.stream, { expiry, retention, closed });
   if (refusal !== undefined) return refusal;
   const incarnation = origin?.source.incarnation ?? step.index;
   if (step.hasEnded(command.stream, incarnation)) {
@@ -38,14 +44,14 @@ export function createStream(state: State, step: Step, command: CreateCommand): 
     name: command.stream,
     incarnation,
     contentType: state.shared(contentType),
-    expiry: expiryOf(command, origin),
+    expiry,
     createdAtMs: step.logTime,
     origin,
   });
   stream.firstOffset = origin?.source.firstOffset ?? 0;
   if (command.retention !== undefined) stream.retention = command.retention;
   addStream(state, step, stream);
-  if (command.batch !== undefined || command.closed) growStream(state, step, stream, command.batch, command.closed);
+  if (command.batch !== undefined || closed) growStream(state, step, stream, command.batch, closed);
   return described(stream, true);
 }
 

@@ -6,6 +6,7 @@
  *     2   the disks of former members are remembered, and refused as such (W190)
  *     3   there are apps and tasks (W200)
  *     4   what a deployed app's tasks cannot go on without is kept from others (W216)
+ *     5   so are its dead letters, and none of these streams is made so that it goes by itself (W218)
  */
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
 import { APP_KIND_NUMBERS } from "../../src/wire/app-command-codec.ts";
@@ -15,11 +16,12 @@ import type { State } from "./state.ts";
 
 export const FEATURE_LEVEL_OLDEST = 1;
 /** What this version supports. A node of it applies no entry behind one that asks for more. */
-export const FEATURE_LEVEL_NEWEST = 4;
+export const FEATURE_LEVEL_NEWEST = 5;
 /** From here on. */
 export const LEVEL_OF_FORMER_DISKS = 2;
 const LEVEL_OF_APPS = 3;
 export const LEVEL_OF_APP_STREAMS = 4;
+export const LEVEL_OF_LASTING_APP_STREAMS = 5;
 
 /** What to say where a cluster has gone on without this version. */
 export function unsupportedLevel(level: number): string {

@@ -18,7 +18,8 @@ import { snapshotRefusal } from "./apps/task-snapshot.ts";
 export function deleteStream(state: State, step: Step, command: DeleteCommand): CommandResult {
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
-  const refusal = appRefusal(state, step, stream.name) ?? snapshotRefusal(state, stream.name, Number.POSITIVE_INFINITY);
+  const refusal =
+    appRefusal(state, step, stream.name, "end") ?? snapshotRefusal(state, stream.name, Number.POSITIVE_INFINITY);
   if (refusal !== undefined) return refusal;
   endStream(state, step, stream);
   return { kind: "done" };
@@ -39,7 +40,7 @@ export function changeSettings(state: State, step: Step, command: SettingsComman
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
   if (sameRetention(stream.retention, command.retention)) return { kind: "done" };
-  const refusal = losesRecords(command.retention) ? appRefusal(state, step, stream.name) : undefined;
+  const refusal = losesRecords(command.retention) ? appRefusal(state, step, stream.name, "records") : undefined;
   if (refusal !== undefined) return refusal;
   stream.retention = command.retention;
   indexRetention(state, stream);

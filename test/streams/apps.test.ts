@@ -5,8 +5,8 @@ import type { TaskPlace } from "../../src/record/task-place.ts";
 import type { AppPutCommand, TaskCommitCommand, TaskSnapshotCommand } from "../../src/wire/app-command.ts";
 import { commitsStream, snapshotsStream } from "../../src/wire/app-streams.ts";
 import type { Command, TransactionOperation } from "../../src/wire/command.ts";
-import { append, Driver, restored, rowTexts } from "./driver.ts";
-import { LEVEL_OF_APP_STREAMS } from "../../log-server/streams/feature-level.ts";
+import { append, create, Driver, restored, rowTexts } from "./driver.ts";
+import { LEVEL_OF_APP_STREAMS, LEVEL_OF_LASTING_APP_STREAMS } from "../../log-server/streams/feature-level.ts";
 
 const at = (position: number, index = 0): RecordPlace => ({ position, ordinal: 0, index });
 const place = (position: number, outputs: number, index = 0): TaskPlace => ({ cursor: at(position, index), outputs });
@@ -513,11 +513,13 @@ describe("snapshots of a task", () => {
 describe("streams that a deployed app cannot go on without", () => {
   const COMMITS = commitsStream("x", "0.0");
   const BETWEEN = "apps/x/repartition-1/0";
-  const raise = () => driver.run({ kind: "feature-level", level: LEVEL_OF_APP_STREAMS });
+  const DEAD = "apps/x/dead";
+  const FLEETING = { expiry: { kind: "sliding", ttlSeconds: 9 } } as const;
+  const raise = (level = LEVEL_OF_APP_STREAMS) => driver.run({ kind: "feature-level", level });
   const remove = (stream: string) => ({ kind: "delete", stream }) as const;
 
   beforeEach(() => {
-    for (const stream of [COMMITS, commitsStream("x", "9.9"), BETWEEN, "apps/x/dead", "apps/y/commits/0.0"])
+    for (const stream of [COMMITS, commitsStream("x", "9.9"), BETWEEN, DEAD, "apps/x/deadline", "apps/y/commits/0.0"])
       driver.create(stream);
     const tasks = [
       { task: "0.0", inputs: ["in"] },
@@ -543,7 +545,7 @@ describe("streams that a deployed app cannot go on without", () => {
 
   it("are told from others of like names", () => {
     raise();
-    for (const stream of [commitsStream("x", "9.9"), "apps/x/dead", "apps/y/commits/0.0", "in"])
+    for (const stream of [commitsStream("x", "9.9"), DEAD, "apps/y/commits/0.0", "in"])
       expect(driver.run(remove(stream)).kind).toBe("done");
   });
 
@@ -569,5 +571,59 @@ describe("streams that a deployed app cannot go on without", () => {
 
   it("are what they were below the feature level that has this (P26)", () => {
     expect(driver.run(remove(COMMITS)).kind).toBe("done");
+    raise();
+    expect(driver.run(remove(DEAD)).kind).toBe("done");
+    expect(driver.create(COMMITS, FLEETING).created).toBe(true);
+    expect(driver.run({ ...put(2), app: "y" })).toMatchObject({ changed: true });
+  });
+
+  it("have that of dead letters among them, which may lose records by itself", () => {
+    raise(LEVEL_OF_LASTING_APP_STREAMS);
+    for (const command of [remove(DEAD), { kind: "append", stream: DEAD, close: true } as const])
+      expect(driver.refused(command)).toMatchObject({
+        code: "app-needs",
+        message: 'the app "x" cannot go on without "apps/x/dead", for what it fails at; reset or delete the app',
+      });
+    expect(driver.run({ kind: "settings", stream: DEAD, retention: { maxAgeMs: 1 } }).kind).toBe("done");
+    expect(driver.run(remove("apps/x/deadline")).kind).toBe("done");
+    driver.run({ kind: "app-state", app: "x", paused: true });
+    expect(driver.run(remove(DEAD)).kind).toBe("done");
+    driver.run({ kind: "app-state", app: "x", paused: false });
+    expect(driver.refused({ ...create(DEAD), ...FLEETING })).toMatchObject({ code: "app-needs" });
+    expect(driver.create(DEAD, { retention: { maxBytes: 1 } }).created).toBe(true);
+    expect(driver.run(transaction({ kind: "app-delete", app: "x" }, remove(DEAD))).kind).toBe("transaction");
+  });
+
+  it.each([
+    ["ends by itself (expiry)", FLEETING],
+    ["loses records by itself (retention, compaction)", { retention: { maxAgeMs: 1 } }],
+    ["loses records by itself (retention, compaction)", { retention: { compaction: { tombstoneMs: 1 } } }],
+    ["is closed", { closed: true }],
+  ] as const)("are not made so that one %s, nor is an app deployed on such", (what, made) => {
+    raise(LEVEL_OF_LASTING_APP_STREAMS);
+    driver.run(transaction({ kind: "app-reset", app: "x", tasks: [] }, remove(COMMITS), remove(BETWEEN)));
+    for (const stream of [COMMITS, BETWEEN])
+      expect(driver.refused({ ...create(stream), ...made })).toMatchObject({
+        code: "app-needs",
+        message: expect.stringContaining(`cannot go on without "${stream}"; this one ${what}`),
+      });
+    const commits = commitsStream("z", "0.0");
+    driver.create(commits, made);
+    const deployment = { ...put(1), app: "z" };
+    expect(driver.refused(deployment)).toMatchObject({
+      code: "app-needs",
+      message: expect.stringContaining(`"${commits}"; the one that is there ${what}: delete it first`),
+    });
+    driver.run(remove(commits));
+    expect(driver.run(deployment)).toMatchObject({ changed: true });
+  });
+
+  it("are not needed lasting by an app that has other tasks, nor inputs of the user's by any", () => {
+    raise(LEVEL_OF_LASTING_APP_STREAMS);
+    for (const stream of ["apps/z/dead", "z-in"]) driver.create(stream, { retention: { maxAgeMs: 1 } });
+    driver.create(commitsStream("z", "9.9"), FLEETING);
+    expect(driver.run({ ...put(1, { tasks: [{ task: "0.0", inputs: ["z-in"] }] }), app: "z" }).kind).toBe("app-epoch");
+    driver.create("apps/w/dead", FLEETING);
+    expect(driver.refused({ ...put(1), app: "w" })).toMatchObject({ code: "app-needs" });
   });
 });

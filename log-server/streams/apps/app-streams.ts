@@ -1,32 +1,106 @@
 /**
- * Which streams a deployed app cannot go on without: those of its tasks' commits, and those between its stages. Without one
- * nothing could be committed any more, and nobody would be told; so nobody takes them away while it is deployed. A reset, or the app's
- * deletion, does so in the same transaction; or in several, while the app is paused.
+ * Which streams a deployed app cannot go on without: those of its tasks' commits, those between its stages, and that of its dead letters.
+ * Without one nothing could be committed any more, and nobody would be told; so nobody takes them away while it is deployed, nor puts
+ * some in their place that would go by themselves. A reset, or the app's deletion, takes them away in the same transaction; or in
+ * several, while the app is paused.
  */
-import { ownerOfInternal } from "../../../src/wire/app-streams.ts";
+import type { AppConfig } from "../../../src/wire/app-command.ts";
+import { commitsStream, deadLetterStream, ownerOfInternal } from "../../../src/wire/app-streams.ts";
 import type { Rejection, StreamName } from "../../../src/wire/command.ts";
-import { LEVEL_OF_APP_STREAMS } from "../feature-level.ts";
+import { LEVEL_OF_APP_STREAMS, LEVEL_OF_LASTING_APP_STREAMS } from "../feature-level.ts";
 import { reject } from "../rejections.ts";
 import type { State } from "../state.ts";
 import type { Step } from "../step.ts";
+import { losesRecords, type Stream } from "../stream.ts";
+import { findStream } from "../stream-lifecycle.ts";
 import type { App } from "./app.ts";
 import type { AppTask } from "./app-task.ts";
 
-/** Why this stream can neither go, nor be closed, nor lose records by itself. */
-export function appRefusal({ apps, featureLevel }: State, step: Step, stream: StreamName): Rejection | undefined {
-  if (featureLevel.level < LEVEL_OF_APP_STREAMS) return undefined;
-  const owner = ownerOfInternal(stream);
-  const app = owner && apps.get(owner.app);
+/** `end`: nobody could append to it any more. `records`: it would lose some by itself, as dead letters may. */
+type Loss = "end" | "records";
+
+/** Why this stream can have no such loss. */
+export function appRefusal(state: State, step: Step, stream: StreamName, loss: Loss): Rejection | undefined {
+  if (state.featureLevel.level < LEVEL_OF_APP_STREAMS) return undefined;
+  const app = appOf(state, stream);
   if (app === undefined || step.journal?.resetApps.has(app.name) === true) return undefined;
-  const task = owner?.commitsOf === undefined ? readerOf(app, stream) : app.tasks.get(owner.commitsOf);
+  const next = "reset or delete the app";
+  if (isLetters(state, app, stream) && loss === "end")
+    return [...app.tasks.values()].every((task) => isFresh(app, task)) ? undefined : lettersNeeded(app.name, next);
+  const task = taskOfStream(app, stream);
   // Nothing is committed while it is paused: what has no past begins with new streams.
-  if (task === undefined || (app.facts.paused && task.standing.commits === 0)) return undefined;
-  return reject(
-    "app-needs",
-    `task "${task.name}" of the app "${app.name}" cannot go on without "${stream}"; reset or delete the app`,
-  );
+  return task === undefined || isFresh(app, task) ? undefined : taskNeeds(app.name, task.name, stream, next);
 }
 
-function readerOf(app: App, stream: StreamName): AppTask | undefined {
+/** Why no stream of this name can be made so. */
+export function makingRefusal(state: State, stream: StreamName, made: Made): Rejection | undefined {
+  if (state.featureLevel.level < LEVEL_OF_LASTING_APP_STREAMS) return undefined;
+  const app = appOf(state, stream);
+  const [end, loss] = [endOf(made), lossOf(made)];
+  if (app === undefined || loss === undefined) return undefined;
+  const task = taskOfStream(app, stream);
+  if (task !== undefined) return taskNeeds(app.name, task.name, stream, `this one ${loss}`);
+  return isLetters(state, app, stream) && end !== undefined ? lettersNeeded(app.name, `this one ${end}`) : undefined;
+}
+
+/** Why the app cannot be deployed on the streams that are there. */
+export function deployRefusal(state: State, step: Step, { app, tasks }: AppConfig): Rejection | undefined {
+  if (state.featureLevel.level < LEVEL_OF_LASTING_APP_STREAMS) return undefined;
+  const next = "delete it first";
+  for (const { task, inputs } of tasks) {
+    const between = inputs.filter((input) => ownerOfInternal(input)?.app === app);
+    for (const name of [commitsStream(app, task), ...between]) {
+      const stream = standingStream(state, step, name);
+      const loss = stream && lossOf(stream);
+      if (loss !== undefined) return taskNeeds(app, task, name, `the one that is there ${loss}: ${next}`);
+    }
+  }
+  const letters = standingStream(state, step, deadLetterStream(app));
+  const end = letters && endOf(letters);
+  return end === undefined ? undefined : lettersNeeded(app, `the one that is there ${end}: ${next}`);
+}
+
+type Made = Pick<Stream, "expiry" | "retention" | "closed">;
+
+function endOf({ expiry, closed }: Made): string | undefined {
+  if (closed) return "is closed";
+  return expiry.kind === "never" ? undefined : "ends by itself (expiry)";
+}
+
+function lossOf(made: Made): string | undefined {
+  return endOf(made) ?? (losesRecords(made.retention) ? "loses records by itself (retention, compaction)" : undefined);
+}
+
+function standingStream(state: State, step: Step, name: StreamName): Stream | undefined {
+  const stream = findStream(state, step, name);
+  return stream?.deleted === true ? undefined : stream;
+}
+
+function appOf({ apps }: State, stream: StreamName): App | undefined {
+  const owner = ownerOfInternal(stream);
+  return owner && apps.get(owner.app);
+}
+
+/** Whose commits are there, or who reads it. */
+function taskOfStream(app: App, stream: StreamName): AppTask | undefined {
+  const commitsOf = ownerOfInternal(stream)?.commitsOf;
+  if (commitsOf !== undefined) return app.tasks.get(commitsOf);
   return [...app.tasks.values()].find(({ standing }) => standing.inputs.includes(stream));
+}
+
+function isLetters({ featureLevel }: State, { name }: App, stream: StreamName): boolean {
+  return featureLevel.level >= LEVEL_OF_LASTING_APP_STREAMS && stream === deadLetterStream(name);
+}
+
+function isFresh({ facts }: App, { standing }: AppTask): boolean {
+  return facts.paused && standing.commits === 0;
+}
+
+function taskNeeds(app: string, task: string, stream: StreamName, next: string): Rejection {
+  return reject("app-needs", `task "${task}" of the app "${app}" cannot go on without "${stream}"; ${next}`);
+}
+
+function lettersNeeded(app: string, next: string): Rejection {
+  const stream = deadLetterStream(app);
+  return reject("app-needs", `the app "${app}" cannot go on without "${stream}", for what it fails at; ${next}`);
 }

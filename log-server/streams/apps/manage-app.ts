@@ -18,6 +18,7 @@ import type { CommandResult, Rejection, StreamName } from "../../../src/wire/com
 import { checkStreamName } from "../../../src/wire/stream-name.ts";
 import type { AppFacts, TaskStanding } from "../../../src/wire/app-facts.ts";
 import { App } from "./app.ts";
+import { deployRefusal } from "./app-streams.ts";
 import { AppTask, freshTask } from "./app-task.ts";
 import { compareTexts } from "../groups/group-member.ts";
 import type { StreamsLimits } from "../limits.ts";
@@ -33,7 +34,10 @@ export function putApp(state: State, step: Step, command: AppPutCommand): Comman
   if (wrong !== undefined) return wrong;
   const existing = state.apps.get(config.app);
   if (existing !== undefined && existing.facts.version >= config.version) return standing(existing, config);
-  const refusal = (existing && changeRefusal(existing, config)) ?? roomRefusal(state, existing, config);
+  const refusal =
+    (existing && changeRefusal(existing, config)) ??
+    roomRefusal(state, existing, config) ??
+    deployRefusal(state, step, config);
   if (refusal !== undefined) return refusal;
   const epoch = drawEpoch(state, step);
   if (existing === undefined) create(state, step, config, epoch);
