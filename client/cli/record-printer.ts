@@ -3,8 +3,9 @@
  * bytes as they are. What is no record (gaps, the connection) goes to standard error, except in JSON, where a gap has its
  * place between the records.
  */
-import { hex, text, utf8 } from "../../src/lib/bytes.ts";
-import { decodeKey, type Key } from "../../src/operators/encoding/key-codec.ts";
+import { text, utf8 } from "../../src/lib/bytes.ts";
+import { decodeKey } from "../../src/operators/encoding/key-codec.ts";
+import { keyText } from "../../src/operators/encoding/key-text.ts";
 import { holdsJson, recordText } from "../../src/record/record-json.ts";
 import type { Gap } from "../error.ts";
 import type { ReceivedRecord } from "../reading/received-record.ts";
@@ -90,13 +91,6 @@ function shownKey(key: Uint8Array = new Uint8Array()): Uint8Array {
   if (plain !== undefined && !CONTROL.test(plain)) return key;
   const decoded = decodeKey(key);
   return decoded.ok ? utf8(keyText(decoded.value)) : key;
-}
-
-function keyText(key: Key): string {
-  if (typeof key === "string") return JSON.stringify(key);
-  if (typeof key === "bigint") return `${key}n`;
-  if (key instanceof Uint8Array) return `0x${hex(key)}`;
-  return typeof key === "object" && key !== null ? `[${key.map(keyText).join(",")}]` : String(key);
 }
 
 /** The form of a record in full, with where and when the log took it. */

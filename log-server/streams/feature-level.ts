@@ -6,7 +6,8 @@
  *     2   the disks of former members are remembered, and refused as such (W190)
  *     3   there are apps and tasks (W200)
  *     4   what a deployed app's tasks cannot go on without is kept from others (W216)
- *     5   so are its dead letters, and none of these streams is made so that it goes by itself (W218)
+ *     5   so are its dead letters, and none of these streams is made so that it goes by itself (W218);
+ *         an app that differs in its description alone is no other (W200)
  */
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
 import { APP_KIND_NUMBERS } from "../../src/wire/app-command-codec.ts";
@@ -22,6 +23,7 @@ export const LEVEL_OF_FORMER_DISKS = 2;
 const LEVEL_OF_APPS = 3;
 export const LEVEL_OF_APP_STREAMS = 4;
 export const LEVEL_OF_LASTING_APP_STREAMS = 5;
+export const LEVEL_OF_FREE_DESCRIPTIONS = 5;
 
 /** What to say where a cluster has gone on without this version. */
 export function unsupportedLevel(level: number): string {

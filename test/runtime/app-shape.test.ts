@@ -42,6 +42,17 @@ function app(options: Options): Topology {
 const shape = (options: Options = {}) => shapeOf(app(options).build());
 
 describe("the shape of a topology", () => {
+  it("has bounds of keys as they are encoded, whatever people are shown", () => {
+    const app = topology("ranges");
+    const by = { kind: "range", bounds: ["m", ["n", 1n]] } as const;
+    app.stream("in").keyBy(String).repartition({ partitions: 3, by }).to("out", { partitions: 3, by });
+    const shown = 'range "m" ["n",1n], 3 partitions';
+    expect(app.describe()).toContain(`repartition (${shown}) <- key-by-1`);
+    expect(app.describe("mermaid")).toContain(shown.replaceAll('"', "#quot;"));
+    const texts = shapeOf(app.build()).map(({ text }) => text);
+    expect(texts).toContain("repartition (range 406d00 60406e003080010100, 3 partitions) <- key-by-1");
+  });
+
   it.each<[string, Options]>([
     ["its version", { version: 2 }],
     ["what callbacks do", { of: () => 1 }],

@@ -6,7 +6,11 @@ import type { AppPutCommand, TaskCommitCommand, TaskSnapshotCommand } from "../.
 import { commitsStream, snapshotsStream } from "../../src/wire/app-streams.ts";
 import type { Command, TransactionOperation } from "../../src/wire/command.ts";
 import { append, create, Driver, restored, rowTexts } from "./driver.ts";
-import { LEVEL_OF_APP_STREAMS, LEVEL_OF_LASTING_APP_STREAMS } from "../../log-server/streams/feature-level.ts";
+import {
+  LEVEL_OF_APP_STREAMS,
+  LEVEL_OF_FREE_DESCRIPTIONS,
+  LEVEL_OF_LASTING_APP_STREAMS,
+} from "../../log-server/streams/feature-level.ts";
 
 const at = (position: number, index = 0): RecordPlace => ({ position, ordinal: 0, index });
 const place = (position: number, outputs: number, index = 0): TaskPlace => ({ cursor: at(position, index), outputs });
@@ -111,6 +115,16 @@ describe("an app", () => {
     expect(driver.run(commit(second, place(2, 1), place(2, 2))).kind).toBe("done");
     expect(driver.refused(put(1))).toMatchObject({ code: "task-fenced", epoch: second });
     expect(driver.refused(put(2))).toMatchObject({ code: "app-exists" });
+  });
+
+  it("of another description is the same, from the feature level on that has this (P26)", () => {
+    const described = put(1, { description: "the same in other words" });
+    const epoch = deploy();
+    expect(driver.refused(described)).toMatchObject({ code: "app-exists" });
+    driver.run({ kind: "feature-level", level: LEVEL_OF_FREE_DESCRIPTIONS });
+    expect(driver.run(described)).toEqual({ kind: "app-epoch", epoch, changed: false });
+    expect(driver.machine.app("x")).toMatchObject({ description: "a topology" });
+    expect(driver.refused(put(1, { options: "{1}" }))).toMatchObject({ code: "app-exists" });
   });
 
   it("of another shape does not go on with the state of a task, unless that is reset (I10)", () => {

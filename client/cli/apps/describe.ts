@@ -29,8 +29,8 @@ export const describeCommand: Verb = (io, onDone) =>
     });
 
 function stageJson({ number, partitions, nodes }: Stage): object {
-  const shown = nodes.map(({ id, kind, detail, inputs, source, sink }) => {
-    return { id, kind, detail, from: inputs, reads: source?.name, writes: sink };
+  const shown = nodes.map(({ id, kind, detail, shownDetail = detail, inputs, source, sink }) => {
+    return { id, kind, detail: shownDetail, from: inputs, reads: source?.name, writes: sink };
   });
   return { number, partitions, nodes: shown };
 }

@@ -21,6 +21,7 @@ import { App } from "./app.ts";
 import { deployRefusal } from "./app-streams.ts";
 import { AppTask, freshTask } from "./app-task.ts";
 import { compareTexts } from "../groups/group-member.ts";
+import { LEVEL_OF_FREE_DESCRIPTIONS } from "../feature-level.ts";
 import type { StreamsLimits } from "../limits.ts";
 import { reject, tooMany } from "../rejections.ts";
 import { encodeRow } from "../rows.ts";
@@ -33,7 +34,7 @@ export function putApp(state: State, step: Step, command: AppPutCommand): Comman
   const wrong = configRefusal(state.limits, config);
   if (wrong !== undefined) return wrong;
   const existing = state.apps.get(config.app);
-  if (existing !== undefined && existing.facts.version >= config.version) return standing(existing, config);
+  if (existing !== undefined && existing.facts.version >= config.version) return standing(state, existing, config);
   const refusal =
     (existing && changeRefusal(existing, config)) ??
     roomRefusal(state, existing, config) ??
@@ -90,11 +91,14 @@ export function unknownTask(app: string, task: string): Rejection {
   return reject("app-not-found", `the app "${app}" has no task "${task}"`);
 }
 
-function standing(app: App, config: AppConfig): CommandResult {
+function standing({ featureLevel }: State, app: App, config: AppConfig): CommandResult {
   const { version, epoch } = app.facts;
   if (version > config.version)
     return reject("task-fenced", `version ${version} of the app "${app.name}" is deployed`, { epoch });
-  if (equalBytes(configBytes(configOf(app)), configBytes(config))) return { kind: "app-epoch", epoch, changed: false };
+  // It is for people, and later versions may describe the same in other words.
+  const { description } = featureLevel.level < LEVEL_OF_FREE_DESCRIPTIONS ? config : app.facts;
+  if (equalBytes(configBytes(configOf(app)), configBytes({ ...config, description })))
+    return { kind: "app-epoch", epoch, changed: false };
   const change = shapeDifference(app.facts.shape, config.shape);
   const what = change === undefined ? "" : ` (${change})`;
   const next = `deploy this as a higher one${changeRefusal(app, config) === undefined ? "" : ", once the app is reset"}`;

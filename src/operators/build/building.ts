@@ -16,7 +16,7 @@ export type Named = {
 };
 
 export type NewNode = Pick<GraphNode, "kind" | "inputs" | "operator"> &
-  Partial<Pick<GraphNode, "source" | "sink" | "detail" | "holdMs">>;
+  Partial<Pick<GraphNode, "source" | "sink" | "detail" | "shownDetail" | "holdMs">>;
 
 export class Building {
   readonly app: string;
@@ -48,7 +48,8 @@ export class Building {
     throw new TopologyError("name-taken", `two nodes are called "${id}"; give one of them another { name }`);
   }
 
-  put(id: string, { kind, inputs, operator, source, sink, detail = "", holdMs = 0 }: NewNode): void {
+  put(id: string, { kind, inputs, operator, detail = "", holdMs = 0, ...rest }: NewNode): void {
+    const { source } = rest;
     if (this.#nodes.size >= OPERATOR_LIMITS.nodesMax)
       throw new TopologyError(
         "too-large",
@@ -60,8 +61,7 @@ export class Building {
         "read-twice",
         `"${source?.name}" is read by "${twice.id}" already; use that handle twice`,
       );
-    const node = { id, kind, inputs, operator, detail, holdMs };
-    this.#nodes.set(id, { ...node, ...(source !== undefined && { source }), ...(sink !== undefined && { sink }) });
+    this.#nodes.set(id, { id, kind, inputs, operator, detail, holdMs, ...rest });
   }
 
   /** The most that any source read so far has: what streams inside of the app are given. */

@@ -10,12 +10,16 @@ function stageLines({ number, partitions, nodes }: Stage): string[] {
   const width = Math.max(...nodes.map(({ id }) => id.length));
   return [
     `  stage ${number}, ${partitions} ${partitions === 1 ? "task" : "tasks"}`,
-    ...nodes.map((node) => `    ${node.id.padEnd(width)}  ${[labelOf(node), ...takesFrom(node)].join(" ")}`),
+    ...nodes.map((node) => `    ${node.id.padEnd(width)}  ${[shownLabel(node), ...takesFrom(node)].join(" ")}`),
   ];
 }
 
-export function labelOf({ kind, detail }: GraphNode): string {
+export function labelOf({ kind, detail }: Pick<GraphNode, "kind" | "detail">): string {
   return detail === "" ? kind : `${kind} (${detail})`;
+}
+
+function shownLabel({ kind, detail, shownDetail = detail }: GraphNode): string {
+  return labelOf({ kind, detail: shownDetail });
 }
 
 export function takesFrom({ inputs }: GraphNode): string[] {
@@ -29,7 +33,7 @@ export function describeMermaid({ stages }: Graph): string {
   const streams = new Set<string>();
   for (const { number, nodes } of stages) {
     lines.push(`  subgraph stage${number} ["stage ${number}"]`);
-    for (const node of nodes) lines.push(`    ${nodeName(node.id)}["${escaped(`${node.id}: ${labelOf(node)}`)}"]`);
+    for (const node of nodes) lines.push(`    ${nodeName(node.id)}["${escaped(`${node.id}: ${shownLabel(node)}`)}"]`);
     lines.push("  end");
     for (const { id, inputs, source, sink } of nodes) {
       for (const { from } of inputs) lines.push(`  ${nodeName(from)} --> ${nodeName(id)}`);

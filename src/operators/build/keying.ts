@@ -3,7 +3,7 @@
  * task only where all its records are in one partition; a join needs that of both sides, and the same partition for both.
  */
 import type { Partitioner } from "../verbs/partitioner.ts";
-import { encodeKey } from "../encoding/key-codec.ts";
+import { encodeKey, type Key } from "../encoding/key-codec.ts";
 import { hex } from "../../lib/bytes.ts";
 import { TopologyError } from "./topology-error.ts";
 
@@ -36,15 +36,19 @@ export function checkCoPartitioned(left: Keying, right: Keying, byKey: boolean, 
   );
 }
 
-/** Two of the same rule send a key to the same partition. */
-export function ruleOf(partitioner: Partitioner): string {
+/** Two of the same rule send a key to the same partition. Of an app that is deployed it stays what it was; for people, it has other words. */
+export function ruleOf(partitioner: Partitioner, boundText: (bound: Key) => string = encodedText): string {
   switch (partitioner.kind) {
     case "range":
-      return `range ${partitioner.bounds.map((bound) => hex(encodeKey(bound))).join(" ")}`;
+      return `range ${partitioner.bounds.map(boundText).join(" ")}`;
     case "time":
       return `time ${partitioner.periodMs}`;
     case "hash":
     case "round-robin":
       return partitioner.kind;
   }
+}
+
+function encodedText(bound: Key): string {
+  return hex(encodeKey(bound));
 }

@@ -1,5 +1,6 @@
 /** A stream in a topology: its verbs add nodes to the graph, and nothing runs until a task does. */
 import type { Key } from "../encoding/key-codec.ts";
+import { keyText } from "../encoding/key-text.ts";
 import type { Operator } from "../engine/operator.ts";
 import type { AnyJoiner, Joiner, JoinKind, Meeting } from "../joins/joiner.ts";
 import { heldBack, type JoinBounds, streamStreamJoin } from "../joins/stream-stream-join.ts";
@@ -116,13 +117,14 @@ export class Stream<K extends Key, V> {
     checkPartitioner(by, partitions);
     const id = building.newId("repartition", name);
     const stream = `apps/${building.app}/${id}`;
-    const detail = `${ruleOf(by)}, ${partitions} partitions`;
+    const detailOf = (rule: string): string => `${rule}, ${partitions} partitions`;
     building.put(id, {
       kind: "repartition",
       inputs: [edge],
       operator: repartition(stream, by, partitions),
       sink: { stream, partitions },
-      detail,
+      detail: detailOf(ruleOf(by)),
+      shownDetail: detailOf(ruleOf(by, keyText)),
     });
     const source = {
       name: stream,
@@ -226,10 +228,12 @@ export class Stream<K extends Key, V> {
     const by = checkPartitioner(options.by ?? HASH, count);
     const route: Route = (item, context) => partitionStream(stream, partitionFor(by, count, item, context), count);
     // A hash goes without saying, as it always did: what is deployed is compared by this.
-    const rule = by.kind === "hash" ? "" : `${ruleOf(by)}, `;
-    const detail = count === 1 ? stream : `${stream}, ${rule}${count} partitions`;
+    const detailOf = (rule: string): string =>
+      [stream, ...(by.kind === "hash" ? [] : [rule]), `${count} partitions`].join(", ");
+    const details =
+      count === 1 ? { detail: stream } : { detail: detailOf(ruleOf(by)), shownDetail: detailOf(ruleOf(by, keyText)) };
     building.add(
-      { kind: "to", inputs: [edge], operator: to(route), sink: { stream, partitions: count }, detail },
+      { kind: "to", inputs: [edge], operator: to(route), sink: { stream, partitions: count }, ...details },
       options.name,
     );
   }

@@ -40,8 +40,10 @@ export type GraphNode = {
   readonly source?: SourceSettings;
   /** The stream it writes to, if it does. */
   readonly sink?: SinkSettings;
-  /** What tells it from others of its kind, for people: "5000 ms, grace 100 ms". */
+  /** What tells it from others of its kind: "5000 ms, grace 100 ms". Of an app that is deployed it stays what it was. */
   readonly detail: string;
+  /** The same for people, if it is another text. */
+  readonly shownDetail?: string;
   /** How long, in event time, it holds back what it emits: those behind it see a watermark that is so much earlier. */
   readonly holdMs: number;
 };
