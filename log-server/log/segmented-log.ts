@@ -30,6 +30,7 @@ import type { LogLimits } from "./limits.ts";
 import { finishInstall, type InstallFault } from "./snapshots/install.ts";
 import { type Held, Holds } from "./snapshots/holds.ts";
 import { type Exclusively, Mender, type MendReport, type MendSource } from "./repair/mender.ts";
+import { type LostRanges, lostRanges } from "./repair/lost-ranges.ts";
 import type { OfferedEntries } from "./repair/mending.ts";
 import { LogImage } from "./log-image.ts";
 import { LogLayout } from "./log-layout.ts";
@@ -40,6 +41,7 @@ import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/ro
 import { bytesOf, refused, type RewriteReport, Rewriter } from "./rewrite/rewriter.ts";
 import { type PlacedEntry, type PlacementSource, Reindexer } from "./repair/reindexer.ts";
 import type { KeptBatch, WantedBatch } from "./repair/rewritten-mending.ts";
+import type { KeptRange, StreamRange } from "./repair/stream-range.ts";
 import { NewestSegment } from "./segments/newest-segment.ts";
 import { IndexReader } from "./segments/sealed-segment.ts";
 import type { Pace } from "./repair/segment-check.ts";
@@ -54,6 +56,7 @@ import type { ScanFault } from "./segments/segment-scan.ts";
 import { type NewestSnapshot, type SnapshotGap, SnapshotStore } from "./snapshots/snapshot-store.ts";
 import { Spares } from "./segments/spares.ts";
 import type { Survivors } from "./rewrite/survivors.ts";
+import { NOTHING_TAKEN, type TakenRanges } from "./rewrite/taken-ranges.ts";
 import { TailCache } from "./index/tail-cache.ts";
 import type { TermRun } from "./segments/term-runs.ts";
 import { TailRemains } from "./repair/tail-remains.ts";
@@ -393,6 +396,20 @@ export class SegmentedLog {
     return this.#batches.kept(wanted);
   }
 
+  /**
+   * All that is kept of a stretch of a stream, for another node that has lost it: from `from` on, of one segment and as much as
+   * fits `maxBytes`, one batch at least; undefined where damage hides what is there. Only what the state machine says is still
+   * needed may be asked for: what was dropped cannot be told from what is lost.
+   */
+  keptRange(range: StreamRange, maxBytes: number): Promise<KeptRange | undefined> {
+    return this.#batches.keptRange(range, maxBytes);
+  }
+
+  /** Grows with each rewrite: what is kept of streams is the same while this is. Undefined while one takes its place. */
+  get rewrittenTo(): number | undefined {
+    return this.#rewriter.rewrittenTo;
+  }
+
   /** What can be read behind the proven end, while that is ambiguous. */
   tailRemains(): Promise<TailRemains | undefined> {
     const { ambiguous, end } = this.#writer;
@@ -583,16 +600,22 @@ export class SegmentedLog {
   /**
    * Replaces sealed segments that follow one another, all up to `position` (a verified snapshot's), by one with what
    * survives of them. A stream's record says which offsets that covers; a read there goes on with the next batch that is
-   * left. The entries are no longer available. Segments that a trim has dropped meanwhile are left out. Nothing happens where damage would have to be taken for compacted, or
+   * left. The entries are no longer available. Segments that a trim has dropped meanwhile are left out. What others gave of
+   * what is lost here takes its place. Nothing happens where damage would have to be taken for compacted, or
    * without room for the copy: the report says so. Rejects with `DiskError`, which poisons the log.
    */
-  rewrite(position: LogIndex, sequences: readonly number[], survivors: Survivors): Promise<RewriteReport> {
+  rewrite(
+    position: LogIndex,
+    sequences: readonly number[],
+    survivors: Survivors,
+    taken: TakenRanges = NOTHING_TAKEN,
+  ): Promise<RewriteReport> {
     assert(position <= this.#horizon.index, "I13: only what a verified snapshot covers is rewritten");
     return this.#givingBack(async () => {
       const { error } = this.#parts.poison;
       if (error !== undefined) throw error;
       if (this.#holds.any) return refused("what is shipped to another node stands still");
-      const report = await this.#orPoisoned(this.#rewriter.rewrite(position, sequences, survivors));
+      const report = await this.#orPoisoned(this.#rewriter.rewrite(position, sequences, survivors, taken));
       this.#parts.spares.prepare();
       this.#sealer.kick();
       return report;
@@ -644,6 +667,14 @@ export class SegmentedLog {
   /** Where the batches of these entries are, for another node that does not know; undefined where that is not known here. */
   placements(from: LogIndex, to: LogIndex): Promise<readonly PlacedEntry[] | undefined> {
     return this.#reindexer.placements(from, Math.min(to, this.lastIndex));
+  }
+
+  /** What a sealed segment has lost, all of it read for that; undefined where that cannot be known, or there is no such segment. */
+  async lostRanges(sequence: number): Promise<LostRanges | undefined> {
+    const { segments, options } = this.#parts;
+    const segment = segments.bySequence(sequence);
+    if (segment?.kind !== "sealed") return undefined;
+    return lostRanges({ ...this.#parts, logId: options.logId, limits: options.limits }, segment);
   }
 
   /** The segments that are written no more, in order. */

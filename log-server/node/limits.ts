@@ -126,6 +126,9 @@ export type NodeLimits = {
   readonly tailSettleEveryMs: number;
   /** Entries given at a time to a node that lost them; one at least. */
   readonly repairBytesMax: number;
+  /** Stretches of streams asked for in one call; and what others give of them, in memory until a rewrite has taken it. */
+  readonly rangesPerCall: number;
+  readonly rangesBytesMax: number;
   /** Another node answers such a question within this. */
   readonly repairTimeoutMs: number;
   /** A command at a node that does not lead waits so long for a leader. */
@@ -261,6 +264,9 @@ export const NODE_LIMITS: NodeLimits = {
   digestCompareMs: 5_000,
   tailSettleEveryMs: 500,
   repairBytesMax: 1024 * 1024,
+  rangesPerCall: 256,
+  // All that a segment held, and more: of a segment that is lost as a whole nothing less is of use.
+  rangesBytesMax: 128 * 1024 * 1024,
   repairTimeoutMs: 5_000,
   leaderWaitMsMax: 5_000,
   forwardsMax: 64,

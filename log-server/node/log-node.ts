@@ -140,8 +140,12 @@ export class LogNode {
     this.#checkpointer = new Checkpointer(parts);
     this.#retention = new Retention(parts, (command) => this.#background(command));
     const frontiers = new FrontierMover(parts, (command) => this.#background(command));
-    const lost = (): readonly Damage[] => this.#repairs.lost;
-    this.#compactor = new Compactor({ ...parts, frontiers, snapshots: this.#checkpointer, lost });
+    this.#compactor = new Compactor({
+      ...parts,
+      frontiers,
+      snapshots: this.#checkpointer,
+      repairs: () => this.#repairs,
+    });
     this.#space = new DiskSpace(parts, (full) => this.#belonging.standBack.set("disk", full));
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));
     this.#touches = new Touches(parts, (command) => this.#intake.unattended(command));

@@ -298,7 +298,7 @@ describe("a rewrite", () => {
     expect(await log.rewrite(log.horizon.index, chosen.slice(0, dropped), law)).toEqual({
       bytesBefore: 0,
       bytesAfter: 0,
-      batches: { kept: 0, cut: 0, gone: 0, damaged: 0 },
+      batches: { kept: 0, cut: 0, gone: 0, damaged: 0, taken: 0 },
     });
     expect((await log.rewrite(log.horizon.index, chosen.slice(0, dropped + 2), law)).refused).toBeUndefined();
     await expectLeft(world, entries, law, "rewritten");

@@ -23,7 +23,7 @@ type Segment = {
 type Covered = { readonly firstOffset: number; endOffset: number; lastLogTime: number };
 
 /** Nobody here asks. */
-const NONE: RewriteReport["batches"] = { kept: 0, cut: 0, gone: 0, damaged: 0 };
+const NONE: RewriteReport["batches"] = { kept: 0, cut: 0, gone: 0, damaged: 0, taken: 0 };
 
 export class ArrayLog implements CompactableLog {
   /** Batches in a segment. */

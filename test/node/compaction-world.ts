@@ -2,7 +2,7 @@
  * Compaction without a disk: the state machine, the compactor and a log that is an array, and beside them all records
  * that were ever appended, so that what is left can be held against what should be.
  */
-import { Compactor } from "../../log-server/node/compaction/compactor.ts";
+import { Compactor, type CompactorRepairs } from "../../log-server/node/compaction/compactor.ts";
 import { FrontierMover, ownFrom } from "../../log-server/node/compaction/frontier-mover.ts";
 import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
 import { NO_OBSERVER } from "../../log-server/node/observer.ts";
@@ -30,6 +30,11 @@ export const EAGER: Partial<NodeLimits> = {
 export type Kept = { readonly offset: number; readonly record: StreamRecord };
 
 const START_MS = 1_000_000;
+const NOTHING_LOST: CompactorRepairs = {
+  lost: [],
+  askRanges: () => Promise.resolve({ ranges: [], unreadable: new Set() }),
+  tookRanges: () => undefined,
+};
 
 /** One node of those that apply the same entries. */
 export class CompactionWorld {
@@ -71,7 +76,7 @@ export class CompactionWorld {
       observer: NO_OBSERVER,
       frontiers: new FrontierMover(shared, propose),
       snapshots: this,
-      lost: () => [],
+      repairs: () => NOTHING_LOST,
     });
   }
 

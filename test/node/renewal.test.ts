@@ -118,6 +118,7 @@ describe("damage that nobody makes good", () => {
   beforeEach(() => {
     vi.spyOn(SegmentedLog.prototype, "offered").mockResolvedValue({ previousHash: 0n, entries: [] });
     vi.spyOn(SegmentedLog.prototype, "kept").mockResolvedValue(undefined);
+    vi.spyOn(SegmentedLog.prototype, "keptRange").mockResolvedValue(undefined);
   });
   afterEach(() => {
     vi.restoreAllMocks();

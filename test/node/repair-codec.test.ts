@@ -3,6 +3,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { decodeLogEnd, encodeLogEnd } from "../../log-server/node/repair/log-end-codec.ts";
 import {
+  decodeRanges,
+  decodeRangesRequest,
+  encodeRanges,
+  encodeRangesRequest,
+} from "../../log-server/node/repair/range-codec.ts";
+import {
   decodeBatchesRequest,
   decodeEntriesRequest,
   decodeKept,
@@ -67,6 +73,38 @@ describe("what nodes ask each other about damage", () => {
         expect(decodeBatchesRequest(encodeBatchesRequest(list))).toEqual(list);
       }),
     );
+    const range = fc.record({ streamId: whole, from: whole, span: fc.integer({ min: 1, max: 1_000 }) });
+    fc.assert(
+      fc.property(fc.array(range), (list) => {
+        const ranges = list.map(({ streamId, from, span }) => ({ streamId, from, to: from + span }));
+        expect(decodeRangesRequest(encodeRangesRequest(ranges))).toEqual(ranges);
+      }),
+    );
+    const rangeBatch = fc.record({
+      firstOffset: whole,
+      span: whole,
+      position: whole,
+      ordinal: whole,
+      logTime: whole,
+      identity: hash,
+      hash,
+      wasCompressed: fc.boolean(),
+      bytes,
+    });
+    const told = fc.record({
+      incarnation: whole,
+      next: whole,
+      damaged: fc.boolean(),
+      batches: fc.array(rangeBatch, { maxLength: 3 }),
+    });
+    fc.assert(
+      fc.property(whole, whole, fc.array(told, { maxLength: 3 }), (position, rewrittenTo, ranges) => {
+        const answer = { position, rewrittenTo, ranges };
+        expect(decodeRanges(concat(encodeRanges(answer)))).toEqual(answer);
+        expect(decodeRanges(concat([...encodeRanges(answer), Uint8Array.of(0)]))).toBeUndefined();
+      }),
+    );
+    expect(decodeRangesRequest(encodeRangesRequest([{ streamId: 1, from: 9, to: 9 }]))).toBeUndefined();
     expect(decodeEntriesRequest(encodeEntriesRequest({ from: 3, to: 9 }))).toEqual({ from: 3, to: 9 });
     expect(decodeEntriesRequest(encodeEntriesRequest({ from: 9, to: 3 }))).toBeUndefined();
     const end = { last: { index: 7, term: 2 }, mending: true, applied: 5, voters: ["n1", "n2"] };
@@ -78,6 +116,7 @@ describe("what nodes ask each other about damage", () => {
       fc.property(fc.uint8Array({ maxLength: 60 }), (any) => {
         for (const decode of [decodeOffered, decodeKept, decodeBatchesRequest, decodeEntriesRequest, decodeLogEnd])
           expect(() => decode(any)).not.toThrow();
+        for (const decode of [decodeRanges, decodeRangesRequest]) expect(() => decode(any)).not.toThrow();
         expect(() => decodePlacements(any, 1)).not.toThrow();
       }),
     );

@@ -6,11 +6,12 @@ import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { isCompressed } from "../../../src/record/batch-codec.ts";
 import type { LogPlace } from "../../../src/record/log-place.ts";
 import type { BatchIndex, StreamSegment } from "./batch-index.ts";
-import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../rewrite/compacted-file.ts";
+import { BATCH_FRAME_OVERHEAD, frameOf, readBatchHead } from "../rewrite/compacted-file.ts";
 import { type Damage, damageOfBatch, type DamageList } from "../repair/damage.ts";
 import type { BatchRow } from "./index-block.ts";
 import type { LogLimits } from "../limits.ts";
 import type { KeptBatch, WantedBatch } from "../repair/rewritten-mending.ts";
+import type { KeptRange, RangeBatch, StreamRange } from "../repair/stream-range.ts";
 import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
 import type { SegmentFiles } from "../segments/segment-files.ts";
 import type { Segment, SegmentList } from "../segments/segment-list.ts";
@@ -80,17 +81,52 @@ export class BatchReader {
     const row = found?.batches[0];
     if (found === undefined || row === undefined || row.hash !== hash || row.firstOffset !== firstOffset)
       return undefined;
-    const { segment } = found;
-    if (segment.kind === "sealed" && segment.isRewritten) {
-      const place = row.place - BATCH_FRAME_OVERHEAD;
-      const [frame] = await this.#parts.files.fetch(segment, [{ place, length: row.length + BATCH_FRAME_OVERHEAD }]);
-      const head = frame && readBatchHead(frame, segment.sequence, place);
+    const [batch] = await this.#keptOf(found.segment, [row]);
+    return batch;
+  }
+
+  /** See `SegmentedLog.keptRange`. */
+  async keptRange({ streamId, from, to }: StreamRange, maxBytes: number): Promise<KeptRange | undefined> {
+    const { segments } = this.#parts;
+    for (;;) {
+      const { changes } = segments;
+      const kept = await this.#keptInOne(streamId, from, to, maxBytes);
+      // It may have been sealed or rewritten under the reader: then it is elsewhere now.
+      if (kept !== undefined || changes === segments.changes) return kept;
+    }
+  }
+
+  async #keptInOne(streamId: number, from: number, to: number, maxBytes: number): Promise<KeptRange | undefined> {
+    const found =
+      this.#inUnsealed(streamId, from, to, maxBytes) ?? (await this.#inSealed(streamId, from, to, maxBytes));
+    if (found === undefined || found.next <= from) return undefined;
+    const kept = await this.#keptOf(found.segment, found.batches);
+    const batches: RangeBatch[] = [];
+    for (const [at, { firstOffset, span, position, ordinal, logTime, hash }] of found.batches.entries()) {
+      const batch = kept[at];
+      if (batch === undefined) return batches.length === 0 ? undefined : { batches, next: endOf(batches) };
+      batches.push({ firstOffset, span, position, ordinal, logTime, hash, ...batch });
+    }
+    return { batches, next: Math.min(found.next, to) };
+  }
+
+  /** Batches of one segment, verified, with what their frames say of them; undefined where damaged. */
+  async #keptOf(segment: Segment, rows: readonly RowToRead[]): Promise<(KeptBatch | undefined)[]> {
+    if (segment.kind !== "sealed" || !segment.isRewritten) {
+      const bytes = await this.#bytesOf(segment, rows);
+      return rows.map(({ hash }, at): KeptBatch | undefined => {
+        const content = bytes[at];
+        return content && { bytes: content, identity: hash, wasCompressed: isCompressed(content) };
+      });
+    }
+    const frames = await this.#parts.files.fetch(segment, rows.map(frameOf));
+    return rows.map((row, at): KeptBatch | undefined => {
+      const frame = frames[at];
+      const head = frame && readBatchHead(frame, segment.sequence, frameOf(row).place);
       const bytes = frame?.subarray(BATCH_FRAME_OVERHEAD);
       if (head === undefined || bytes === undefined || !batchIsIntact(bytes, row)) return undefined;
       return { bytes, identity: head.identity, wasCompressed: head.wasCompressed };
-    }
-    const [bytes] = await this.#bytesOf(segment, [row]);
-    return bytes && { bytes, identity: hash, wasCompressed: isCompressed(bytes) };
+    });
   }
 
   /** From the one segment that holds the offset; what it says goes on behind it. `removals`: when the read began. */

@@ -1,5 +1,5 @@
-/** Reads a rewritten segment's file, batch by batch, and compares it with what the segment's index says stands there. */
-import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../rewrite/compacted-file.ts";
+/** Reads a sealed segment's batches, one by one, and compares them with what the segment's index says stands there. */
+import { BATCH_FRAME_OVERHEAD, frameOf, readBatchHead } from "../rewrite/compacted-file.ts";
 import { type Damage, damageOfBatch } from "./damage.ts";
 import type { BatchRow } from "../index/index-block.ts";
 import type { IndexReader, SealedSegment } from "../segments/sealed-segment.ts";
@@ -47,13 +47,17 @@ async function damagedOf(
   segment: SealedSegment,
   rows: readonly BatchRow[],
 ): Promise<readonly BatchRow[]> {
-  const frames = await files.fetch(
-    segment,
-    rows.map(({ place, length }) => ({ place: place - BATCH_FRAME_OVERHEAD, length: length + BATCH_FRAME_OVERHEAD })),
-  );
+  if (!segment.isRewritten) {
+    const batches = await files.fetch(segment, rows);
+    return rows.filter((row, at) => {
+      const bytes = batches[at];
+      return bytes === undefined || !batchIsIntact(bytes, row);
+    });
+  }
+  const frames = await files.fetch(segment, rows.map(frameOf));
   return rows.filter((row, at) => {
     const frame = frames[at];
-    const head = frame && readBatchHead(frame, segment.sequence, row.place - BATCH_FRAME_OVERHEAD);
+    const head = frame && readBatchHead(frame, segment.sequence, frameOf(row).place);
     return head === undefined || frame === undefined || !batchIsIntact(frame.subarray(BATCH_FRAME_OVERHEAD), row);
   });
 }

@@ -36,6 +36,7 @@ import {
   seedOfSegment,
   writeFrameHeader,
 } from "../entries/frame.ts";
+import type { Extent } from "./batch-fetch.ts";
 
 export const COMPACTED_HEADER_LENGTH = SECTOR_BYTES;
 const HEAD_LENGTH = 72;
@@ -84,6 +85,11 @@ export function encodeCompactedHeader(header: {
 /** Of a batch's frame, padding included. */
 export function batchFrameBytes(length: number): number {
   return aligned(BATCH_FRAME_OVERHEAD + length);
+}
+
+/** Where the frame is, unpadded, of a batch whose bytes are at `place`. */
+export function frameOf({ place, length }: Extent): Extent {
+  return { place: place - BATCH_FRAME_OVERHEAD, length: length + BATCH_FRAME_OVERHEAD };
 }
 
 /** The frame of a batch that will stand at `place`, padded. */

@@ -11,6 +11,8 @@ type Coverage = {
   readonly incarnation: number;
   readonly from: number;
   to: number;
+  /** Of what was copied. */
+  end: number;
   lastLogTime: number;
   bytes: number;
   /** Of the columns, by offset. */
@@ -42,7 +44,15 @@ export class KeptBatches {
     const { streamId, incarnation, firstOffset, endOffset, lastLogTime } = record;
     const known = this.#streams.get(streamId);
     if (known === undefined) {
-      this.#streams.set(streamId, { incarnation, from: firstOffset, to: endOffset, lastLogTime, bytes: 0, rows: [] });
+      this.#streams.set(streamId, {
+        incarnation,
+        from: firstOffset,
+        to: endOffset,
+        end: firstOffset,
+        lastLogTime,
+        bytes: 0,
+        rows: [],
+      });
       return ok(undefined);
     }
     if (known.to !== firstOffset) return err({ streamId, from: known.to, to: firstOffset });
@@ -51,10 +61,17 @@ export class KeptBatches {
     return ok(undefined);
   }
 
+  /** Whether a batch may come next in its stream. */
+  takes({ streamId, firstOffset, span }: Pick<BatchRow, "streamId" | "firstOffset" | "span">): boolean {
+    const stream = this.#streams.get(streamId);
+    return stream !== undefined && firstOffset >= stream.end && firstOffset + span <= stream.to;
+  }
+
   /** A batch was copied; those of a stream come in the order of their offsets. */
   add(row: BatchRow): void {
     const stream = this.#streams.get(row.streamId) as Coverage;
     stream.rows.push(this.#columns.add(row));
+    stream.end = row.firstOffset + row.span;
     stream.bytes += row.length;
     this.dataBytes += row.length;
   }

@@ -10,9 +10,10 @@
 import { type Disk, DiskError, type DiskFile } from "../../../src/ports/disk.ts";
 import type { Zstd } from "../../../src/ports/zstd.ts";
 import type { BatchIndex } from "../index/batch-index.ts";
-import { encodeCompactedHeader } from "./compacted-file.ts";
+import { batchFrameBytes, encodeCompactedHeader } from "./compacted-file.ts";
 import { createAnew } from "../disk/create-anew.ts";
 import type { Damage, DamageList } from "../repair/damage.ts";
+import { coveredBy } from "../repair/lost-ranges.ts";
 import { damageInRows } from "../repair/rewritten-check.ts";
 import type { FilePool } from "../segments/file-pool.ts";
 import { type BatchRow, NO_STREAM, type SealedFacts, type StreamRecord } from "../index/index-block.ts";
@@ -29,6 +30,7 @@ import { removeSegmentFiles } from "../segments/segment-removal.ts";
 import type { Spares } from "../segments/spares.ts";
 import { mayBeLeft } from "./surviving-part.ts";
 import type { Survivors } from "./survivors.ts";
+import type { TakenBatch, TakenRanges } from "./taken-ranges.ts";
 import type { TermRun } from "../segments/term-runs.ts";
 import { syncSegments } from "../segments/sync-segments.ts";
 
@@ -53,14 +55,26 @@ export type RewriteReport = {
   readonly bytesBefore: number;
   /** Of what took its place. */
   readonly bytesAfter: number;
-  /** Kept as they were, cut down to the records that survive, without any, and damaged (these are carried over). */
-  readonly batches: { readonly kept: number; readonly cut: number; readonly gone: number; readonly damaged: number };
+  readonly batches: {
+    /** Kept as they were, cut down to the records that survive, without any, and damaged (these are carried over). */
+    readonly kept: number;
+    readonly cut: number;
+    readonly gone: number;
+    readonly damaged: number;
+    /** Among those that are left: given by others, as they were lost here. */
+    readonly taken: number;
+  };
   /** Why nothing was done. */
   readonly refused?: string;
 };
 
 /** A source: what it holds of the streams that are live. */
-export type RewriteSource = { readonly segment: SealedSegment; readonly streams: readonly StreamRecord[] };
+export type RewriteSource = {
+  readonly segment: SealedSegment;
+  readonly streams: readonly StreamRecord[];
+  /** What others gave of it, in log order. */
+  readonly given: readonly TakenBatch[];
+};
 
 /** A run that was replaced on the disk, while something may still be left of it. */
 type Replaced = {
@@ -73,7 +87,7 @@ type Replaced = {
 };
 
 const HELD_UP = "the store has no room to say what was rewritten: that goes on later";
-const NONE: RewriteReport["batches"] = { kept: 0, cut: 0, gone: 0, damaged: 0 };
+const NONE: RewriteReport["batches"] = { kept: 0, cut: 0, gone: 0, damaged: 0, taken: 0 };
 
 /** Refused, with the reason. */
 class Refusal {
@@ -93,13 +107,27 @@ export class Rewriter {
     this.#parts = parts;
   }
 
+  /** See `SegmentedLog.rewrittenTo`. Sequences only grow, over restarts, too. */
+  get rewrittenTo(): number | undefined {
+    if (this.#replaced !== undefined) return undefined;
+    let newest = 0;
+    for (const { isRewritten, sequence } of this.#parts.segments.sealed)
+      if (isRewritten) newest = Math.max(newest, sequence);
+    return newest;
+  }
+
   /** What runs is given up at its next step, unless it is decided. */
   stop(): void {
     this.#stopped = true;
   }
 
   /** See `SegmentedLog.rewrite`. One call at a time, and none while segments are dropped. */
-  async rewrite(position: number, sequences: readonly number[], survivors: Survivors): Promise<RewriteReport> {
+  async rewrite(
+    position: number,
+    sequences: readonly number[],
+    survivors: Survivors,
+    taken: TakenRanges,
+  ): Promise<RewriteReport> {
     if (!(await this.#tryFinish())) return refused(HELD_UP);
     const { segments } = this.#parts;
     // What a trim has dropped since the run was chosen held nothing live: it is as good as rewritten.
@@ -112,11 +140,11 @@ export class Rewriter {
     if (run.some((segment) => segment.lastIndex > position || segment === segments.last))
       return refused("entries of theirs may still be needed");
     const kept = new KeptBatches();
-    const plan = await this.#plan(run, survivors, kept);
+    const plan = await this.#plan(run, survivors, taken, kept);
     if (plan instanceof Refusal) return refused(plan.reason);
     const { sources, stale } = plan;
     if (!(await this.#hasRoom(sources))) return refused("the disk has no room for the copy");
-    return this.#replace({ run, sources, stale, kept }, survivors);
+    return this.#replace({ run, sources, stale, kept }, survivors, taken);
   }
 
   /** Ends what was decided: it may have been held up by a lack of space. */
@@ -150,12 +178,15 @@ export class Rewriter {
   async #plan(
     run: readonly SealedSegment[],
     survivors: Survivors,
+    taken: TakenRanges,
     kept: KeptBatches,
   ): Promise<{ sources: RewriteSource[]; stale: Map<number, number[]> } | Refusal> {
     const sources: RewriteSource[] = [];
     const stale = new Map<number, number[]>();
     for (const segment of run) {
-      const records = await this.#parts.indexReader.streams(segment);
+      const records = taken.isUnreadable(segment.sequence)
+        ? this.#lostStreams(segment, survivors, taken)
+        : await this.#parts.indexReader.streams(segment);
       // What is in there is not known: it stays (I13).
       if (records === undefined) return this.#damaged(segment, "the index");
       for (const { streamId, firstOffset } of records) {
@@ -174,17 +205,37 @@ export class Rewriter {
         const { streamId, from, to } = covered.error;
         return this.#damaged(segment, `what is before offset ${to} of stream ${streamId}, from ${from} on,`);
       }
-      sources.push({ segment, streams });
+      const parts = streams.map(({ streamId, firstOffset, endOffset }) => ({
+        streamId,
+        from: firstOffset,
+        to: endOffset,
+      }));
+      sources.push({ segment, streams, given: taken.batchesIn(parts) });
     }
     return { sources, stale };
+  }
+
+  /** What a segment covered, of which nothing is left; undefined where others have not given all of that. */
+  #lostStreams(segment: SealedSegment, survivors: Survivors, taken: TakenRanges): readonly StreamRecord[] | undefined {
+    const covered = coveredBy(this.#parts.batchIndex, segment);
+    if (covered === undefined) return undefined;
+    const records: StreamRecord[] = [];
+    for (const { streamId, part } of covered) {
+      const range = taken.at(streamId, part.firstOffset);
+      const isGiven = range !== undefined && part.endOffset <= range.to;
+      if (!isGiven && mayBeLeft(survivors, streamId, part.endOffset)) return undefined;
+      records.push({ ...part, streamId, incarnation: range?.incarnation ?? 0 });
+    }
+    return records;
   }
 
   /** A spare is given up for it, for it will give back more. */
   async #hasRoom(sources: readonly RewriteSource[]): Promise<boolean> {
     const { disk, limits, spares } = this.#parts;
     let bytes = limits.segmentBytes;
-    for (const { segment, streams } of sources) {
+    for (const { segment, streams, given } of sources) {
       bytes += segment.tables.fileBytes;
+      for (const batch of given) bytes += batchFrameBytes(batch.bytes.length);
       for (const stream of streams) bytes += SegmentCopy.bytesMax(stream);
     }
     const free = await disk.freeBytes();
@@ -200,13 +251,14 @@ export class Rewriter {
       readonly kept: KeptBatches;
     },
     survivors: Survivors,
+    taken: TakenRanges,
   ): Promise<RewriteReport> {
     const { disk, layout, logId, spares } = this.#parts;
     const { run, sources, stale, kept } = plan;
     const sequence = spares.takeSequence();
     const first = run[0] as SealedSegment;
     const last = run.at(-1) as SealedSegment;
-    const copy = new SegmentCopy({ ...this.#parts, sequence, kept, survivors, stopped: () => this.#stopped });
+    const copy = new SegmentCopy({ ...this.#parts, sequence, kept, survivors, taken, stopped: () => this.#stopped });
     const written = await this.#write(sequence, "compacted", async (file) => {
       const header = encodeCompactedHeader({
         logId,

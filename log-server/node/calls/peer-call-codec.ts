@@ -36,6 +36,7 @@ const KIND_CODES = {
   "log-end": 51,
   "repair-batches": 53,
   "repair-placements": 54,
+  "repair-ranges": 58,
   /** All that the leader has, for a node that cannot go on: answered with u8 whether it comes (`rebuilder.ts`). */
   "ship-log": 55,
   /** The same, for a node that can go on, and takes nothing damaged; and whether no damage is known: both u8 (`renewer.ts`). */

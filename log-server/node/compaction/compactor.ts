@@ -9,9 +9,11 @@
  *
  * Oldest first, so that a tombstone never goes before what it deletes. A pass that is interrupted, by a crash or by
  * damage, leaves a prefix rewritten; the next one reads the stream again and comes to the same. Damage that nobody can make
- * good is a reason for a snapshot and a rewrite, too (`damaged-segments.ts`).
+ * good is a reason for a snapshot and a rewrite, too (`damaged-segments.ts`), which takes what others keep in the place of what
+ * is lost here, where it may (`usable-ranges.ts`).
  */
 import type { Damage } from "../../log/repair/damage.ts";
+import { TakenRanges } from "../../log/rewrite/taken-ranges.ts";
 import type { SealedSegmentSummary } from "../../log/segmented-log.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
@@ -21,10 +23,12 @@ import { damagedSegments } from "./damaged-segments.ts";
 import { bytesFrom } from "./frontier.ts";
 import { compactedStreams, type FrontierMover, ownFrom } from "./frontier-mover.ts";
 import type { NodeParts } from "../node-parts.ts";
+import type { GivenRange, GivenRanges } from "../repair/range-exchange.ts";
 import { type Section, SectionSurvivors } from "./section.ts";
 import { type Scan, scanSection } from "./section-scan.ts";
 import { chooseRuns } from "./segment-runs.ts";
 import { SegmentSurvey } from "./segment-survey.ts";
+import { usableRanges } from "./usable-ranges.ts";
 
 export type CompactorParts = Pick<NodeParts, "machine" | "clock" | "limits" | "zstd" | "observer"> & {
   readonly log: CompactableLog;
@@ -34,9 +38,17 @@ export type CompactorParts = Pick<NodeParts, "machine" | "clock" | "limits" | "z
     readonly snapshotPosition: LogIndex;
     snapshot(): Promise<void>;
   };
-  /** Damage that nobody can make good. */
-  readonly lost: () => readonly Damage[];
+  readonly repairs: () => CompactorRepairs;
 };
+
+export interface CompactorRepairs {
+  /** Damage that nobody can make good. */
+  readonly lost: readonly Damage[];
+  /** What others keep in the place of what is lost in these segments. */
+  askRanges(sequences: readonly number[]): Promise<GivenRanges>;
+  /** These were rewritten with so many batches of others. */
+  tookRanges(sequences: readonly number[], batches: number): void;
+}
 
 /** What was done in this run of the node, and what is to be done. */
 export type CompactionStatus = {
@@ -100,21 +112,34 @@ export class Compactor {
   }
 
   async #run(): Promise<void> {
-    const { log, machine, frontiers, snapshots, lost } = this.#parts;
+    const { log, machine, frontiers, snapshots, repairs } = this.#parts;
     if (this.#stopped) return;
     await frontiers.run(() => this.#stopped);
+    const given = await this.#ask();
+    if (this.#stopped) return;
     const due = this.#due(() => true);
-    const damaged = damagedSegments(lost(), log.sealedSegments(), machine);
+    const damaged = damagedSegments(repairs().lost, log.sealedSegments(), machine);
     const isAhead = (index: LogIndex): boolean => index > snapshots.snapshotPosition;
     const awaits =
-      due.some(({ known }) => isAhead(known.seenAt)) || damaged.some(({ lastIndex }) => isAhead(lastIndex));
+      due.some(({ known }) => isAhead(known.seenAt)) ||
+      damaged.some(({ lastIndex }) => isAhead(lastIndex)) ||
+      given.ranges.some((range) => isAhead(range.position));
     if (awaits && !this.#stopped) await snapshots.snapshot();
     const position = snapshots.snapshotPosition;
     const segments = log.sealedSegments().filter((segment) => segment.lastIndex <= position);
     const sequences = new Set(segments.map(({ sequence }) => sequence));
     const reachable = this.#due((sequence) => sequences.has(sequence));
     const scans = await this.#scan(reachable.filter(({ known }) => known.seenAt <= position));
-    await this.#rewrite(position, segments, this.#worthwhile(segments, scans));
+    const usable = { ...given, ranges: usableRanges(given.ranges, position, machine, log) };
+    await this.#rewrite(position, segments, this.#worthwhile(segments, scans), usable);
+  }
+
+  /** Of segments that may be rewritten: what others keep in the place of what is lost in them. */
+  async #ask(): Promise<GivenRanges> {
+    const { log, repairs } = this.#parts;
+    const lost = new Set(repairs().lost.map(({ segment }) => segment));
+    const sequences = log.sealedSegments().flatMap(({ sequence }) => (lost.has(sequence) ? [sequence] : []));
+    return repairs().askRanges(sequences);
   }
 
   /** The streams whose frontiers this disk has not been compacted to. */
@@ -226,24 +251,47 @@ export class Compactor {
     return worth;
   }
 
-  async #rewrite(position: LogIndex, segments: readonly SealedSegmentSummary[], scans: readonly Scan[]): Promise<void> {
-    const { log, machine, limits, observer, lost } = this.#parts;
+  async #rewrite(
+    position: LogIndex,
+    segments: readonly SealedSegmentSummary[],
+    scans: readonly Scan[],
+    given: GivenRanges,
+  ): Promise<void> {
+    const { log, machine, limits, observer, repairs } = this.#parts;
     const sections = new Map<number, Section>(scans.map(({ section }) => [section.streamId, section]));
+    for (const { streamId } of given.ranges) {
+      sections.delete(streamId);
+      this.#doubt(streamId);
+    }
+    let mending = given.ranges.map((range) => ({ range, sequences: this.#segmentsWith(range) }));
+    const mended = new Set([...given.unreadable, ...mending.flatMap(({ sequences }) => sequences)]);
     const survivors = new SectionSurvivors(sections, (streamId) => machine.neededFrom(streamId));
-    const damaged = damagedSegments(lost(), segments, machine);
+    const damaged = [
+      ...damagedSegments(repairs().lost, segments, machine),
+      ...segments.filter(({ sequence }) => mended.has(sequence)),
+    ];
     for (const chosen of chooseRuns(await this.#survey.look(segments, scans, damaged), limits)) {
       if (this.#stopped) return;
       // Segments in which nothing lives are dropped meanwhile.
       const present = new Set(log.sealedSegments().map(({ sequence }) => sequence));
       const run = chosen.filter((sequence) => present.has(sequence));
       if (run.length === 0) continue;
-      const { refused, bytesBefore, bytesAfter, batches } = await log.rewrite(position, run, survivors);
+      const taken = new TakenRanges(
+        mending.map(({ range }) => range),
+        given.unreadable,
+      );
+      const { refused, bytesBefore, bytesAfter, batches } = await log.rewrite(position, run, survivors, taken);
       if (refused === undefined) {
+        const whole = run.filter((sequence) => mended.has(sequence));
+        if (whole.length > 0) repairs().tookRanges(whole, batches.taken);
         this.#segmentsRewritten += run.length;
         this.#bytesGivenBack += bytesBefore - bytesAfter;
         observer.event("segments-rewritten", { segments: run.length, bytesBefore, bytesAfter, ...batches });
         if (batches.damaged === 0) continue;
-      } else observer.event("rewrite-refused", { segments: run, reason: refused });
+      } else {
+        observer.event("rewrite-refused", { segments: run, reason: refused });
+        mending = mending.filter(({ sequences }) => !run.some((sequence) => sequences.includes(sequence)));
+      }
       // What a tombstone deletes may still be in there: of these streams nothing newer goes either.
       for (const scan of scans) {
         if (!run.some((sequence) => scan.deadBytes.has(sequence))) continue;
@@ -252,6 +300,20 @@ export class Compactor {
       }
     }
     for (const section of sections.values()) this.#finish(section);
+  }
+
+  #segmentsWith({ streamId, from, to }: GivenRange): readonly number[] {
+    return this.#parts.log
+      .streamSegments(streamId)
+      .flatMap(({ sequence, firstOffset, endOffset }) =>
+        sequence !== undefined && firstOffset < to && from < endOffset ? [sequence] : [],
+      );
+  }
+
+  /** What is taken may be compacted less than what was here: how far this disk is has to be found out again. */
+  #doubt(streamId: number): void {
+    const known = this.#known.get(streamId);
+    if (known !== undefined) this.#known.set(streamId, { ...known, done: undefined, declined: false });
   }
 
   #finish({ streamId, before, tombstonesBefore }: Section): void {

@@ -14,9 +14,10 @@ import type { NodeStatus } from "../node-status.ts";
 import type { NodeId } from "../../raft/types.ts";
 import type { HiddenError } from "../reading/reader.ts";
 import { DigestExchange } from "./digest-exchange.ts";
+import { type GivenRanges, RangeExchange } from "./range-exchange.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { Renewer, type RenewalOwner } from "./renewer.ts";
-import { Repairer } from "./repairer.ts";
+import { Repairer, type RepairStatus } from "./repairer.ts";
 import { Scrub } from "./scrub.ts";
 import { TailSettler } from "./tail-settler.ts";
 
@@ -33,6 +34,7 @@ export interface RepairsOwner {
 /** What needs others: a node that is alone has none of it. */
 type WithOthers = {
   readonly repairer: Repairer;
+  readonly ranges: RangeExchange;
   readonly rebuilder: Rebuilder;
   readonly renewer: Renewer;
   readonly tailSettler: TailSettler;
@@ -59,7 +61,7 @@ export class Repairs {
 
   get status(): Pick<NodeStatus, "repair" | "renewal" | "scrub" | "digests"> {
     return {
-      repair: this.#withOthers?.repairer.status,
+      repair: this.#withOthers && repairStatus(this.#withOthers),
       renewal: this.#withOthers?.renewer.status,
       scrub: this.#scrub.status,
       digests: this.#withOthers?.digests.status,
@@ -71,14 +73,24 @@ export class Repairs {
     return this.#withOthers !== undefined && this.#owner.loop().others.length > 0;
   }
 
-  /** Damage that is final: nobody has what was lost. */
+  /** Damage that nobody can make good: what was lost nobody has as it was. */
   get lost(): readonly Damage[] {
-    return this.#parts.log.damage.filter((damage) => !this.#isHoped(damage));
+    return this.#parts.log.damage.filter((damage) => !this.#isMended(damage));
+  }
+
+  /** See `RangeExchange`. */
+  async askRanges(sequences: readonly number[]): Promise<GivenRanges> {
+    return (await this.#withOthers?.ranges.ask(sequences)) ?? { ranges: [], unreadable: new Set() };
+  }
+
+  tookRanges(segments: readonly number[], batches: number): void {
+    this.#withOthers?.ranges.taken(segments, batches);
   }
 
   /** What whoever asks for it is told of what this damage hides. */
   told(damage: Damage): HiddenError {
-    return { code: this.#isHoped(damage) ? "repairing" : "damaged", message: damage.message };
+    const isHoped = this.#isMended(damage) || (this.hasOthers && this.#withOthers?.ranges.hopesFor(damage) === true);
+    return { code: isHoped ? "repairing" : "damaged", message: damage.message };
   }
 
   start(): void {
@@ -92,7 +104,11 @@ export class Repairs {
 
   /** Resolves when what was begun has ended. */
   async stop(): Promise<void> {
-    const parts = this.#withOthers === undefined ? [] : Object.values(this.#withOthers);
+    const others = this.#withOthers;
+    const parts =
+      others === undefined
+        ? []
+        : [others.repairer, others.rebuilder, others.renewer, others.tailSettler, others.digests];
     await Promise.all([this.#scrub, ...parts].map((part) => part.stop()));
   }
 
@@ -106,7 +122,8 @@ export class Repairs {
     return this.#scrub.hurry();
   }
 
-  #isHoped(damage: Damage): boolean {
+  /** Others may have it as it was. */
+  #isMended(damage: Damage): boolean {
     return this.hasOthers && this.#withOthers?.repairer.hopesFor(damage) === true;
   }
 
@@ -114,6 +131,7 @@ export class Repairs {
     const repairer = this.#makeRepairer(calls);
     return {
       repairer,
+      ranges: new RangeExchange(this.#parts, calls, () => this.#owner.loop().others),
       rebuilder: this.#makeRebuilder(calls),
       renewer: this.#makeRenewer(calls),
       tailSettler: this.#makeTailSettler(calls, repairer),
@@ -226,4 +244,14 @@ export class Repairs {
     }
     this.#owner.contradicted(new Error(`I10: ${message}`));
   }
+}
+
+function repairStatus({ repairer, ranges }: Pick<WithOthers, "repairer" | "ranges">): RepairStatus {
+  const { status } = repairer;
+  return {
+    ...status,
+    segments: status.segments + ranges.segments,
+    batches: status.batches + ranges.batches,
+    fetchedBytes: status.fetchedBytes + ranges.fetchedBytes,
+  };
 }
