@@ -96,10 +96,10 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   for (const item of judged)
     segments.push("kind" in item ? item : await openJudged(options, item, item === judged.at(-1)));
   const end = endOf(judged);
-  // Not below what a footer promised: segments between it and that are taken for cut off.
+  // Not below what a footer promised: segments between it and that are taken for cut off. Nor one of which only the files are gone.
   const nextSequence = scans.reduce(
     (next, scan) => Math.max(next, footerOf(scan)?.nextSequence ?? 0),
-    inventory.highest + 1,
+    Math.max(inventory.highest, ...sealed.keys()) + 1,
   );
   return ok({ segments, spares, nextSequence, end, scannedBytes: done });
 }
@@ -235,9 +235,9 @@ function findGaps(
       for (const one of lost.filter(
         ({ firstIndex, lastIndex: end }) => firstIndex > previous.index && end <= lastIndex,
       )) {
-        gapTo(one.firstIndex - 1, one.sequence, !one.isRewritten);
+        gapTo(one.firstIndex - 1, one.sequence, true);
         order = one.sequence - 1;
-        gapTo(one.lastIndex, one.sequence + 1, !one.isRewritten);
+        gapTo(one.lastIndex, one.sequence + 1, true);
         order = one.sequence;
         previous = one.facts.end;
       }

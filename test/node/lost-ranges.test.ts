@@ -209,22 +209,25 @@ describe("what the others have compacted since", () => {
     await world.expectWhole("n1", ROUNDS + 5);
   });
 
-  it.each(["while it runs"])("comes back as they keep it: both files of a rewritten segment, %s", async (when) => {
-    const world = await World.started();
-    world.tight.clear();
-    await world.rounds(0);
-    await world.compacted(...NAMES);
-    world.tight.add("n1");
-    const [path] = world.files("n1", ".compacted") as [string];
-    if (when === "while it runs") await world.lose("n1", path);
-    else await world.restart("n1", () => world.lose("n1", path));
-    expect(await world.found("n1")).toBeGreaterThan(0);
-    await expect(world.cluster.settle(readAll(world.cluster.node("n1"), "plain"))).rejects.toThrow(/^repairing:/);
-    await world.mended("n1");
-    await world.expectWhole("n1");
-  });
+  it.each(["while it runs", "while it is down"])(
+    "comes back as they keep it: both files of a rewritten segment, %s",
+    async (when) => {
+      const world = await World.started();
+      world.tight.clear();
+      await world.rounds(0);
+      await world.compacted(...NAMES);
+      world.tight.add("n1");
+      const [path] = world.files("n1", ".compacted") as [string];
+      if (when === "while it runs") await world.lose("n1", path);
+      else await world.restart("n1", () => world.lose("n1", path));
+      expect(await world.found("n1")).toBeGreaterThan(0);
+      await expect(world.cluster.settle(readAll(world.cluster.node("n1"), "plain"))).rejects.toThrow(/^repairing:/);
+      await world.mended("n1");
+      await world.expectWhole("n1");
+    },
+  );
 
-  it.each(["while it runs"])(
+  it.each(["while it runs", "while it is down"])(
     "comes back as they keep it: both files of a segment as it was sealed, %s",
     async (when) => {
       const world = await World.started();

@@ -15,6 +15,8 @@ export type InventoryParts = {
   readonly indexReader: IndexReader;
   readonly damage: DamageList;
   readonly snapshotPosition: number;
+  /** The sequence of the newest segment, as it is written apart. */
+  readonly newest: number;
 };
 
 /** The files, by sequence. */
@@ -46,7 +48,7 @@ export async function takeInventory({ disk, layout }: InventoryParts): Promise<I
 
 export type SealedFound = {
   readonly sealed: ReadonlyMap<number, SealedSegment>;
-  /** Those of which the sparse index knows, and neither file is there. In order. */
+  /** Those of which the sparse index knows, neither file is there, and entries may be needed. In order. */
   readonly lost: readonly SealedSegment[];
 };
 
@@ -55,7 +57,7 @@ export type SealedFound = {
  * remove.
  */
 export async function findSealed(parts: InventoryParts, inventory: Inventory): Promise<SealedFound> {
-  const { batchIndex, damage } = parts;
+  const { batchIndex, damage, snapshotPosition, newest } = parts;
   const known = batchIndex.segments();
   await finishDrops(parts, known.dropped, inventory);
   const entered = new Map(known.sealed.map((segment) => [segment.sequence, segment]));
@@ -73,11 +75,13 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
     if (inventory.indexes.has(sequence) || entered.has(sequence)) continue;
     damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} is missing` });
   }
-  // What it has stays known without its index, and that is made again.
-  for (const [sequence, segment] of entered)
-    if (segment.isRewritten && inventory.compacted.has(sequence) && !sealed.has(sequence))
+  // What it covers stays known without its files, and they are made again. Where the log ends is not for the index to say.
+  for (const [sequence, segment] of entered) {
+    const isCovered = segment.isRewritten || segment.lastIndex <= snapshotPosition;
+    if (isCovered && !sealed.has(sequence) && !inventory.logs.has(sequence) && sequence !== newest)
       sealed.set(sequence, segment);
-  const lost = [...entered.values()].filter(({ sequence }) => !hasFiles(inventory, sequence));
+  }
+  const lost = [...entered.values()].filter(({ sequence }) => !hasFiles(inventory, sequence) && !sealed.has(sequence));
   return { sealed, lost: lost.sort((a, b) => a.order - b.order) };
 }
 
