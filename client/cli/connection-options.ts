@@ -5,6 +5,7 @@ import { connect, type Client } from "../client.ts";
 import { TidemarkError } from "../error.ts";
 import { PLATFORM_ZSTD } from "../reading/platform-zstd.ts";
 import type { Io } from "./io.ts";
+import { noticeUnreachable } from "./unreachable-notice.ts";
 import { type OutputFormat, withOutputOption } from "./verb.ts";
 
 export const URL_DEFAULT = "http://127.0.0.1:4437";
@@ -48,7 +49,16 @@ export function serverOf(io: Io, options: ServerOptions): Server {
   return { url: urls[0] ?? "", urls, token: tokenFile === undefined ? undefined : readToken(tokenFile) };
 }
 
-export function openClient(io: Io, options: ServerOptions): Client {
+/** For verbs that wait for the server's answer, and say nothing meanwhile. */
+export function openClient(io: Io, options: ConnectionOptions): Client {
+  const client = openQuietClient(io, options);
+  // Programs read what went wrong from standard error, and nothing else.
+  if (options.output === "text") noticeUnreachable(io.stderr, serverOf(io, options).url, options.timeout);
+  return client;
+}
+
+/** For verbs that tell by themselves how it goes. */
+export function openQuietClient(io: Io, options: ServerOptions): Client {
   const { urls, token } = serverOf(io, options);
   const zstd = PLATFORM_ZSTD;
   return (io.connect ?? connect)(urls, {

@@ -3,7 +3,7 @@ import { type Command, Option } from "commander";
 import { parseOffset } from "../../src/record/offset.ts";
 import { TidemarkError, type Gap } from "../error.ts";
 import type { Place, Stream } from "../stream.ts";
-import { openClient, timeoutMs, withServerOptions, type ServerOptions } from "./connection-options.ts";
+import { openQuietClient, timeoutMs, withServerOptions, type ServerOptions } from "./connection-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import type { Io } from "./io.ts";
 import { countArgument, PLACE_HELP, placeOf, whereArgument, type Where } from "./places.ts";
@@ -35,7 +35,7 @@ export function withReadingOptions(command: Command): Command {
 }
 
 export async function printStream(io: Io, name: string, options: Reading): Promise<number> {
-  await using client = openClient(io, options);
+  await using client = openQuietClient(io, options);
   const stream = client.stream(name);
   const printer = new RecordPrinter(io, options.output, options.keys === true);
   try {

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Client } from "../../client.ts";
 import type { ClusterStatus } from "../../cluster.ts";
 import { TidemarkError } from "../../error.ts";
-import { type ConnectionOptions, openClient, withConnectionOptions } from "../connection-options.ts";
+import { type ConnectionOptions, openQuietClient, withConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Io, write } from "../io.ts";
 import { jsonLine } from "../output.ts";
@@ -36,7 +36,7 @@ export function waitCommand(io: Io, onDone: (exitCode: number) => void): Command
 }
 
 async function settled(io: Io, options: WaitOptions): Promise<ClusterStatus> {
-  await using client = openClient(io, options);
+  await using client = openQuietClient(io, options);
   const progress = new Progress();
   let movedAt = performance.now();
   for (;;) {

@@ -5,7 +5,7 @@ import { TidemarkError } from "../../error.ts";
 import type { Group } from "../../groups/group.ts";
 import type { GroupRecord } from "../../groups/group-record.ts";
 import type { ReadStatus } from "../../reading/record-stream.ts";
-import { openClient, timeoutMs, withServerOptions, type ServerOptions } from "../connection-options.ts";
+import { openQuietClient, timeoutMs, withServerOptions, type ServerOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write, type Io } from "../io.ts";
 import { countArgument } from "../places.ts";
@@ -41,7 +41,7 @@ export function consumeCommand(io: Io, onDone: (exitCode: number) => void): Comm
 }
 
 async function consume(io: Io, id: string, options: ConsumeOptions): Promise<number> {
-  await using client = openClient(io, options);
+  await using client = openQuietClient(io, options);
   const group = client.group(id);
   const printer = new RecordPrinter(io, options.output, options.keys === true);
   const types = new StreamTypes(client);
