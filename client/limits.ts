@@ -71,6 +71,8 @@ export const CLIENT_LIMITS = {
   /** What a reader fetches ahead of its consumer: two chunks of half of it. */
   prefetchBytes: 4 * 1024 * 1024,
   prefetchBytesMin: 8 * 1024,
+  /** Records that are decoded before any of them is consumed: so many, and what the last batch of them has beyond that. */
+  decodedRecordsMax: 8_192,
   /** Of a listing; the server may give fewer. */
   listedStreamsPerPage: 1_000,
   listedGroupsPerPage: 1_000,

@@ -78,7 +78,7 @@ export type ReadOptions = CallOptions & {
   readonly from?: Place | FromTime;
   /** The last record that was read: begin behind it. */
   readonly after?: Place;
-  /** What may be fetched ahead of the loop. Default 4 MiB. */
+  /** What may be fetched ahead of the loop, in bytes as they come: often compressed. Default 4 MiB. */
   readonly prefetchBytes?: number;
   /**
    * Told of records that are gone, before what follows them. Without it, one that retention or a trim made ends the

@@ -28,17 +28,17 @@ export type FollowRun = {
 };
 
 /**
- * Moves the streams on. `streams`: as the request named them; `from`: the mark before. The first run may have records
- * without a gap before them, each other one begins with a gap.
+ * Run by run, as they are asked for: decoded, records take many times the bytes that bound what is fetched, most of all where
+ * those are compressed. Moves the streams on as far as it has come. `streams`: as the request named them; `from`: the mark before.
  */
-export function decodeFollowRecords(
+export function* decodeFollowRecords(
   { batches, next }: FollowRecordsResponse,
   streams: readonly FollowedStream[],
   from: LogPlace,
   zstd: Zstd | undefined,
-): readonly FollowRun[] {
+): Generator<FollowRun, void, undefined> {
   let run: FollowRun = { gap: undefined, records: [] };
-  const runs: FollowRun[] = [run];
+  let runs: FollowRun[] = [run];
   let place = from;
   const skip = (stream: FollowedStream, gap: Gap): void => {
     run = { gap: { stream, gap }, records: [] };
@@ -46,6 +46,11 @@ export function decodeFollowRecords(
     stream.next = gap.to;
   };
   for (const batch of batches) {
+    if (runs.length > 1 || run.records.length >= CLIENT_LIMITS.decodedRecordsMax) {
+      yield* runs;
+      run = { gap: undefined, records: [] };
+      runs = [run];
+    }
     const stream = streams[batch.stream];
     if (stream?.next === undefined || stream.over)
       throw new TidemarkError("protocol-error", "records came of a stream that is not followed");
@@ -56,7 +61,7 @@ export function decodeFollowRecords(
     if (end > stream.next) skip(stream, { from: stream.next, to: end });
   }
   if (comparePlaces(next, place) < 0) throw misordered(next);
-  return runs;
+  yield* runs;
 }
 
 /** Returns where the batch ends. */

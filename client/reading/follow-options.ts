@@ -22,7 +22,7 @@ export type FollowOptions = CallOptions & {
   readonly marks?: boolean;
   /** Milliseconds between marks while the streams are silent. Default 20. */
   readonly markEveryMs?: number;
-  /** What may be fetched ahead of the loop. Default 4 MiB. */
+  /** What may be fetched ahead of the loop, in bytes as they come: often compressed. Default 4 MiB. */
   readonly prefetchBytes?: number;
   /** Told of records that are gone, before what follows them. Without it a gap ends the following: `offset-trimmed`. */
   readonly onGap?: (stream: string, gap: Gap) => void;

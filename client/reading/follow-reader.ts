@@ -40,6 +40,8 @@ type Running = {
   readonly streams: readonly FollowedStream[];
   /** Bounded by the credit. */
   readonly events: FollowEvent[];
+  /** What is left of the one that was taken last. */
+  portions: Iterator<FollowPortion, void> | undefined;
   handle: SubscriptionHandle | undefined;
   failure: TidemarkError | undefined;
   /** Bytes that were taken and not granted anew. */
@@ -91,21 +93,24 @@ export class FollowReader {
     return this.streams.every(({ over }) => over);
   }
 
-  /** Takes in one thing that the server has said, perhaps nothing to be delivered. One at a time. */
-  async read(): Promise<readonly FollowPortion[]> {
+  /** Takes in the next thing that the server has said; undefined: it is nothing to be delivered. One at a time. */
+  async read(): Promise<FollowPortion | undefined> {
     try {
       this.#checkOpen();
       const running = this.#running ?? this.#begin();
+      const portion = running.portions?.next();
+      if (portion?.done === false) return portion.value;
+      running.portions = undefined;
       this.#grant(running);
       const event = await this.#event(running);
-      return event === undefined ? [] : this.#understand(running, event);
+      return event && this.#understand(running, event);
     } catch (thrown) {
       this.#checkOpen();
       const error = asTidemarkError(thrown);
       this.#stop();
       if (!error.retryable) throw withOutcome(error, "not-applied");
       await sleep(this.#environment.clock, this.#onDisconnected(error), this.#deadline.signal);
-      return [];
+      return undefined;
     }
   }
 
@@ -113,7 +118,14 @@ export class FollowReader {
     const { marks, markEveryMs, notBefore } = this.#config;
     const streams = this.streams.filter(({ over }) => !over);
     const wake = (): void => this.#onChange?.();
-    const running: Running = { streams, events: [], handle: undefined, failure: undefined, taken: 0 };
+    const running: Running = {
+      streams,
+      events: [],
+      portions: undefined,
+      handle: undefined,
+      failure: undefined,
+      taken: 0,
+    };
     this.#running = running;
     running.handle = this.#access.follow(
       {
@@ -170,17 +182,18 @@ export class FollowReader {
     return undefined;
   }
 
-  #understand(running: Running, event: FollowEvent): readonly FollowPortion[] {
+  #understand(running: Running, event: FollowEvent): FollowPortion | undefined {
     switch (event.kind) {
       case "following":
         this.#onFollowing(running, event);
-        return [];
+        return undefined;
       case "follow-records":
-        return this.#onRecords(running, event);
+        running.portions = this.#portions(running, event);
+        return undefined;
       case "stream-event":
         return this.#onStreamEvent(running.streams[event.stream], event.event);
       case "follow-end":
-        if (event.reason === "closed" && this.over) return [];
+        if (event.reason === "closed" && this.over) return undefined;
         throw new TidemarkError("connection-lost", `the server ended the follow: ${event.reason}`);
       case "error":
         throw this.#access.toError(event);
@@ -205,20 +218,18 @@ export class FollowReader {
     if (!wasConnected) this.#config.onStatus?.({ kind: "connected" });
   }
 
-  #onRecords(running: Running, event: FollowRecordsResponse): readonly FollowPortion[] {
+  *#portions(running: Running, event: FollowRecordsResponse): Generator<FollowPortion, void, undefined> {
     const { batches, next, logTime } = event;
-    for (const batch of batches) running.taken += batch.bytes.length;
-    const portions: FollowPortion[] = [];
     for (const { gap, records } of decodeFollowRecords(event, running.streams, this.#mark, this.#config.zstd)) {
-      if (gap !== undefined) portions.push({ kind: "gap", stream: gap.stream.name, gap: gap.gap, records });
-      else if (records.length > 0) portions.push({ kind: "records", records });
+      if (gap !== undefined) yield { kind: "gap", stream: gap.stream.name, gap: gap.gap, records };
+      else if (records.length > 0) yield { kind: "records", records };
     }
     this.#mark = next;
-    portions.push({ kind: "mark", next, logTime });
-    return portions;
+    for (const batch of batches) running.taken += batch.bytes.length;
+    yield { kind: "mark", next, logTime };
   }
 
-  #onStreamEvent(stream: FollowedStream | undefined, event: FollowedStreamEvent): readonly FollowPortion[] {
+  #onStreamEvent(stream: FollowedStream | undefined, event: FollowedStreamEvent): FollowPortion {
     if (stream === undefined || stream.over)
       throw new TidemarkError("protocol-error", "the server told something of a stream that is not followed");
     const { name } = stream;
@@ -227,10 +238,10 @@ export class FollowReader {
       throw new TidemarkError("protocol-error", `I7: "${name}" was read to ${stream.next}, not ${at}`);
     if (event.kind === "gap") {
       stream.next = event.to;
-      return [{ kind: "gap", stream: name, gap: { from: event.from, to: event.to }, records: [] }];
+      return { kind: "gap", stream: name, gap: { from: event.from, to: event.to }, records: [] };
     }
     stream.over = true;
-    return [{ kind: "ended", stream: name, reason: event.kind }];
+    return { kind: "ended", stream: name, reason: event.kind };
   }
 
   #checkOpen(): void {

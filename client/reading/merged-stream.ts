@@ -224,10 +224,10 @@ export class MergedStream<T extends FollowedRecord | LogMark = FollowedRecord> i
 
   async #readOnce(): Promise<void> {
     try {
-      const portions = await this.#reader.read();
+      const portion = await this.#reader.read();
       for (const { name, next } of this.#reader.begun && this.#delivered.size === 0 ? this.#reader.streams : [])
         if (next !== undefined) this.#delivered.set(name, next);
-      this.#portions.push(...portions);
+      if (portion !== undefined) this.#portions.push(portion);
     } catch (error) {
       // Whatever ends it once, ends it for good.
       this.#deadline.cancel(asTidemarkError(error));

@@ -139,6 +139,24 @@ describe("a follow", () => {
     await reading;
     expect(portions).toEqual([3, 1]);
   });
+
+  it("I15: decodes no more ahead of its consumer than so many records, however little they take encoded", async () => {
+    const { client, transport } = world();
+    const batch = Array.from({ length: 5_000 }, () => "");
+    const follow = client.follow(["a"]).batches();
+    const portions: number[] = [];
+    transport.onFollow = (follow) =>
+      follow.say(
+        following(0),
+        records(1, [0, 0, ...batch], [0, 5_000, ...batch], [0, 10_000, ...batch], [0, 15_000, "last"]),
+      );
+    while (portions.reduce((sum, length) => sum + length, 0) < 15_001) {
+      const { value } = await follow.next();
+      portions.push((value ?? []).length);
+    }
+    expect(portions).toEqual([10_000, 5_001]);
+    await follow.return();
+  });
 });
 
 describe("what becomes of its streams", () => {
