@@ -498,6 +498,12 @@ export class SegmentedLog {
       }));
   }
 
+  /** The sealed segment that the log ends with, if it does: nothing is done to it before an entry follows. */
+  get sealedEnd(): number | undefined {
+    const { last } = this.#parts.segments;
+    return last?.kind === "sealed" ? last.sequence : undefined;
+  }
+
   /** Saves the state machine's changed rows, the tail's index and the position, the last applied one, in one transaction. */
   async saveImage(stateRows: readonly RowChange[], position: LogIndex, digest: bigint): Promise<void> {
     assert(position === this.#appliedIndex || this.#appliedIndex === 0, "P25: the image is of what is applied");

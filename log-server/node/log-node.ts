@@ -145,6 +145,7 @@ export class LogNode {
       frontiers,
       snapshots: this.#checkpointer,
       repairs: () => this.#repairs,
+      lengthen: () => this.#intake.unattended({ kind: "tick" }),
     });
     this.#space = new DiskSpace(parts, (full) => this.#belonging.standBack.set("disk", full));
     this.#deadlines = new Deadlines(parts, () => this.propose({ kind: "tick" }));

@@ -30,6 +30,7 @@ export class ArrayLog implements CompactableLog {
   readonly #segmentBatches: number;
   readonly #segments: Segment[] = [];
   #nextSequence = 1;
+  readonly sealedEnd = undefined;
   /** Rewrites until one is refused; undefined: none is. */
   refuseAfter: number | undefined;
   /** A stream whose reads from this offset on are damaged. */

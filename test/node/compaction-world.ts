@@ -77,6 +77,7 @@ export class CompactionWorld {
       frontiers: new FrontierMover(shared, propose),
       snapshots: this,
       repairs: () => NOTHING_LOST,
+      lengthen: () => Promise.resolve(),
     });
   }
 

@@ -148,6 +148,19 @@ describe("damage that nobody can give back as it was", () => {
     await world.expectWhole(NAMES);
   });
 
+  it.each([
+    ["a batch", BATCH],
+    ["the head of an entry", HEAD],
+  ])("for they have lost the same: %s that nobody needs, in the segment that the log ends with", async (_, back) => {
+    const world = await World.filled();
+    await world.trim();
+    for (const name of NAMES) await world.verified(name);
+    for (const name of NAMES) world.harm(name, SHORT.at(-1) as string, back);
+    for (const name of NAMES) expect(await world.verified(name), name).toHaveLength(1);
+    await world.asked();
+    await world.expectWhole(NAMES);
+  });
+
   it("for the others have rewritten their segments: a file that is missing", async () => {
     const world = await World.filled();
     const others = NAMES.slice(1);

@@ -6,7 +6,10 @@ import type { SegmentedLog } from "../../log/segmented-log.ts";
 import type { Survivors } from "../../log/rewrite/survivors.ts";
 import type { TakenRanges } from "../../log/rewrite/taken-ranges.ts";
 
-export interface CompactableLog extends Pick<SegmentedLog, "read" | "roll" | "sealedSegments" | "streamSegments"> {
+export interface CompactableLog extends Pick<
+  SegmentedLog,
+  "read" | "roll" | "sealedEnd" | "sealedSegments" | "streamSegments"
+> {
   offsetAtTime(streamId: number, atMs: number, from: number, to: number): Promise<Result<number, unknown>>;
   rewrite(
     position: LogIndex,

@@ -39,6 +39,8 @@ export type CompactorParts = Pick<NodeParts, "machine" | "clock" | "limits" | "z
     snapshot(): Promise<void>;
   };
   readonly repairs: () => CompactorRepairs;
+  /** Puts an entry into the log that changes nothing, if that can be done now. */
+  readonly lengthen: () => Promise<void>;
 };
 
 export interface CompactorRepairs {
@@ -112,9 +114,11 @@ export class Compactor {
   }
 
   async #run(): Promise<void> {
-    const { log, machine, frontiers, snapshots, repairs } = this.#parts;
+    const { log, machine, frontiers, snapshots, repairs, lengthen } = this.#parts;
     if (this.#stopped) return;
     await frontiers.run(() => this.#stopped);
+    // What the log ends with is not rewritten, and where nothing is appended it would stay damaged.
+    if (repairs().lost.some(({ segment }) => segment !== undefined && segment === log.sealedEnd)) await lengthen();
     const given = await this.#ask();
     if (this.#stopped) return;
     const due = this.#due(() => true);
