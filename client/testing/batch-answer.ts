@@ -19,6 +19,7 @@ import { inputOf } from "../../src/runtime/feed-input.ts";
 import type { FeedRecord } from "../../src/runtime/task-log.ts";
 import type { TaskCommit } from "../../src/wire/app-command.ts";
 import { commitsStream, deadLetterStream } from "../../src/wire/app-streams.ts";
+import type { StreamName } from "../../src/wire/command.ts";
 
 /** What is in a log, for whoever judges. */
 export interface LogView {
@@ -71,29 +72,59 @@ export function endOf({ stage, partition }: TaskOfApp, rows: StateStore, logTime
   return task.digest();
 }
 
-/** What is wrong with an app's commits; undefined: they are the answer, as far as they go. */
-export function commitFault(log: LogView, graph: Graph): string | undefined {
+/** A commit in the log, and what it took along. */
+type Committed = {
+  readonly commit: TaskCommit;
+  readonly position: number;
+  readonly outputs: readonly FeedRecord[];
+};
+
+/** What is wrong with an app's commits; undefined: they are the answer, as far as they go. `fed`: streams that others append to, too. */
+export function commitFault(log: LogView, graph: Graph, fed: ReadonlySet<StreamName> = new Set()): string | undefined {
   const judges = new Map(
     tasksOf(graph).map(({ stage, partition, task }) => [task, new TaskJudge(task, batchAnswer(log, stage, partition))]),
   );
-  const written = recordsBehind(log, writtenStreamsOf(graph), BEFORE_RECORDS);
+  const { commits, others } = split(log, graph);
+  const stray = others.find(({ stream }) => !fed.has(stream));
+  for (const committed of commits) {
+    if (stray !== undefined && stray.place.position < committed.position) break;
+    const fault = judges.get(committed.commit.task)?.fault(committed);
+    if (fault !== undefined) return fault;
+  }
+  return stray === undefined ? undefined : `I12: ${shown(stray)} at ${stray.place.position} is of no commit`;
+}
+
+/** What others than the app's own commits appended to a stream that it may write, too. */
+export function appendedTo(log: LogView, graph: Graph, stream: StreamName): readonly FeedRecord[] {
+  if (!writtenStreamsOf(graph).includes(stream)) return log.of(stream);
+  return split(log, graph).others.filter((record) => record.stream === stream);
+}
+
+/** Records of the streams that an app writes: those of its commits, with them, and all others. */
+function split(
+  log: LogView,
+  graph: Graph,
+): { readonly commits: readonly Committed[]; readonly others: readonly FeedRecord[] } {
+  const commits: Committed[] = [];
+  const others: FeedRecord[] = [];
   let outputs: FeedRecord[] = [];
-  for (const record of written) {
-    const [stray] = outputs;
-    if (stray !== undefined && stray.place.position < record.place.position) break;
+  for (const record of recordsBehind(log, writtenStreamsOf(graph), BEFORE_RECORDS)) {
     const commit = log.readCommit(record);
-    if (commit === undefined && record.key !== undefined && readStatement(record.key, record.value) !== undefined)
-      continue;
     if (commit === undefined) {
-      outputs.push(record);
+      const isStatement = record.key !== undefined && readStatement(record.key, record.value) !== undefined;
+      if (!isStatement) outputs.push(record);
       continue;
     }
-    const fault = judges.get(commit.task)?.fault(commit, outputs, record.place.position);
-    if (fault !== undefined) return fault;
+    const { position } = record.place;
+    // A commit's outputs are right before it, in its entry, where other things may come first.
+    const inEntry = outputs.filter(({ place }) => place.position === position).length;
+    const count = Math.min(inEntry, Math.max(0, commit.to.outputs - commit.from.outputs));
+    const begin = outputs.length - count;
+    others.push(...outputs.slice(0, begin));
+    commits.push({ commit, position, outputs: outputs.slice(begin) });
     outputs = [];
   }
-  const [stray] = outputs;
-  return stray === undefined ? undefined : `I12: ${shown(stray)} at ${stray.place.position} is of no commit`;
+  return { commits, others: [...others, ...outputs] };
 }
 
 /** What is to come out yet; undefined: nothing that was due at this log time. */
@@ -121,7 +152,7 @@ class TaskJudge {
     this.#answer = answer;
   }
 
-  fault(commit: TaskCommit, records: readonly FeedRecord[], position: number): string | undefined {
+  fault({ commit, outputs: records, position }: Committed): string | undefined {
     const { from, to, digests } = commit;
     const where = `task ${this.#task}, commit at ${position}`;
     if (from.outputs !== this.#outputs || compareRecordPlaces(from.cursor, this.#cursor) !== 0)

@@ -21,7 +21,7 @@ import { deadLetterStream } from "../../src/wire/app-streams.ts";
 import { deploy } from "../cli/run/deploy.ts";
 import type { Producer } from "../appending/producer.ts";
 import { type AppFault, drawAppFaults, type FaultName, type FaultRates, type WorkerFault } from "./app-faults.ts";
-import { batchAnswer, commitFault, endOf, type LogView, missingOutputs } from "./batch-answer.ts";
+import { appendedTo, batchAnswer, commitFault, endOf, type LogView, missingOutputs } from "./batch-answer.ts";
 import type { ClusterFault } from "./cluster-faults.ts";
 import { SIMULATION_LIMITS } from "./limits.ts";
 import { LogObserver } from "./log-observer.ts";
@@ -128,7 +128,7 @@ export class Simulation {
     const last = this.#lastPosition();
     this.#heal();
     await this.#site.cluster.until(() => observer.position > last, "everything is seen").catch(() => undefined);
-    return observer.position > last ? commitFault(observer, this.#settings.graph) : undefined;
+    return observer.position > last ? this.#commitFault() : undefined;
   }
 
   get #log(): LogObserver {
@@ -263,8 +263,16 @@ export class Simulation {
       await this.#pass(lookEveryMs);
       const missing = this.#unread() ?? missingOutputs(this.#log, this.#settings.graph, clock.now() - tickMsMax);
       if (missing === undefined) return;
-      if (clock.monotonic() >= endMs) throw new Error(`not within ${settledWithinMs} ms after all faults: ${missing}`);
+      if (clock.monotonic() >= endMs)
+        throw new Error(`not within ${settledWithinMs} ms after all faults: ${missing}${this.#perhapsEndless()}`);
     }
+  }
+
+  #perhapsEndless(): string {
+    const { graph, input } = this.#settings;
+    const readAgain = writtenStreamsOf(graph).filter((stream) => input.has(stream));
+    if (readAgain.length === 0) return "";
+    return `; the app reads what it writes to ${readAgain.join(", ")}, and so may never come to an end`;
   }
 
   #unread(): string | undefined {
@@ -284,13 +292,18 @@ export class Simulation {
 
   #judge(): void {
     const { graph, input } = this.#settings;
-    const fault = commitFault(this.#log, graph);
+    const fault = this.#commitFault();
     if (fault !== undefined) throw new Error(fault);
     for (const [stream, records] of input) {
-      const there = this.#log.of(stream);
+      const there = appendedTo(this.#log, graph, stream);
       const isSame = records.every(({ value }, place) => sameValue(value, there[place]?.value));
       if (there.length !== records.length || !isSame) throw new Error(`I8: "${stream}" is not what was appended to it`);
     }
+  }
+
+  #commitFault(): string | undefined {
+    const { graph, input } = this.#settings;
+    return commitFault(this.#log, graph, new Set(input.keys()));
   }
 
   /** I10: by all replicas, at one moment, and by a task that read the same. */

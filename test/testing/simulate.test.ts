@@ -132,6 +132,42 @@ describe("a seed", () => {
   });
 });
 
+describe("an app that reads what it writes", () => {
+  const numbers = [1, 5, 2].map((value) => ({ value, key: "k" }));
+
+  it("comes through as any other: one step behind another", async () => {
+    const app = topology("steps");
+    app
+      .stream("first")
+      .map((value) => Number(value) + 1)
+      .to("second");
+    app
+      .stream("second")
+      .map((value) => Number(value) * 10)
+      .to("third");
+    const runs = await simulate(app, { input: { first: numbers, second: [{ value: 7 }] }, seeds: 3, ...SHORT });
+    for (const { outputs } of runs) {
+      const values = (outputs["third"] ?? []).map(({ value }) => Number(value));
+      expect(values.filter((value) => value !== 70)).toEqual([20, 60, 30]);
+      expect(values.length).toBe(4);
+    }
+  });
+
+  it("comes through as any other: again and again, until it is done", async () => {
+    const app = topology("rounds");
+    app
+      .stream("numbers")
+      .filter((value) => Number(value) < 4)
+      .map((value) => Number(value) + 1)
+      .to("numbers");
+    const runs = await simulate(app, { input: { numbers }, seeds: 3, ...SHORT });
+    for (const { outputs } of runs) {
+      const values = (outputs["numbers"] ?? []).map(({ value }) => Number(value));
+      expect(values.toSorted((a, b) => a - b)).toEqual([1, 2, 2, 3, 3, 4, 4, 5]);
+    }
+  });
+});
+
 describe("what is no function of its input", () => {
   /** How often it was called, by whichever replica, is nothing that the log has. */
   function forgetful(): Topology {
