@@ -3,112 +3,256 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { TopologyDriver } from "../../client/testing/topology-driver.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
-import { count } from "../../src/operators/aggregates/count.ts";
+import type { JoinOptions, Stream } from "../../src/operators/build/stream.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
 import type { JoinKind } from "../../src/operators/joins/joiner.ts";
 import { checkDeterminism } from "../../src/operators/run/check-determinism.ts";
 import { tumbling } from "../../src/operators/windows/window.ts";
 
-type Event = { readonly stream: "left" | "right"; readonly key: string; readonly at: number; readonly n: number };
+type Event = { readonly stream: string; readonly key: string; readonly at: number; readonly n: number };
+/** What a join takes or gives. */
+type Row = { readonly key: string; readonly at: number; readonly value: unknown };
+type Bounds = { readonly beforeMs: number; readonly afterMs: number; readonly graceMs: number };
 
 const KINDS: readonly JoinKind[] = ["inner", "left", "outer"];
-const DISORDER_MS = 30;
+const TWO = ["left", "right"];
+const THREE = [...TWO, "third"];
+const DISORDER_MS = 10;
+const GRACE_MS = 10;
+const WINDOW_MS = 20;
+/** Behind all that a test writes otherwise. */
+const FAR_MS = 100_000;
+const END = "end";
 
-/** Numbered as they come, and never too late. */
-const events: fc.Arbitrary<readonly Event[]> = fc
-  .array(
-    fc.record({
-      stream: fc.constantFrom("left" as const, "right" as const),
-      key: fc.constantFrom("a", "b"),
-      step: fc.integer({ min: 0, max: 30 }),
-      back: fc.integer({ min: 0, max: DISORDER_MS - 1 }),
-    }),
-    { maxLength: 30 },
-  )
-  .map((steps) => {
-    let newest = 0;
-    return steps.map(({ stream, key, step, back }, n) => {
-      newest += step;
-      return { stream, key, at: Math.max(0, newest - back), n };
+/**
+ * Numbered as they come. All times are multiples of the same as all bounds are, so that many are alike and many exactly at one: at the watermark,
+ * the whole grace behind it, as far from each other as partners may be. Some are later than that.
+ */
+const eventsOf = (streams: readonly string[]): fc.Arbitrary<readonly Event[]> =>
+  fc
+    .array(
+      fc.record({
+        stream: fc.constantFrom(...streams),
+        key: fc.constantFrom("a", "b"),
+        step: fc.integer({ min: 0, max: 3 }),
+        back: fc.integer({ min: 0, max: 3 }),
+      }),
+      { maxLength: 40 },
+    )
+    .map((steps) => {
+      let newest = 0;
+      return steps.map(({ stream, key, step, back }, n) => {
+        newest += 10 * step;
+        return { stream, key, at: Math.max(0, newest - 10 * back), n };
+      });
     });
-  });
 
-const numberOf = (value: unknown) => (value as Event | null)?.n ?? null;
-const pairOf = (left: unknown, right: unknown) => [numberOf(left), numberOf(right)] as const;
-const sorted = (pairs: readonly (readonly (number | null)[])[]) => pairs.map((pair) => JSON.stringify(pair)).sort();
-
-function wants(kind: JoinKind, side: Event["stream"]): boolean {
+function wants(kind: JoinKind, side: string): boolean {
   return kind === "outer" || (kind === "left" && side === "left");
 }
 
+/** The records of one of the streams that `accepts` lets in, given the watermark that they find. */
+function taken(
+  events: readonly Event[],
+  streams: readonly string[],
+  stream: string,
+  accepts: (at: number, watermark: number) => boolean,
+): readonly Row[] {
+  const newest = new Map(streams.map((name) => [name, -Infinity]));
+  return events.flatMap(({ stream: own, key, at, n }) => {
+    const watermark = Math.min(...newest.values()) - DISORDER_MS;
+    newest.set(own, Math.max(newest.get(own) as number, at));
+    return own === stream && accepts(at, watermark) ? [{ key, at, value: n }] : [];
+  });
+}
+
+/** Nested loops. */
+function nested(
+  kind: JoinKind,
+  lefts: readonly Row[],
+  rights: readonly Row[],
+  { beforeMs, afterMs }: Omit<Bounds, "graceMs">,
+): readonly Row[] {
+  const near = (left: Row, right: Row): boolean =>
+    left.key === right.key && right.at >= left.at - beforeMs && right.at <= left.at + afterMs;
+  const rows: Row[] = [];
+  for (const left of lefts)
+    for (const right of rights)
+      if (near(left, right))
+        rows.push({ key: left.key, at: Math.max(left.at, right.at), value: [left.value, right.value] });
+  if (wants(kind, "left"))
+    for (const left of lefts)
+      if (!rights.some((right) => near(left, right))) rows.push({ ...left, value: [left.value, null] });
+  if (wants(kind, "right"))
+    for (const right of rights)
+      if (!lefts.some((left) => near(left, right))) rows.push({ ...right, value: [null, right.value] });
+  return rows;
+}
+
+function sorted(rows: readonly Row[]): readonly string[] {
+  return rows.map(({ key, at, value }) => JSON.stringify([key, at, value])).sort();
+}
+
+function joinedBy<W, X>(
+  kind: JoinKind,
+  left: Stream<string, W>,
+  right: Stream<string, X>,
+  options: JoinOptions,
+): Stream<string, unknown> {
+  const pair = (a: unknown, b: unknown): unknown => [a, b];
+  switch (kind) {
+    case "inner":
+      return left.join(right, pair, options);
+    case "left":
+      return left.leftJoin(right, pair, options);
+    case "outer":
+      return left.outerJoin(right, pair, options);
+  }
+}
+
+/** The numbers of a stream's events, which are out of order by no more than is allowed, and sometimes by more. */
+function numbersOf(app: Topology, stream: string): Stream<string, number> {
+  const key = (value: unknown): string => (value as Event).key;
+  const timestamp = (value: unknown): number => (value as Event).at;
+  return app.stream(stream, { key, timestamp, outOfOrderMs: DISORDER_MS }).map((value) => (value as Event).n);
+}
+
+/** All of it, and then time comes so far that nothing waits any more. */
+function write(driver: TopologyDriver, events: readonly Event[], streams: readonly string[]): void {
+  for (const event of events) driver.write(event.stream, event);
+  for (const at of [FAR_MS, 2 * FAR_MS]) for (const stream of streams) driver.write(stream, { key: END, at, n: -1 });
+}
+
+function rowsOf(driver: TopologyDriver, stream: string): readonly Row[] {
+  const rows = driver.read(stream).map(({ key, timestamp, value }) => ({ key: String(key), at: timestamp, value }));
+  return rows.filter(({ key }) => key !== END);
+}
+
 describe("a join of two streams", () => {
-  const bounds = { beforeMs: 10, afterMs: 70, graceMs: DISORDER_MS };
+  const bounds: Bounds = { beforeMs: 10, afterMs: 20, graceMs: GRACE_MS };
+  const onTime = (at: number, watermark: number) => at + GRACE_MS >= watermark;
 
   function app(kind: JoinKind): Topology {
     const app = topology("pairs");
-    const at = { timestamp: (value: unknown) => (value as Event).at };
-    const [left, right] = [app.stream("left", at), app.stream("right", at)];
-    const joined = {
-      inner: () => left.join(right, pairOf, bounds),
-      left: () => left.leftJoin(right, pairOf, bounds),
-      outer: () => left.outerJoin(right, pairOf, bounds),
-    }[kind]();
-    joined.to("out");
-    // Nothing is lost behind it either, for what it holds back is waited for.
-    joined
-      .groupBy(() => "all")
-      .window(tumbling({ sizeMs: 20, graceMs: DISORDER_MS, lateTo: "lost" }))
-      .aggregate(count())
+    const pairs = joinedBy(kind, numbersOf(app, "left"), numbersOf(app, "right"), bounds);
+    pairs.to("out");
+    pairs
+      .groupByKey()
+      .window(tumbling({ sizeMs: WINDOW_MS, lateTo: "lost" }))
+      .count()
+      .map(({ value }) => value)
       .to("counts");
     return app;
   }
 
-  it.each(KINDS)("%s: all pairs that nested loops find, each once", (kind) => {
+  it.each(KINDS)("%s: all pairs of those that are not late, each once, and none is late behind it", (kind) => {
     fc.assert(
-      fc.property(events, (events) => {
+      fc.property(eventsOf(TWO), (events) => {
         const driver = new TopologyDriver(app(kind));
-        for (const event of events) driver.write(event.stream, event, { key: event.key });
-        for (const stream of ["left", "right"]) driver.write(stream, { at: 100_000, n: -1 }, { key: stream });
-        for (const stream of ["left", "right"]) driver.write(stream, { at: 200_000, n: -1 }, { key: stream });
-        const pairs: (readonly (number | null)[])[] = [];
-        const lefts = events.filter(({ stream }) => stream === "left");
-        const rights = events.filter(({ stream }) => stream === "right");
-        const near = (left: Event, right: Event) =>
-          left.key === right.key && right.at >= left.at - bounds.beforeMs && right.at <= left.at + bounds.afterMs;
-        for (const left of lefts) for (const right of rights) if (near(left, right)) pairs.push([left.n, right.n]);
-        if (wants(kind, "left"))
-          for (const left of lefts) if (!rights.some((right) => near(left, right))) pairs.push([left.n, null]);
-        if (wants(kind, "right"))
-          for (const right of rights) if (!lefts.some((left) => near(left, right))) pairs.push([null, right.n]);
-        const found = driver
-          .read("out")
-          .map(({ value }) => value as (number | null)[])
-          .filter((pair) => !pair.includes(-1));
-        expect(sorted(found)).toEqual(sorted(pairs));
-        expect([driver.counted("late"), driver.read("lost")]).toEqual([0, []]);
+        write(driver, events, TWO);
+        const [lefts, rights] = [taken(events, TWO, "left", onTime), taken(events, TWO, "right", onTime)];
+        const pairs = nested(kind, lefts, rights, bounds);
+        expect(sorted(rowsOf(driver, "out"))).toEqual(sorted(pairs));
+        expect(driver.read("lost")).toEqual([]);
+        expect(driver.counted("late")).toBe(events.length - lefts.length - rights.length);
+        const counted = rowsOf(driver, "counts").reduce((sum, { value }) => sum + (value as number), 0);
+        expect(counted).toBe(pairs.length);
       }),
-      { numRuns: 40 },
+      { numRuns: 60 },
+    );
+  });
+
+  it("finds all that another join gives, whatever kinds they are", () => {
+    const second: Bounds = { beforeMs: 20, afterMs: 30, graceMs: 0 };
+    /** How far behind the watermark the first one's results may be. */
+    const held = { inner: GRACE_MS, left: 20 + GRACE_MS + 1, outer: 20 + GRACE_MS + 1 };
+    fc.assert(
+      fc.property(eventsOf(THREE), fc.constantFrom(...KINDS), fc.constantFrom(...KINDS), (events, kind, then) => {
+        const app = topology("chain");
+        const pairs = joinedBy(kind, numbersOf(app, "left"), numbersOf(app, "right"), bounds);
+        joinedBy(then, pairs, numbersOf(app, "third"), second).to("out");
+        const driver = new TopologyDriver(app);
+        write(driver, events, THREE);
+        const [lefts, rights] = [taken(events, THREE, "left", onTime), taken(events, THREE, "right", onTime)];
+        const thirds = taken(events, THREE, "third", (at, watermark) => at >= watermark - held[kind]);
+        const expected = nested(then, nested(kind, lefts, rights, bounds), thirds, second);
+        expect(sorted(rowsOf(driver, "out"))).toEqual(sorted(expected));
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it("finds all that windows give when they close", () => {
+    const endOf = (at: number): number => (Math.floor(at / WINDOW_MS) + 1) * WINDOW_MS;
+    const isOpen = (at: number, watermark: number): boolean => endOf(at) + GRACE_MS > watermark;
+    const counts = (rows: readonly Row[]): readonly Row[] =>
+      [...Map.groupBy(rows, ({ key, at }) => `${key} ${endOf(at)}`).values()].map((window) => {
+        const { key, at } = window[0] as Row;
+        return { key, at: endOf(at) - 1, value: window.length };
+      });
+    fc.assert(
+      fc.property(eventsOf(TWO), fc.constantFrom(...KINDS), (events, kind) => {
+        const app = topology("windows");
+        const [left, right] = TWO.map((stream) =>
+          numbersOf(app, stream)
+            .groupByKey()
+            .window(tumbling({ sizeMs: WINDOW_MS, graceMs: GRACE_MS }))
+            .count()
+            .map(({ value }) => value),
+        ) as [Stream<string, number>, Stream<string, number>];
+        joinedBy(kind, left, right, { withinMs: 0 }).to("out");
+        const driver = new TopologyDriver(app);
+        write(driver, events, TWO);
+        const [lefts, rights] = [taken(events, TWO, "left", isOpen), taken(events, TWO, "right", isOpen)];
+        const expected = nested(kind, counts(lefts), counts(rights), { beforeMs: 0, afterMs: 0 });
+        expect(sorted(rowsOf(driver, "out"))).toEqual(sorted(expected));
+      }),
+      { numRuns: 60 },
     );
   });
 
   it.each(KINDS)("%s: I10, deterministic", (kind) => {
     fc.assert(
-      fc.property(events, (events) => {
+      fc.property(eventsOf(TWO), (events) => {
         const records = events.map((event, n) => ({
-          ...{ stream: event.stream, logTime: 11 * n, key: utf8(event.key) },
+          ...{ stream: event.stream, logTime: 11 * n },
           value: utf8(JSON.stringify(event)),
         }));
-        expect(checkDeterminism(app(kind).build(), records, 100_000)).toEqual({ ok: true, value: undefined });
+        expect(checkDeterminism(app(kind).build(), records, FAR_MS)).toEqual({ ok: true, value: undefined });
       }),
       { numRuns: 10 },
     );
   });
 
-  it("counts what comes too late", () => {
+  it("waits for a partner of the very time up to which there may be one", () => {
+    const app = topology("near");
+    const timed = { timestamp: (value: unknown) => value as number };
+    const [left, right] = [app.stream("left", timed), app.stream("right", timed)];
+    left.leftJoin(right, (own, other) => [own, other], { withinMs: 100 }).to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("left", 0, { key: "k" });
+    driver.write("left", 0, { key: "alone" });
+    // Event time is 100, and another record of that time may come.
+    driver.write("left", 100, { key: "other" });
+    driver.write("right", 100, { key: "other" });
+    driver.write("right", 100, { key: "k" });
+    const shown = () => driver.read("out").map(({ key, value, timestamp }) => [key, value, timestamp]);
+    expect(shown()).toEqual([
+      ["other", [100, 100], 100],
+      ["k", [0, 100], 100],
+    ]);
+    for (const stream of ["left", "right"]) driver.write(stream, 101, { key: "third" });
+    expect(shown()).toEqual([
+      ["third", [101, 101], 101],
+      ["alone", [0, null], 0],
+    ]);
+  });
+
+  it("counts what comes too late, and that alone", () => {
     const driver = new TopologyDriver(app("outer"));
-    for (const at of [100, 70, 71]) driver.write("left", { at, n: at }, { key: "k" });
-    driver.write("right", { at: 100, n: 1 }, { key: "k" });
-    for (const at of [70, 71]) driver.write("left", { at, n: at }, { key: "k" });
+    for (const stream of TWO) driver.write(stream, { key: "k", at: 100, n: 0 });
+    // The watermark is 90 now, and 80 is not too late.
+    for (const at of [80, 79]) driver.write("left", { key: "k", at, n: at });
     expect(driver.counted("late")).toBe(1);
   });
 });

@@ -34,7 +34,7 @@ export type RepartitionOptions = Named & {
 };
 
 export type DedupeOptions<K extends Key, V> = Named & {
-  /** Log time for which a record is remembered. */
+  /** Log time for which a record is remembered: one that comes exactly so much later is still the same. */
   readonly ttlMs: number;
   /** What makes two records of a key the same; default: the key alone. */
   readonly by?: Callback<K, V, Key>;
@@ -48,12 +48,12 @@ export type ToOptions = Named & {
 };
 
 export type JoinOptions = Named & {
-  /** How far from each other, in event time, two records may be. */
+  /** How far from each other, in event time, two records may be; so far included. */
   readonly withinMs?: number;
   /** How far the other may be before, and after; default `withinMs`. */
   readonly beforeMs?: number;
   readonly afterMs?: number;
-  /** How far behind the watermark a record may come; default 0. */
+  /** How far behind the watermark a record may come; default 0. One that is further is late: it is counted, and gone. */
   readonly graceMs?: number;
 };
 
@@ -190,7 +190,10 @@ export class Stream<K extends Key, V> {
     return this.#join("inner", other, joiner, options);
   }
 
-  /** As `join`, and its own records that find nothing, with null: as soon as no partner can come any more. */
+  /**
+   * As `join`, and its own records that find nothing, with null: as soon as no partner can come any more, which is when the watermark is later than
+   * the last time that one may have and the grace. Such a result is final.
+   */
   leftJoin<L extends Meeting<K>, W, R>(
     table: Table<L, W>,
     joiner: Joiner<K, V, W | null, R>,

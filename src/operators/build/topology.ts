@@ -36,7 +36,7 @@ export type TableOptions<S extends StandardSchemaV1 | undefined, F extends Sourc
   readonly format?: F;
   /** The event time; default: the record's timestamp, or its log time if it has none. */
   readonly timestamp?: (value: SourceValue<S, F>, record: SourceRecord) => number;
-  /** How far behind the newest event time records may come; default 0. */
+  /** How far behind the newest event time records may come, so far included; default 0. What is further behind may be late. */
   readonly outOfOrderMs?: number;
   /** Log time without a record after which nobody waits for this source any more; default 60 s. */
   readonly idleMs?: number;

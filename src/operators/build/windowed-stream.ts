@@ -8,7 +8,7 @@ import { OPERATOR_LIMITS } from "../limits.ts";
 import { alignedWindow } from "../windows/aligned-window.ts";
 import { sessionWindow } from "../windows/session-window.ts";
 import { slidingWindow } from "../windows/sliding-window.ts";
-import type { WindowResult, WindowSettings, WindowSpec } from "../windows/window.ts";
+import { heldBack, type WindowResult, type WindowSettings, type WindowSpec } from "../windows/window.ts";
 import type { Named, Port } from "./building.ts";
 import { checkMs } from "./settings.ts";
 import type { Stream } from "./stream.ts";
@@ -41,8 +41,7 @@ export class WindowedStream<K extends Key, V> {
     ];
     const sink = lateTo === undefined ? {} : { sink: { stream: lateTo, partitions: 1 } };
     const node = { kind: `${window.kind}-window`, inputs: [edge], operator, detail: detail.join(", "), ...sink };
-    // A final result comes when the watermark has passed its own time by the grace.
-    const holdMs = emit === "on-close" ? graceMs + 1 : 0;
+    const holdMs = heldBack(this.#settings);
     return this.#asStream({ building, edge: building.add({ ...node, holdMs }, options.name), keying });
   }
 

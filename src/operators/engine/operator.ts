@@ -51,7 +51,7 @@ export interface OperatorContext {
   readonly time: number;
   /** The leader's stamp on the record at hand; while a log timer fires, the time that it was due. */
   readonly logTime: number;
-  /** No record before this is expected any more, as seen from this node; -Infinity at first. */
+  /** No record before this is expected any more at this node, though one of this very time may be; -Infinity at first. */
   readonly watermark: number;
   /** From 0 up to, not including, 1: the same on every replica, for it is drawn from node, key and place. */
   random(): number;

@@ -1,10 +1,11 @@
 /**
  * Pairs of records of two streams, of one key and near each other in event time: a record at t on the left with those on the
- * right from t - before to t + after. Each record is kept, (key, side, time), until no partner can come any more; then a
+ * right from t - before to t + after, both included. Each record is kept, (key, side, time), until no partner can come any more; then a
  * left or outer join emits it alone, if it had none. So a lonely result is final: it is never taken back.
  *
- * A record that is `graceMs` or more behind the watermark is late. All pairs of records that are not are found.
+ * A record that is more than `graceMs` behind the watermark is late. All pairs of records that are not are found.
  */
+import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
 import type { Item } from "../engine/item.ts";
 import { type AnyJoiner, joined, type JoinKind, wants } from "./joiner.ts";
@@ -32,7 +33,7 @@ export function streamStreamJoin(kind: JoinKind, joiner: AnyJoiner, bounds: Join
       const { rows } = context;
       const side = input as Side;
       const other = side === LEFT ? RIGHT : LEFT;
-      if (timestamp + graceMs <= context.watermark) {
+      if (isOver(timestamp, graceMs, context.watermark)) {
         context.count("late");
         return;
       }
@@ -56,7 +57,8 @@ export function streamStreamJoin(kind: JoinKind, joiner: AnyJoiner, bounds: Join
       const before = (rows.get(key, side, timestamp) ?? []) as readonly Kept[];
       rows.put([...before, { value, matched: partners.length > 0 }], key, side, timestamp);
       if (before.length > 0) return;
-      context.setTimer({ kind: "event", due: timestamp + ahead(side) + graceMs, key, name: [side, timestamp] });
+      const due = overAt(timestamp + ahead(side), graceMs);
+      context.setTimer({ kind: "event", due, key, name: [side, timestamp] });
     },
 
     onTimer({ key, name }, context) {
@@ -72,14 +74,14 @@ export function streamStreamJoin(kind: JoinKind, joiner: AnyJoiner, bounds: Join
   };
 }
 
-/** How much older than the watermark a result without a partner is. */
+/** How far behind the watermark results may be: a pair as far as the records that are taken, one alone by as long as it waited. */
 export function heldBack(kind: JoinKind, { beforeMs, afterMs, graceMs }: JoinBounds): number {
   switch (kind) {
     case "inner":
-      return 0;
+      return graceMs;
     case "left":
-      return afterMs + graceMs;
+      return overAt(afterMs, graceMs);
     case "outer":
-      return Math.max(afterMs, beforeMs) + graceMs;
+      return overAt(Math.max(afterMs, beforeMs), graceMs);
   }
 }

@@ -8,7 +8,7 @@ import type { Operator, OperatorContext, TimeKind, Timer } from "../engine/opera
 import { expire, type StateHandles, type StateSpecs } from "../state/keyed-state.ts";
 
 export interface TimerSetter {
-  /** When the watermark reaches the time. */
+  /** When the watermark reaches the time: records before it have come, others of this very time perhaps not. */
   event(due: number, name?: Key): void;
   /** Before the first record that is later in log time. */
   log(due: number, name?: Key): void;
@@ -21,7 +21,7 @@ export interface ProcessContext<K extends Key, S extends StateSpecs> {
   /** Event time of the record; while a timer fires, the time that it was due. */
   readonly time: number;
   readonly logTime: number;
-  /** No record before this is expected any more; -Infinity at first. */
+  /** No record before this is expected any more, though one of this very time may be; -Infinity at first. */
   readonly watermark: number;
   /** Of this key. */
   readonly state: StateHandles<S>;

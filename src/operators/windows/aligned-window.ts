@@ -3,6 +3,7 @@
  * with what it has so far, and an event timer for its closing.
  */
 import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
+import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator } from "../engine/operator.ts";
 import { emitClosed, late, type WindowSettings } from "./window.ts";
 
@@ -16,14 +17,14 @@ export function alignedWindow(settings: WindowSettings, alignment: Alignment, ag
       const { key, value, timestamp } = item;
       const { rows, watermark } = context;
       const starts = startsOf(timestamp, alignment);
-      const open = starts.filter((start) => start + sizeMs + graceMs > watermark);
+      const open = starts.filter((start) => !isOver(start + sizeMs - 1, graceMs, watermark));
       if (open.length === 0 && starts.length > 0) late(settings, item, context);
       for (const start of open) {
         const end = start + sizeMs;
         const before = rows.get(key, start);
         const after = added(aggregate, before ?? begun(aggregate), value);
         rows.put(after, key, start);
-        if (before === undefined) context.setTimer({ kind: "event", due: end + graceMs, key, name: start });
+        if (before === undefined) context.setTimer({ kind: "event", due: overAt(end - 1, graceMs), key, name: start });
         if (emit === "on-change") context.emit({ ...item, value: { start, end, value: resultOf(aggregate, after) } });
       }
     },

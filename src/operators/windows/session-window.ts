@@ -7,6 +7,7 @@ import { assert } from "../../lib/assert.ts";
 import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
 import { notPromise } from "../engine/guards.ts";
 import type { Key } from "../encoding/key-codec.ts";
+import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
 import { emitClosed, late, type WindowSettings } from "./window.ts";
 
@@ -20,7 +21,7 @@ export function sessionWindow(settings: WindowSettings, gapMs: number, aggregate
     process(item, context) {
       const { key, value, timestamp } = item;
       const touched = touchedBy(timestamp, gapMs, key, context);
-      const isLate = touched.length === 0 && timestamp + gapMs + graceMs <= context.watermark;
+      const isLate = touched.length === 0 && isOver(timestamp + gapMs - 1, graceMs, context.watermark);
       if (isLate) {
         late(settings, item, context);
         return;
@@ -35,7 +36,7 @@ export function sessionWindow(settings: WindowSettings, gapMs: number, aggregate
       context.rows.put({ end, sofar }, key, start);
       // Where the start stays, its timer is there already, and moves when it fires.
       if (first === undefined || start < first.start)
-        context.setTimer({ kind: "event", due: end + graceMs, key, name: start });
+        context.setTimer({ kind: "event", due: overAt(end - 1, graceMs), key, name: start });
       if (emit === "on-change") context.emit({ ...item, value: { start, end, value: resultOf(aggregate, sofar) } });
     },
 
@@ -45,8 +46,9 @@ export function sessionWindow(settings: WindowSettings, gapMs: number, aggregate
       // It was joined to one that began before.
       if (session === undefined) return;
       const { end, sofar } = session;
-      if (end + graceMs > due) {
-        context.setTimer({ kind: "event", due: end + graceMs, key, name });
+      const closing = overAt(end - 1, graceMs);
+      if (closing > due) {
+        context.setTimer({ kind: "event", due: closing, key, name });
         return;
       }
       context.rows.delete(key, start);

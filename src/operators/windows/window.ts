@@ -1,9 +1,10 @@
 /**
- * What windows have in common. A window [start, end) closes when the watermark reaches end + grace: its result is then final,
- * and a record that comes for it is late. Grace has no default but 0, and a result comes on closing unless updates are
+ * What windows have in common. A window [start, end) waits for records before its end, so it closes when the watermark reaches end + grace:
+ * its result is then final, and a record that comes for it is late. Grace has no default but 0, and a result comes on closing unless updates are
  * asked for: nobody waits a day for a number by accident.
  */
 import type { Item } from "../engine/item.ts";
+import { overAt } from "../engine/lateness.ts";
 import type { OperatorContext } from "../engine/operator.ts";
 import { to } from "../verbs/to.ts";
 
@@ -58,6 +59,11 @@ export function sliding(options: WindowOptions & { readonly sizeMs: number }): W
  */
 export function session(options: WindowOptions & { readonly gapMs: number }): WindowSpec {
   return { ...options, kind: "session" };
+}
+
+/** How far behind the watermark results are. */
+export function heldBack({ graceMs, emit }: WindowSettings): number {
+  return emit === "on-close" ? overAt(0, graceMs) : 0;
 }
 
 /** No window takes the record any more. */
