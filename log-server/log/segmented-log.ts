@@ -24,7 +24,6 @@ import type { LogEnd } from "./entries/closing.ts";
 import { type Damage, DamageList } from "./repair/damage.ts";
 import { EntryReader } from "./entries/entry-reader.ts";
 import { FilePool } from "./segments/file-pool.ts";
-import { NO_STREAM, type StreamRecord } from "./index/index-block.ts";
 import { Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import { finishInstall, type InstallFault } from "./snapshots/install.ts";
@@ -38,13 +37,19 @@ import { type DiscardedTail, LogWriter } from "./log-writer.ts";
 import { Poison } from "./poison.ts";
 import { createFolders, type NewestMissing, type Progress, type Recovered, recover } from "./recovery.ts";
 import { asDigest, type Row, type RowChange, rowHash } from "../../src/record/row.ts";
-import { bytesOf, refused, type RewriteReport, Rewriter } from "./rewrite/rewriter.ts";
+import { refused, type RewriteReport, Rewriter } from "./rewrite/rewriter.ts";
 import { type PlacedEntry, type PlacementSource, Reindexer } from "./repair/reindexer.ts";
 import type { KeptBatch, WantedBatch } from "./repair/rewritten-mending.ts";
 import type { KeptRange, StreamRange } from "./repair/stream-range.ts";
 import { NewestSegment } from "./segments/newest-segment.ts";
 import { IndexReader } from "./segments/sealed-segment.ts";
 import type { Pace } from "./repair/segment-check.ts";
+import {
+  type SealedSegmentSummary,
+  sealedSegments,
+  type StreamSegmentSummary,
+  streamSegments,
+} from "./segments/segment-summaries.ts";
 import { Scrubber } from "./repair/scrubber.ts";
 import { Sealer } from "./segments/sealer.ts";
 import { SegmentFiles } from "./segments/segment-files.ts";
@@ -101,31 +106,6 @@ export type OpenedLog = {
   readonly report: RecoveryReport;
   /** What another node had shipped, if it was put in the place of the log now. */
   readonly installed: Shipment | undefined;
-};
-
-/** A stream's batches in one segment, for retention. */
-export type StreamSegmentSummary = {
-  /** Undefined: the segment is not sealed yet. */
-  readonly sequence: number | undefined;
-  readonly firstOffset: number;
-  readonly endOffset: number;
-  readonly bytes: number;
-  readonly lastLogTime: number;
-};
-
-/** A sealed segment, for who decides what is rewritten. */
-export type SealedSegmentSummary = {
-  readonly sequence: number;
-  readonly firstIndex: LogIndex;
-  readonly lastIndex: LogIndex;
-  /** What it takes on the disk. */
-  readonly fileBytes: number;
-  /** Of batches that were accepted. */
-  readonly dataBytes: number;
-  /** It holds what was left of others. */
-  readonly rewritten: boolean;
-  /** Undefined where damage hides it. */
-  streams(): Promise<readonly StreamRecord[] | undefined>;
 };
 
 export type LogStats = {
@@ -457,45 +437,12 @@ export class SegmentedLog {
 
   /** Where a stream's batches are, by segment, oldest first. */
   streamSegments(streamId: number): StreamSegmentSummary[] {
-    const { batchIndex, segments } = this.#parts;
-    const sealed = batchIndex
-      .segmentsOf(streamId)
-      // While one is being sealed, both know of it.
-      .filter(({ sequence }) => segments.bySequence(sequence)?.kind === "sealed")
-      .map(({ sequence, firstOffset, endOffset, bytes, lastLogTime }): StreamSegmentSummary => ({
-        sequence,
-        firstOffset,
-        endOffset,
-        bytes,
-        lastLogTime,
-      }));
-    const unsealed = segments.unsealed.flatMap(({ index }): StreamSegmentSummary[] => {
-      const stream = index.streams.get(streamId);
-      if (stream === undefined) return [];
-      const firstOffset = index.rows.firstOffset[stream.rows[0] as number] as number;
-      const { endOffset, bytes, lastLogTime } = stream;
-      return [{ sequence: undefined, firstOffset, endOffset, bytes, lastLogTime }];
-    });
-    return [...sealed, ...unsealed];
+    return streamSegments(this.#parts, streamId);
   }
 
   /** The sealed segments that may be rewritten, in order: all but the one that the log ends with. */
   sealedSegments(): readonly SealedSegmentSummary[] {
-    const { segments, indexReader } = this.#parts;
-    return segments.sealed
-      .filter((segment) => segment !== segments.last)
-      .map((segment) => ({
-        sequence: segment.sequence,
-        firstIndex: segment.firstIndex,
-        lastIndex: segment.lastIndex,
-        fileBytes: bytesOf(segment),
-        dataBytes: segment.facts.dataBytes,
-        rewritten: segment.isRewritten,
-        streams: async () => {
-          const streams = await indexReader.streams(segment);
-          return streams?.filter(({ streamId }) => streamId !== NO_STREAM);
-        },
-      }));
+    return sealedSegments(this.#parts);
   }
 
   /** The sealed segment that the log ends with, if it does: nothing is done to it before an entry follows. */

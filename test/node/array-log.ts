@@ -3,7 +3,7 @@ import type { CompactableLog } from "../../log-server/node/compaction/compactabl
 import type { StoredBatch } from "../../log-server/log/index/batch-reader.ts";
 import type { Damage } from "../../log-server/log/repair/damage.ts";
 import type { RewriteReport } from "../../log-server/log/rewrite/rewriter.ts";
-import type { StreamSegmentSummary, SealedSegmentSummary } from "../../log-server/log/segmented-log.ts";
+import type { StreamSegmentSummary, SealedSegmentSummary } from "../../log-server/log/segments/segment-summaries.ts";
 import type { Survivors } from "../../log-server/log/rewrite/survivors.ts";
 import type { BatchPlacement } from "../../log-server/streams/views.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";

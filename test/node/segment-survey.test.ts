@@ -1,6 +1,6 @@
 /** How much of a segment is to stay: what was rewritten is not rewritten again for what stands beside its batches. */
 import { describe, expect, it } from "vitest";
-import type { SealedSegmentSummary } from "../../log-server/log/segmented-log.ts";
+import type { SealedSegmentSummary } from "../../log-server/log/segments/segment-summaries.ts";
 import { SegmentSurvey } from "../../log-server/node/compaction/segment-survey.ts";
 import { append, create, readAll, startSimNode } from "./sim-node.ts";
 

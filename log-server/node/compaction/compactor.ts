@@ -14,7 +14,7 @@
  */
 import type { Damage } from "../../log/repair/damage.ts";
 import { TakenRanges } from "../../log/rewrite/taken-ranges.ts";
-import type { SealedSegmentSummary } from "../../log/segmented-log.ts";
+import type { SealedSegmentSummary } from "../../log/segments/segment-summaries.ts";
 import type { Offset } from "../../../src/record/offset.ts";
 import type { LogIndex } from "../../../src/wire/entry.ts";
 import type { StreamView } from "../../streams/views.ts";

@@ -4,7 +4,7 @@
  * lost of entries below a snapshot goes with them; a batch that is still needed is carried over, damaged as it is (I13).
  */
 import type { Damage } from "../../log/repair/damage.ts";
-import type { SealedSegmentSummary } from "../../log/segmented-log.ts";
+import type { SealedSegmentSummary } from "../../log/segments/segment-summaries.ts";
 import type { StreamsMachine } from "../../streams/machine.ts";
 
 /** `damage` is what nobody gives back; of `segments`, those that a rewrite may rid of some of it. */

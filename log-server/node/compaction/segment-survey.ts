@@ -2,7 +2,7 @@
  * Finds out how much of each sealed segment is to stay. To know what of it is live, its index is read: of a few segments
  * each time, in turn, for there may be thousands, with many streams each. What compaction takes from it is known already.
  */
-import type { SealedSegmentSummary } from "../../log/segmented-log.ts";
+import type { SealedSegmentSummary } from "../../log/segments/segment-summaries.ts";
 import type { StreamsMachine } from "../../streams/machine.ts";
 import type { StreamRecord as StreamPart } from "../../log/index/index-block.ts";
 import { bytesFrom } from "./frontier.ts";
