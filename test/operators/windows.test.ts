@@ -89,6 +89,24 @@ const orderly: fc.Arbitrary<readonly Event[]> = fc
   });
 const shuffled = orderly.chain((events) => fc.shuffledSubarray([...events], { minLength: events.length }));
 
+/** Some too late for all grace, and many exactly at a bound: all times are multiples of what all bounds are multiples of. */
+const tardy: fc.Arbitrary<readonly Event[]> = fc
+  .array(
+    fc.record({
+      key: fc.constantFrom("a", "b"),
+      step: fc.integer({ min: 0, max: 6 }),
+      back: fc.integer({ min: 0, max: 14 }),
+    }),
+    { maxLength: 30 },
+  )
+  .map((steps) => {
+    let newest = 0;
+    return steps.map(({ key, step, back }, n) => {
+      newest += 10 * step;
+      return { key, at: Math.max(0, newest - 10 * back), n };
+    });
+  });
+
 const SIZE = 50;
 
 function* aligned(everyMs: number, offsetMs: number): Iterable<readonly [number, number]> {
@@ -151,6 +169,40 @@ describe("windows", () => {
         expect(updates).toEqual(run(spec, events).results);
       }),
       { numRuns: 20 },
+    );
+  });
+
+  const ALL_TAKE = cases.filter(([name]) => name !== "hopping with gaps");
+
+  it.each(ALL_TAKE)("%s: each record is in a window or goes to the side stream, whenever it comes", (_name, spec) => {
+    fc.assert(
+      fc.property(tardy, fc.constantFrom(0, 10, 50), (events, graceMs) => {
+        const driver = new TopologyDriver(windowed({ ...spec, graceMs, lateTo: "late" }));
+        for (const event of [...events, END]) driver.write("in", event, { key: event.key });
+        const inWindows = new Set(driver.read("out").flatMap(({ value }) => (value as Shown).value as number[]));
+        const late = driver.read("late").map(({ value }) => (value as Event).n);
+        expect(new Set([...inWindows, ...late])).toEqual(new Set(events.map(({ n }) => n)));
+        expect(late.filter((n) => inWindows.has(n))).toEqual([]);
+        expect(driver.counted("late")).toBe(late.length);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("that slide have each record in all of its windows, or it is more than the grace behind the watermark", () => {
+    fc.assert(
+      fc.property(tardy, fc.constantFrom(0, 10, 50), (events, graceMs) => {
+        let newest = -Infinity;
+        const onTime = events.filter(({ at }) => {
+          const watermark = newest - DISORDER_MS;
+          newest = Math.max(newest, at);
+          return at >= watermark - graceMs;
+        });
+        const expected = batch(onTime, (own) => own.map(({ at }) => [at - SIZE + 1, at + 1] as const));
+        const late = events.length - onTime.length;
+        expect(run(sliding({ sizeMs: SIZE, graceMs }), events)).toEqual({ results: expected, late });
+      }),
+      { numRuns: 60 },
     );
   });
 

@@ -2,14 +2,18 @@
  * A window for each time at which a key has a record: that record, those of the same time, and all in the size that ends with
  * them. The records are kept, (key, "at", time), and a window is made of them when its result is wanted, in the order of
  * time: so it does not depend on the order in which they came.
+ *
+ * A record is late once its own window has closed, which is the first that has it, and is in no other then. So what becomes of it is
+ * decided by its time, and not by what else its key has: each is in all of its windows, or late.
  */
 import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
 import type { Key } from "../encoding/key-codec.ts";
+import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
 import { emitClosed, late, type WindowResult, type WindowSettings } from "./window.ts";
 
 const AT = "at";
-/** A window's closing, and the last use of its records. */
+/** A window's closing, and the last use of its records: of one key, at one time, in this order. */
 const CLOSE = "close";
 const DROP = "drop";
 
@@ -24,25 +28,22 @@ export function slidingWindow(settings: WindowSettings, sizeMs: number, aggregat
   return {
     process(item, context) {
       const { key, value, timestamp } = item;
-      const { rows, watermark } = context;
-      // The last window that has it begins with it.
-      if (timestamp + sizeMs + graceMs <= watermark) {
+      const { rows } = context;
+      if (isOver(timestamp, graceMs, context.watermark)) {
         late(settings, item, context);
         return;
       }
       const before = (rows.get(key, AT, timestamp) ?? []) as readonly unknown[];
       rows.put([...before, value], key, AT, timestamp);
       if (before.length === 0) {
-        context.setTimer({ kind: "event", due: timestamp + sizeMs + graceMs, key, name: [DROP, timestamp] });
-        // Its own window may have closed while others, that have it, have not.
-        if (timestamp + 1 + graceMs > watermark)
-          context.setTimer({ kind: "event", due: timestamp + 1 + graceMs, key, name: [CLOSE, timestamp] });
+        context.setTimer({ kind: "event", due: overAt(timestamp, graceMs), key, name: [CLOSE, timestamp] });
+        // When the last window closes that has it, which begins with it.
+        const dropped = overAt(timestamp + sizeMs - 1, graceMs);
+        context.setTimer({ kind: "event", due: dropped, key, name: [DROP, timestamp] });
       }
       if (emit !== "on-change") return;
-      for (const { parts } of [...rows.between(timestamp, timestamp + sizeMs, key, AT)]) {
-        const time = parts[0] as number;
-        if (time + 1 + graceMs > watermark) context.emit({ ...item, value: resultAt(time, key, context) });
-      }
+      for (const { parts } of [...rows.between(timestamp, timestamp + sizeMs, key, AT)])
+        context.emit({ ...item, value: resultAt(parts[0] as number, key, context) });
     },
 
     onTimer({ key, name }, context) {

@@ -13,7 +13,10 @@ export type WindowOptions = {
   readonly graceMs?: number;
   /** One final result, the default; or one for each record, the last of which is final. */
   readonly emit?: "on-close" | "on-change";
-  /** The stream that takes records for which every window has closed; without it they are counted, and gone. */
+  /**
+   * The stream that takes records that are late: every window has closed that they would be in; of those that slide, the first has. Without it
+   * they are counted, and gone.
+   */
   readonly lateTo?: string;
 };
 
@@ -48,7 +51,10 @@ export function hopping(
   return { offsetMs: 0, ...options, kind: "hopping" };
 }
 
-/** One for each time at which the key has a record: that, and all in the `sizeMs` that end with it. */
+/**
+ * One for each time at which the key has a record: that, and all in the `sizeMs` that end with it. A record that is more than the grace
+ * behind the watermark is late, and in no window, not even in those that end later: so each is in all of its windows, or late.
+ */
 export function sliding(options: WindowOptions & { readonly sizeMs: number }): WindowSpec {
   return { ...options, kind: "sliding" };
 }
