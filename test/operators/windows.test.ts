@@ -124,16 +124,16 @@ function* sessions(own: readonly Event[], gap: number): Iterable<readonly [numbe
   }
 }
 
-describe("windows", () => {
-  const cases: readonly [string, WindowSpec, (own: readonly Event[]) => Iterable<readonly [number, number]>][] = [
-    ["tumbling", tumbling({ sizeMs: SIZE, offsetMs: 7 }), () => aligned(SIZE, 7)],
-    ["hopping", hopping({ sizeMs: SIZE, everyMs: 20 }), () => aligned(20, 0)],
-    ["hopping with gaps", hopping({ sizeMs: SIZE, everyMs: 70, offsetMs: 10 }), () => aligned(70, 10)],
-    ["sliding", sliding({ sizeMs: SIZE }), (own) => own.map(({ at }) => [at - SIZE + 1, at + 1] as const)],
-    ["session", session({ gapMs: 30 }), (own) => sessions(own, 30)],
-  ];
+const CASES: readonly [string, WindowSpec, (own: readonly Event[]) => Iterable<readonly [number, number]>][] = [
+  ["tumbling", tumbling({ sizeMs: SIZE, offsetMs: 7 }), () => aligned(SIZE, 7)],
+  ["hopping", hopping({ sizeMs: SIZE, everyMs: 20 }), () => aligned(20, 0)],
+  ["hopping with gaps", hopping({ sizeMs: SIZE, everyMs: 70, offsetMs: 10 }), () => aligned(70, 10)],
+  ["sliding", sliding({ sizeMs: SIZE }), (own) => own.map(({ at }) => [at - SIZE + 1, at + 1] as const)],
+  ["session", session({ gapMs: 30 }), (own) => sessions(own, 30)],
+];
 
-  it.each(cases)("%s: the batch answer, where nothing is late", (_name, spec, windows) => {
+describe("windows", () => {
+  it.each(CASES)("%s: the batch answer, where nothing is late", (_name, spec, windows) => {
     fc.assert(
       fc.property(orderly, (events) => {
         expect(run(spec, events)).toEqual({ results: batch(events, windows), late: 0 });
@@ -142,7 +142,7 @@ describe("windows", () => {
     );
   });
 
-  it.each(cases)("%s: the same in any order, with grace enough", (_name, spec, windows) => {
+  it.each(CASES)("%s: the same in any order, with grace enough", (_name, spec, windows) => {
     fc.assert(
       fc.property(shuffled, (events) => {
         expect(run({ ...spec, graceMs: 10_000 }, events)).toEqual({ results: batch(events, windows), late: 0 });
@@ -151,7 +151,7 @@ describe("windows", () => {
     );
   });
 
-  it.each(cases)("%s: the last update is the final result", (_name, spec) => {
+  it.each(CASES)("%s: the last update is the final result", (_name, spec) => {
     fc.assert(
       fc.property(orderly, (events) => {
         const driver = new TopologyDriver(windowed({ ...spec, emit: "on-change" }));
@@ -172,7 +172,7 @@ describe("windows", () => {
     );
   });
 
-  const ALL_TAKE = cases.filter(([name]) => name !== "hopping with gaps");
+  const ALL_TAKE = CASES.filter(([name]) => name !== "hopping with gaps");
 
   it.each(ALL_TAKE)("%s: each record is in a window or goes to the side stream, whenever it comes", (_name, spec) => {
     fc.assert(
@@ -206,7 +206,7 @@ describe("windows", () => {
     );
   });
 
-  it.each(cases)("%s: I10, deterministic", (_name, spec) => {
+  it.each(CASES)("%s: I10, deterministic", (_name, spec) => {
     fc.assert(
       fc.property(shuffled, (events) => {
         const records = events.map((event, n) => ({
@@ -301,6 +301,37 @@ describe("late records", () => {
     );
   });
 
+  it.each(CASES)("are none in a window of a window's updates: %s", (_name, spec) => {
+    fc.assert(
+      fc.property(tardy, fc.constantFrom(0, 10, 50), (events, graceMs) => {
+        const app = topology("updates");
+        const updates = app
+          .stream("in", { timestamp: (value) => (value as Event).at, outOfOrderMs: DISORDER_MS })
+          .map((value) => value as Event)
+          .groupByKey()
+          .window({ ...spec, graceMs, emit: "on-change" })
+          .aggregate(members);
+        updates.to("updates");
+        updates
+          .groupBy(() => "all")
+          .window(tumbling({ sizeMs: SIZE, lateTo: "lost" }))
+          .count()
+          .to("out");
+        const driver = new TopologyDriver(app);
+        for (const event of [...events, END]) driver.write("in", event, { key: event.key });
+        driver.write("in", { ...END, at: 2 * END.at }, { key: END.key });
+        const isOfEnd = ({ end }: Shown): boolean => end > END.at;
+        const given = driver.read("updates").filter(({ value }) => !isOfEnd(value as Shown));
+        const counts = driver.read("out").filter(({ value }) => !isOfEnd(value as Shown));
+        expect(driver.read("lost")).toEqual([]);
+        expect(counts.reduce((sum, { value }) => sum + ((value as Shown).value as number), 0)).toBe(given.length);
+        // They are of their window's time, as its final result would be.
+        for (const { timestamp, value } of given) expect(timestamp).toBe((value as Shown).end - 1);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
   it("are none because another task is ahead, nor is a window kept open by one that has nothing for it", () => {
     const app = topology("lanes");
     app
@@ -319,5 +350,21 @@ describe("late records", () => {
     expect(
       results.map(({ start, value }) => [start, value]).toSorted((a, b) => (a[0] as number) - (b[0] as number)),
     ).toEqual(Array.from({ length: 9 }, (_, n) => [n * 1_000, 4]).flatMap((result) => [result, result]));
+  });
+
+  it("are none, and nothing waits, where a partition gets nothing and another what is ahead of event time", () => {
+    const app = topology("ahead");
+    app
+      .stream("in", { timestamp: (value) => value as number })
+      .groupByKey()
+      .window(tumbling({ sizeMs: 3_600_000, emit: "on-change" }))
+      .count()
+      .repartition({ partitions: 2 })
+      .to("out");
+    const driver = new TopologyDriver(app);
+    for (let at = 0; at <= 10_000; at += 500) driver.write("in", at, { key: "k" });
+    expect(driver.read("out").at(-1)?.timestamp).toBe(3_599_999);
+    // Both have heard of it, the one that has no record, too.
+    expect(driver.watermark).toBe(10_000);
   });
 });

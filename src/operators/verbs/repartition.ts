@@ -30,8 +30,11 @@ export function repartition(stream: string, partitioner: Partitioner, count: num
         timestamp,
         headers: [...headers, from(context)],
       });
+      const { watermark } = context;
+      // Of the watermark, for records may be ahead of it: marks are to come as it comes on, whatever they are of.
+      const reached = watermark > -Infinity ? watermark : timestamp;
       const every = OPERATOR_LIMITS.markEveryMs;
-      const due = (Math.floor(timestamp / every) + 1) * every;
+      const due = (Math.floor(reached / every) + 1) * every;
       // One for all records of a period: what is set already is not set again.
       context.setTimer({ kind: "event", due, key: null, name: null });
     },

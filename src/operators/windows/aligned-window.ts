@@ -5,7 +5,7 @@
 import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
 import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator } from "../engine/operator.ts";
-import { emitClosed, late, type WindowSettings } from "./window.ts";
+import { emitResult, late, type WindowSettings } from "./window.ts";
 
 type Alignment = { readonly sizeMs: number; readonly everyMs: number; readonly offsetMs: number };
 
@@ -25,7 +25,7 @@ export function alignedWindow(settings: WindowSettings, alignment: Alignment, ag
         const after = added(aggregate, before ?? begun(aggregate), value);
         rows.put(after, key, start);
         if (before === undefined) context.setTimer({ kind: "event", due: overAt(end - 1, graceMs), key, name: start });
-        if (emit === "on-change") context.emit({ ...item, value: { start, end, value: resultOf(aggregate, after) } });
+        if (emit === "on-change") emitResult(item, { start, end, value: resultOf(aggregate, after) }, context);
       }
     },
 
@@ -34,7 +34,7 @@ export function alignedWindow(settings: WindowSettings, alignment: Alignment, ag
       const sofar = context.rows.get(key, start);
       context.rows.delete(key, start);
       if (emit === "on-close")
-        emitClosed({ key }, { start, end: start + sizeMs, value: resultOf(aggregate, sofar) }, context);
+        emitResult({ key }, { start, end: start + sizeMs, value: resultOf(aggregate, sofar) }, context);
     },
   };
 }

@@ -9,7 +9,7 @@ import { notPromise } from "../engine/guards.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
-import { emitClosed, late, type WindowSettings } from "./window.ts";
+import { emitResult, late, type WindowSettings } from "./window.ts";
 
 type Session = { readonly start: number; readonly end: number; readonly sofar: unknown };
 
@@ -37,7 +37,7 @@ export function sessionWindow(settings: WindowSettings, gapMs: number, aggregate
       // Where the start stays, its timer is there already, and moves when it fires.
       if (first === undefined || start < first.start)
         context.setTimer({ kind: "event", due: overAt(end - 1, graceMs), key, name: start });
-      if (emit === "on-change") context.emit({ ...item, value: { start, end, value: resultOf(aggregate, sofar) } });
+      if (emit === "on-change") emitResult(item, { start, end, value: resultOf(aggregate, sofar) }, context);
     },
 
     onTimer({ key, name, due }, context) {
@@ -52,7 +52,7 @@ export function sessionWindow(settings: WindowSettings, gapMs: number, aggregate
         return;
       }
       context.rows.delete(key, start);
-      if (emit === "on-close") emitClosed({ key }, { start, end, value: resultOf(aggregate, sofar) }, context);
+      if (emit === "on-close") emitResult({ key }, { start, end, value: resultOf(aggregate, sofar) }, context);
     },
   };
 }

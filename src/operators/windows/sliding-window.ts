@@ -10,7 +10,7 @@ import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggrega
 import type { Key } from "../encoding/key-codec.ts";
 import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
-import { emitClosed, late, type WindowResult, type WindowSettings } from "./window.ts";
+import { emitResult, late, type WindowResult, type WindowSettings } from "./window.ts";
 
 const AT = "at";
 /** A window's closing, and the last use of its records: of one key, at one time, in this order. */
@@ -43,13 +43,13 @@ export function slidingWindow(settings: WindowSettings, sizeMs: number, aggregat
       }
       if (emit !== "on-change") return;
       for (const { parts } of [...rows.between(timestamp, timestamp + sizeMs, key, AT)])
-        context.emit({ ...item, value: resultAt(parts[0] as number, key, context) });
+        emitResult(item, resultAt(parts[0] as number, key, context), context);
     },
 
     onTimer({ key, name }, context) {
       const [what, time] = name as readonly [string, number];
       if (what === DROP) context.rows.delete(key, AT, time);
-      else if (emit === "on-close") emitClosed({ key }, resultAt(time, key, context), context);
+      else if (emit === "on-close") emitResult({ key }, resultAt(time, key, context), context);
     },
   };
 }

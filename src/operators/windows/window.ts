@@ -11,7 +11,10 @@ import { to } from "../verbs/to.ts";
 export type WindowOptions = {
   /** Event time after its end for which a window still takes records; default 0. */
   readonly graceMs?: number;
-  /** One final result, the default; or one for each record, the last of which is final. */
+  /**
+   * One final result, the default; or one for each record, the last of which is final. Either has the time of the window's last
+   * millisecond.
+   */
   readonly emit?: "on-close" | "on-change";
   /**
    * The stream that takes records that are late: every window has closed that they would be in; of those that slide, the first has. Without it
@@ -67,9 +70,9 @@ export function session(options: WindowOptions & { readonly gapMs: number }): Wi
   return { ...options, kind: "session" };
 }
 
-/** How far behind the watermark results are. */
+/** How far behind the watermark results may be: final ones come when it has passed their time by the grace, updates before that. */
 export function heldBack({ graceMs, emit }: WindowSettings): number {
-  return emit === "on-close" ? overAt(0, graceMs) : 0;
+  return emit === "on-close" ? overAt(0, graceMs) : graceMs;
 }
 
 /** No window takes the record any more. */
@@ -78,8 +81,8 @@ export function late({ lateTo }: WindowSettings, item: Item, context: OperatorCo
   if (lateTo !== undefined) to(() => lateTo).process(item, context, 0);
 }
 
-/** A final result is as old as the newest record that there could have been in it. */
-export function emitClosed(
+/** A result, final or not, is as old as the newest record that there could be in it: of one window all are of the same time. */
+export function emitResult(
   item: Omit<Item, "timestamp" | "value">,
   result: WindowResult<unknown>,
   context: OperatorContext,
