@@ -197,6 +197,21 @@ describe("mending", () => {
     expect(tally.crashes).toBeGreaterThan(20);
   });
 
+  it("asks in vain for what was dropped, which is not damaged for that", async () => {
+    const entries = makeEntries(new Prng(15), 1, COUNT);
+    const base = restarted(await build(entries));
+    const world = await LogWorld.open(base.disk, base.kv);
+    await world.saveImage();
+    await world.log.snapshotImage();
+    const [first, , third] = world.log.sealedSegments();
+    expect(await world.log.trim(world.log.horizon.index, () => false)).toBeGreaterThan(1);
+    const [from, to] = [first?.firstIndex as number, third?.firstIndex as number];
+    expect(await world.log.offered(from, to, 1_000)).toBeUndefined();
+    expect((await world.log.offered(from, COUNT, 1_000))?.entries[0]?.index).toBe(world.log.firstIndex);
+    expect(world.log.damage).toEqual([]);
+    await world.close();
+  });
+
   it("makes a segment anew whose file is missing and whose index is damaged; until then it is refused", async () => {
     const entries = makeEntries(new Prng(12), 1, COUNT);
     const base = await build(entries);

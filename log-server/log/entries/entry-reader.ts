@@ -54,20 +54,25 @@ export class EntryReader {
 
   /** The same for others, to mend a log of theirs, from the first on that can be read; of that, as many as follow. */
   async offered(from: number, to: number, maxBytes: number): Promise<OfferedEntries | undefined> {
+    const { segments, limits } = this.#parts;
     let next = from;
-    for (let tries = 0; next <= to && tries < this.#parts.limits.offerTriesMax; tries += 1) {
-      const offered = await this.#offered(next, to, maxBytes);
+    for (let tries = 0; next <= to && tries < limits.offerTriesMax; tries += 1) {
+      const segment = segments.find(next);
+      // What was dropped is not damaged here.
+      if (segment === undefined) {
+        next = segments.all.find(({ firstIndex }) => firstIndex > next)?.firstIndex ?? to + 1;
+        continue;
+      }
+      const offered = await this.#offered(segment, next, to, maxBytes);
       if (offered !== undefined) return offered;
-      const segment = this.#parts.segments.find(next);
-      next = segment?.kind === "sealed" && segment.isRewritten ? segment.lastIndex + 1 : next + 1;
+      next = segment.kind === "sealed" && segment.isRewritten ? segment.lastIndex + 1 : next + 1;
     }
     return undefined;
   }
 
-  async #offered(from: number, to: number, maxBytes: number): Promise<OfferedEntries | undefined> {
-    const read = await this.entries(from, to, maxBytes);
-    const segment = this.#parts.segments.find(from);
-    if (!read.ok || segment === undefined) return undefined;
+  async #offered(segment: Segment, from: number, to: number, maxBytes: number): Promise<OfferedEntries | undefined> {
+    const read = await this.entries(from, Math.min(to, segment.lastIndex), maxBytes);
+    if (!read.ok) return undefined;
     const place = await this.#placeOfEntry(segment, from);
     const [bytes] = place === undefined ? [] : await this.#parts.files.fetch(segment, [place]);
     const frame = place && bytes && this.#frame(segment, bytes, place.place, from);
