@@ -83,7 +83,8 @@ export async function recover(options: RecoveryOptions): Promise<Result<Recovere
   const living = await removeCutOff(options, scans);
   if (isNewestMissing(options, inventory, scans)) {
     if (options.soleVoter) return err(newestMissing(options));
-    living.push(await makeNewest(options, options.newest));
+    // Where it was sealed and a snapshot has all of it, the log's end is known without it.
+    if (!sealed.has(options.newest)) living.push(await makeNewest(options, options.newest));
   }
   let judged = judgeAll([...sealed.values(), ...living]);
   const gaps = findGaps(options, inventory, lost, judged);

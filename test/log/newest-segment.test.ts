@@ -73,6 +73,32 @@ describe("the newest segment", () => {
     await world.close();
   });
 
+  it("is sealed, all of it is in a snapshot, and both its files are missing: the log ends where it ended", async () => {
+    const entries = makeEntries(new Prng(1), 1, COUNT);
+    const machine = { disk: new SimDisk(), kv: new SimKv() };
+    const before = await LogWorld.open(machine.disk, machine.kv);
+    for (const entry of entries) await before.append([entry]);
+    await before.log.roll();
+    await before.log.settled();
+    await before.saveImage();
+    await before.log.snapshotImage();
+    const { end } = before.log;
+    await before.close();
+    const index = machine.disk.files().findLast((path) => path.endsWith(".index")) as string;
+    for (const path of [index, index.replace(".index", ".log")]) await machine.disk.remove(path);
+    for (let start = 0; start < 2; start += 1) {
+      const world = await LogWorld.open(machine.disk, machine.kv, { soleVoter: false });
+      expect(world.log.ambiguous).toBeUndefined();
+      expect(world.log.end).toEqual(end);
+      expect(world.log.damage).toMatchObject([{ kind: "segment" }]);
+      await world.close();
+    }
+    const world = await LogWorld.open(machine.disk, machine.kv, { soleVoter: false });
+    await world.append(makeEntries(new Prng(2), COUNT + 1, 5));
+    expect(world.log.lastIndex).toBe(COUNT + 5);
+    await world.close();
+  });
+
   it("that is missing is missed where it is the only one, too, and with those before it", async () => {
     const entries = makeEntries(new Prng(2), 1, COUNT);
     const base = await build(entries);

@@ -7,6 +7,7 @@ import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
 import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import { text, utf8 } from "../../src/lib/bytes.ts";
+import { Prng } from "../../src/lib/prng.ts";
 import { decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { SimDisk } from "../../src/sim/disk.ts";
 import type { Command } from "../../src/wire/command.ts";
@@ -18,6 +19,7 @@ const OTHERS = NAMES.slice(1);
 const FILLER = "x".repeat(1_200);
 const SECTOR = 512;
 const ROUNDS = 30;
+const SEEDS = 4;
 const TOMBSTONE_MS = 10_000;
 
 class World {
@@ -154,11 +156,15 @@ class World {
   async expectWhole(name: string, rounds = ROUNDS): Promise<void> {
     const node = this.cluster.node(name);
     expect(await this.found(name), JSON.stringify(node.status().damage)).toBe(0);
-    expect(await this.cluster.settle(this.table(node))).toEqual(Object.fromEntries(this.#expected));
+    expect(await this.cluster.settle(this.table(node))).toEqual(this.expected);
     const plain = Array.from({ length: rounds }, (_, round) => `plain ${round} ${FILLER}`);
     expect(await this.cluster.settle(readAll(node, "plain"))).toEqual(plain);
     expect(this.events).toContain(`${name} ranges-taken`);
     expect(this.cluster.failures).toEqual([]);
+  }
+
+  get expected(): Record<string, string> {
+    return Object.fromEntries(this.#expected);
   }
 
   async table(node: LogNode): Promise<Record<string, string>> {
@@ -263,3 +269,67 @@ describe("what the others have compacted since", () => {
     await world.expectWhole("n1");
   });
 });
+
+describe("any history of a table on a node that rots", () => {
+  it("reads as its table wherever it can be read, and can be again once it was mended", async () => {
+    let taken = 0;
+    for (let seed = 1; seed <= SEEDS; seed += 1) {
+      const prng = new Prng(seed);
+      const world = await World.started();
+      for (let step = 0; step < 50; step += 1) {
+        const keys = new Set(Array.from({ length: 1 + prng.below(3) }, () => `key ${prng.below(12)}`));
+        await world.put(
+          ...[...keys].map(
+            (key) => [key, prng.chance(0.35) ? null : `${step} ${FILLER.slice(prng.below(900))}`] as const,
+          ),
+        );
+        if (prng.chance(0.3)) await world.cluster.pass(prng.below(8_000));
+        if (prng.chance(0.1)) world.tight.add("n1");
+        else if (prng.chance(0.2)) world.tight.delete("n1");
+        if (prng.chance(0.15)) await rot(world, prng);
+        await expectTableOrRefusal(world, `seed ${seed}, step ${step}`);
+      }
+      await world.mended("n1");
+      await world.cluster.pass(4 * NODE_LIMITS.repairRetryMs);
+      for (const name of NAMES) {
+        expect(await world.found(name), `seed ${seed}: ${name}`).toBe(0);
+        expect(await world.cluster.settle(world.table(world.cluster.node(name))), `seed ${seed}: ${name}`).toEqual(
+          world.expected,
+        );
+      }
+      expect(world.cluster.failures, `seed ${seed}`).toEqual([]);
+      taken += world.events.filter((event) => event === "n1 ranges-taken").length;
+    }
+    expect(taken).toBeGreaterThan(SEEDS / 2);
+  });
+});
+
+/** Something of a segment: a sector, or both files, with and without a restart. */
+async function rot(world: World, prng: Prng): Promise<void> {
+  const disk = world.disk("n1");
+  const indexes = world.files("n1", ".index");
+  if (indexes.length === 0) return;
+  const index = prng.pick(indexes);
+  const data = [".log", ".compacted"].map((kind) => index.replace(".index", kind)).find((path) => disk.exists(path));
+  if (data === undefined) return;
+  if (prng.chance(0.4)) {
+    disk.zeroSector(data, prng.below(Math.ceil(disk.bytes(data).length / SECTOR)));
+    await world.found("n1");
+  } else if (prng.chance(0.5)) {
+    await world.restart("n1", () => world.lose("n1", data));
+  } else {
+    await world.lose("n1", data);
+    await world.found("n1");
+  }
+}
+
+async function expectTableOrRefusal(world: World, where: string): Promise<void> {
+  const read = await world.cluster.settle(
+    world.table(world.cluster.node("n1")).then(
+      (table) => ({ table }),
+      (error: Error) => ({ error: error.message }),
+    ),
+  );
+  if ("error" in read) expect(read.error, where).toMatch(/^(?:repairing|damaged):/);
+  else expect(read.table, where).toEqual(world.expected);
+}

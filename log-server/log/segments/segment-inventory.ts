@@ -15,8 +15,6 @@ export type InventoryParts = {
   readonly indexReader: IndexReader;
   readonly damage: DamageList;
   readonly snapshotPosition: number;
-  /** The sequence of the newest segment, as it is written apart. */
-  readonly newest: number;
 };
 
 /** The files, by sequence. */
@@ -57,7 +55,7 @@ export type SealedFound = {
  * remove.
  */
 export async function findSealed(parts: InventoryParts, inventory: Inventory): Promise<SealedFound> {
-  const { batchIndex, damage, snapshotPosition, newest } = parts;
+  const { batchIndex, damage, snapshotPosition } = parts;
   const known = batchIndex.segments();
   await finishDrops(parts, known.dropped, inventory);
   const entered = new Map(known.sealed.map((segment) => [segment.sequence, segment]));
@@ -75,11 +73,10 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
     if (inventory.indexes.has(sequence) || entered.has(sequence)) continue;
     damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} is missing` });
   }
-  // What it covers stays known without its files, and they are made again. Where the log ends is not for the index to say.
+  // What it covers stays known without its files, and they are made again.
   for (const [sequence, segment] of entered) {
     const isCovered = segment.isRewritten || segment.lastIndex <= snapshotPosition;
-    if (isCovered && !sealed.has(sequence) && !inventory.logs.has(sequence) && sequence !== newest)
-      sealed.set(sequence, segment);
+    if (isCovered && !sealed.has(sequence)) sealed.set(sequence, segment);
   }
   const lost = [...entered.values()].filter(({ sequence }) => !hasFiles(inventory, sequence) && !sealed.has(sequence));
   return { sealed, lost: lost.sort((a, b) => a.order - b.order) };
