@@ -2,6 +2,7 @@
 import type { Prng } from "../../src/lib/prng.ts";
 import { type ClusterFault, drawClusterFault, drawMs } from "./cluster-faults.ts";
 import { SIMULATION_DEFAULTS, SIMULATION_LIMITS } from "./limits.ts";
+import { checkNames, invalid } from "./options.ts";
 
 const KINDS = ["crashes", "pauses", "partitions", "duplicates", "slowness"] as const;
 
@@ -55,7 +56,7 @@ export function drawAppFaults(
 ): AppFault[] {
   const faults = KINDS.flatMap((name) => {
     const own = prng.fork(name);
-    const everyMs = MINUTE_MS / perMinute(rates[name], name);
+    const everyMs = MINUTE_MS / perMinute(rates[name]);
     const drawn: AppFault[] = [];
     for (let atMs = own.exponential(everyMs); atMs < durationMs; atMs += own.exponential(everyMs))
       drawn.push({ atMs, name, fault: draw(own, nodes, workers, own.pick(FAULTS[name])) });
@@ -64,9 +65,25 @@ export function drawAppFaults(
   return faults.toSorted((a, b) => a.atMs - b.atMs);
 }
 
-function perMinute(rate: boolean | number | undefined, name: FaultName): number {
-  if (typeof rate === "number" && !(rate >= 0 && Number.isFinite(rate)))
-    throw new TypeError(`faults.${name} is true, false, or how often in a minute, and was ${rate}`);
+/** What a test asks for. Throws `invalid-argument`. */
+export function checkFaults(faults: boolean | FaultRates): FaultRates {
+  if (typeof faults === "boolean")
+    return { crashes: faults, pauses: faults, partitions: faults, duplicates: faults, slowness: faults };
+  checkNames("faults", faults, KINDS);
+  for (const name of KINDS) {
+    const rate = faults[name];
+    const isOften = typeof rate === "number" && rate >= 0 && rate <= SIMULATION_LIMITS.faultsPerMinuteMax;
+    if (rate !== undefined && typeof rate !== "boolean" && !isOften) {
+      const most = SIMULATION_LIMITS.faultsPerMinuteMax;
+      throw invalid(
+        `faults.${name} is true, false, or how often in a minute, ${most} at most, and was ${String(rate)}`,
+      );
+    }
+  }
+  return faults;
+}
+
+function perMinute(rate: boolean | number | undefined): number {
   return typeof rate === "number" ? rate : rate === true ? SIMULATION_DEFAULTS.faultsPerMinute : 0;
 }
 

@@ -8,4 +8,4 @@ export type { SimulatedDigest, SimulatedRun } from "./simulation.ts";
 export type { FaultName, FaultRates } from "./app-faults.ts";
 export type { ReadRecord, WrittenRecord } from "./test-record.ts";
 export { PoisonError } from "../../src/operators/run/topology-run.ts";
-export type { Difference } from "../../src/operators/run/check-determinism.ts";
+export type { Compared, Difference } from "../../src/operators/run/check-determinism.ts";

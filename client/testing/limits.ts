@@ -11,6 +11,11 @@ export const SIMULATION_DEFAULTS = {
 
 export const SIMULATION_LIMITS = {
   replicasMax: 5,
+  /** Of one run; how many runs one call makes. */
+  durationMsMax: 24 * 60 * 60 * 1_000,
+  seedsMax: 1_000_000,
+  /** Of each kind of fault. */
+  faultsPerMinuteMax: 60_000,
   /** The input is appended in so many batches, about. */
   batches: 100,
   /** From the end of all faults until all has come out. */

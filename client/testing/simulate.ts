@@ -3,15 +3,15 @@
  * a seed gives. What must hold is that the faults change nothing: what comes out is what each task puts out that reads the same records without
  * any of this, once and in order, and all replicas end in the state that it ends in.
  */
-import { utf8 } from "../../src/lib/bytes.ts";
 import type { Topology } from "../../src/operators/build/topology.ts";
 import type { SourceSettings } from "../../src/operators/engine/graph.ts";
 import { TopologyRun } from "../../src/operators/run/topology-run.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
-import type { FaultRates } from "./app-faults.ts";
+import { checkFaults, type FaultRates } from "./app-faults.ts";
 import { SIMULATION_DEFAULTS, SIMULATION_LIMITS } from "./limits.ts";
+import { checkNames, checkOneOf, checkWhole, invalid } from "./options.ts";
 import type { SimulatedRun } from "./simulation.ts";
-import { bytesOf, sourceOf, type WrittenRecord } from "./test-record.ts";
+import { sourceOf, type WrittenRecord, writtenRecord } from "./test-record.ts";
 
 /** A record with its value, which is written as `TopologyDriver.write` would. */
 export type SimulatedRecord = WrittenRecord & { readonly value: unknown };
@@ -32,6 +32,11 @@ export type SimulateOptions = {
   /** What becomes of poison: the simulation fails, the default, as the driver would; or it is written to the dead letters. */
   readonly poison?: "throw" | "dead-letter";
 };
+
+const OPTIONS: readonly (keyof SimulateOptions | "seeds")[] = [
+  ...(["input", "seed", "seeds", "faults", "replicas"] as const),
+  ...(["durationMs", "quietMs", "poison"] as const),
+];
 
 /** A simulation in which something was not as it must be. Its message tells the seed with which it will happen again. */
 export class SimulationError extends Error {
@@ -65,7 +70,11 @@ export async function simulate(
   topology: Topology,
   options: SimulateOptions & { readonly seeds?: number | undefined },
 ): Promise<SimulatedRun | readonly SimulatedRun[]> {
+  checkNames("what a simulation is told", options, OPTIONS);
   const { seed = SIMULATION_DEFAULTS.seed, seeds } = options;
+  checkWhole("seed", seed, 0);
+  // None would prove nothing.
+  if (seeds !== undefined) checkWhole("seeds", seeds, 1, SIMULATION_LIMITS.seedsMax);
   if (seeds === undefined) return once(topology, options, seed);
   const runs: SimulatedRun[] = [];
   for (let next = 0; next < seeds; next += 1) runs.push(await once(topology, options, seed + next));
@@ -76,11 +85,14 @@ async function once(topology: Topology, options: SimulateOptions, seed: number):
   const { faults = true, poison = "throw" } = options;
   const { replicas = SIMULATION_DEFAULTS.replicas } = options;
   const { durationMs = SIMULATION_DEFAULTS.durationMs, quietMs = SIMULATION_DEFAULTS.quietMs } = options;
-  if (!Number.isInteger(replicas) || replicas < 1 || replicas > SIMULATION_LIMITS.replicasMax)
-    throw new TypeError(`replicas is 1 to ${SIMULATION_LIMITS.replicasMax}, and was ${replicas}`);
+  checkWhole("replicas", replicas, 1, SIMULATION_LIMITS.replicasMax);
+  checkWhole("durationMs", durationMs, 1, SIMULATION_LIMITS.durationMsMax);
+  checkWhole("quietMs", quietMs, 0, SIMULATION_LIMITS.durationMsMax);
+  checkOneOf("poison", poison, ["throw", "dead-letter"]);
   checkTimers();
   const graph = topology.build();
-  const rates = typeof faults === "boolean" ? allRates(faults) : faults;
+  const rates = checkFaults(faults);
+  if (typeof options.input !== "object") throw invalid("input is an object: by stream, an array of records");
   const input = recordsOf(options.input, new TopologyRun(graph).sources);
   const settings = { topology, graph, input, seed, rates, replicas, durationMs, quietMs, poison };
   // With the whole server, which who only drives a topology does not wait for.
@@ -100,13 +112,7 @@ async function once(topology: Topology, options: SimulateOptions, seed: number):
 function checkTimers(): void {
   const { setImmediate: turn } = globalThis as { readonly setImmediate?: object };
   if (turn !== undefined && "clock" in turn)
-    throw new TypeError(
-      "a simulation has a time of its own; with fake timers it would never end: vi.useRealTimers() first",
-    );
-}
-
-function allRates(rate: boolean): FaultRates {
-  return { crashes: rate, pauses: rate, partitions: rate, duplicates: rate, slowness: rate };
+    throw invalid("a simulation has a time of its own; with fake timers it would never end: vi.useRealTimers() first");
 }
 
 /** Streams that are given nothing are there as well. */
@@ -118,9 +124,10 @@ function recordsOf(
   for (const [stream, { internal }] of sources) if (!internal) all.set(stream, []);
   for (const [stream, records] of Object.entries(input)) {
     const { format } = sourceOf(sources, stream);
-    const written = records.map(({ value, key, ...rest }): StreamRecord => {
-      const keyed = key === undefined ? {} : { key: typeof key === "string" ? utf8(key) : key };
-      return { value: bytesOf(value, format, stream), ...keyed, ...rest };
+    if (!Array.isArray(records)) throw invalid(`the input of "${stream}" is an array of records`);
+    const written = records.map((record: SimulatedRecord): StreamRecord => {
+      const { value, ...rest } = record;
+      return writtenRecord(value, rest, format, stream);
     });
     all.set(stream, written);
   }

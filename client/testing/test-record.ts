@@ -1,8 +1,10 @@
 /** Records as tests write and read them. */
-import { text, utf8 } from "../../src/lib/bytes.ts";
+import { text } from "../../src/lib/bytes.ts";
 import type { SourceFormat } from "../../src/operators/engine/operator.ts";
 import type { SourceSettings } from "../../src/operators/engine/graph.ts";
-import type { RecordHeader } from "../../src/record/record.ts";
+import type { RecordHeader, StreamRecord } from "../../src/record/record.ts";
+import { toRecord } from "../appending/record-input.ts";
+import { checkNames, invalid } from "./options.ts";
 
 export type WrittenRecord = {
   readonly key?: string | Uint8Array;
@@ -25,15 +27,21 @@ export function sourceOf(sources: ReadonlyMap<string, SourceSettings>, stream: s
   const source = sources.get(stream);
   if (source !== undefined) return source;
   const known = [...sources].flatMap(([name, { internal }]) => (internal ? [] : [name]));
-  throw new TypeError(`the topology does not read "${stream}"; it reads ${known.join(", ")}`);
+  throw invalid(`the topology does not read "${stream}"; it reads ${known.join(", ")}`);
 }
 
 /** A value as JSON, or as text where the topology reads text; bytes as they are, null as a tombstone. */
-export function bytesOf(value: unknown, format: SourceFormat, stream: string): Uint8Array | null {
-  if (value === null || value instanceof Uint8Array) return value;
-  if (format === "json") return utf8(JSON.stringify(value));
-  if (format === "text" && typeof value === "string") return utf8(value);
-  throw new TypeError(`the topology reads "${stream}" as ${format}, and was given ${JSON.stringify(value)}`);
+export function writtenRecord(
+  value: unknown,
+  record: WrittenRecord,
+  format: SourceFormat,
+  stream: string,
+): StreamRecord {
+  checkNames("a record", record, ["key", "headers", "timestamp"]);
+  if (value === null || value instanceof Uint8Array) return toRecord({ ...record, value });
+  if (format === "json") return toRecord({ ...record, json: value });
+  if (format === "text" && typeof value === "string") return toRecord({ ...record, value });
+  throw invalid(`the topology reads "${stream}" as ${format}, and was given ${JSON.stringify(value)}`);
 }
 
 export function readRecord(record: {

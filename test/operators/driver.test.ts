@@ -63,6 +63,124 @@ describe("the driver's check of determinism", () => {
   });
 });
 
+describe("the driver's check of determinism, behind poison", () => {
+  it("leaves out the records that were poison", () => {
+    const app = topology("aside");
+    app
+      .stream("in")
+      .groupByKey()
+      .reduce((a, b) => {
+        if (b === 2) throw new Error("two");
+        return Number(a) + Number(b);
+      })
+      .to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("in", 1);
+    expect(() => driver.write("in", 2)).toThrow("two");
+    driver.write("in", 3);
+    driver.checkDeterminism();
+    expect(driver.read("out").map(({ value }) => value)).toEqual([1, 4]);
+  });
+
+  it("says that a timer stays due", () => {
+    const app = topology("due");
+    app
+      .stream("in")
+      .process({
+        onRecord: (_value, { logTime, timers }) => {
+          timers.log(logTime + 1);
+          return [];
+        },
+        onTimer: () => {
+          throw new Error("never");
+        },
+      })
+      .to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("in", 1);
+    expect(() => driver.advance(2)).toThrow("never");
+    expect(() => driver.checkDeterminism()).toThrow(
+      'there is nothing to compare: a timer that is poison stays due, and operator "process-1" failed in a timer: never',
+    );
+  });
+
+  it("finds what is poison only when it runs again", () => {
+    let calls = 0;
+    const app = topology("second");
+    app
+      .stream("in")
+      .map(() => {
+        calls += 1;
+        if (calls > 1) throw new Error("again");
+        return calls;
+      })
+      .to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("in", 1);
+    expect(() => driver.checkDeterminism()).toThrow(
+      'run again on the same input, operator "map-1" failed at in, offset 0: again; callbacks may depend on nothing',
+    );
+  });
+});
+
+describe("the driver refuses", () => {
+  const driver = (): TopologyDriver => {
+    const app = topology("refuses");
+    app.stream("in").to("out");
+    return new TopologyDriver(app);
+  };
+  const refused = (message: string): object => expect.objectContaining({ code: "invalid-argument", message });
+
+  it.each([NaN, Infinity, -5, 1.5, 2 ** 53])("an advance by %d", (ms) => {
+    const tested = driver();
+    const message = `what log time advances by is a whole number from 0 on, and was ${ms}`;
+    expect(() => tested.advance(ms)).toThrow(refused(message));
+    expect(tested.now).toBe(0);
+  });
+
+  it("a log time that is none", () => {
+    const app = topology("refuses");
+    app.stream("in").to("out");
+    const message = "log time is whole milliseconds since the Unix epoch, and was to be 0.5";
+    expect(() => new TopologyDriver(app, 0.5)).toThrow(refused(message));
+    expect(() => driver().advance(2 ** 52)).toThrow(/log time is whole milliseconds/);
+  });
+
+  it("streams that the topology does not read, or does not write", () => {
+    expect(() => driver().write("inn", 1)).toThrow(refused('the topology does not read "inn"; it reads in'));
+    expect(() => driver().read("ou")).toThrow(refused('the topology does not write "ou"; it writes out'));
+  });
+
+  it("records that are none", () => {
+    const write = (value: unknown, record: unknown) => () => driver().write("in", value, record as object);
+    expect(write(undefined, {})).toThrow(refused("this value has no JSON form"));
+    expect(write(1, { time: 1 })).toThrow(refused('a record has no "time"; it has key, headers, timestamp'));
+    expect(write(1, { timestamp: 1.5 })).toThrow(/a record's timestamp is a whole number/);
+    expect(write(1, { key: 5 })).toThrow(/keys, values of headers .* are text or a Uint8Array/);
+  });
+
+  it("counters that there are not", () => {
+    expect(() => driver().counted("lat" as "late")).toThrow(refused("a counter is late or skipped, and was lat"));
+  });
+});
+
+it("reads what a topology writes and reads itself", () => {
+  const app = topology("steps");
+  app
+    .stream("first")
+    .map((value) => Number(value) + 1)
+    .to("second");
+  app
+    .stream("second")
+    .map((value) => Number(value) * 10)
+    .to("third");
+  const driver = new TopologyDriver(app);
+  driver.write("first", 1);
+  driver.write("second", 7);
+  expect(driver.read("second").map(({ value }) => value)).toEqual([2]);
+  expect(driver.read("third").map(({ value }) => value)).toEqual([20, 70]);
+});
+
 describe("what is written by the driver", () => {
   it("is what the topology reads: JSON, text or bytes", () => {
     const app = topology("formats");

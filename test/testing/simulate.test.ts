@@ -243,6 +243,25 @@ it("says what it cannot do", async () => {
   await expect(simulate(app, { input: { elsewhere: [] } })).rejects.toThrow('does not read "elsewhere"; it reads in');
   await expect(simulate(app, { input: {}, replicas: 0 })).rejects.toThrow("replicas is 1 to 5");
   await expect(simulate(app, { input: {}, faults: { pauses: -1 } })).rejects.toThrow("faults.pauses is true, false");
+  const refused = async (options: object, message: string): Promise<void> => {
+    const simulated = simulate(app, { input: {}, ...options });
+    await expect(simulated).rejects.toEqual(expect.objectContaining({ code: "invalid-argument", message }));
+  };
+  await refused(
+    { faults: { pause: 1 } },
+    'faults has no "pause"; it has crashes, pauses, partitions, duplicates, slowness',
+  );
+  await refused({ durationMs: Infinity }, "durationMs is 1 to 86400000, and was Infinity");
+  await refused({ quietMs: -1 }, "quietMs is 0 to 86400000, and was -1");
+  await refused({ seed: 1.5 }, "seed is a whole number from 0 on, and was 1.5");
+  await refused({ seeds: 0 }, "seeds is 1 to 1000000, and was 0");
+  await refused({ poison: "stop" }, "poison is throw or dead-letter, and was stop");
+  await refused({ input: { in: {} } }, 'the input of "in" is an array of records');
+  await refused({ input: { in: [{ json: 1 }] } }, 'a record has no "json"; it has key, headers, timestamp');
+  await refused(
+    { duration: 1 },
+    'what a simulation is told has no "duration"; it has input, seed, seeds, faults, replicas, durationMs, quietMs, poison',
+  );
   vi.useFakeTimers();
   try {
     await expect(simulate(app, { input: {} })).rejects.toThrow("with fake timers it would never end");

@@ -9,11 +9,11 @@ import { err, ok, type Result } from "../../lib/result.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { StreamRecord } from "../../record/record.ts";
 import type { Graph } from "../engine/graph.ts";
-import { type More, Task } from "../engine/task.ts";
-import type { TaskInput, TaskOutput } from "../engine/task-input.ts";
+import { Task } from "../engine/task.ts";
+import type { Poison, TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
 import { ROWS_FROM, ROWS_TO } from "../state/row-keys.ts";
-import { PoisonError, type TaskRun, TopologyRun } from "./topology-run.ts";
+import { type TaskRun, TopologyRun } from "./topology-run.ts";
 
 export type AppendedRecord = StreamRecord & {
   /** With the partition behind its name, where there is more than one. */
@@ -21,16 +21,21 @@ export type AppendedRecord = StreamRecord & {
   readonly logTime: number;
 };
 
-export type Difference = {
-  readonly stage: number;
-  readonly partition: number;
-  readonly what: "output" | "digest" | "state";
-  /** Which one, from 0. */
-  readonly place: number;
-  /** Absent: there is none so far. */
-  readonly first: TaskOutput | DigestPoint | undefined;
-  readonly second: TaskOutput | DigestPoint | undefined;
-};
+/** Absent: there is none so far. */
+export type Compared = TaskOutput | DigestPoint | undefined;
+
+type DifferenceWithin =
+  | {
+      readonly what: "output" | "digest" | "state";
+      /** Which one, from 0. */
+      readonly place: number;
+      readonly first: Compared;
+      readonly second: Compared;
+    }
+  /** It had not been before. */
+  | { readonly what: "poison"; readonly poison: Poison };
+
+export type Difference = { readonly stage: number; readonly partition: number } & DifferenceWithin;
 
 const BATCH_MAX = 7;
 const ADVANCE = 0.3;
@@ -39,7 +44,7 @@ const MOVE = 0.1;
 const LEAVE = 0.1;
 const SEED = 1;
 
-/** The first difference, if there is one. `until`: log time that both runs go on to. Throws `PoisonError`. */
+/** The first difference, if there is one. `until`: log time that both runs go on to. Throws `PoisonError` where the first run does. */
 export function checkDeterminism(
   graph: Graph,
   records: readonly AppendedRecord[],
@@ -51,10 +56,13 @@ export function checkDeterminism(
   return runAgain(first, until);
 }
 
-/** The second half of it, for a run whose log time has come to `until`. */
+/** The second half of it, for a run whose log time has come to `until`, less the records that were poison. */
 export function runAgain(first: TopologyRun, until: number): Result<void, Difference> {
   for (const run of first.tasks) {
-    const difference = compare(run, again(run, until));
+    const second = again(run, until);
+    const difference: DifferenceWithin | undefined = second.ok
+      ? compare(run, second.value)
+      : { what: "poison", poison: second.error };
     if (difference !== undefined) return err({ stage: run.stage.number, partition: run.partition, ...difference });
   }
   return ok(undefined);
@@ -62,7 +70,7 @@ export function runAgain(first: TopologyRun, until: number): Result<void, Differ
 
 type Again = { readonly outputs: TaskOutput[]; readonly digests: DigestPoint[]; readonly task: Task };
 
-function again({ stage, inputs, partition }: TaskRun, until: number): Again {
+function again({ stage, inputs, partition }: TaskRun, until: number): Result<Again, Poison> {
   const prng = new Prng(SEED + partition);
   const outputs: TaskOutput[] = [];
   const digests: DigestPoint[] = [];
@@ -76,9 +84,12 @@ function again({ stage, inputs, partition }: TaskRun, until: number): Again {
   const more = (): boolean => !prng.chance(LEAVE);
   let left = 1;
   for (const input of inputs) {
-    if (prng.chance(ADVANCE)) advance(task, between(prng, task, input), more);
+    if (prng.chance(ADVANCE)) {
+      const advanced = task.advance(between(prng, task, input), more);
+      if (!advanced.ok) return advanced;
+    }
     const done = task.process(input, more);
-    if (!done.ok) throw new PoisonError(done.error);
+    if (!done.ok) return done;
     left -= 1;
     if (left > 0) continue;
     take();
@@ -87,9 +98,10 @@ function again({ stage, inputs, partition }: TaskRun, until: number): Again {
     store = copyOf(store);
     task = new Task(stage, partition, store);
   }
-  advance(task, until, () => true);
+  const ended = task.advance(until);
+  if (!ended.ok) return ended;
   take();
-  return { outputs, digests, task };
+  return ok({ outputs, digests, task });
 }
 
 /** A log time that may be told before the input comes. */
@@ -98,18 +110,13 @@ function between(prng: Prng, task: Task, { logTime }: TaskInput): number {
   return since + Math.floor(prng.float() * (logTime - since + 1));
 }
 
-function advance(task: Task, logTime: number, more: More): void {
-  const done = task.advance(logTime, more);
-  if (!done.ok) throw new PoisonError(done.error);
-}
-
 function copyOf(store: MemoryStore): MemoryStore {
   const copy = new MemoryStore();
   for (const [key, value] of store.range(ROWS_FROM, ROWS_TO)) copy.put(key, value);
   return copy;
 }
 
-function compare(run: TaskRun, other: Again): Omit<Difference, "stage" | "partition"> | undefined {
+function compare(run: TaskRun, other: Again): DifferenceWithin | undefined {
   const output = firstDifference(run.outputs, other.outputs, sameOutput);
   if (output !== undefined) return { what: "output", ...output };
   const digest = firstDifference(run.digests, other.digests, sameDigest);

@@ -33,6 +33,7 @@ export type TaskRun = {
   readonly stage: Stage;
   readonly partition: number;
   readonly task: Task;
+  /** But for those that were poison. */
   readonly inputs: TaskInput[];
   readonly outputs: TaskOutput[];
   readonly digests: DigestPoint[];
@@ -45,7 +46,7 @@ const RECORDS_PER_APPEND_MAX = 100_000;
 
 export class TopologyRun {
   readonly tasks: readonly TaskRun[];
-  /** What left the topology: outputs that no task of it reads. */
+  /** What was written to streams that are not its own, whether it reads them itself or not. */
   readonly outputs: TaskOutput[] = [];
   readonly #targets: ReadonlyMap<string, Target>;
   readonly #offsets = new Map<string, number>();
@@ -69,7 +70,7 @@ export class TopologyRun {
   /** A record of a stream, whose name has the partition behind it where there is more than one. */
   append(stream: string, record: StreamRecord, logTime: number): void {
     assert(this.#targets.has(stream), `the topology reads no stream "${stream}"`);
-    this.#follow([{ ...record, stream, timestamp: record.timestamp ?? logTime }], logTime);
+    this.#follow(this.#deliver({ ...record, stream, timestamp: record.timestamp ?? logTime }, logTime), logTime);
     this.advance(logTime);
   }
 
@@ -81,12 +82,23 @@ export class TopologyRun {
     }
   }
 
+  /** What keeps a task from going on to this log time, to which it had come otherwise. */
+  stuck(logTime: number): PoisonError | undefined {
+    for (const { task } of this.tasks) {
+      const advanced = task.advance(logTime);
+      if (!advanced.ok) return new PoisonError(advanced.error);
+    }
+    return undefined;
+  }
+
   /** Through all tasks that read it, and what comes of that, until it has left the topology. */
   #follow(outputs: readonly TaskOutput[], logTime: number): void {
     const waiting = [...outputs];
     for (let delivered = 0; delivered < waiting.length; delivered += 1) {
       assert(delivered < RECORDS_PER_APPEND_MAX, "a topology that reads what it writes comes to an end");
-      waiting.push(...this.#deliver(waiting[delivered] as TaskOutput, logTime));
+      const output = waiting[delivered] as TaskOutput;
+      if (this.#targets.get(output.stream)?.source.internal !== true) this.outputs.push(output);
+      waiting.push(...this.#deliver(output, logTime));
     }
   }
 
@@ -94,16 +106,13 @@ export class TopologyRun {
   #deliver(output: TaskOutput, logTime: number): readonly TaskOutput[] {
     const { stream, ...record } = output;
     const target = this.#targets.get(stream);
-    if (target === undefined) {
-      this.outputs.push(output);
-      return [];
-    }
+    if (target === undefined) return [];
     const { run, source } = target;
     const offset = this.#offsets.get(stream) ?? 0;
     this.#offsets.set(stream, offset + 1);
     const input: TaskInput = { ...record, source: source.name, offset, place: this.#nextPlace(), logTime };
-    run.inputs.push(input);
     check(run.task.process(input));
+    run.inputs.push(input);
     return taken(run);
   }
 
