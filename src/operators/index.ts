@@ -8,7 +8,7 @@ export { TopologyError, type TopologyErrorCode } from "./build/topology-error.ts
 export type { DedupeOptions, JoinOptions, RepartitionOptions, Stream, ToOptions } from "./build/stream.ts";
 export type { GroupedStream } from "./build/grouped-stream.ts";
 export type { WindowedStream } from "./build/windowed-stream.ts";
-export type { Table, TableToOptions } from "./build/table.ts";
+export type { Table, TableRepartitionOptions, TableToOptions } from "./build/table.ts";
 export type { Named } from "./build/building.ts";
 export { hopping, session, sliding, tumbling } from "./windows/window.ts";
 export type { WindowOptions, WindowResult, WindowSpec } from "./windows/window.ts";

@@ -7,7 +7,7 @@ import { utf8 } from "../../src/lib/bytes.ts";
 import { encodeKey } from "../../src/operators/encoding/key-codec.ts";
 import { topN } from "../../src/operators/aggregates/top-n.ts";
 import type { Stream } from "../../src/operators/build/stream.ts";
-import type { Table } from "../../src/operators/build/table.ts";
+import type { Table, TableRepartitionOptions } from "../../src/operators/build/table.ts";
 import type { TopologyErrorCode } from "../../src/operators/build/topology-error.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
 import type { Stage } from "../../src/operators/engine/graph.ts";
@@ -18,6 +18,8 @@ import { PoisonError } from "../../src/operators/run/topology-run.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import { HASH, inputStream, type Partitioner, partitionOf } from "../../src/operators/verbs/partitioner.ts";
 import { hopping, tumbling } from "../../src/operators/windows/window.ts";
+
+type TableOptions = { readonly partitions: number; readonly by?: Partitioner };
 
 const flight = v.object({ origin: v.string(), delay: v.pipe(v.number(), v.transform(String)) });
 
@@ -163,7 +165,7 @@ describe("what cannot be run is refused when it is built", () => {
     [
       "other numbers of partitions",
       "not-co-partitioned",
-      /2 and 3 partitions.*\.repartition/,
+      /2 and 3 partitions; \.repartition\(\{ partitions: 3 \}\) the first/,
       (app) => app.stream("a", { partitions: 2 }).join(app.table("b", { partitions: 3 }), () => 1),
     ],
     [
@@ -178,7 +180,7 @@ describe("what cannot be run is refused when it is built", () => {
     [
       "a table that is not by key",
       "not-co-partitioned",
-      /read it as a stream/,
+      /let its producers partition it by hash or range \(inputStream/,
       (app) => app.table("b", { partitions: 2, by: { kind: "round-robin" } }),
     ],
     [
@@ -259,6 +261,53 @@ describe("what cannot be run is refused when it is built", () => {
   });
 });
 
+describe("tables that do not lie alike", () => {
+  const RANGE = { kind: "range", bounds: ["m"] } as const;
+  const pair = (left: unknown, right: unknown): unknown => [left, right];
+
+  it.each<[string, RegExp, TableOptions, TableOptions, TableRepartitionOptions]>([
+    [
+      "in other numbers of partitions",
+      /in 2 and 3 partitions; .repartition\({ partitions: 3 }\) the first/,
+      { partitions: 2 },
+      { partitions: 3 },
+      { partitions: 3 },
+    ],
+    [
+      "by other rules",
+      /rules \(hash and range\); .repartition\({ by: … }\) one of them by the rule of the other/,
+      { partitions: 2 },
+      { partitions: 2, by: RANGE },
+      { by: RANGE },
+    ],
+  ])("are joined as the message says, deletions among them: %s", (_name, message, left, right, advice) => {
+    const joined = (repartition: boolean): Topology => {
+      const app = topology("tables");
+      const first = app.table("l", left);
+      (repartition ? first.repartition(advice) : first).outerJoin(app.table("r", right), pair).to("out");
+      return app;
+    };
+    expect(() => joined(false)).toThrow(message);
+    const driver = new TopologyDriver(joined(true));
+    const write = (name: string, options: TableOptions, value: unknown): void =>
+      driver.write(inputStream(name, options, { key: "k" }), value, { key: "k" });
+    write("l", left, 1);
+    write("r", right, 2);
+    write("l", left, null);
+    write("r", right, null);
+    expect(driver.read("out").map(({ value }) => value)).toEqual([[1, null], [1, 2], [null, 2], null]);
+    driver.checkDeterminism();
+  });
+
+  it("are not put where a key's changes are in several", () => {
+    const by = { kind: "round-robin" } as unknown as typeof RANGE;
+    const table = topology("tables").table("in");
+    const message = "a table's changes go by hash or by range, and not by round-robin";
+    expect(() => table.repartition({ partitions: 2, by })).toThrow(message);
+    expect(() => table.to("out", { partitions: 2, by })).toThrow(message);
+  });
+});
+
 describe("partitions", () => {
   it("are found by producers as by sources, by every rule", () => {
     const by = (rule: Partitioner) => (record: Parameters<typeof inputStream>[2]) =>
@@ -333,6 +382,6 @@ describe("partitions", () => {
     for (const key of ["a", "z", "b"]) driver.write("in", key, { key });
     expect([0, 1].map((place) => driver.read(`out/${place}`).map(({ value }) => value))).toEqual([["a", "b"], ["z"]]);
     // @ts-expect-error: who reads it as a table would find a key's changes in several.
-    app.table("other").to("elsewhere", { partitions: 2, by: { kind: "round-robin" } });
+    expect(() => app.table("other").to("elsewhere", { partitions: 2, by: { kind: "round-robin" } })).toThrow();
   });
 });

@@ -25,14 +25,14 @@ export function checkCoPartitioned(left: Keying, right: Keying, byKey: boolean, 
     const counts = `${left.partitions} and ${right.partitions}`;
     throw new TopologyError(
       "not-co-partitioned",
-      `${what}: its inputs are in ${counts} partitions; give both the same number, or one of them .repartition({ partitions: … })`,
+      `${what}: its inputs are in ${counts} partitions; .repartition({ partitions: ${right.partitions} }) the first, or the other one likewise`,
     );
   }
   if (!byKey || left.partitions === 1 || ruleOf(left.partitioner) === ruleOf(right.partitioner)) return;
   const kinds = `${left.partitioner.kind} and ${right.partitioner.kind}`;
   throw new TopologyError(
     "not-co-partitioned",
-    `${what}: its inputs are partitioned by different rules (${kinds}); .repartition() one of them by the rule of the other`,
+    `${what}: its inputs are partitioned by different rules (${kinds}); .repartition({ by: … }) one of them by the rule of the other`,
   );
 }
 

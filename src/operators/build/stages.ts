@@ -35,7 +35,7 @@ function partitionsOf(nodes: readonly GraphNode[]): number {
   if (first !== undefined && other !== undefined) {
     throw new TopologyError(
       "not-co-partitioned",
-      `"${first.name}" has ${first.partitions} partitions and "${other.name}" ${other.partitions}, but both meet; .repartition() one of them`,
+      `"${first.name}" has ${first.partitions} partitions and "${other.name}" ${other.partitions}, but both meet; .repartition({ partitions: … }) one of them`,
     );
   }
   return first?.partitions ?? 1;

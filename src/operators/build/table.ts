@@ -10,12 +10,23 @@ import { tableFilter, tableMap } from "../verbs/table-map.ts";
 import type { Named, Port } from "./building.ts";
 import { checkCoPartitioned } from "./keying.ts";
 import type { Stream } from "./stream.ts";
+import { TopologyError } from "./topology-error.ts";
+
+/** Only what keeps all changes of a key in one partition is a table again there. */
+type TablePartitioner = Extract<Partitioner, { readonly kind: "hash" | "range" }>;
 
 export type TableToOptions = Named & {
   /** Default 1; more are `stream/0`, `stream/1` … */
   readonly partitions?: number;
-  /** Default: by a hash of the key. Only what keeps all changes of a key in one partition can be read as a table again. */
-  readonly by?: Extract<Partitioner, { readonly kind: "hash" | "range" }>;
+  /** Default: by a hash of the key. */
+  readonly by?: TablePartitioner;
+};
+
+export type TableRepartitionOptions = Named & {
+  /** Default: as many as before. */
+  readonly partitions?: number;
+  /** Default: by a hash of the key. */
+  readonly by?: TablePartitioner;
 };
 
 export class Table<K extends Key, V> {
@@ -65,6 +76,11 @@ export class Table<K extends Key, V> {
     return this.#join("outer", other, joiner, options);
   }
 
+  /** The same table in other partitions, through an internal stream of the log that has its changes, deletions among them. */
+  repartition(options: TableRepartitionOptions = {}): Table<K, NonNullable<V>> {
+    return this.#asStream<K, V>(this.port).repartition(checked(options)).toTable();
+  }
+
   /** Its changes, as records; deletions are left out. */
   toStream(options: Named = {}): Stream<K, V> {
     const { building, edge, keying } = this.port;
@@ -74,7 +90,7 @@ export class Table<K extends Key, V> {
 
   /** Its changes, to a stream of the log that a table can be read from again: deletions are tombstones. */
   to(stream: string, options: TableToOptions = {}): void {
-    this.#asStream(this.port).to(stream, options);
+    this.#asStream(this.port).to(stream, checked(options));
   }
 
   #join<L extends Key, R>(kind: JoinKind, other: Table<L, unknown>, joiner: AnyJoiner, { name }: Named): Table<K, R> {
@@ -92,4 +108,11 @@ export class Table<K extends Key, V> {
       this.#asStream,
     );
   }
+}
+
+/** What plain JavaScript may give. */
+function checked<T extends { readonly by?: Partitioner }>(options: T): T {
+  const kind = options.by?.kind ?? "hash";
+  if (kind === "hash" || kind === "range") return options;
+  throw new TopologyError("bad-setting", `a table's changes go by hash or by range, and not by ${kind}`);
 }

@@ -117,7 +117,8 @@ export class Topology {
     if (kind === "table" && !isKeyed(keying))
       throw new TopologyError(
         "not-co-partitioned",
-        `the table "${name}" has a key's records in any of its partitions (${by.kind}); read it as a stream, and .toTable() that`,
+        `the table "${name}" has a key's records in any of its partitions (${by.kind}), and so no order among them: ` +
+          "let its producers partition it by hash or range (inputStream says which partition a record goes to), or have one",
       );
     const source = { name, read, format, partitions, lanes: 1, internal: false, trimmed, outOfOrderMs, idleMs };
     const detail = trimmed ? `${name}, trimmed` : name;
