@@ -100,7 +100,7 @@ describe("the driver's check of determinism, behind poison", () => {
     driver.write("in", 1);
     expect(() => driver.advance(2)).toThrow("never");
     expect(() => driver.checkDeterminism()).toThrow(
-      'there is nothing to compare: a timer that is poison stays due, and operator "process-1" failed in a timer: never',
+      'there is nothing to compare: a timer that is poison stays due, and operator "process-1" failed in a timer of "process-1" (key null, due at 1): never',
     );
   });
 

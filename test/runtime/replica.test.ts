@@ -1,8 +1,10 @@
 /** What one replica does when something is the matter: no commit comes, poison, a pause, no room, another answer, a gap. */
 import { describe, expect, it } from "vitest";
 import { text, utf8 } from "../../src/lib/bytes.ts";
+import { fold } from "../../src/operators/aggregates/fold.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
 import { valueState } from "../../src/operators/state/keyed-state.ts";
+import { hopping, session, sliding, tumbling } from "../../src/operators/windows/window.ts";
 import { RUNTIME_LIMITS } from "../../src/runtime/limits.ts";
 import type { ReplicaStatus } from "../../src/runtime/replica.ts";
 import type { ReplicaConfig } from "../../src/runtime/replica-config.ts";
@@ -270,7 +272,7 @@ describe("poison", () => {
       .stream("in")
       .process({
         onRecord: (_, { timers, logTime }) => {
-          timers.log(logTime + 10);
+          timers.log(logTime + 10, "reminder");
           return [];
         },
         onTimer() {
@@ -285,7 +287,49 @@ describe("poison", () => {
     await world.until(() => world.log.of("apps/timers/dead").length === 1, 2_000);
     const [letter] = world.log.of("apps/timers/dead");
     expect([letter?.value, letter?.timestamp]).toEqual([null, due]);
-    expect(letter?.headers?.map(([name, value]) => [name, text(value)])).toContainEqual(["tidemark-timer", `${due}`]);
+    const told = letter?.headers?.map(([name, value]) => [name, text(value)]);
+    expect(told).toEqual(
+      expect.arrayContaining([
+        ["tidemark-timer", `${due}`],
+        ["tidemark-timer-of", "process-1"],
+        ["tidemark-key", "null"],
+        ["tidemark-timer-name", '"reminder"'],
+      ]),
+    );
+  });
+
+  it.each([
+    ["tumbling", tumbling({ sizeMs: 10, graceMs: 3 }), 20, 30],
+    ["hopping", hopping({ sizeMs: 10, everyMs: 10, offsetMs: 5 }), 15, 25],
+    ["sliding", sliding({ sizeMs: 10 }), 15, 25],
+    ["session", session({ gapMs: 10, graceMs: 3 }), 24, 34],
+  ])("of a %s window says of which key it is, and when it began and ended", async (_kind, window, start, end) => {
+    const app = topology("windows");
+    const never = fold<unknown, number, number>({
+      start: () => 0,
+      add: (sum, n) => sum + Number(n),
+      merge: (a, b) => a + b,
+      result: () => {
+        throw new Error("no result");
+      },
+    });
+    app
+      .stream("in", { key: () => ["k", 1] })
+      .groupByKey()
+      .window(window)
+      .aggregate(never)
+      .to("out");
+    const world = worldOf(app);
+    world.start();
+    world.log.append(
+      "in",
+      [24, 100].map((timestamp) => ({ value: utf8("1"), timestamp })),
+    );
+    await world.until(() => world.log.of("apps/windows/dead").length > 0, 2_000);
+    const [letter] = world.log.of("apps/windows/dead");
+    const told = new Map(letter?.headers?.map(([name, value]) => [name, text(value)]));
+    const facts = ["error", "key", "window-start", "window-end"].map((name) => told.get(`tidemark-${name}`));
+    expect(facts).toEqual(["no result", '["k",1]', `${start}`, `${end}`]);
   });
 
   it("stops the task, if it is set up so", async () => {

@@ -6,12 +6,14 @@
 import type { Key } from "../encoding/key-codec.ts";
 import type { NodeRows } from "../state/node-rows.ts";
 import type { Item } from "./item.ts";
-import type { TaskInput, TaskOutput } from "./task-input.ts";
+import type { TaskInput, TaskOutput, TimerFact } from "./task-input.ts";
 
 export interface Operator {
   /** `input` is the place, among the node's inputs, of the one that this comes from. */
   process(item: Item, context: OperatorContext, input: number): void;
   onTimer?(timer: Timer, context: OperatorContext): void;
+  /** What a timer is about besides its key: asked when it was poison, for nobody could tell otherwise what is missing. */
+  timerFacts?(timer: Timer): readonly TimerFact[];
   /** Of a table: what the key has now; null if nothing. Asked by joins, which keep no copy of what they join. */
   lookup?(key: Key, context: OperatorContext): unknown;
 }

@@ -1,4 +1,5 @@
 /** What goes into a task and what comes out of it. */
+import type { Key } from "../encoding/key-codec.ts";
 import type { RecordHeader } from "../../record/record.ts";
 import type { RecordPlace } from "../../record/record-place.ts";
 
@@ -25,6 +26,9 @@ export type TaskOutput = {
   readonly headers?: readonly RecordHeader[];
 };
 
+/** What a timer is about, for people: of a window's where it starts, say. */
+export type TimerFact = readonly [name: string, value: string];
+
 /**
  * What a task cannot get past: a callback, or a decoder, threw. Nothing that the record or the timer did is left; something else goes
  * out in its place, or the task stops.
@@ -34,5 +38,12 @@ export type Poison = {
   readonly error: unknown;
   readonly at:
     | { readonly kind: "record"; readonly source: string; readonly offset: number }
-    | { readonly kind: "timer"; readonly row: Uint8Array };
+    /** `node`: whose timer it is; `due`: when its task fired it. */
+    | {
+        readonly kind: "timer";
+        readonly node: string;
+        readonly due: number;
+        readonly key: Key;
+        readonly facts: readonly TimerFact[];
+      };
 };

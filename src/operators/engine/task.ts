@@ -34,10 +34,10 @@ import type { GraphNode, Stage } from "./graph.ts";
 import { guarded, nameRunning } from "./guards.ts";
 import type { Item } from "./item.ts";
 import { type Host, NodeContext, type Origin } from "./node-context.ts";
-import type { Counter, Reading } from "./operator.ts";
+import type { Counter, Reading, Timer } from "./operator.ts";
 import { chained } from "./output-chain.ts";
 import { type Counters, type NextOffsets, Progress } from "./progress.ts";
-import type { Poison, TaskInput, TaskOutput } from "./task-input.ts";
+import type { Poison, TaskInput, TaskOutput, TimerFact } from "./task-input.ts";
 import type { TaskWatch } from "./task-watch.ts";
 import { Watermarks } from "./watermarks.ts";
 
@@ -375,7 +375,8 @@ export class Task {
     this.#progress.clock = watermarks.reached;
     this.#watch?.record(running.number, offset);
     const reading = this.#read(running, input);
-    const at = { kind: "record", source, offset } as const;
+    const at = (): Poison["at"] => ({ kind: "record", source, offset });
+    this.#firing = false;
     this.#runUsers(() => this.#onRecord(running, reading), at, input);
     // What is passed over still tells, if it can be read at all, how far event time has come.
     if (reading.ok) watermarks.observe(source, reading.value.lane, logTime, reading.value.eventTime);
@@ -403,16 +404,15 @@ export class Task {
   }
 
   /** What one record, or one timer, is to users' code: all that it does or, if it throws, what goes out in its place. */
-  #runUsers(run: () => void, at: Poison["at"], input?: TaskInput): void {
+  #runUsers(run: () => void, at: () => Poison["at"], input?: TaskInput): void {
     const mark = this.#mark();
     const progress = this.#progress.mark();
-    this.#firing = at.kind === "timer";
     this.#begin();
     try {
       run();
     } catch (error) {
       if (error instanceof InvariantError) throw error;
-      const poison = { operator: this.#running?.node.id ?? "", error, at };
+      const poison = { operator: this.#running?.node.id ?? "", error, at: at() };
       if (this.#instead === undefined) throw new Poisoned(poison);
       this.#undo(mark);
       this.#progress.rollback(progress);
@@ -492,13 +492,15 @@ export class Task {
     const { node, context } = running;
     this.#origin = { parts: [kind, due, id, key, name], logTime: this.#progress.logTime };
     this.#watch?.timer();
+    const timer = { kind, due: context.ownTime(kind, due), key, name };
     const fire = (): void => {
       this.#name(running);
-      const own = context.ownTime(kind, due);
-      context.enter(own, key);
-      node.operator.onTimer?.({ kind, due: own, key, name }, context);
+      context.enter(timer.due, key);
+      node.operator.onTimer?.(timer, context);
     };
-    this.#runUsers(fire, { kind: "timer", row });
+    const at = (): Poison["at"] => ({ kind: "timer", node: id, due, key, facts: factsOf(node, timer) });
+    this.#firing = true;
+    this.#runUsers(fire, at);
   }
 
   #run({ node: running, input }: Reader, item: Item): void {
@@ -616,6 +618,10 @@ function lagsOf(nodes: readonly GraphNode[]): ReadonlyMap<string, number> {
     holds.set(id, holdMs);
   }
   return lags;
+}
+
+function factsOf({ operator }: GraphNode, timer: Timer): readonly TimerFact[] {
+  return operator.timerFacts?.(timer) ?? [];
 }
 
 function nothingDone(): Done {

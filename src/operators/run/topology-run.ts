@@ -9,6 +9,7 @@ import type { StreamRecord } from "../../record/record.ts";
 import type { RecordPlace } from "../../record/record-place.ts";
 import type { Graph, SourceSettings, Stage } from "../engine/graph.ts";
 import { Task } from "../engine/task.ts";
+import { placeText } from "../engine/poison-place.ts";
 import type { Poison, TaskInput, TaskOutput } from "../engine/task-input.ts";
 import { MemoryStore } from "../state/memory-store.ts";
 import { sourceStream } from "../verbs/partitioner.ts";
@@ -21,8 +22,7 @@ export class PoisonError extends Error {
 
   constructor(poison: Poison) {
     const { at, operator, error } = poison;
-    const where = at.kind === "record" ? `at ${at.source}, offset ${at.offset}` : "in a timer";
-    super(`operator "${operator}" failed ${where}: ${messageOf(error)}`, {
+    super(`operator "${operator}" failed ${placeText(at)}: ${messageOf(error)}`, {
       cause: error,
     });
     this.poison = poison;

@@ -3,8 +3,10 @@
  * What a function returns, an array or a generator, goes on under the same key and at the context's time.
  */
 import type { Key } from "../encoding/key-codec.ts";
+import { keyText } from "../encoding/key-text.ts";
 import { notPromise } from "../engine/guards.ts";
 import type { Operator, OperatorContext, TimeKind, Timer } from "../engine/operator.ts";
+import type { TimerFact } from "../engine/task-input.ts";
 import { expire, type StateHandles, type StateSpecs } from "../state/keyed-state.ts";
 
 export interface TimerSetter {
@@ -58,7 +60,14 @@ export function process(processor: AnyProcessor): Operator {
       for (const value of values ?? [])
         context.emit({ key: timer.key, value: notPromise(value), timestamp: context.time });
     },
+
+    timerFacts: factsOf,
   };
+}
+
+function factsOf({ name }: Timer): readonly TimerFact[] {
+  const [owner, own = null] = name as readonly Key[];
+  return owner === USER && own !== null ? [["timer-name", keyText(own)]] : [];
 }
 
 function contextOf({ state = {} }: AnyProcessor, key: Key, context: OperatorContext): ProcessContext<Key, StateSpecs> {

@@ -5,7 +5,7 @@
 import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggregate.ts";
 import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator } from "../engine/operator.ts";
-import { emitResult, late, type WindowSettings } from "./window.ts";
+import { emitResult, late, windowFacts, type WindowSettings } from "./window.ts";
 
 type Alignment = { readonly sizeMs: number; readonly everyMs: number; readonly offsetMs: number };
 
@@ -35,6 +35,11 @@ export function alignedWindow(settings: WindowSettings, alignment: Alignment, ag
       context.rows.delete(key, start);
       if (emit === "on-close")
         emitResult({ key }, { start, end: start + sizeMs, value: resultOf(aggregate, sofar) }, context);
+    },
+
+    timerFacts({ name }) {
+      const start = name as number;
+      return windowFacts(start, start + sizeMs);
     },
   };
 }

@@ -9,7 +9,7 @@ import { notPromise } from "../engine/guards.ts";
 import type { Key } from "../encoding/key-codec.ts";
 import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
-import { emitResult, late, type WindowSettings } from "./window.ts";
+import { emitResult, late, windowFacts, type WindowSettings } from "./window.ts";
 
 type Session = { readonly start: number; readonly end: number; readonly sofar: unknown };
 
@@ -53,6 +53,11 @@ export function sessionWindow(settings: WindowSettings, gapMs: number, aggregate
       }
       context.rows.delete(key, start);
       if (emit === "on-close") emitResult({ key }, { start, end, value: resultOf(aggregate, sofar) }, context);
+    },
+
+    // One that closes ends where its timer says.
+    timerFacts({ name, due }) {
+      return windowFacts(name as number, due - graceMs);
     },
   };
 }

@@ -10,7 +10,7 @@ import { added, type AnyAggregate, begun, resultOf } from "../aggregates/aggrega
 import type { Key } from "../encoding/key-codec.ts";
 import { isOver, overAt } from "../engine/lateness.ts";
 import type { Operator, OperatorContext } from "../engine/operator.ts";
-import { emitResult, late, type WindowResult, type WindowSettings } from "./window.ts";
+import { emitResult, late, windowFacts, type WindowResult, type WindowSettings } from "./window.ts";
 
 const AT = "at";
 /** A window's closing, and the last use of its records: of one key, at one time, in this order. */
@@ -50,6 +50,11 @@ export function slidingWindow(settings: WindowSettings, sizeMs: number, aggregat
       const [what, time] = name as readonly [string, number];
       if (what === DROP) context.rows.delete(key, AT, time);
       else if (emit === "on-close") emitResult({ key }, resultAt(time, key, context), context);
+    },
+
+    timerFacts({ name }) {
+      const [, time] = name as readonly [string, number];
+      return windowFacts(time - sizeMs + 1, time + 1);
     },
   };
 }

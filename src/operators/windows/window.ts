@@ -6,6 +6,7 @@
 import type { Item } from "../engine/item.ts";
 import { overAt } from "../engine/lateness.ts";
 import type { OperatorContext } from "../engine/operator.ts";
+import type { TimerFact } from "../engine/task-input.ts";
 import { to } from "../verbs/to.ts";
 
 export type WindowOptions = {
@@ -79,6 +80,14 @@ export function heldBack({ graceMs, emit }: WindowSettings): number {
 export function late({ lateTo }: WindowSettings, item: Item, context: OperatorContext): void {
   context.count("late");
   if (lateTo !== undefined) to(() => lateTo).process(item, context, 0);
+}
+
+/** Which window it is, where its timer is poison. */
+export function windowFacts(start: number, end: number): readonly TimerFact[] {
+  return [
+    ["window-start", String(start)],
+    ["window-end", String(end)],
+  ];
 }
 
 /** A result, final or not, is as old as the newest record that there could be in it: of one window all are of the same time. */
