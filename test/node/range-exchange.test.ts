@@ -180,6 +180,13 @@ describe("stretches of streams", () => {
     expect(world.givers[0]?.calls).toBe(1);
   });
 
+  it("are asked for together, whichever is new among them: neighbours are rewritten as one", async () => {
+    const world = new World(1);
+    expect((await world.ask()).ranges).toHaveLength(1);
+    expect((await world.exchange.ask([LOST, LOST + 1])).ranges).toHaveLength(2);
+    expect((await world.exchange.ask([LOST, LOST + 1])).ranges).toEqual([]);
+  });
+
   it("come from one node as a whole: what one has lost, another is asked for from the beginning", async () => {
     const world = new World(2, { repairBytesMax: 250 });
     const [last, first] = world.givers as [Giver, Giver];

@@ -53,6 +53,8 @@ type Answered = {
 /** A stretch of which a part has come. */
 type Begun = { incarnation: number; batches: RangeBatch[]; next: number };
 
+export const NOTHING_GIVEN: GivenRanges = { ranges: [], unreadable: new Set() };
+
 /** Of a batch in an answer, beside its bytes: roughly. */
 const HEAD_BYTES = 64;
 
@@ -91,9 +93,10 @@ export class RangeExchange {
     for (const known of [...this.#nextTry.keys(), ...this.#refused])
       if (!sequences.includes(known)) this.#forget(known);
     const wanted = new Map<number, LostRanges>();
+    const now = clock.monotonic();
+    // All of them together: neighbours are rewritten as one.
+    if (!sequences.some((sequence) => (this.#nextTry.get(sequence) ?? 0) <= now)) return NOTHING_GIVEN;
     for (const sequence of sequences) {
-      const now = clock.monotonic();
-      if ((this.#nextTry.get(sequence) ?? 0) > now) continue;
       this.#nextTry.set(sequence, now + limits.repairRetryMs);
       const lost = await log.lostRanges(sequence);
       if (lost === undefined) this.#refused.add(sequence);

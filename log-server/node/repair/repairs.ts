@@ -14,7 +14,7 @@ import type { NodeStatus } from "../node-status.ts";
 import type { NodeId } from "../../raft/types.ts";
 import type { HiddenError } from "../reading/reader.ts";
 import { DigestExchange } from "./digest-exchange.ts";
-import { type GivenRanges, RangeExchange } from "./range-exchange.ts";
+import { type GivenRanges, NOTHING_GIVEN, RangeExchange } from "./range-exchange.ts";
 import { Rebuilder } from "./rebuilder.ts";
 import { Renewer, type RenewalOwner } from "./renewer.ts";
 import { Repairer, type RepairStatus } from "./repairer.ts";
@@ -80,7 +80,7 @@ export class Repairs {
 
   /** See `RangeExchange`. */
   async askRanges(sequences: readonly number[]): Promise<GivenRanges> {
-    return (await this.#withOthers?.ranges.ask(sequences)) ?? { ranges: [], unreadable: new Set() };
+    return (await this.#withOthers?.ranges.ask(sequences)) ?? NOTHING_GIVEN;
   }
 
   tookRanges(segments: readonly number[], batches: number): void {
