@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { TopologyDriver } from "../../client/testing/topology-driver.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
-import { encodeKey } from "../../src/operators/encoding/key-codec.ts";
+import { encodeKey, type Key } from "../../src/operators/encoding/key-codec.ts";
 import { topN } from "../../src/operators/aggregates/top-n.ts";
 import type { Stream } from "../../src/operators/build/stream.ts";
 import type { Table, TableRepartitionOptions } from "../../src/operators/build/table.ts";
@@ -244,13 +244,121 @@ describe("what cannot be run is refused when it is built", () => {
     ],
   ];
 
-  it.each(cases)("%s", (_name, code, message, build) => {
+  const given = (app: Topology): Stream<Key, unknown> => app.stream("a");
+  const plain: typeof cases = [
+    ["a stream's name that is none", "bad-name", /"x\/\/y": .* a segment is empty/, (app) => app.stream("x//y")],
+    ["an output's name that is none", "bad-name", /"x\/..\/y"/, (app) => given(app).to("x/../y")],
+    ["no name", "bad-name", /"": .* it is empty/, (app) => given(app).to("")],
+    ["a name that is no text", "bad-name", /"5"/, (app) => given(app).to(5 as never)],
+    [
+      "names that are too long with their partition",
+      "bad-name",
+      /bytes/,
+      (app) => app.stream("a".repeat(1_023), { partitions: 2 }),
+    ],
+    [
+      "the streams of a task",
+      "bad-name",
+      /"apps\/app\/commits\/0.0" is the app "app"'s own/,
+      (app) => given(app).to("apps/app/commits/0.0"),
+    ],
+    [
+      "a place for what is late that is none",
+      "bad-name",
+      /".."/,
+      (app) =>
+        given(app)
+          .groupByKey()
+          .window(tumbling({ sizeMs: 5, lateTo: ".." })),
+    ],
+    [
+      "no time to emit",
+      "bad-setting",
+      /emit is "now"; give it "on-close" or "on-change"/,
+      (app) =>
+        given(app)
+          .groupByKey()
+          .window(tumbling({ sizeMs: 5, emit: "now" as never })),
+    ],
+    [
+      "a window's option that there is not",
+      "bad-setting",
+      /a tumbling window has no option "grace"/,
+      (app) =>
+        given(app)
+          .groupByKey()
+          .window(tumbling({ sizeMs: 5, grace: 1 } as never)),
+    ],
+    [
+      "a rule that is a word",
+      "bad-setting",
+      /by is "hash"; give it \{ kind: "hash" \}/,
+      (app) => given(app).repartition({ by: "hash" as never }),
+    ],
+    [
+      "a rule that there is not",
+      "bad-setting",
+      /by.kind is "mod"; give it "hash" or "range" or "time" or "round-robin"/,
+      (app) => given(app).to("o", { partitions: 3, by: { kind: "mod" } as never }),
+    ],
+    [
+      "a silence that there is not",
+      "bad-setting",
+      /silence is "skip"/,
+      () => topology("a", { silence: "skip" as never }),
+    ],
+    [
+      "a format that there is not",
+      "bad-setting",
+      /format is "avro"/,
+      (app) => app.stream("a", { format: "avro" as never }),
+    ],
+    ["what is no schema", "bad-setting", /no ~standard/, (app) => app.stream("a", { schema: { parse() {} } as never })],
+    [
+      "an option of a source that there is not",
+      "bad-setting",
+      /"keys"/,
+      (app) => app.stream("a", { keys: 1 } as never),
+    ],
+    ["a table's key", "bad-setting", /a table has no option "key"/, (app) => app.table("a", { key: String } as never)],
+  ];
+
+  it.each([...cases, ...plain])("%s", (_name, code, message, build) => {
     expect(() => build(topology("app"))).toThrow(message);
     try {
       build(topology("app"));
     } catch (error) {
       expect(error).toMatchObject({ name: "TopologyError", code });
     }
+  });
+
+  it.each<[string, (app: Topology) => void]>([
+    ["at once", (app) => app.stream("a").to("a")],
+    [
+      "in several steps",
+      (app) => {
+        app
+          .stream("a")
+          .map((value) => value)
+          .to("b");
+        app.stream("b").keyBy(String).repartition({ partitions: 2 }).to("a");
+      },
+    ],
+  ])("what comes back for ever, %s", (_name, build) => {
+    const app = topology("circle");
+    build(app);
+    const message = /every record of "a" comes back to it, for ever \("stream-1" -> .*"stream-1"\): filter what comes/;
+    expect(() => app.build()).toThrow(message);
+  });
+
+  it("what comes back for ever only when it is tried", () => {
+    const app = topology("circle");
+    app
+      .stream("a")
+      .filter(() => true)
+      .to("a");
+    const driver = new TopologyDriver(app);
+    expect(() => driver.write("a", 1)).toThrow(/one record brought about 100000 others/);
   });
 
   it("too many nodes", () => {

@@ -1,8 +1,9 @@
 /** A graph while it is built: nodes in order, each with an id that stays the same as long as the topology does. */
 import type { Edge, Graph, GraphNode, Silence } from "../engine/graph.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
+import { checkEnds } from "./endless.ts";
 import type { Keying } from "./keying.ts";
-import { checkCount, checkId } from "./settings.ts";
+import { checkCount, checkId, checkOneOf, checkOptions } from "./settings.ts";
 import { stagesOf } from "./stages.ts";
 import { TopologyError } from "./topology-error.ts";
 
@@ -25,13 +26,12 @@ export class Building {
   readonly #nodes = new Map<string, GraphNode>();
   readonly #counts = new Map<string, number>();
 
-  constructor(
-    app: string,
-    { version = 1, silence = "wait" }: { readonly version?: number; readonly silence?: Silence },
-  ) {
+  constructor(app: string, options: { readonly version?: number; readonly silence?: Silence }) {
+    checkOptions("a topology", options, ["version", "silence"]);
+    const { version = 1, silence = "wait" } = options;
     this.app = checkId("the app's name", app);
     this.#version = checkCount("version", version, OPERATOR_LIMITS.versionMax);
-    this.#silence = silence;
+    this.#silence = checkOneOf("silence", silence, ["wait", "advance"]);
   }
 
   add(node: NewNode, name: string | undefined): Edge {
@@ -83,6 +83,7 @@ export class Building {
     const nodes = [...this.#nodes.values()];
     if (nodes.length === 0)
       throw new TopologyError("empty", "the topology reads nothing; begin with .stream() or .table()");
+    checkEnds(nodes);
     return { app: this.app, version: this.#version, nodes, stages: stagesOf(this.app, nodes, this.#silence) };
   }
 }

@@ -2,7 +2,9 @@
 import { compareBytes } from "../../lib/bytes.ts";
 import { encodeKey, type Key } from "../encoding/key-codec.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
-import type { Partitioner } from "../verbs/partitioner.ts";
+import { ownerOfInternal } from "../../wire/app-streams.ts";
+import { checkStreamName } from "../../wire/stream-name.ts";
+import { type Partitioner, partitionStream } from "../verbs/partitioner.ts";
 import { TopologyError } from "./topology-error.ts";
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
@@ -13,6 +15,38 @@ export function checkId(what: string, id: string): string {
   if (ID.test(id) && id.length <= idLengthMax) return id;
   const rule = `letters, digits, dots, dashes and underscores, ${idLengthMax} at most, a letter or digit first`;
   throw new TopologyError("bad-name", `${what} "${id}" is not allowed: a name is ${rule}`);
+}
+
+/** Of a stream that is read, in so many partitions: the server has the same rule. */
+export function checkStream(name: string, partitions: number): string {
+  // What plain JavaScript may give.
+  const longest = typeof name === "string" ? partitionStream(name, partitions - 1, partitions) : "";
+  const checked = checkStreamName(longest);
+  if (checked.ok) return name;
+  throw new TopologyError("bad-name", `no stream can be called "${name}": ${checked.error.message}`);
+}
+
+/** Of one that is written, too. */
+export function checkSink(name: string, partitions: number): string {
+  checkStream(name, partitions);
+  const owner = ownerOfInternal(name);
+  if (owner === undefined) return name;
+  throw new TopologyError(
+    "bad-name",
+    `"${name}" is the app "${owner.app}"'s own; write to a stream that is not below apps/`,
+  );
+}
+
+/** One that is misspelt would be as if it were not there. */
+export function checkOptions(what: string, options: object, known: readonly string[]): void {
+  const unknown = Object.keys(options).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  throw new TopologyError("bad-setting", `${what} has no option "${unknown}"; it has ${known.join(", ")}`);
+}
+
+export function checkOneOf<T extends string>(what: string, value: T, known: readonly T[]): T {
+  if (known.includes(value)) return value;
+  throw new TopologyError("bad-setting", `${what} is ${shown(value)}; give it ${known.map(shown).join(" or ")}`);
 }
 
 /** Whole milliseconds from `least` on. */
@@ -28,6 +62,11 @@ export function checkCount(what: string, value: number, most: number): number {
 
 /** Of a stream in so many partitions. */
 export function checkPartitioner(by: Partitioner, partitions: number): Partitioner {
+  // What plain JavaScript may give.
+  const given: unknown = by;
+  if (typeof given !== "object" || given === null)
+    throw new TopologyError("bad-setting", `by is ${shown(given)}; give it { kind: "hash" }, say`);
+  checkOneOf("by.kind", by.kind, ["hash", "range", "time", "round-robin"]);
   if (by.kind === "range" && by.bounds.length !== partitions - 1)
     throw new TopologyError(
       "bad-setting",
@@ -40,6 +79,10 @@ export function checkPartitioner(by: Partitioner, partitions: number): Partition
     throw new TopologyError("bad-setting", "the bounds of ranges are to be given in order, each once");
   if (by.kind === "time") checkMs("periodMs", by.periodMs, 1);
   return by;
+}
+
+function shown(value: unknown): string {
+  return JSON.stringify(value) ?? String(value);
 }
 
 function isBefore(key: Key, other: Key): boolean {

@@ -23,7 +23,7 @@ import { type Route, to } from "../verbs/to.ts";
 import type { Named, Port } from "./building.ts";
 import { GroupedStream } from "./grouped-stream.ts";
 import { checkCoPartitioned, isKeyed, type Keying, ruleOf } from "./keying.ts";
-import { checkCount, checkMs, checkPartitioner } from "./settings.ts";
+import { checkCount, checkMs, checkOptions, checkPartitioner, checkSink } from "./settings.ts";
 import { Table } from "./table.ts";
 
 export type RepartitionOptions = Named & {
@@ -56,6 +56,8 @@ export type JoinOptions = Named & {
   /** How far behind the watermark a record may come; default 0. One that is further is late: it is counted, and gone. */
   readonly graceMs?: number;
 };
+
+const PARTITION_OPTIONS: readonly (keyof ToOptions)[] = ["name", "partitions", "by"];
 
 type Narrows<V, W extends V> = (value: V, context: never) => value is W;
 
@@ -112,6 +114,7 @@ export class Stream<K extends Key, V> {
   /** Through an internal stream of the log, so that all records of a key meet in one task. */
   repartition(options: RepartitionOptions = {}): Stream<K, V> {
     const { building, edge, keying } = this.port;
+    checkOptions("repartition", options, PARTITION_OPTIONS);
     const { by = HASH, name } = options;
     const partitions = checkCount("partitions", options.partitions ?? keying.partitions, OPERATOR_LIMITS.partitionsMax);
     checkPartitioner(by, partitions);
@@ -143,6 +146,7 @@ export class Stream<K extends Key, V> {
 
   /** The first of equal records, and another only after `ttlMs` of log time without one. */
   dedupe(options: DedupeOptions<K, V>): Stream<K, V> {
+    checkOptions("dedupe", options, ["name", "ttlMs", "by"]);
     checkMs("ttlMs", options.ttlMs, 1);
     const { by = () => null, ttlMs } = options;
     return this.keyed().#then("dedupe", dedupe(by as AnyCallback<Key>, ttlMs), options, undefined, `${ttlMs} ms`);
@@ -227,7 +231,9 @@ export class Stream<K extends Key, V> {
    */
   to(stream: string, options: ToOptions = {}): void {
     const { building, edge } = this.port;
+    checkOptions("to", options, PARTITION_OPTIONS);
     const count = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
+    checkSink(stream, count);
     const by = checkPartitioner(options.by ?? HASH, count);
     const route: Route = (item, context) => partitionStream(stream, partitionFor(by, count, item, context), count);
     // A hash goes without saying, as it always did: what is deployed is compared by this.
@@ -254,6 +260,11 @@ export class Stream<K extends Key, V> {
   ): Stream<K, R> {
     const { building } = this.port;
     building.checkOwn(other.port);
+    checkOptions(
+      "a join",
+      options,
+      other instanceof Table ? ["name"] : ["name", "withinMs", "beforeMs", "afterMs", "graceMs"],
+    );
     const own = this.keyed().port;
     const right = other instanceof Table ? other.port : other.keyed().port;
     checkCoPartitioned(own.keying, right.keying, true, `a ${kind} join`);

@@ -1,9 +1,10 @@
-/** A topology that cannot be run, found when it is built. The message says what to do about it. */
+/** A topology that cannot be run, found when it is built, or when it is tried. The message says what to do about it. */
 
 export type TopologyErrorCode =
   | "bad-name"
   | "bad-setting"
   | "empty"
+  | "endless"
   | "name-taken"
   | "no-merge"
   | "not-co-partitioned"

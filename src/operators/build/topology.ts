@@ -11,7 +11,7 @@ import { TABLE } from "../verbs/table.ts";
 import { Building, type Named, type Port } from "./building.ts";
 import { describeMermaid, describeText } from "./describe.ts";
 import { isKeyed } from "./keying.ts";
-import { checkCount, checkMs, checkPartitioner } from "./settings.ts";
+import { checkCount, checkMs, checkOneOf, checkOptions, checkPartitioner, checkStream } from "./settings.ts";
 import { asStream, Stream } from "./stream.ts";
 import { Table } from "./table.ts";
 import { TopologyError } from "./topology-error.ts";
@@ -65,6 +65,11 @@ export type SourceValue<S extends StandardSchemaV1 | undefined, F extends Source
   ? StandardSchemaV1.InferOutput<S>
   : { readonly json: unknown; readonly text: string; readonly bytes: Uint8Array }[F];
 
+const TABLE_OPTIONS: readonly (keyof TableOptions<undefined, "json">)[] = [
+  ...(["name", "schema", "format", "timestamp"] as const),
+  ...(["outOfOrderMs", "idleMs", "partitions", "by"] as const),
+];
+
 export class Topology {
   readonly #building: Building;
 
@@ -106,12 +111,16 @@ export class Topology {
     options: StreamOptions<S, F, Key>,
     trimmed = false,
   ): Port {
+    checkOptions(`a ${kind}`, options, kind === "table" ? TABLE_OPTIONS : [...TABLE_OPTIONS, "key", "trim"]);
     const { schema, key, timestamp } = options;
-    const format: SourceFormat = options.format ?? "json";
+    const format = checkOneOf<SourceFormat>("format", options.format ?? "json", ["json", "text", "bytes"]);
+    if (schema !== undefined && !("~standard" in schema))
+      throw new TopologyError("bad-setting", "schema is none that implements Standard Schema: it has no ~standard");
     const read = reader({ format, schema, key, timestamp, tombstones: kind === "table" });
     const outOfOrderMs = checkMs("outOfOrderMs", options.outOfOrderMs ?? 0, 0);
     const idleMs = checkMs("idleMs", options.idleMs ?? OPERATOR_LIMITS.idleMsDefault, 1);
     const partitions = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
+    checkStream(name, partitions);
     const by = checkPartitioner(options.by ?? HASH, partitions);
     const keying = { partitions, partitioner: by, rekeyed: false };
     if (kind === "table" && !isKeyed(keying))

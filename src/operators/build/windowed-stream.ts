@@ -8,9 +8,9 @@ import { OPERATOR_LIMITS } from "../limits.ts";
 import { alignedWindow } from "../windows/aligned-window.ts";
 import { sessionWindow } from "../windows/session-window.ts";
 import { slidingWindow } from "../windows/sliding-window.ts";
-import { heldBack, type WindowResult, type WindowSettings, type WindowSpec } from "../windows/window.ts";
+import { heldBack, type Window, type WindowResult, type WindowSettings, type WindowSpec } from "../windows/window.ts";
 import type { Named, Port } from "./building.ts";
-import { checkMs } from "./settings.ts";
+import { checkMs, checkOneOf, checkOptions, checkSink } from "./settings.ts";
 import type { Stream } from "./stream.ts";
 import { TopologyError } from "./topology-error.ts";
 
@@ -54,9 +54,21 @@ export class WindowedStream<K extends Key, V> {
   }
 }
 
+/** Besides those that all have. */
+const WINDOW_OPTIONS: Readonly<Record<Window["kind"], readonly string[]>> = {
+  tumbling: ["kind", "sizeMs", "offsetMs"],
+  hopping: ["kind", "sizeMs", "everyMs", "offsetMs"],
+  sliding: ["kind", "sizeMs"],
+  session: ["kind", "gapMs"],
+};
+
 function checked(spec: WindowSpec): WindowSettings {
   const { graceMs = 0, emit = "on-close", lateTo, ...window } = spec;
+  checkOneOf("window.kind", window.kind, ["tumbling", "hopping", "sliding", "session"]);
+  checkOptions(`a ${window.kind} window`, window, WINDOW_OPTIONS[window.kind]);
   checkMs("graceMs", graceMs, 0);
+  checkOneOf("emit", emit, ["on-close", "on-change"]);
+  if (lateTo !== undefined) checkSink(lateTo, 1);
   if (window.kind === "session") checkMs("gapMs", window.gapMs, 1);
   else checkMs("sizeMs", window.sizeMs, 1);
   if (window.kind === "hopping") checkHops(window);

@@ -7,6 +7,7 @@ import { messageOf } from "../../lib/thrown.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { StreamRecord } from "../../record/record.ts";
 import type { RecordPlace } from "../../record/record-place.ts";
+import { TopologyError } from "../build/topology-error.ts";
 import type { Graph, SourceSettings, Stage } from "../engine/graph.ts";
 import { Task } from "../engine/task.ts";
 import { placeText } from "../engine/poison-place.ts";
@@ -95,7 +96,11 @@ export class TopologyRun {
   #follow(outputs: readonly TaskOutput[], logTime: number): void {
     const waiting = [...outputs];
     for (let delivered = 0; delivered < waiting.length; delivered += 1) {
-      assert(delivered < RECORDS_PER_APPEND_MAX, "a topology that reads what it writes comes to an end");
+      if (delivered >= RECORDS_PER_APPEND_MAX)
+        throw new TopologyError(
+          "endless",
+          `one record brought about ${RECORDS_PER_APPEND_MAX} others, in streams that the topology both writes and reads, and still more`,
+        );
       const output = waiting[delivered] as TaskOutput;
       if (this.#targets.get(output.stream)?.source.internal !== true) this.outputs.push(output);
       waiting.push(...this.#deliver(output, logTime));
