@@ -127,6 +127,31 @@ describe("an app", () => {
     expect(driver.refused(put(1, { options: "{1}" }))).toMatchObject({ code: "app-exists" });
   });
 
+  it("of other options, tasks or words says in which it differs", () => {
+    const options = (poison: string): string => JSON.stringify({ poison });
+    deploy(put(1, { options: options("stop") }));
+    const differs = (what: string): object => {
+      return {
+        code: "app-exists",
+        message: `version 1 of the app "x" is another (${what}): deploy this as a higher one`,
+      };
+    };
+    expect(driver.refused(put(1, { options: options("dead-letter") }))).toMatchObject(
+      differs('its options were {"poison":"stop"} and are {"poison":"dead-letter"}'),
+    );
+    const tasks = [{ task: "0.0", inputs: ["in", "more"] }];
+    expect(driver.refused(put(1, { options: options("stop"), tasks }))).toMatchObject(
+      differs("its tasks were 0.0 (in), 0.1 (in) and are 0.0 (in more)"),
+    );
+    expect(driver.refused(put(1, { options: options("stop"), description: "other" }))).toMatchObject(
+      differs("its description"),
+    );
+    const long = "x".repeat(201);
+    expect(driver.refused(put(1, { options: long }))).toMatchObject(
+      differs(`its options were {"poison":"stop"} and are ${"x".repeat(200)}…`),
+    );
+  });
+
   it("of another shape does not go on with the state of a task, unless that is reset (I10)", () => {
     const shape = (...texts: string[]) => texts.map((text, stage) => ({ stage, name: "sums", text }));
     const tasks = ["0.0", "1.0"].map((task) => ({ task, inputs: ["in"] }));

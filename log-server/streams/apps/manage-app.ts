@@ -29,6 +29,9 @@ import type { State } from "../state.ts";
 import type { Step } from "../step.ts";
 import { findStream } from "../stream-lifecycle.ts";
 
+/** Of what is quoted in an error. */
+const SHOWN_LENGTH_MAX = 200;
+
 export function putApp(state: State, step: Step, command: AppPutCommand): CommandResult {
   const config = inOneForm(command);
   const wrong = configRefusal(state.limits, config);
@@ -99,10 +102,29 @@ function standing({ featureLevel }: State, app: App, config: AppConfig): Command
   const { description } = featureLevel.level < LEVEL_OF_FREE_DESCRIPTIONS ? config : app.facts;
   if (equalBytes(configBytes(configOf(app)), configBytes({ ...config, description })))
     return { kind: "app-epoch", epoch, changed: false };
-  const change = shapeDifference(app.facts.shape, config.shape);
-  const what = change === undefined ? "" : ` (${change})`;
+  const what = configDifference(configOf(app), config);
   const next = `deploy this as a higher one${changeRefusal(app, config) === undefined ? "" : ", once the app is reset"}`;
-  return reject("app-exists", `version ${version} of the app "${app.name}" is another${what}: ${next}`);
+  return reject("app-exists", `version ${version} of the app "${app.name}" is another (${what}): ${next}`);
+}
+
+/** The first thing in which two that are not the same differ, in words. */
+function configDifference(was: AppConfig, is: AppConfig): string {
+  const change = shapeDifference(was.shape, is.shape);
+  if (change !== undefined) return change;
+  if (was.options !== is.options) return `its options were ${shortened(was.options)} and are ${shortened(is.options)}`;
+  const tasks = tasksText(was);
+  const others = tasksText(is);
+  if (tasks !== others) return `its tasks were ${shortened(tasks)} and are ${shortened(others)}`;
+  return "its description";
+}
+
+function tasksText({ tasks }: AppConfig): string {
+  return tasks.map(({ task, inputs }) => `${task} (${inputs.join(" ")})`).join(", ");
+}
+
+/** An error is no place for all of it. */
+function shortened(text: string): string {
+  return text.length <= SHOWN_LENGTH_MAX ? text : `${text.slice(0, SHOWN_LENGTH_MAX).toWellFormed()}…`;
 }
 
 /** What a task's state was made with makes the same of it again, wherever a replica begins: nothing else can go on with it. */
