@@ -258,6 +258,26 @@ describe("mending", () => {
     await other.close();
   });
 
+  it("forgets that a time could not be found, once the index that would have said it is made anew", async () => {
+    const entries = makeEntries(new Prng(13), 1, COUNT);
+    const base = await build(entries);
+    const [path] = base.disk.files().filter((name) => name.endsWith(".index")) as [string];
+    const whole = restarted(base);
+    const other = await LogWorld.open(whole.disk, whole.kv);
+    const machine = restarted(base);
+    const world = await LogWorld.open(machine.disk, machine.kv);
+    for (let at = 0; at < machine.disk.bytes(path).length; at += SECTOR) machine.disk.zeroSector(path, at / SECTOR);
+    const [stream, next] = [...world.machine.next][0] as [number, number];
+    expect(await world.log.offsetAtTime(stream, 0, 0, next)).toMatchObject({ ok: false });
+    const sequence = world.log.damage[0]?.segment as number;
+    const source = { placements: (from: number, to: number) => other.log.placements(from, to) };
+    expect(await world.log.reindex(sequence, [source])).toMatchObject({ ok: true });
+    expect(world.log.damage).toEqual([]);
+    expect(await world.log.offsetAtTime(stream, 0, 0, next)).toMatchObject({ ok: true });
+    await world.close();
+    await other.close();
+  });
+
   it("puts together what each of two others has a part of", async () => {
     const entries = makeEntries(new Prng(4), 1, COUNT);
     const base = await build(entries);

@@ -16,6 +16,9 @@ export type TimeFinderParts = {
   readonly damage: DamageList;
 };
 
+/** The segment whose index it is, so that it can be made again; absent: it is the sparse index. */
+type Unreadable = Pick<Damage, "segment">;
+
 export class TimeFinder {
   readonly #parts: TimeFinderParts;
 
@@ -31,17 +34,17 @@ export class TimeFinder {
     for (;;) {
       const { changes } = segments;
       const found = await this.#find(streamId, atMs, from, to);
-      if (found !== undefined) return ok(Math.min(to, Math.max(from, found)));
+      if (found.ok) return ok(Math.min(to, Math.max(from, found.value)));
       if (changes !== segments.changes) continue;
       const message = `where stream ${streamId} was at ${atMs} cannot be known`;
-      const fault: Damage = { kind: "index", streamId, firstOffset: from, message };
+      const fault: Damage = { kind: "index", ...found.error, streamId, firstOffset: from, message };
       // What was dropped meanwhile is gone, not damaged.
       return err(removals === segments.removals ? damage.add(fault) : fault);
     }
   }
 
-  /** Undefined: an index that would say so cannot be read. */
-  async #find(streamId: number, atMs: number, from: number, to: number): Promise<number | undefined> {
+  /** An error: what would say so cannot be read. */
+  async #find(streamId: number, atMs: number, from: number, to: number): Promise<Result<number, Unreadable>> {
     const { batchIndex, segments } = this.#parts;
     const unsealed = segments.unsealed.filter((segment) => segment.index.streams.has(streamId));
     const tailFrom = unsealed[0] && firstOffsetIn(unsealed[0], streamId);
@@ -50,7 +53,7 @@ export class TimeFinder {
     let reached: StreamSegment | undefined;
     while (low < high) {
       const near = batchIndex.before(streamId, low + Math.floor((high - low) / 2));
-      if (near === undefined || near.endOffset <= low) return undefined;
+      if (near === undefined || near.endOffset <= low) return err({});
       if (near.lastLogTime < atMs) {
         low = near.endOffset;
       } else {
@@ -61,20 +64,22 @@ export class TimeFinder {
     if (reached !== undefined) return this.#inSealed(reached, atMs);
     for (const segment of unsealed) {
       const found = inUnsealed(segment, streamId, atMs);
-      if (found !== undefined) return found;
+      if (found !== undefined) return ok(found);
     }
-    return to;
+    return ok(to);
   }
 
-  async #inSealed(near: StreamSegment, atMs: number): Promise<number | undefined> {
+  async #inSealed(near: StreamSegment, atMs: number): Promise<Result<number, Unreadable>> {
     const { segments, indexReader } = this.#parts;
+    const unreadable = err({ segment: near.sequence });
     const segment = segments.bySequence(near.sequence);
-    if (segment?.kind !== "sealed") return undefined;
+    if (segment?.kind !== "sealed") return unreadable;
     const at = await indexReader.findRowAt(segment, near.firstRow, near.rowCount, atMs);
-    if (at === undefined) return undefined;
+    if (at === undefined) return unreadable;
     // Compaction may have left nothing that is as new: what follows is.
-    if (at === near.firstRow + near.rowCount) return near.endOffset;
-    return (await indexReader.row(segment, at))?.firstOffset;
+    if (at === near.firstRow + near.rowCount) return ok(near.endOffset);
+    const row = await indexReader.row(segment, at);
+    return row === undefined ? unreadable : ok(row.firstOffset);
   }
 }
 
