@@ -158,6 +158,10 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
           restartMs,
         });
       },
+      onOver(worker, why) {
+        exporter?.metrics.died(worker);
+        tell(`worker ${worker}: ${why}; it is not started again`, { event: "died", worker, why });
+      },
       onStatus(worker, commits) {
         exporter?.metrics.committed(worker, commits);
         if (isReady || summaryOf(workers.statuses).running < tasks * replicas) return;

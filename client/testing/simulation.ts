@@ -401,6 +401,7 @@ function violationOf(task: TaskName, end: ReplicaEnd): Error {
     case "poison":
       return new PoisonError(end.poison);
     case "contradicted":
+    case "diverged":
       return new Error(differ(task));
     case "failed":
       return new Error(`the replica of task ${task} failed`, { cause: end.error });

@@ -16,9 +16,9 @@ import { NumberedQueue } from "./numbered-queue.ts";
 export type CommitPart = { readonly to: TaskPlace; readonly chain: bigint; readonly outputs: readonly TaskOutput[] };
 
 export class PendingOutputs {
-  readonly #outputs: NumberedQueue<TaskOutput>;
+  #outputs: NumberedQueue<TaskOutput>;
   /** After each output; from the last place that was compared on, which has its own. */
-  readonly #chains: NumberedQueue<bigint>;
+  #chains: NumberedQueue<bigint>;
   /** Behind which outputs a commit may end. */
   #cuts: TaskPlace[] = [];
   /** How far the task has come. */
@@ -78,6 +78,16 @@ export class PendingOutputs {
     // That of what is not committed is kept in any case.
     const { chainsMax } = RUNTIME_LIMITS;
     while (this.#chains.size > chainsMax && this.#chains.first < this.#outputs.first) this.#chains.shift();
+  }
+
+  /** The task goes on from here, whatever it did before: nothing of that is to be committed. */
+  goOnFrom(place: TaskPlace, chain: bigint): void {
+    this.#place = place;
+    this.#outputs = new NumberedQueue(place.outputs);
+    this.#chains = new NumberedQueue(place.outputs);
+    this.#chains.push(chain);
+    this.#cuts = [];
+    this.#bytes = 0;
   }
 
   /** So far it is committed. What was known before may be more. */

@@ -25,10 +25,12 @@ import { deadLetter } from "./dead-letter.ts";
 import { readStatement } from "./dispute.ts";
 import type { Evidence } from "./evidence.ts";
 import { inputOf } from "./feed-input.ts";
+import type { FormerCommit } from "./former-commit.ts";
 import { InputTrimmer, type Trim } from "./input-trimmer.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
-import { Ended } from "./replica-end.ts";
+import { type Divergence, Ended } from "./replica-end.ts";
+import { Replay } from "./replay.ts";
 import { type OnSnapshot, Snapshotter, type SnapshotStatus } from "./snapshots/snapshotter.ts";
 import { TaskDriver } from "./task-driver.ts";
 import type { FeedGap, FeedItem, FeedRecord, FeedStart, TaskFacts, TaskLog } from "./task-log.ts";
@@ -89,6 +91,13 @@ export class ReplicaWork {
   /** Where its feed begins; records until there may come again. */
   readonly #after: RecordPlace;
   readonly #begins: TaskFacts["begins"];
+  /** How the task stood when it began. */
+  readonly #facts: TaskFacts;
+  readonly #named: Pick<Divergence, "app" | "task">;
+  /** Of what was committed by then. */
+  #replay: Replay | undefined;
+  /** A place of the replay is passed once what was done is handed over. */
+  #isPassing = false;
   /** In the stream of commits, behind the last that it has read. */
   #nextCommit: Offset = 0;
   /** How often this replica replaced poison. */
@@ -100,14 +109,17 @@ export class ReplicaWork {
     log: TaskLog,
     clock: Clock,
     config: ReplicaConfig,
-    { epoch, start, place, nextDue, digest, begins }: TaskFacts,
+    facts: TaskFacts,
     { store, totals, durable, snapshots, restored }: TaskState,
     listener: WorkListener,
   ) {
     const { stage, partition, id: replica, commitEveryMs, takeoverMs, cursorEveryMs } = config;
     const { app } = stage;
+    const { epoch, start, place, nextDue, digest, begins } = facts;
     const task = taskName(stage.number, partition);
     this.#log = log;
+    this.#facts = facts;
+    this.#named = { app, task };
     this.#listener = listener;
     this.#epoch = epoch;
     this.#commits = commitsStream(app, task);
@@ -157,12 +169,22 @@ export class ReplicaWork {
       const onSnapshot: OnSnapshot = (snapshot, verified) => trimmer.tell(snapshot, verified);
       const isDisputed = (): boolean => this.#comparison.disputed;
       this.#snapshotter = new Snapshotter(this.#task, clock, replica, snapshots, restored, onSnapshot, isDisputed);
-      this.#snapshotter.committed(place.outputs);
+      this.#snapshotter.committed(place);
     }
     const isNew = compareRecordPlaces(this.#task.cursor, BEFORE_RECORDS) === 0;
     this.#begins = begins;
     this.#after = isNew ? start : this.#task.cursor;
     this.#readPosition = this.#after.position;
+  }
+
+  /** Before it reads. `former`: the last commit of an earlier epoch, where its rows are not further in any case. */
+  replay(former: FormerCommit | undefined): void {
+    this.#replay = new Replay(
+      { cursor: this.#after, outputs: this.#task.place.outputs },
+      this.#task.chain,
+      this.#facts,
+      former,
+    );
   }
 
   /** What it reads. Of commits, only those that are to come matter. */
@@ -277,7 +299,9 @@ export class ReplicaWork {
 
   /** What was done is to be committed. */
   handOver(): void {
-    if (!this.contradicted) this.#driver.take();
+    if (this.contradicted) return;
+    this.#driver.take();
+    if (this.#isPassing) this.#pass();
   }
 
   /** It does nothing more, but what it did is to be committed soon. */
@@ -309,7 +333,7 @@ export class ReplicaWork {
 
   /** After `stop`: what is committed is kept. */
   async close(): Promise<void> {
-    await this.#keeper?.close(this.#pending.committed.outputs);
+    await this.#keeper?.close(this.#pending.committed);
   }
 
   #onInput(record: FeedRecord): boolean {
@@ -319,12 +343,45 @@ export class ReplicaWork {
     if (compareRecordPlaces(record.place, this.#task.cursor) <= 0)
       throw new Ended({ kind: "failed", error: twice(record) });
     if (!this.#advance(record.logTime) || this.#driver.full) return false;
+    if (this.#isBehindMilestone(record.place)) return this.#handOverToPass();
     unpoisoned(this.#driver.process(inputOf(record, source.source)));
     return true;
   }
 
   #advance(logTime: number): boolean {
-    return unpoisoned(this.#driver.advance(logTime));
+    const dueBefore = this.#replay?.dueBefore(this.#task.cursor) ?? Infinity;
+    if (logTime <= dueBefore) return unpoisoned(this.#driver.advance(logTime));
+    return unpoisoned(this.#driver.advance(dueBefore)) && this.#handOverToPass();
+  }
+
+  #isBehindMilestone(place: RecordPlace): boolean {
+    const next = this.#replay?.next;
+    return next !== undefined && compareRecordPlaces(place, next.place.cursor) > 0;
+  }
+
+  /** All is done that the next place of the replay covers. Answers false: what was done is handed over first. */
+  #handOverToPass(): boolean {
+    this.#isPassing = true;
+    return false;
+  }
+
+  /** Outputs that were put out otherwise, by other code, keep their numbers. What was put out by this code must come out again as it was. */
+  #pass(): void {
+    this.#isPassing = false;
+    const [replay, task] = [this.#replay, this.#task];
+    const next = replay?.next;
+    assert(replay !== undefined && next !== undefined, "there is a place to pass");
+    if (replay.agrees) return replay.pass();
+    const { place, chain, former } = next;
+    if (former === undefined) throw new Ended({ kind: "diverged", divergence: this.#divergence(place.outputs) });
+    task.renumber(place.outputs, chain);
+    this.#pending.goOnFrom(task.place, chain);
+    replay.passAnew(next);
+  }
+
+  #divergence(committed: number): Divergence {
+    const inputs = this.#inputs.flatMap(({ stream, offset }) => (offset > 0 ? [{ stream, offset: offset - 1 }] : []));
+    return { ...this.#named, inputs, made: this.#task.place.outputs, committed };
   }
 
   /** Of commits, only the newest matter. Of a table, only superseded records may be gone. What may come again may as well be gone. */
@@ -336,18 +393,22 @@ export class ReplicaWork {
   }
 
   #onBatch(batch: TaskBatch): void {
-    this.#keeper?.taken(this.#task.totals, batch.to.outputs);
-    this.#pending.add(batch);
-    // What it did may be committed already: by others, or because nothing came out.
-    this.#keeper?.committed(this.#pending.committed.outputs);
-    this.#comparison.taken(batch);
+    this.#keeper?.taken(this.#task.totals, batch.to);
+    const replay = this.#replay;
+    replay?.take(batch);
+    if (replay?.differs !== true) this.#pending.add(batch);
+    // What it did may be committed already, by others.
+    this.#keeper?.committed(this.#pending.committed);
+    const isFormer = replay?.next?.former !== undefined;
+    // What other code put out, in its place, is nothing to compare with, and with these numbers no snapshot's.
+    this.#comparison.taken(isFormer ? { ...batch, outputs: [] } : batch);
     this.#committer.moved(batch.digests, batch.nextDue, this.#readLogTime);
-    this.#snapshotter?.taken(batch, this.#committer.leading, this.#nextCommit);
+    if (!isFormer) this.#snapshotter?.taken(batch, this.#committer.leading, this.#nextCommit);
   }
 
   #onCovered(): void {
-    this.#keeper?.committed(this.#pending.committed.outputs);
-    this.#snapshotter?.committed(this.#pending.committed.outputs);
+    this.#keeper?.committed(this.#pending.committed);
+    this.#snapshotter?.committed(this.#pending.committed);
     this.#listener.covered();
   }
 
@@ -356,9 +417,16 @@ export class ReplicaWork {
     if (!this.#advance(record.logTime)) return false;
     const commit = this.#log.readCommit(record);
     if (commit === undefined) this.#onStatement(record);
-    if (commit === undefined || commit.epoch < this.#epoch) return true;
+    // Before the task began anew its places were others.
+    if (commit === undefined || commit.epoch < this.#facts.born) return true;
     if (commit.epoch > this.#epoch) throw new Ended({ kind: "fenced" });
+    // It stands behind all that it covers.
+    const next = this.#replay?.next;
+    const isPassed = next !== undefined && compareTaskPlaces(commit.to, next.place) >= 0;
+    if (commit.epoch < this.#epoch && !isPassed) return true;
     this.handOver();
+    if (isPassed) this.#pass();
+    if (commit.epoch < this.#epoch) return true;
     this.#nextCommit = record.offset + 1;
     const { outputs } = commit.to;
     this.#comparison.compare(commit, record.place, this.#pending.chainAt(outputs));

@@ -7,11 +7,13 @@ import { assert, InvariantError } from "../lib/assert.ts";
 import type { Clock } from "../ports/clock.ts";
 import { compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import type { TaskName } from "../wire/app-command.ts";
+import { commitsStream } from "../wire/app-streams.ts";
 import { taskName } from "./app-streams.ts";
 import type { Evidence } from "./evidence.ts";
+import { type FormerCommit, lastFormerCommit } from "./former-commit.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
-import { Ended, type ReplicaEnd } from "./replica-end.ts";
+import { DOUBTFUL, Ended, type ReplicaEnd } from "./replica-end.ts";
 import { ReplicaWork, type WorkStatus } from "./replica-work.ts";
 import type { RestoreProgress } from "./snapshots/restore.ts";
 import type { Feed, TaskFacts, TaskLog } from "./task-log.ts";
@@ -50,6 +52,8 @@ export class Replica {
   readonly #finished: Promise<ReplicaEnd>;
   #work: ReplicaWork | undefined;
   #feed: Feed | undefined;
+  /** Ends what looks for a former commit. */
+  #endLooking: (() => void) | undefined;
   #restoreTo = 0;
   #restored: RestoreProgress | undefined;
   #end: ReplicaEnd | undefined;
@@ -112,7 +116,7 @@ export class Replica {
     }
     assert(this.#end !== undefined, "a replica that ended has a reason");
     // What is in doubt is not kept.
-    if (this.#end.kind !== "contradicted" && this.#end.kind !== "failed") await this.#work?.close();
+    if (!DOUBTFUL.has(this.#end.kind)) await this.#work?.close();
     return this.#end;
   }
 
@@ -127,6 +131,7 @@ export class Replica {
       const state = await this.#open(facts, { anew: stuck !== undefined, onProgress });
       this.#checkRunning();
       const work = this.#begin(facts, state);
+      work.replay(await this.#formerCommit(facts, work.after));
       if (stuck === undefined || compareRecordPlaces(work.cursor, stuck.cursor) > 0)
         stuck = { gap: await this.#readToGap(work), cursor: work.cursor };
       // A newer snapshot may have taken the place of the one that was to be restored.
@@ -173,12 +178,25 @@ export class Replica {
     return work;
   }
 
+  /** Where it is to go on behind other code. */
+  async #formerCommit(facts: TaskFacts, after: RecordPlace): Promise<FormerCommit | undefined> {
+    // It began with this epoch, or nobody committed since it began.
+    if (facts.epoch === facts.born || compareRecordPlaces(facts.place.cursor, facts.start) <= 0) return undefined;
+    const commits = commitsStream(this.#config.stage.app, this.#name);
+    const former = await lastFormerCommit(this.#log, commits, after, facts, (close) => {
+      this.#endLooking = close;
+    });
+    this.#checkRunning();
+    return former;
+  }
+
   /** Once. Whatever is under way sees it at its next step. */
   #finish(end: ReplicaEnd): void {
     if (this.#end !== undefined) return;
     this.#end = end;
     this.#work?.stop();
     this.#feed?.close();
+    this.#endLooking?.();
     this.#wake?.();
   }
 

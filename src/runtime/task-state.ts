@@ -1,10 +1,11 @@
 /**
- * Where a replica's rows come from, and where they are kept. What is kept is never ahead of the task's commits: after a restart nobody could
- * make the outputs in between again.
+ * Where a replica's rows come from, and where they are kept. What is kept is never ahead of the task's commits, not by a record of which nothing
+ * came out either: after a restart nobody could make the outputs in between again, and a newer version's code might make some.
  */
 import type { StateStore } from "../operators/state/state-store.ts";
 import type { RowTotals } from "../operators/state/totals.ts";
 import type { Clock } from "../ports/clock.ts";
+import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import type { RestoredSnapshot, SnapshotPlan } from "./snapshots/snapshotter.ts";
 
@@ -30,7 +31,7 @@ export interface DurableStore {
   flush(seal: number): Promise<void>;
 }
 
-type Seal = { readonly seal: number; readonly outputs: number };
+type Seal = { readonly seal: number; readonly place: TaskPlace };
 
 /** Seals each batch, and keeps what is committed: now and then, or when it is much. */
 export class StateKeeper {
@@ -53,31 +54,32 @@ export class StateKeeper {
     return this.#store.unflushedBytes >= RUNTIME_LIMITS.unflushedBytesMax;
   }
 
-  /** After each batch that was taken: the task's totals, and how many outputs there are. */
-  taken(totals: RowTotals, outputs: number): void {
+  /** After each batch that was taken: the task's totals, and how far it has come. */
+  taken(totals: RowTotals, place: TaskPlace): void {
     const seal = this.#store.seal(totals);
-    // A later seal with the same outputs holds the earlier one, and more.
-    if (this.#seals.at(-1)?.outputs === outputs) this.#seals.pop();
-    this.#seals.push({ seal, outputs });
+    const last = this.#seals.at(-1);
+    // A later seal at the same place holds the earlier one, and more.
+    if (last !== undefined && compareTaskPlaces(last.place, place) === 0) this.#seals.pop();
+    this.#seals.push({ seal, place });
   }
 
-  /** So many outputs are committed. */
-  committed(outputs: number): void {
+  /** So far the task is committed. */
+  committed(place: TaskPlace): void {
     const isDue =
       this.#clock.monotonic() - this.#flushedMs >= RUNTIME_LIMITS.flushEveryMs ||
       this.#store.unflushedBytes >= RUNTIME_LIMITS.flushBytes;
-    if (isDue && this.#flushing === undefined) this.#flush(outputs);
+    if (isDue && this.#flushing === undefined) this.#flush(place);
   }
 
   /** The last of it: what is committed is kept when this resolves. */
-  async close(outputs: number): Promise<void> {
+  async close(place: TaskPlace): Promise<void> {
     await this.#flushing;
-    this.#flush(outputs);
+    this.#flush(place);
     await this.#flushing;
   }
 
-  #flush(outputs: number): void {
-    const last = this.#seals.findLast((seal) => seal.outputs <= outputs);
+  #flush(committed: TaskPlace): void {
+    const last = this.#seals.findLast(({ place }) => compareTaskPlaces(place, committed) <= 0);
     if (last === undefined) return;
     this.#seals = this.#seals.filter(({ seal }) => seal > last.seal);
     this.#flushedMs = this.#clock.monotonic();

@@ -72,6 +72,7 @@ function start(
   const told: WorkersListener = {
     onStart: (_worker, id) => events.note(`started ${id === undefined ? "nothing" : "a process"}`),
     onDeath: (_worker, why) => events.note(`died: ${why}`),
+    onOver: (_worker, why) => events.note(`over: ${why}`),
     onStatus: () => events.note("status"),
     epoch: () => 1,
     redeploy: () => Promise.resolve(),

@@ -49,7 +49,7 @@ describe("snapshots on a node", () => {
       task.settle(capture, true);
       const outcome = await restore(snapshots, zstd, new MemoryTarget(SYSTEM_CLOCK), {
         born: 0,
-        committedOutputs: capture.place.outputs,
+        committed: capture.place,
       });
       expect(outcome.objections).toEqual([]);
       expect(outcome.restored?.totals).toEqual(capture.rows.totals);

@@ -231,6 +231,55 @@ describe("tidemark run", () => {
     expect(ended.flatMap((report) => report.tasks.map(({ state }) => state))).toEqual(["stopped", "stopped"]);
   });
 
+  it("a newer version puts out what comes from then on, and nothing again", async () => {
+    const passing = (condition: string): string =>
+      `app.stream("newer-in").flatMap((n) => (${condition} ? [n] : [])).to("newer-out");`;
+    const input = client.stream("newer-in");
+    const numbers = (from: number): { json: number }[] => Array.from({ length: 20 }, (_, n) => ({ json: from + n }));
+    await input.create();
+    await makeOutput("newer-out");
+    await input.append(numbers(0));
+    const run = start(app("newer", passing("true")));
+    await records("newer-out", 20);
+    const newer = start(app("newer", passing("n % 2 === 0"), 2));
+    expect((await run.done).status).toBe(4);
+    await input.append(numbers(20));
+    const evens = Array.from({ length: 10 }, (_, n) => 20 + 2 * n);
+    const outputs = (await records("newer-out", 30)).map(({ value }) => value);
+    expect(outputs).toEqual([...Array.from({ length: 20 }, (_, n) => n), ...evens]);
+    newer.child.kill("SIGINT");
+    expect(await newer.done).toEqual({ status: 0, err: "" });
+  });
+
+  it("ends for good where the same version makes something else of what is committed, and says so to whoever asks", async () => {
+    const passing = (condition: string): string =>
+      app("edited", `app.stream("edited-in").flatMap((n) => (${condition} ? [n] : [])).to("edited-out");`);
+    const input = client.stream("edited-in");
+    await input.create();
+    await makeOutput("edited-out");
+    await input.append(Array.from({ length: 20 }, (_, json) => ({ json })));
+    const run = start(passing("true"));
+    await records("edited-out", 20);
+    run.child.kill("SIGINT");
+    await run.done;
+    const edited = start(passing("n % 5 === 0"), "--replicas", "2", "--state", "disk", "--state-dir", "edited-state");
+    const { status } = await edited.done;
+    const why = expect.stringMatching(
+      /^app-diverged: app "edited", task 0\.0: up to edited-in, offset 19, it makes 4 outputs, and 20 are committed\..*higher version.*apps reset edited/,
+    );
+    expect([status, edited.events.at(-1)]).toMatchObject([1, { event: "ended", why }]);
+    expect(edited.events.filter(({ event }) => event === "started")).toHaveLength(2);
+    const reports = await client.app("edited").reports();
+    expect(reports.flatMap(({ tasks }) => tasks)).toContainEqual(expect.objectContaining({ state: "diverged", why }));
+    expect((await client.stream("edited-out").describe()).nextOffset).toBe(20);
+    // Nothing is kept of what it made: with what was deployed all goes on.
+    await input.append({ json: 21 });
+    const again = start(passing("true"), "--state", "disk", "--state-dir", "edited-state");
+    expect((await records("edited-out", 21)).at(-1)?.value).toBe(21);
+    again.child.kill("SIGINT");
+    expect(await again.done).toEqual({ status: 0, err: "" });
+  });
+
   it("ends when the app is deleted, or a newer version deployed; goes on after a reset", async () => {
     await client.stream("life-in").create();
     await makeOutput("life-out");

@@ -93,9 +93,10 @@ export class AppWorld {
     });
     const machine = { worker, replicas, disks };
     this.machines.set(name, machine);
-    // What becomes of those that were killed is nothing to anybody.
+    // What becomes of those that were killed is nothing to anybody; other code is found out.
     const note = (end: ReplicaEnd): void => {
-      if (this.machines.get(name) === machine) this.ends.push(end);
+      const isFoundOut = end.kind === "diverged" && graph !== this.graph;
+      if (this.machines.get(name) === machine && !isFoundOut) this.ends.push(end);
     };
     for (const replica of replicas) void replica.finished.then(note);
     return machine;

@@ -11,7 +11,11 @@ import { SNAPSHOT_SIZES, type SnapshotSizes } from "../../src/runtime/snapshots/
 import type { SpareKv } from "../../src/runtime/snapshots/snapshotter.ts";
 import type { SnapshotStream, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
 
+import type { TaskPlace } from "../../src/record/task-place.ts";
 import { SimKv } from "../../src/sim/kv.ts";
+
+/** Further than any task. */
+export const ANYWHERE: TaskPlace = { cursor: { position: Infinity, ordinal: 0, index: 0 }, outputs: Infinity };
 
 /** So small that a few rows make several pieces. */
 export const SMALL_SIZES: SnapshotSizes = {

@@ -1,7 +1,8 @@
 /** What the end of a replica means for its worker, and for the others. */
 import { EXIT } from "../exit-codes.ts";
+import { counted } from "../output.ts";
 import { messageOf } from "../../../src/lib/thrown.ts";
-import type { ReplicaEnd } from "../../../src/runtime/replica-end.ts";
+import type { Divergence, ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { placeOf } from "../apps/app-module.ts";
 import type { WorkerEnd } from "./worker-messages.ts";
 
@@ -27,7 +28,19 @@ export function workerEnd(task: string, end: ReplicaEnd): WorkerEnd | undefined 
       const what = `task ${task}: offsets ${from} to ${to - 1} of ${stream}, which it had not read, are gone, and no snapshot has what came of them; "tidemark apps reset" begins anew with what is left`;
       return { what, next: "end", exitCode: EXIT.notFound };
     }
+    case "diverged":
+      return { what: divergedText(end.divergence), next: "never", exitCode: EXIT.failure };
     case "failed":
       return { what: `task ${task}: ${messageOf(end.error)}`, next: "again" };
   }
+}
+
+function divergedText({ app, task, inputs, made, committed }: Divergence): string {
+  const places = inputs.map(({ stream, offset }) => `${stream}, offset ${offset}`).join("; ");
+  const upTo = places === "" ? "before its first record" : `up to ${places}`;
+  const outcome =
+    made === committed
+      ? `${counted(made, "output")}, as many as are committed, but other ones or of other state`
+      : `${counted(made, "output")}, and ${committed} are committed`;
+  return `app-diverged: app "${app}", task ${task}: ${upTo}, it makes ${outcome}. The code, or what it depends on, has changed without a new version, or it is not deterministic. A higher version goes on behind what is committed; "tidemark apps reset ${app}" begins anew`;
 }

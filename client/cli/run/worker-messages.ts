@@ -50,5 +50,7 @@ export type WorkerEnd =
   | { readonly what: string; readonly next: "again" }
   /** What is deployed has changed: it must be looked at first. */
   | { readonly what: string; readonly next: "deploy" }
+  /** It came to the same end again. The others may go on. */
+  | { readonly what: string; readonly next: "never"; readonly exitCode: number }
   /** The others come to the same end. */
   | { readonly what: string; readonly next: "end"; readonly exitCode: number };

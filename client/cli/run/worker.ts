@@ -13,7 +13,7 @@ import { APP_RUN_DEFAULTS, AppRun, type OpenTaskState } from "../../../src/runti
 import type { Evidence } from "../../../src/runtime/evidence.ts";
 import { RUNTIME_LIMITS } from "../../../src/runtime/limits.ts";
 import type { ReplicaStatus } from "../../../src/runtime/replica.ts";
-import { Ended, type ReplicaEnd } from "../../../src/runtime/replica-end.ts";
+import { DOUBTFUL, Ended, type ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { shapeDifference } from "../../../src/wire/app-shape.ts";
 import { connect } from "../../client.ts";
 import { PLATFORM_ZSTD } from "../../reading/platform-zstd.ts";
@@ -77,7 +77,7 @@ async function run(settings: WorkerSettings, epoch: number): Promise<void> {
   const ended = Promise.withResolvers<WorkerEnd | undefined>();
   const onEnd = (task: string, end: ReplicaEnd): void => {
     if (end.kind === "contradicted") reportEvidence(evidenceFolder, task, end.evidence, true);
-    const isDoubtful = end.kind === "contradicted" || end.kind === "failed";
+    const isDoubtful = DOUBTFUL.has(end.kind);
     const what = workerEnd(task, end);
     void (isDoubtful ? states.discard(task) : Promise.resolve())
       .catch((error: unknown) => process.stderr.write(`tidemark: task ${task}: ${messageOf(error)}\n`))

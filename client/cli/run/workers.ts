@@ -46,6 +46,8 @@ export type WorkersListener = {
   readonly onStart: (worker: number, processId: number | undefined) => void;
   /** It is started again in so long. */
   readonly onDeath: (worker: number, why: string, restartMs: number) => void;
+  /** It is not started again. */
+  readonly onOver: (worker: number, why: string) => void;
   readonly onStatus: (worker: number, commits: CommitTally) => void;
   /** In which what the workers run is deployed. */
   readonly epoch: () => number;
@@ -85,6 +87,8 @@ type Worker = {
   timer: NodeJS.Timeout | undefined;
   /** Why it was told to end, to be started again. */
   restart: string | undefined;
+  /** It is not started again, as long as what is deployed is this. */
+  isOver: boolean;
 };
 
 /** The same may do later. */
@@ -127,6 +131,7 @@ export class Workers {
       restartMs: RESTART_MS_MIN,
       timer: undefined,
       restart: undefined,
+      isOver: false,
     }));
     for (const worker of this.#workers) this.#start(worker);
     this.#looking = setInterval(() => this.#look(), timeouts.hungMs / SILENT_LOOKS_MAX);
@@ -148,10 +153,11 @@ export class Workers {
     this.#ended.reject(error);
   }
 
-  /** Ends and starts those that run in an epoch that is over. */
+  /** Ends and starts those that run in an epoch that is over; in another one even those that are over may go on. */
   restart(why: string): void {
     const epoch = this.#listener.epoch();
     for (const worker of this.#workers) {
+      if (worker.isOver) this.#start(worker);
       if (worker.running === undefined || worker.running.epoch === epoch) continue;
       worker.restart = why;
       this.#endSoon(worker.running.child);
@@ -177,6 +183,7 @@ export class Workers {
     worker.startedMs = performance.now();
     worker.heardMs = worker.startedMs;
     worker.restart = undefined;
+    worker.isOver = false;
     let child: ChildProcess;
     try {
       child = fork(WORKER, [], { serialization: "advanced", stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"] });
@@ -193,7 +200,7 @@ export class Workers {
       if (worker.running?.child !== child) return;
       worker.running = undefined;
       // What it told last is what there is to tell of how all came to an end.
-      if (end?.next !== "end") {
+      if (end?.next !== "end" && end?.next !== "never") {
         worker.process = undefined;
         worker.replicas = [];
       }
@@ -233,10 +240,13 @@ export class Workers {
 
   #onEnd(worker: Worker, end: WorkerEnd): void {
     if (this.#stopping) return;
-    if (end.next === "end") {
-      this.#ended.reject(new AppEnded(end.what, end.exitCode));
-      return;
+    if (end.next === "never") {
+      worker.isOver = true;
+      this.#listener.onOver(worker.number, end.what);
     }
+    if (end.next === "end" || (end.next === "never" && this.#workers.every(({ isOver }) => isOver)))
+      this.#ended.reject(new AppEnded(end.what, end.exitCode));
+    if (end.next === "end" || end.next === "never") return;
     if (worker.heardMs - worker.startedMs >= HEALTHY_MS) worker.restartMs = RESTART_MS_MIN;
     const { restartMs } = worker;
     worker.restartMs = Math.min(RESTART_MS_MAX, restartMs * 2);

@@ -145,6 +145,11 @@ export class Progress {
     this.#now = { ...this.#now, outputs: this.#now.outputs + 1, chain };
   }
 
+  /** So many outputs are committed, with this chain, whatever came out here: the next has the number behind them. */
+  renumber(outputs: number, chain: bigint): void {
+    this.#now = { ...this.#now, outputs, chain };
+  }
+
   count(counter: Counter): void {
     const { counters } = this.#now;
     this.#now = { ...this.#now, counters: { ...counters, [counter]: counters[counter] + 1 } };

@@ -304,6 +304,13 @@ export class Task {
     return batch;
   }
 
+  /** Its outputs are numbered on from here, with this chain: so many were committed by the code before. Nothing is left to take. */
+  renumber(outputs: number, chain: bigint): void {
+    assert(this.untaken === 0, "what was done is taken before outputs have other numbers");
+    this.#progress.renumber(outputs, chain);
+    this.#from = this.#progress.place;
+  }
+
   /** Forgets all that was done since the last take. */
   rollback(): void {
     this.#undo({ rows: 0, outputs: 0, bytes: 0 });

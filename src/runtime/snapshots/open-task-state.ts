@@ -40,7 +40,7 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
   const { stream, zstd, born } = snapshots;
   const restoring = {
     born,
-    committedOutputs: facts.place.outputs,
+    committed: facts.place,
     writer: facts.committing ?? "",
     ...(facts.verified !== undefined && { verified: facts.verified }),
     ...(opening !== undefined && { onProgress: opening.onProgress }),

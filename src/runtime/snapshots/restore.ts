@@ -14,6 +14,7 @@ import type { StateStore } from "../../operators/state/state-store.ts";
 import type { Zstd } from "../../ports/zstd.ts";
 import type { Offset } from "../../record/offset.ts";
 import type { RowChange } from "../../record/row.ts";
+import { compareTaskPlaces, type TaskPlace } from "../../record/task-place.ts";
 import { SNAPSHOT_LIMITS } from "./limits.ts";
 import { firstNeeded, type Manifest, type PieceRef } from "./manifest.ts";
 import { type FoundManifest, manifestsBack } from "./manifest-search.ts";
@@ -33,8 +34,8 @@ export interface RestoreTarget<Store extends StateStore> {
 export type RestoreOptions = {
   /** The epoch in which the task's state began. */
   readonly born: number;
-  /** Outputs that the task has committed. */
-  readonly committedOutputs: number;
+  /** How far the task is committed. */
+  readonly committed: TaskPlace;
   /** Whose snapshots are used although nobody has confirmed them; absent: anybody's. */
   readonly writer?: string;
   /** The manifest of the newest that is known to be right, if any is. */
@@ -95,12 +96,12 @@ async function attempt<Store extends StateStore>(
   stream: SnapshotStream,
   zstd: Zstd,
   target: RestoreTarget<Store>,
-  { born, committedOutputs, writer, verified, onProgress }: RestoreOptions,
+  { born, committed, writer, verified, onProgress }: RestoreOptions,
   manifest: Manifest,
   offset: Offset,
 ): Promise<Result<Omit<Restored<Store>, "offset">, string>> {
   if (manifest.born !== born) return err("it is of a time before the app was reset");
-  if (manifest.place.outputs > committedOutputs) return err("it is ahead of what the task has committed");
+  if (compareTaskPlaces(manifest.place, committed) > 0) return err("it is ahead of what the task has committed");
   if (writer !== undefined && manifest.replica !== writer && offset !== verified)
     return err("nobody has confirmed it, and who wrote it is not who commits");
   await target.begin(manifest.slices.length);

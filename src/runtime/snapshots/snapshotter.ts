@@ -21,6 +21,8 @@ import type { Zstd } from "../../ports/zstd.ts";
 import { xxh64 } from "../../record/checksum.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import type { Offset } from "../../record/offset.ts";
+import { BEFORE_RECORDS } from "../../record/record-place.ts";
+import { compareTaskPlaces, type TaskPlace } from "../../record/task-place.ts";
 import type { TaskCommit, TaskSnapshot } from "../../wire/app-command.ts";
 import type { TakenSnapshot } from "../input-trimmer.ts";
 import { KvTarget } from "./kv-target.ts";
@@ -104,9 +106,9 @@ export class Snapshotter {
   #logTime = -Infinity;
   /** Log time from which on it has committed; undefined: another one does. */
   #leadingSince: number | undefined;
-  #committedOutputs = 0;
-  /** Waits until so many outputs are committed. */
-  #waiting: { readonly outputs: number; readonly resolve: (committed: boolean) => void } | undefined;
+  #committed: TaskPlace = { cursor: BEFORE_RECORDS, outputs: 0 };
+  /** Waits until the task is committed so far. */
+  #waiting: { readonly place: TaskPlace; readonly resolve: (committed: boolean) => void } | undefined;
 
   /** `restored`: the snapshot that the task begins with. `isDisputed`: the replica differs from another. */
   constructor(
@@ -158,10 +160,10 @@ export class Snapshotter {
     if (this.#state === "idle" && this.#isDue()) this.#start("looking", () => this.#look());
   }
 
-  /** So many outputs of the task are committed. */
-  committed(outputs: number): void {
-    this.#committedOutputs = outputs;
-    if (this.#waiting === undefined || outputs < this.#waiting.outputs) return;
+  /** So far the task is committed. */
+  committed(place: TaskPlace): void {
+    this.#committed = place;
+    if (this.#waiting === undefined || compareTaskPlaces(place, this.#waiting.place) < 0) return;
     this.#waiting.resolve(true);
     this.#waiting = undefined;
   }
@@ -228,7 +230,7 @@ export class Snapshotter {
     const { point, place, nextOffsets } = capture;
     let used = false;
     try {
-      const done = await this.#writer.write(capture, () => this.#covered(place.outputs));
+      const done = await this.#writer.write(capture, () => this.#covered(place));
       used = done.ok;
       this.#newest = point.logTime;
       if (!done.ok) return "idle";
@@ -271,7 +273,7 @@ export class Snapshotter {
     if (openSpare === undefined && this.#task.totals.bytes > verifyBytesMax) return;
     if (this.#logTime < this.#verified + verifyEveryMs) return;
     this.#verified = this.#logTime;
-    const options = { born, committedOutputs: this.#committedOutputs, writer: this.#replica };
+    const options = { born, committed: this.#committed, writer: this.#replica };
     const offset = await this.#restoreElsewhere(options);
     if (this.#state === "stopped") return;
     // As long again as it may have taken.
@@ -296,11 +298,11 @@ export class Snapshotter {
     }
   }
 
-  #covered(outputs: number): Promise<boolean> {
+  #covered(place: TaskPlace): Promise<boolean> {
     if (this.#state === "stopped" || this.#isDisputed()) return Promise.resolve(false);
-    if (this.#committedOutputs >= outputs) return Promise.resolve(true);
+    if (compareTaskPlaces(this.#committed, place) >= 0) return Promise.resolve(true);
     return new Promise((resolve) => {
-      this.#waiting = { outputs, resolve };
+      this.#waiting = { place, resolve };
     });
   }
 }

@@ -80,7 +80,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     source: "Kafka Streams, KAFKA-10166: a store's checkpoint beyond the committed offsets",
     world: "runtime",
     file: "src/runtime/task-state.ts",
-    find: "this.#seals.findLast((seal) => seal.outputs <= outputs)",
+    find: "this.#seals.findLast(({ place }) => compareTaskPlaces(place, committed) <= 0)",
     replace: "this.#seals.at(-1)",
     quick: true,
   },
