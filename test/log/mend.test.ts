@@ -272,6 +272,7 @@ describe("mending", () => {
     const sequence = world.log.damage[0]?.segment as number;
     const source = { placements: (from: number, to: number) => other.log.placements(from, to) };
     expect(await world.log.reindex(sequence, [source])).toMatchObject({ ok: true });
+    await world.log.settled();
     expect(world.log.damage).toEqual([]);
     expect(await world.log.offsetAtTime(stream, 0, 0, next)).toMatchObject({ ok: true });
     await world.close();
