@@ -108,6 +108,20 @@ describe("a worker is started again", () => {
     expect(await events.until("started", 2)).toHaveLength(4);
   });
 
+  it("that is not to be started again, in another epoch alone", async () => {
+    let epoch = 1;
+    const end = { what: "it diverged", next: "never", exitCode: 1 };
+    const text = `process.send({ kind: "ended", end: ${JSON.stringify(end)} });\nawait new Promise(() => {});\n`;
+    const events = start("over", text, { epoch: () => epoch }, IMPATIENT);
+    await events.until("over: it diverged");
+    // There is no other one that goes on.
+    await expect(workers?.failed).rejects.toMatchObject({ message: "it diverged", exitCode: 1 });
+    expect(await events.until("started")).toHaveLength(2);
+    epoch = 2;
+    workers?.restart("the epoch is over");
+    await events.until("started", 2);
+  });
+
   it("that hangs, and says so of it", async () => {
     const text = `process.send({ kind: "status", replicas: [] }, () => { for (;;); });\nawait new Promise(() => {});\n`;
     const events = start("hung", text, {}, { stopMs: 1, hungMs: 3_000 });
