@@ -62,6 +62,8 @@ export class Producer {
   #heldRecords = 0;
   readonly #roomWaiters: (() => void)[] = [];
   #failure: TidemarkError | undefined;
+  /** What was wrong with the first record that could be none: whether anybody listens to its promise is not to be seen. */
+  #refused: TidemarkError | undefined;
   #closed = false;
 
   constructor(environment: Environment, send: SendCommand, config: ProducerConfig) {
@@ -99,12 +101,12 @@ export class Producer {
 
   /**
    * Appends one record. Resolves to its offset once it is durable. Does not wait for room: with too much
-   * unacknowledged it rejects with `buffer-full`, so await `ready()` between records. A rejection that nobody
-   * listens to is not lost: `flush` and `close` report it.
+   * unacknowledged it rejects with `buffer-full`, so await `ready()` between records. Who does not listen is told by `flush` and
+   * `close`: of the producer's failure, and of the first record since that could be none, behind which others are appended.
    */
   append(input: RecordInput, options: CallOptions = {}): Promise<Offset> {
     const promise = new Promise<Offset>((resolve, reject) => {
-      this.#hold(toRecord(input), options, resolve, reject);
+      this.#hold(this.#recordOf(input), options, resolve, reject);
     });
     promise.catch(ignore);
     return promise;
@@ -131,11 +133,17 @@ export class Producer {
     return count;
   }
 
-  /** Resolves when everything appended before this call is durable; rejects with the producer's failure. */
+  /**
+   * Resolves when everything appended before this call is durable; rejects with the producer's failure, or with what was wrong with the first
+   * record since the last flush that could be none: the others are durable then.
+   */
   async flush(): Promise<void> {
+    const refused = this.#refused;
+    this.#refused = undefined;
     this.#seal();
     await Promise.all(this.#underWay);
-    if (this.#failure !== undefined) throw this.#failure;
+    const error = this.#failure ?? refused;
+    if (error !== undefined) throw error;
   }
 
   /** Flushes, then takes no more. */
@@ -157,6 +165,15 @@ export class Producer {
   /** Gives up what is unacknowledged; each promise tells what is known of its record. */
   abort(reason: TidemarkError = new TidemarkError("aborted")): void {
     this.#fail(reason);
+  }
+
+  #recordOf(input: RecordInput): StreamRecord {
+    try {
+      return toRecord(input);
+    } catch (thrown) {
+      this.#refused ??= asTidemarkError(thrown);
+      throw thrown;
+    }
   }
 
   #checkOpen(): void {

@@ -45,6 +45,34 @@ describe("producer", () => {
     expect(transport.commands()).toHaveLength(1);
   });
 
+  it("tells at the next flush of a record that could be none, though nobody listened to its promise", async () => {
+    const { time, server, producer } = bench();
+    void producer.append("a");
+    void producer.append({ value: { id: 1 } as never });
+    void producer.append({ json: undefined });
+    void producer.append("b");
+    const flushed = failure(producer.flush());
+    await run(time, flushed);
+    expect(await flushed).toMatchObject({
+      code: "invalid-argument",
+      message: expect.stringContaining("use `json` for anything else"),
+    });
+    expect(server.contents("s")).toEqual(["a", "b"]);
+    await run(time, producer.flush());
+    void producer.append({ value: 5 as never });
+    const closed = failure(producer.close());
+    await run(time, closed);
+    expect((await closed).code).toBe("invalid-argument");
+  });
+
+  it("appends all or says what was none of it", async () => {
+    const { time, server, producer } = bench();
+    const appended = failure(producer.appendAll(["a", { value: 5 as never }, "b"]));
+    await run(time, appended);
+    expect((await appended).code).toBe("invalid-argument");
+    expect(server.contents("s")).toEqual(["a", "b"]);
+  });
+
   it("gathers while a batch is under way", async () => {
     const { time, server, transport, producer } = bench();
     transport.held = true;
