@@ -187,6 +187,23 @@ describe("apps", () => {
     expect([...(await streams("again")), ...(await streams("apps/again/"))]).toEqual(["apps/again/dead"]);
   });
 
+  it("reset warns of input that is gone, and takes --dry-run for what it does by itself", async () => {
+    await deploy("trimmed");
+    const input = client.stream("lines");
+    await input.create({ contentType: "text/plain" });
+    await input.append(["a", "b", "c"]);
+    expect((await tidemark("apps", "reset", "trimmed", "--dry-run")).out).not.toContain("warning");
+    const { firstOffset } = await input.describe();
+    await input.trim(firstOffset + 2);
+    const asked = await tidemark("apps", "reset", "trimmed", "--dry-run");
+    expect(asked.out).toMatch(/^warning: offsets \d+ to \d+ of lines are gone: nothing comes of them again$/m);
+    expect(asked.out).toContain("nothing was changed: add --yes to do it\n");
+    const [told] = await json("apps", "reset", "trimmed");
+    expect(told).toMatchObject({ dryRun: true, gone: [{ stream: "lines", to: firstOffset + 2 }] });
+    const both = await tidemark("apps", "reset", "trimmed", "--dry-run", "--yes");
+    expect([both.status, both.err]).toEqual([2, expect.stringContaining("--yes")]);
+  });
+
   it("delete takes an app's own streams along", async () => {
     await deploy("gone");
     await deploy("gone-not");
