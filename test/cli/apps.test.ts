@@ -68,7 +68,8 @@ describe("apps", () => {
     const shown = await tidemark("apps", "show", "life-b");
     expect(shown.out).toMatch(/^version +3 \(epoch \d+\)$/m);
     expect(shown.out).toMatch(/^commits +none yet$/m);
-    expect(shown.out).toMatch(/^1\.0 +apps\/life-b\/by-word\/0 +- +- +- +- +0 +0 +- +- +- +-$/m);
+    expect(shown.out).toMatch(/^1\.0 +apps\/life-b\/by-word\/0 +- +- +- +- +0 +- +- +0 +- +- +- +-$/m);
+    expect(shown.out).toMatch(/^dead letters +none$/m);
     expect(shown.out).toMatch(/^app life-b, version 3$/m);
     const [task] = (await json("apps", "show", "life-b")) as { tasks: object[] }[];
     expect(task?.tasks[0]).toMatchObject({
@@ -94,6 +95,8 @@ describe("apps", () => {
         appJson({
           ...app,
           now: at,
+          state: "running",
+          deadLetters: 0,
           tasks: tasks.map((more) => ({ ...(task as AppTaskDescription), ...more, replicas: [] })),
         }),
       ),
@@ -137,7 +140,9 @@ describe("apps", () => {
       { key: "r0", json: told("stopped") },
     ]);
     const shown = await tidemark("apps", "show", "told");
-    expect(shown.out).toMatch(/^0\.0 +lines +1 +1970-01-02T00:00:00Z +5 +6 +0 +0 +- +- +- +-$/m);
+    expect(shown.out).toMatch(/^0\.0 +lines +1 +1970-01-02T00:00:00Z +5 +6 +0 +1 +0 +0 +- +- +- +-$/m);
+    expect(shown.out).toMatch(/^state +running$/m);
+    expect((await tidemark("apps", "list", "told")).out).toMatch(/^told +1 +running /m);
     expect(shown.out).toMatch(/^0\.0 +r1 +h:7 +running, commits +1 +5 +2 +2\.0 KiB +\d+s ago$/m);
     expect(shown.out).toMatch(/^0\.0 +r2 /m);
     expect(shown.out).not.toMatch(/r0|r3|r4|none runs/);
@@ -155,8 +160,22 @@ describe("apps", () => {
     await input.append("e");
     const ended = await tidemark("apps", "show", "told");
     expect(ended.out).toMatch(/^replicas +none runs$/m);
+    expect(ended.out).toMatch(/^state +not running$/m);
     expect(ended.out).toMatch(/^0\.0 +lines +2 +1970-01-02T00:00:00Z +- +- /m);
     expect(ended.out).toMatch(/^0\.0 +r\d +h:7 +stopped +2 /m);
+    await status.append({
+      key: "r1",
+      json: told("stopped", { ...replica, task: "1.0", state: "poison", why: "it failed" }),
+    });
+    await client.stream("apps/told/dead").create();
+    await client.stream("apps/told/dead").append(["x", "y"]);
+    expect((await tidemark("apps", "list", "told")).out).toMatch(/^told +1 +ended /m);
+    expect(await json("apps", "list", "told")).toMatchObject([{ app: "told", state: "ended", paused: false }]);
+    const last = await tidemark("apps", "show", "told");
+    expect(last.out).toMatch(/^ended +it failed$/m);
+    expect(last.out).toMatch(/^dead letters +2 in apps\/told\/dead$/m);
+    await deploy("told", 2);
+    expect((await tidemark("apps", "list", "told")).out).toMatch(/^told +2 +deployed /m);
   });
 
   it("pause, resume", async () => {

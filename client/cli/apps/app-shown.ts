@@ -1,11 +1,12 @@
 /** How apps and their tasks are printed: as tables and fields, and as JSON. */
 import { hex64 } from "../../../src/lib/bytes.ts";
 import type { DigestPoint } from "../../../src/record/digest-point.ts";
+import { deadLetterStream } from "../../../src/wire/app-streams.ts";
 import type { AppInfo, SnapshotDescription } from "../../apps/app-description.ts";
 import type { ResetAppOutcome } from "../../apps/app.ts";
 import { formatDuration } from "../durations.ts";
 import { counted, formatBytes, formatFields, formatTable, formatTime, type Column } from "../output.ts";
-import type { AppStanding, ReplicaStanding, TaskStanding } from "./standing.ts";
+import type { AppStanding, AppState, ReplicaStanding, TaskStanding } from "./standing.ts";
 
 const MS_PER_SECOND = 1_000;
 const PERCENT = 100;
@@ -27,6 +28,8 @@ const TASK_COLUMNS: readonly Column[] = [
   { title: "IN/S", align: "right" },
   { title: "OUT/S", align: "right" },
   { title: "OUTPUTS", align: "right" },
+  { title: "LATE", align: "right" },
+  { title: "SKIPPED", align: "right" },
   { title: "COMMITS", align: "right" },
   { title: "LAST" },
   { title: "BY" },
@@ -53,11 +56,13 @@ const MOVE_COLUMNS: readonly Column[] = [
   { title: "OUTPUTS", align: "right" },
 ];
 
-export function appCells({ name, version, paused, tasks, deployedAt }: AppInfo): readonly string[] {
-  return [name, String(version), stateOf(paused), String(tasks), formatTime(deployedAt.getTime())];
+export type ListedApp = AppInfo & { readonly state: AppState };
+
+export function appCells({ name, version, state, tasks, deployedAt }: ListedApp): readonly string[] {
+  return [name, String(version), state, String(tasks), formatTime(deployedAt.getTime())];
 }
 
-export function appInfoJson({ name, createdAt, deployedAt, ...rest }: AppInfo): object {
+export function appInfoJson({ name, createdAt, deployedAt, ...rest }: ListedApp): object {
   return { app: name, ...rest, createdAtMs: createdAt.getTime(), deployedAtMs: deployedAt.getTime() };
 }
 
@@ -100,20 +105,21 @@ function pointJson({ records, logTime, state, outputs }: DigestPoint): object {
 }
 
 export function appText(app: AppStanding): string {
-  const { name, version, epoch, paused, createdAt, deployedAt, options, description, now, tasks } = app;
+  const { name, version, epoch, state, createdAt, deployedAt, options, description, deadLetters, now, tasks } = app;
   const committers = new Set(tasks.flatMap(({ committedBy }) => (committedBy === undefined ? [] : [committedBy])));
   const replicas = tasks.flatMap((task) => task.replicas);
   const fields = formatFields({
-    app: name,
-    version: `${version} (epoch ${epoch})`,
-    state: stateOf(paused),
-    created: formatTime(createdAt.getTime()),
-    deployed: formatTime(deployedAt.getTime()),
-    options: options === "" ? undefined : options,
-    commits: committers.size === 0 ? "none yet" : `by ${counted(committers.size, "replica")}`,
-    replicas: replicas.some(({ alive }) => alive) ? undefined : "none runs",
-    hangs: replicas.find(({ hangs }) => hangs !== undefined)?.hangs,
-    ended: replicas.find(({ why }) => why !== undefined)?.why,
+    "app": name,
+    "version": `${version} (epoch ${epoch})`,
+    state,
+    "created": formatTime(createdAt.getTime()),
+    "deployed": formatTime(deployedAt.getTime()),
+    "options": options === "" ? undefined : options,
+    "commits": committers.size === 0 ? "none yet" : `by ${counted(committers.size, "replica")}`,
+    "replicas": replicas.some(({ alive }) => alive) ? undefined : "none runs",
+    "dead letters": deadLetters === 0 ? "none" : `${deadLetters} in ${deadLetterStream(name)}`,
+    "hangs": replicas.find(({ hangs }) => hangs !== undefined)?.hangs,
+    "ended": replicas.find(({ why }) => why !== undefined)?.why,
   });
   const table = formatTable(
     TASK_COLUMNS,
@@ -138,6 +144,8 @@ function taskCells(task: TaskStanding, now: Date): readonly string[] {
     rate(told?.recordsPerSecond),
     rate(told?.outputsPerSecond),
     String(place.outputs),
+    told === undefined ? NOTHING : String(told.late),
+    told === undefined ? NOTHING : String(told.skipped),
     String(commits),
     committedAt === undefined ? NOTHING : agoText(committedAt, now),
     committedBy ?? NOTHING,
@@ -188,11 +196,6 @@ export function movesText({ tasks }: ResetAppOutcome): string {
     `${from.outputs} again`,
   ]);
   return formatTable(MOVE_COLUMNS, cells);
-}
-
-/** As the log has it: whether anything runs it is for its replicas to tell. */
-function stateOf(paused: boolean): string {
-  return paused ? "paused" : "deployed";
 }
 
 function agoText(then: Date, now: Date): string {
