@@ -208,6 +208,51 @@ describe("a newer version", () => {
   });
 });
 
+/** What is wrong with what came out, if each number was put out by one of the versions, and none by an earlier one than those before it. */
+function versionsFault(out: readonly unknown[], keeps: readonly ((n: number) => number)[], count: number): unknown {
+  const counts = Map.groupBy(out, (n) => n);
+  let version = 0;
+  for (let n = 0; n < count; n += 1) {
+    const copies = counts.get(n)?.length ?? 0;
+    version = keeps.findIndex((keep, at) => at >= version && keep(n) === copies);
+    if (version < 0) return `${n} came out ${copies} times`;
+  }
+  const inOrder = (out as number[]).toSorted((a, b) => a - b);
+  return out.every((n, at) => n === inOrder[at]) ? undefined : "what came out is in another order";
+}
+
+describe("versions, whenever they are deployed and whoever dies", () => {
+  it.for([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])("put out each record once, in order: seed %i", async (seed) => {
+    const keeps = [all, even, twice, all, (): number => 0, twice];
+    const world = new AppWorld(passed(all).build(), seed, { cursorEveryMs: 30 });
+    const { prng } = world;
+    let count = 0;
+    for (const [version, keep] of keeps.entries()) {
+      world.log.deploy("passed", "0.0", version + 1);
+      for (const name of [...world.machines.keys()]) world.kill(name);
+      const graph = passed(keep).build();
+      for (const machine of [0, 1]) world.start(machine, CALM, graph);
+      for (let round = 0; round < 10; round += 1) {
+        const next = count + prng.below(8);
+        append(world, ...numbers(count, next));
+        count = next;
+        await world.pass(prng.below(60));
+        const machine = prng.below(2);
+        if (!prng.chance(0.2)) continue;
+        world.kill(machine);
+        world.start(machine, CALM, graph);
+      }
+    }
+    append(world, { n: count });
+    const end = world.log.position;
+    const isDone = (): boolean => world.log.task("passed", "0.0")?.place.cursor.position === end;
+    expect(await world.until(isDone, 5_000)).toBe(true);
+    expect(versionsFault(outputs(world), keeps, count + 1)).toBeUndefined();
+    expect(world.ends).toEqual([]);
+    for (const machine of world.machines.values()) expect(workOf(machine).disputed).toBe(false);
+  });
+});
+
 describe("the same version with other code", () => {
   it.for([
     ["fewer", even, 50],
