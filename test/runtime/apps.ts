@@ -1,8 +1,13 @@
-/** Topologies for tests of the runtime, one per shape of work: outputs at once, by event time, by log time, through a repartition. */
+/**
+ * Topologies for tests of the runtime, one per shape of work: outputs at once, by event time, by log time, through a repartition; joins, and
+ * what stands behind them; tables, and windows that records make.
+ */
+import { max } from "../../src/operators/aggregates/min-max.ts";
+import { sum } from "../../src/operators/aggregates/sum.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
 import type { Graph } from "../../src/operators/engine/graph.ts";
 import { valueState } from "../../src/operators/state/keyed-state.ts";
-import { tumbling } from "../../src/operators/windows/window.ts";
+import { session, sliding, tumbling } from "../../src/operators/windows/window.ts";
 
 export type Event = { readonly key: string; readonly n: number };
 
@@ -18,6 +23,10 @@ export const OUT_OF_ORDER_MS = 20;
 export const IDLE_MS = 200;
 export const WINDOW_MS = 40;
 export const SILENT_MS = 30;
+export const GRACE_MS = 10;
+export const NEAR_MS = 25;
+export const GAP_MS = 40;
+export const REMEMBERED_MS = 60;
 
 const keyOf = (value: unknown): string => (value as Event).key;
 
@@ -86,10 +95,51 @@ function repartitioned(): Topology {
   return app;
 }
 
+/** What two streams have near each other, and what is alone; and in windows how much of it there is. */
+function pairs(): Topology {
+  const app = topology("pairs", { silence: "advance" });
+  const [even, odd] = app
+    .stream("in", { key: keyOf, outOfOrderMs: OUT_OF_ORDER_MS, idleMs: IDLE_MS })
+    .map((value) => (value as Event).n)
+    .branch([(n) => n % 2 === 0, (n) => n % 2 !== 0]);
+  const pairs = even.leftJoin(odd, (left, right) => [left, right], { withinMs: NEAR_MS, graceMs: GRACE_MS });
+  pairs.to("out");
+  pairs
+    .groupByKey()
+    .window(tumbling({ sizeMs: WINDOW_MS, lateTo: "lost" }))
+    .count()
+    .to("counts");
+  return app;
+}
+
+/** Each number of a key once in a while, with what tables have of the key then, in sessions; and all in windows that slide. */
+function visits(): Topology {
+  const app = topology("visits", { silence: "advance" });
+  const numbers = app
+    .stream("in", { key: keyOf, outOfOrderMs: OUT_OF_ORDER_MS, idleMs: IDLE_MS })
+    .map((value) => (value as Event).n);
+  const grouped = numbers.groupByKey();
+  const sofar = grouped.count().join(grouped.aggregate(max((n) => n)), (count, most) => [count, most]);
+  const firsts = numbers.dedupe({ ttlMs: REMEMBERED_MS, by: (n) => n % 4 }).join(sofar, (n, has) => ({ n, has }));
+  firsts.to("firsts");
+  firsts
+    .groupByKey()
+    .window(session({ gapMs: GAP_MS, graceMs: GRACE_MS, lateTo: "sessions-late" }))
+    .aggregate(sum(({ n }) => n))
+    .to("out");
+  grouped
+    .window(sliding({ sizeMs: WINDOW_MS, graceMs: GRACE_MS, lateTo: "slides-late" }))
+    .aggregate(sum((n) => n))
+    .to("slides");
+  return app;
+}
+
 export const APPS = {
   counts: { make: () => counts(0), skewed: () => counts(1), poisonous: true },
   windows: { make: windows, poisonous: false },
   silences: { make: () => silences(0), skewed: () => silences(1), poisonous: true },
+  pairs: { make: pairs, poisonous: false },
+  visits: { make: visits, poisonous: false },
   repartitioned: { make: repartitioned, poisonous: false },
 } as const satisfies Record<string, TestApp>;
 

@@ -7,18 +7,16 @@ import type { LogView } from "../../client/testing/batch-answer.ts";
 import { text } from "../../src/lib/bytes.ts";
 import type { FeedRecord } from "../../src/runtime/task-log.ts";
 import { deadLetterStream } from "../../src/wire/app-streams.ts";
-import { type APPS, type Event, IDLE_MS, OUT_OF_ORDER_MS, SILENT_MS, WINDOW_MS } from "./apps.ts";
-
-/** A record as a line. `key`: of one key all are in this order; `any`: what falls due together comes in any. */
-type Lines = { readonly order: "log" | "key" | "any"; readonly lines: readonly Line[] };
-type Line = { readonly key: string; readonly shown: string };
-/** By stream. */
-type Answer = Readonly<Record<string, Lines>>;
+import { type APPS, SILENT_MS } from "./apps.ts";
+import { pairs, visits, windows } from "./plain-event-time.ts";
+import { type Answer, eventOf, inAnyOrder, inLogOrder, type Line, line, type Lines } from "./plain-lines.ts";
 
 const ANSWERS: { readonly [App in keyof typeof APPS]: (log: LogView) => Answer } = {
   counts,
   windows,
   silences,
+  pairs,
+  visits,
   repartitioned,
 };
 
@@ -52,41 +50,6 @@ function counts(log: LogView): Answer {
   return { out: inLogOrder(out), copies: inLogOrder(copies), [deadLetterStream("counts")]: inLogOrder(dead) };
 }
 
-function windows(log: LogView): Answer {
-  const open = new Map<string, { readonly key: string; readonly end: number; count: number }>();
-  const out: Line[] = [];
-  let newest = -Infinity;
-  let seen = 0;
-  let reached = -Infinity;
-  const reach = (time: number): void => {
-    reached = Math.max(reached, time);
-    for (const [name, { key, end, count }] of open) {
-      if (end > reached) continue;
-      out.push(line(key, { start: end - WINDOW_MS, end, value: count }, end - 1));
-      open.delete(name);
-    }
-  };
-  /** Once nothing came for a while, event time goes on as log time does. What falls due in a record's millisecond comes behind it. */
-  const silentUntil = (logTime: number): number =>
-    logTime < seen + IDLE_MS ? -Infinity : newest - OUT_OF_ORDER_MS + (logTime - seen - IDLE_MS);
-  for (const record of log.of("in")) {
-    const { logTime, timestamp = logTime } = record;
-    const { key } = eventOf(record);
-    const end = (Math.floor(timestamp / WINDOW_MS) + 1) * WINDOW_MS;
-    reach(silentUntil(logTime - 1));
-    if (end > reached) {
-      const window = open.get(`${key} ${end}`) ?? { key, end, count: 0 };
-      window.count += 1;
-      open.set(`${key} ${end}`, window);
-    }
-    newest = Math.max(newest, timestamp);
-    seen = logTime;
-    reach(newest - OUT_OF_ORDER_MS);
-  }
-  reach(silentUntil(log.logTime - 1));
-  return { out: { order: "any", lines: out } };
-}
-
 function silences(log: LogView): Answer {
   const timers = new Map<string, { readonly due: number; readonly n: number }>();
   const [out, dead]: [Line[], Line[]] = [[], []];
@@ -105,7 +68,7 @@ function silences(log: LogView): Answer {
     timers.set(key, { due: record.logTime + SILENT_MS, n });
   }
   fire(log.logTime - 1);
-  return { out: { order: "any", lines: out }, [deadLetterStream("silences")]: { order: "any", lines: dead } };
+  return { out: inAnyOrder(out), [deadLetterStream("silences")]: inAnyOrder(dead) };
 }
 
 function repartitioned(log: LogView): Answer {
@@ -121,14 +84,6 @@ function repartitioned(log: LogView): Answer {
   return { out: { order: "key", lines: out } };
 }
 
-function eventOf({ value }: FeedRecord): Event {
-  return JSON.parse(text(value ?? new Uint8Array()) ?? "") as Event;
-}
-
-function line(key: string, value: unknown, timestamp: number | undefined): Line {
-  return { key, shown: `${key} = ${JSON.stringify(value)} of ${timestamp ?? "some time"}` };
-}
-
 /** A dead letter by what it is of. */
 function lineOf({ key, value, timestamp, headers = [] }: FeedRecord): Line {
   const told = new Map(headers.map(([name, bytes]) => [name, text(bytes)]));
@@ -138,10 +93,6 @@ function lineOf({ key, value, timestamp, headers = [] }: FeedRecord): Line {
   if (offset !== undefined) return { key: "", shown: `${told.get("tidemark-stream")}@${offset}` };
   const name = text(key ?? new Uint8Array()) ?? "";
   return { key: name, shown: `${name} = ${text(value ?? new Uint8Array())} of ${timestamp}` };
-}
-
-function inLogOrder(lines: readonly Line[]): Lines {
-  return { order: "log", lines };
 }
 
 function sorted(lines: readonly Line[], order: Lines["order"]): readonly Line[] {

@@ -194,4 +194,13 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
       "    for (const { stream, source } of this.#sources) await this.#trim(stream, snapshot.nextOffsets[source] ?? 0);",
     quick: true,
   },
+  {
+    name: "a record is alone before its partner is too late",
+    source: "Kafka Streams before 3.1: spurious results of left joins",
+    world: "runtime",
+    file: "src/operators/joins/stream-stream-join.ts",
+    find: "const due = overAt(timestamp + ahead(side), graceMs);",
+    replace: "const due = overAt(timestamp, graceMs);",
+    quick: true,
+  },
 ];

@@ -1,0 +1,26 @@
+/** What came out of an app of `apps.ts`, or must have, as lines: what of it counts, and in which order. */
+import { text } from "../../src/lib/bytes.ts";
+import type { FeedRecord } from "../../src/runtime/task-log.ts";
+import type { Event } from "./apps.ts";
+
+/** A record as a line. `key`: of one key all are in this order; `any`: what falls due together comes in any. */
+export type Lines = { readonly order: "log" | "key" | "any"; readonly lines: readonly Line[] };
+export type Line = { readonly key: string; readonly shown: string };
+/** By stream. */
+export type Answer = Readonly<Record<string, Lines>>;
+
+export function eventOf({ value }: FeedRecord): Event {
+  return JSON.parse(text(value ?? new Uint8Array()) ?? "") as Event;
+}
+
+export function line(key: string, value: unknown, timestamp: number | undefined): Line {
+  return { key, shown: `${key} = ${JSON.stringify(value)} of ${timestamp ?? "some time"}` };
+}
+
+export function inLogOrder(lines: readonly Line[]): Lines {
+  return { order: "log", lines };
+}
+
+export function inAnyOrder(lines: readonly Line[]): Lines {
+  return { order: "any", lines };
+}
