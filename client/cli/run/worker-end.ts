@@ -2,6 +2,7 @@
 import { EXIT } from "../exit-codes.ts";
 import { counted } from "../output.ts";
 import { messageOf } from "../../../src/lib/thrown.ts";
+import { placeText } from "../../../src/operators/engine/poison-place.ts";
 import type { Divergence, ReplicaEnd } from "../../../src/runtime/replica-end.ts";
 import { placeOf } from "../apps/app-module.ts";
 import type { WorkerEnd } from "./worker-messages.ts";
@@ -18,9 +19,8 @@ export function workerEnd(task: string, end: ReplicaEnd): WorkerEnd | undefined 
       return { what: "the app was deleted", next: "end", exitCode: EXIT.notFound };
     case "poison": {
       const { operator, at, error } = end.poison;
-      const where = at.kind === "record" ? `at ${at.source}, offset ${at.offset}` : "in a timer";
       const place = placeOf(error);
-      const what = `task ${task}: operator "${operator}" failed ${where}: ${messageOf(error)}`;
+      const what = `task ${task}: operator "${operator}" failed ${placeText(at)}: ${messageOf(error)}`;
       return { what: place === undefined ? what : `${what} (${place})`, next: "end", exitCode: EXIT.failure };
     }
     case "input-trimmed": {
