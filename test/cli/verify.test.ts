@@ -1,10 +1,14 @@
 /** `tidemark verify` on the data folder of a real node. */
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startNode } from "../../log-server/start-node.ts";
 import { shell } from "./shell.ts";
+
+const SEGMENT_BYTES = 1024 * 1024;
+const PATIENCE = { timeout: 30_000 };
 
 let folder: string;
 let data: string;
@@ -134,6 +138,28 @@ describe("verify --data", () => {
     await expect(startNode({ dataDirectory: data })).rejects.toThrow("the newest segment of the log: put it back");
     writeFileSync(path, kept);
     expect((await verify("--data", data)).status).toBe(0);
+  });
+
+  it("misses a sealed segment that has lost its file and its index", async () => {
+    const other = join(folder, "sealed");
+    const segments = join(other, "logs/0/segments");
+    const sealed = (): string | undefined => readdirSync(segments).find((name) => name.endsWith(".index"));
+    const node = await startNode({ dataDirectory: other, segmentBytes: SEGMENT_BYTES });
+    // What compression makes no smaller than half a segment.
+    for (let count = 0; count < 4; count += 1) {
+      const s = shell({ url: node.url });
+      s.stdin.end(`${randomBytes(SEGMENT_BYTES / 2).toString("base64")}\n`);
+      expect(await s.tidemark("append", "s", "--create")).toBe(0);
+    }
+    await vi.waitUntil(sealed, PATIENCE);
+    await node.close();
+    expect((await verify("--data", other)).status).toBe(0);
+    const index = join(segments, sealed() ?? "");
+    const log = index.replace(".index", ".log");
+    for (const file of [log, index]) rmSync(file);
+    const { status, out } = await verify("--data", other);
+    expect(status).toBe(8);
+    for (const file of [log, index]) expect(out).toContain(`missing  ${file}: the image knows its segment as sealed`);
   });
 
   it("wants a data folder", async () => {

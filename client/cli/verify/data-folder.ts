@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { IMAGE_FOLDER } from "../../../log-server/folder-layout.ts";
+import { IMAGE_FOLDER, LOG_ID } from "../../../log-server/folder-layout.ts";
 import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
 import { DATA_FILE } from "../../../log-server/log/disk/lmdb-header.ts";
 import { openRealDisk } from "../../../log-server/log/disk/real-disk.ts";
@@ -12,7 +12,7 @@ import { LogLayout } from "../../../log-server/log/log-layout.ts";
 import { readNewest } from "../../../log-server/log/segments/newest-segment.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { inspectFile } from "../inspect/inspect-file.ts";
-import { imageFault } from "./image.ts";
+import { type ImageReport, readImage } from "./image.ts";
 
 /** `missing`: a file that another names. `unproven`: at the end of the log, perhaps torn by a crash. */
 export type FolderFinding = {
@@ -57,9 +57,11 @@ export async function verifyFolder(
       files += 1;
       bytes += statSync(image).size;
       onFile(image, bytes);
-      const fault = await imageFault(image);
+      const { fault, sealed } = await readImage(image);
       if (fault !== undefined)
         findings.push({ file: image, kind: "damaged", what: `${fault}; the next start makes it anew from the log` });
+      const told = new Set(findings.map(({ file }) => file));
+      findings.push(...sealedMissing(join(logs, String(LOG_ID)), sealed).filter(({ file }) => !told.has(file)));
     }
     return ok({ files, bytes, findings });
   } finally {
@@ -129,6 +131,19 @@ async function newestMissing(log: string): Promise<readonly FolderFinding[]> {
   } finally {
     await file.close();
   }
+}
+
+/** Of a sealed segment that has lost both its files only the image's sparse index still tells. */
+function sealedMissing(log: string, sealed: ImageReport["sealed"]): readonly FolderFinding[] {
+  const layout = new LogLayout(log);
+  return sealed
+    .flatMap(({ sequence, dataKind }) => [layout.file(sequence, dataKind), layout.file(sequence, "index")])
+    .filter((file) => !existsSync(file))
+    .map((file) => ({
+      file,
+      kind: "missing",
+      what: "the image knows its segment as sealed, and nothing has dropped it",
+    }));
 }
 
 async function findingsIn(file: string): Promise<readonly FolderFinding[]> {

@@ -4,6 +4,9 @@
  */
 import { openLmdbKv } from "../../../log-server/log/disk/lmdb-kv.ts";
 import { Image } from "../../../log-server/log/image.ts";
+import { BatchIndex } from "../../../log-server/log/index/batch-index.ts";
+import { LOG_LIMITS } from "../../../log-server/log/limits.ts";
+import type { ImageReport } from "./image.ts";
 
 const [path = ""] = process.argv.slice(2);
 let wrong: string | undefined;
@@ -11,5 +14,7 @@ const kv = openLmdbKv(path, (reason) => (wrong = reason));
 // How far the log goes is seen at a start.
 const loaded = new Image(kv).load({ logEnd: Number.MAX_SAFE_INTEGER });
 if (!loaded.ok && loaded.error.kind !== "missing") wrong ??= loaded.error.message;
+const known = wrong === undefined ? new BatchIndex(kv, LOG_LIMITS).segments().sealed : [];
+const sealed = known.map(({ sequence, dataKind }) => ({ sequence, dataKind }));
 await kv.close();
-process.stdout.write(wrong ?? "");
+process.stdout.write(JSON.stringify({ fault: wrong, sealed } satisfies ImageReport));

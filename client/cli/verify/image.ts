@@ -8,15 +8,21 @@ import { fileURLToPath } from "node:url";
 /** Beside us, as source or as built. */
 const CHECK = fileURLToPath(new URL(`image-check${extname(import.meta.url)}`, import.meta.url));
 
-/** Why it cannot be used; undefined: it is what was saved, or holds nothing. */
-export async function imageFault(file: string): Promise<string | undefined> {
+export type ImageReport = {
+  /** Why it cannot be used; undefined: it is what was saved, or holds nothing. */
+  readonly fault: string | undefined;
+  /** The sealed segments that its sparse index knows of, and which file of each has the batches. */
+  readonly sealed: readonly { readonly sequence: number; readonly dataKind: "log" | "compacted" }[];
+};
+
+export async function readImage(file: string): Promise<ImageReport> {
   const copy = mkdtempSync(join(tmpdir(), "tidemark-image-"));
   try {
     cpSync(file, join(copy, basename(file)));
     return await new Promise((resolve) => {
       execFile(process.execPath, [CHECK, copy], (error, said) => {
-        if (error === null) resolve(said === "" ? undefined : said);
-        else resolve("it cannot be read");
+        if (error === null) resolve(JSON.parse(said) as ImageReport);
+        else resolve({ fault: "it cannot be read", sealed: [] });
       });
     });
   } finally {
