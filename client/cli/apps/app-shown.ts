@@ -28,6 +28,8 @@ const TASK_COLUMNS: readonly Column[] = [
   { title: "IN/S", align: "right" },
   { title: "OUT/S", align: "right" },
   { title: "OUTPUTS", align: "right" },
+  // What was read is not lag any more, and may wait for a commit: for good while the app is paused.
+  { title: "TO COMMIT", align: "right" },
   { title: "LATE", align: "right" },
   { title: "SKIPPED", align: "right" },
   { title: "COMMITS", align: "right" },
@@ -144,6 +146,7 @@ function taskCells(task: TaskStanding, now: Date): readonly string[] {
     rate(told?.recordsPerSecond),
     rate(told?.outputsPerSecond),
     String(place.outputs),
+    told?.alive === true ? String(told.pending) : NOTHING,
     told === undefined ? NOTHING : String(told.late),
     told === undefined ? NOTHING : String(told.skipped),
     String(commits),
