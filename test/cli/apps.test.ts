@@ -68,7 +68,7 @@ describe("apps", () => {
     const shown = await tidemark("apps", "show", "life-b");
     expect(shown.out).toMatch(/^version +3 \(epoch \d+\)$/m);
     expect(shown.out).toMatch(/^commits +none yet$/m);
-    expect(shown.out).toMatch(/^1\.0 +apps\/life-b\/by-word\/0 +- +- +- +- +0 +- +- +0 +- +- +- +-$/m);
+    expect(shown.out).toMatch(/^1\.0 +apps\/life-b\/by-word\/0 +- +- +- +- +0 +- +- +- +0 +- +- +- +-$/m);
     expect(shown.out).toMatch(/^dead letters +none$/m);
     expect(shown.out).toMatch(/^app life-b, version 3$/m);
     const [task] = (await json("apps", "show", "life-b")) as { tasks: object[] }[];
@@ -115,7 +115,7 @@ describe("apps", () => {
     await input.append(["a", "b", "c", "d"]);
     const status = client.stream("apps/told/status");
     await status.create({ contentType: "application/json" });
-    const counts = { records: 3, outputs: 3, recordsPerSecond: 5, outputsPerSecond: 6, pending: 0, rows: 2 };
+    const counts = { records: 3, outputs: 3, recordsPerSecond: 5, outputsPerSecond: 6, pending: 9, rows: 2 };
     const more = {
       stateBytes: 2_048,
       digest: "0f",
@@ -140,7 +140,7 @@ describe("apps", () => {
       { key: "r0", json: told("stopped") },
     ]);
     const shown = await tidemark("apps", "show", "told");
-    expect(shown.out).toMatch(/^0\.0 +lines +1 +1970-01-02T00:00:00Z +5 +6 +0 +1 +0 +0 +- +- +- +-$/m);
+    expect(shown.out).toMatch(/^0\.0 +lines +1 +1970-01-02T00:00:00Z +5 +6 +0 +9 +1 +0 +0 +- +- +- +-$/m);
     expect(shown.out).toMatch(/^state +running$/m);
     expect((await tidemark("apps", "list", "told")).out).toMatch(/^told +1 +running /m);
     expect(shown.out).toMatch(/^0\.0 +r1 +h:7 +running, commits +1 +5 +2 +2\.0 KiB +\d+s ago$/m);
