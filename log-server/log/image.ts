@@ -207,6 +207,17 @@ export class Image {
   }
 }
 
+/**
+ * Snapshots are written from the image: one that is older than a snapshot was put back, by a disk that lost what was written since,
+ * or by hand. Whatever is beside it is as old: the sparse index would know segments that are long gone. Says of which position it was.
+ */
+export async function discardStale(image: Image, snapshotPosition: number): Promise<number | undefined> {
+  const position = image.savedPosition();
+  if (position === undefined || position >= snapshotPosition) return undefined;
+  await image.discard();
+  return position;
+}
+
 function familyRange(family: Family): [Uint8Array, Uint8Array] {
   return [Uint8Array.of(FAMILY[family]), Uint8Array.of(FAMILY[family] + 1)];
 }

@@ -24,7 +24,7 @@ import type { LogEnd } from "./entries/closing.ts";
 import { type Damage, DamageList } from "./repair/damage.ts";
 import { EntryReader } from "./entries/entry-reader.ts";
 import { FilePool } from "./segments/file-pool.ts";
-import { Image, type ImageFault, type LoadedImage } from "./image.ts";
+import { discardStale, Image, type ImageFault, type LoadedImage } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import { finishInstall, type InstallFault } from "./snapshots/install.ts";
 import { type Held, Holds } from "./snapshots/holds.ts";
@@ -106,6 +106,8 @@ export type OpenedLog = {
   readonly report: RecoveryReport;
   /** What another node had shipped, if it was put in the place of the log now. */
   readonly installed: Shipment | undefined;
+  /** Of an image that was older than a snapshot, and discarded. */
+  readonly staleImage: LogIndex | undefined;
 };
 
 export type LogStats = {
@@ -213,6 +215,7 @@ export class SegmentedLog {
     const snapshots = new SnapshotStore({ disk, directory: layout.snapshots, logId });
     await createFolders(disk, layout);
     const [snapshotPosition = 0] = await snapshots.positions();
+    const staleImage = await discardStale(new Image(kv), snapshotPosition);
     const newest = await NewestSegment.open(disk, layout, logId);
     const onProgress = options.onProgress ?? ((): void => undefined);
     const recovered = await recover({
@@ -253,7 +256,7 @@ export class SegmentedLog {
       tails: new SnapshotStore({ disk, directory: layout.tails, logId }),
       recovered: recovered.value,
     });
-    return ok({ log, report: await log.#finishOpening(), installed: installed.value });
+    return ok({ log, report: await log.#finishOpening(), installed: installed.value, staleImage });
   }
 
   /** The first entry from which on none is missing. Below it the log exists only in a snapshot. */

@@ -74,7 +74,7 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
     onProgress: (progress) => options.onProgress?.(progress.phase, progress.done, progress.total),
   });
   if (!opened.ok) return opened;
-  const { log, report, installed } = opened.value;
+  const { log, report, installed, staleImage } = opened.value;
   if (installed !== undefined) {
     const { position } = installed;
     options.observer.event("snapshot-installed", {
@@ -83,6 +83,11 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
       bytes: shipmentBytes(installed),
     });
   }
+  if (staleImage !== undefined)
+    options.observer.event("image-discarded", {
+      reason: "stale",
+      detail: `it is of position ${staleImage}, and a snapshot is newer`,
+    });
   options.observer.event("log-recovered", report);
   if (report.discarded !== undefined) options.observer.event("log-cut", report.discarded);
 
