@@ -59,6 +59,7 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
   const known = batchIndex.segments();
   await finishDrops(parts, known.dropped, inventory);
   const entered = new Map(known.sealed.map((segment) => [segment.sequence, segment]));
+  await finishDrops(parts, await staleSegments(parts, inventory, entered), inventory);
   await finishRewrites(parts, inventory, entered);
   const sealed = new Map<number, SealedSegment>();
   for (const sequence of [...inventory.indexes].sort((a, b) => a - b)) {
@@ -80,6 +81,32 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
   }
   const lost = [...entered.values()].filter(({ sequence }) => !hasFiles(inventory, sequence) && !sealed.has(sequence));
   return { sealed, lost: lost.sort((a, b) => a.order - b.order) };
+}
+
+/**
+ * Segments that are no more, and have files: put back from an older copy of the disk, or left where the store that would have told of
+ * their drop is lost. A rewrite that came after them has all of what they cover, and names others as its sources.
+ */
+async function staleSegments(
+  { indexReader }: InventoryParts,
+  inventory: Inventory,
+  entered: ReadonlyMap<number, SealedSegment>,
+): Promise<readonly number[]> {
+  const found: SealedSegment[] = [];
+  for (const sequence of inventory.indexes) {
+    const segment = entered.get(sequence) ?? (await indexReader.open(sequence));
+    if (segment !== undefined) found.push(segment);
+  }
+  const rewritten = found.filter((segment) => segment.isRewritten && hasData(inventory, segment));
+  const isStale = ({ sequence, firstIndex, lastIndex }: SealedSegment): boolean =>
+    rewritten.some(
+      (later) =>
+        later.sequence > sequence &&
+        later.firstIndex <= firstIndex &&
+        lastIndex <= later.lastIndex &&
+        !later.sources.includes(sequence),
+    );
+  return found.filter((segment) => !entered.has(segment.sequence) && isStale(segment)).map(({ sequence }) => sequence);
 }
 
 function reportMissing(damage: DamageList, inventory: Inventory, segment: SealedSegment): void {
