@@ -247,7 +247,7 @@ export const NODE_LIMITS: NodeLimits = {
   repairRetryMs: 15_000,
   rebuildEveryMs: 1_000,
   rebuildAfterMs: 5 * 60_000,
-  renewAfterMs: 15 * 60_000,
+  renewAfterMs: 5 * 60_000,
   renewAskEveryMs: 5 * 60_000,
   renewPauseMs: 60 * 60_000,
   renewPauseMsMax: 24 * 60 * 60_000,

@@ -10,6 +10,7 @@ import { text, utf8 } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { decodeBatch, encodeBatch } from "../../src/record/batch-codec.ts";
 import type { SimDisk } from "../../src/sim/disk.ts";
+import { SimKv } from "../../src/sim/kv.ts";
 import type { Command } from "../../src/wire/command.ts";
 import { EAGER } from "./compaction-world.ts";
 import { asAppended, create, readAll, append, streamOf } from "./sim-node.ts";
@@ -154,12 +155,17 @@ class World {
   }
 
   async expectWhole(name: string, rounds = ROUNDS): Promise<void> {
+    await this.expectTold(name, rounds);
+    expect(this.events).toContain(`${name} ranges-taken`);
+  }
+
+  /** All that was appended. */
+  async expectTold(name: string, rounds = ROUNDS): Promise<void> {
     const node = this.cluster.node(name);
     expect(await this.found(name), JSON.stringify(node.status().damage)).toBe(0);
     expect(await this.cluster.settle(this.table(node))).toEqual(this.expected);
     const plain = Array.from({ length: rounds }, (_, round) => `plain ${round} ${FILLER}`);
     expect(await this.cluster.settle(readAll(node, "plain"))).toEqual(plain);
-    expect(this.events).toContain(`${name} ranges-taken`);
     expect(this.cluster.failures).toEqual([]);
   }
 
@@ -248,6 +254,24 @@ describe("what the others have compacted since", () => {
       await world.expectWhole("n1");
     },
   );
+
+  it("comes with all that the leader has where the sparse index is lost, too: nothing here says what it was", async () => {
+    const world = await World.started();
+    world.tight.clear();
+    await world.rounds(0);
+    await world.compacted(...NAMES);
+    const [path] = world.files("n1", ".compacted") as [string];
+    await world.restart("n1", async () => {
+      await world.lose("n1", path);
+      world.cluster.member("n1").kv = new SimKv();
+    });
+    const { node } = world.cluster.member("n1");
+    await expect(world.cluster.settle(readAll(world.cluster.node("n1"), "plain"))).rejects.toThrow(/^repairing:/);
+    await world.cluster.until(() => world.cluster.member("n1").node !== node, "it has begun anew", 1_000_000);
+    await world.cluster.agreed();
+    expect(world.events).toContain("n1 renewing");
+    await world.expectTold("n1");
+  });
 
   it("brings nothing back that was deleted, though the tombstone is what was lost", async () => {
     const world = await World.started();

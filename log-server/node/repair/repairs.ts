@@ -89,8 +89,16 @@ export class Repairs {
 
   /** What whoever asks for it is told of what this damage hides. */
   told(damage: Damage): HiddenError {
-    const isHoped = this.#isMended(damage) || (this.hasOthers && this.#withOthers?.ranges.hopesFor(damage) === true);
+    const isHoped = this.#isMended(damage) || (this.hasOthers && this.#isGiven(damage));
     return { code: isHoped ? "repairing" : "damaged", message: damage.message };
+  }
+
+  /** Others may yet give what they have in another form: piecewise, or, where nothing here says what it was, all they have. */
+  #isGiven(damage: Damage): boolean {
+    const others = this.#withOthers;
+    if (others === undefined) return false;
+    const isUnknown = damage.kind === "index" && damage.segment === undefined;
+    return isUnknown ? others.renewer.status.tries === 0 : others.ranges.hopesFor(damage);
   }
 
   start(): void {
