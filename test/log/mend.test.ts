@@ -97,6 +97,19 @@ function* harms(base: Machine, prng: Prng): Generator<{ machine: Machine; where:
   }
 }
 
+/** A log whose first index was zeroed under it, and the same one whole. */
+async function withoutIndex(): Promise<{ entries: readonly Entry[]; world: LogWorld; other: LogWorld }> {
+  const entries = makeEntries(new Prng(13), 1, COUNT);
+  const base = await build(entries);
+  const [path] = base.disk.files().filter((name) => name.endsWith(".index")) as [string];
+  const whole = restarted(base);
+  const other = await LogWorld.open(whole.disk, whole.kv);
+  const machine = restarted(base);
+  const world = await LogWorld.open(machine.disk, machine.kv);
+  for (let at = 0; at < machine.disk.bytes(path).length; at += SECTOR) machine.disk.zeroSector(path, at / SECTOR);
+  return { entries, world, other };
+}
+
 describe("mending", () => {
   it.each([
     ["all of it applied", Number.POSITIVE_INFINITY],
@@ -236,14 +249,7 @@ describe("mending", () => {
   });
 
   it("says of entries that are whole, and cannot be found, that it is the index, which is then made anew", async () => {
-    const entries = makeEntries(new Prng(13), 1, COUNT);
-    const base = await build(entries);
-    const [path] = base.disk.files().filter((name) => name.endsWith(".index")) as [string];
-    const whole = restarted(base);
-    const other = await LogWorld.open(whole.disk, whole.kv);
-    const machine = restarted(base);
-    const world = await LogWorld.open(machine.disk, machine.kv);
-    for (let at = 0; at < machine.disk.bytes(path).length; at += SECTOR) machine.disk.zeroSector(path, at / SECTOR);
+    const { entries, world, other } = await withoutIndex();
     await find(world);
     const [found] = world.log.damage;
     expect(found?.kind).toBe("entry");
@@ -259,14 +265,7 @@ describe("mending", () => {
   });
 
   it("forgets that a time could not be found, once the index that would have said it is made anew", async () => {
-    const entries = makeEntries(new Prng(13), 1, COUNT);
-    const base = await build(entries);
-    const [path] = base.disk.files().filter((name) => name.endsWith(".index")) as [string];
-    const whole = restarted(base);
-    const other = await LogWorld.open(whole.disk, whole.kv);
-    const machine = restarted(base);
-    const world = await LogWorld.open(machine.disk, machine.kv);
-    for (let at = 0; at < machine.disk.bytes(path).length; at += SECTOR) machine.disk.zeroSector(path, at / SECTOR);
+    const { world, other } = await withoutIndex();
     const [stream, next] = [...world.machine.next][0] as [number, number];
     expect(await world.log.offsetAtTime(stream, 0, 0, next)).toMatchObject({ ok: false });
     const sequence = world.log.damage[0]?.segment as number;

@@ -6,35 +6,18 @@ import { describe, expect, it } from "vitest";
 import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../../log-server/log/rewrite/compacted-file.ts";
 import type { MendSource } from "../../log-server/log/repair/mender.ts";
 import { Prng } from "../../src/lib/prng.ts";
-import { SimDisk } from "../../src/sim/disk.ts";
+import type { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { restarted, type Machine } from "./crash-everywhere.ts";
 import { expectedStreams, LogWorld, makeEntries } from "./log-world.ts";
-import { compactableBefore, Law } from "./rewrite-law.ts";
+import type { Law } from "./rewrite-law.ts";
+import { rewritable, sealedMachine } from "./sealed-machine.ts";
 
 const SECTOR = 512;
 const ENTRIES = makeEntries(new Prng(41), 1, 90);
 
-async function base(): Promise<{ machine: Machine; law: Law }> {
-  const machine = { disk: new SimDisk(), kv: new SimKv() };
-  const world = await LogWorld.open(machine.disk, machine.kv);
-  for (let from = 0; from < ENTRIES.length; from += 5) await world.append(ENTRIES.slice(from, from + 5));
-  await world.log.settled();
-  await world.saveImage();
-  await world.log.snapshotImage();
-  const law = new Law();
-  law.survivingOfHundred = 40;
-  for (const [stream, offset] of compactableBefore(world, world.log.horizon.index))
-    law.compacted.set(stream, Math.floor(offset * 0.8));
-  await world.close();
-  return { machine: { disk: machine.disk.crash({ kind: "all" }), kv: machine.kv.crash() }, law };
-}
-
 async function rewriteAll(world: LogWorld, law: Law): ReturnType<LogWorld["log"]["rewrite"]> {
-  const { log } = world;
-  const position = log.horizon.index;
-  const sequences = log.sealedSegments().flatMap((one) => (one.lastIndex <= position ? [one.sequence] : []));
-  return log.rewrite(position, sequences, law);
+  return world.log.rewrite(world.log.horizon.index, rewritable(world), law);
 }
 
 /** The same, but for the file of its first sealed segment. */
@@ -47,7 +30,7 @@ async function withoutFirstSegment(machine: Machine): Promise<Machine> {
 
 /** A machine that is off, in which all that can be was rewritten. */
 async function rewrittenBase(): Promise<{ machine: Machine; law: Law }> {
-  const { machine, law } = await base();
+  const { machine, law } = await sealedMachine(ENTRIES);
   const started = restarted(machine);
   const world = await LogWorld.open(started.disk, started.kv);
   expect((await rewriteAll(world, law)).refused).toBeUndefined();
@@ -148,7 +131,7 @@ describe("a damaged sector", () => {
   });
 
   it("of what is rewritten stays refused in the new segment, or has the run refused", async () => {
-    const { machine, law } = await base();
+    const { machine, law } = await sealedMachine(ENTRIES);
     let carried = 0;
     const paths = machine.disk.files().filter((path) => path.endsWith(".log") || path.endsWith(".index"));
     const sources = paths.filter((path) => paths.includes(path.replace(".log", ".index")) && !path.endsWith("1.index"));
@@ -291,7 +274,7 @@ describe("mending", () => {
     for (const path of lost.disk.files().filter((name) => name.endsWith(".compacted"))) await lost.disk.remove(path);
     const started = restarted(machine);
     const other = await LogWorld.open(started.disk, started.kv);
-    const before = (await base()).machine;
+    const before = (await sealedMachine(ENTRIES)).machine;
     const less = await LogWorld.open(before.disk, before.kv);
     const world = await LogWorld.open(lost.disk, lost.kv);
     const [damage] = world.log.damage;
@@ -306,7 +289,7 @@ describe("mending", () => {
   });
 
   it("goes on in the new segment where a file was missing that is rewritten, and says no more of the old one", async () => {
-    const { machine, law } = await base();
+    const { machine, law } = await sealedMachine(ENTRIES);
     const whole = restarted(machine);
     const other = await LogWorld.open(whole.disk, whole.kv);
     const harmed = await withoutFirstSegment(machine);
@@ -328,7 +311,7 @@ describe("mending", () => {
   });
 
   it("has nothing to do for a segment whose file was missing, once nothing of it is live and it was dropped", async () => {
-    const { machine } = await base();
+    const { machine } = await sealedMachine(ENTRIES);
     const harmed = await withoutFirstSegment(machine);
     const world = await LogWorld.open(harmed.disk, harmed.kv);
     expect(world.log.damage).toMatchObject([{ kind: "segment" }]);

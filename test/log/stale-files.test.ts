@@ -4,12 +4,13 @@
  */
 import { describe, expect, it } from "vitest";
 import { createAnew } from "../../log-server/log/disk/create-anew.ts";
-import { SimDisk } from "../../src/sim/disk.ts";
+import type { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { Prng } from "../../src/lib/prng.ts";
 import { type Machine, restarted } from "./crash-everywhere.ts";
 import { LogWorld, makeEntries } from "./log-world.ts";
-import { compactableBefore, expectLeft, Law } from "./rewrite-law.ts";
+import { expectLeft, type Law } from "./rewrite-law.ts";
+import { rewritable, sealedMachine } from "./sealed-machine.ts";
 
 const ENTRIES = makeEntries(new Prng(41), 1, 90);
 
@@ -17,36 +18,18 @@ type Files = ReadonlyMap<string, Uint8Array>;
 
 /** Off, after the log was rewritten and rewritten again, with what its segments' files were before each time. */
 async function rewrittenTwice(): Promise<{ machine: Machine; law: Law; former: readonly [Files, Files] }> {
-  let machine: Machine = { disk: new SimDisk(), kv: new SimKv() };
-  const law = new Law();
+  const base = await sealedMachine(ENTRIES);
+  let { machine } = base;
+  const { law } = base;
   const former: Files[] = [];
-  const life = async (work: (world: LogWorld) => Promise<void>): Promise<void> => {
-    const world = await LogWorld.open(machine.disk, machine.kv);
-    await work(world);
-    await world.close();
-    machine = { disk: machine.disk.crash({ kind: "all" }), kv: machine.kv.crash() };
-  };
-  await life(async (world) => {
-    for (let from = 0; from < ENTRIES.length; from += 5) await world.append(ENTRIES.slice(from, from + 5));
-    await world.log.settled();
-    await world.saveImage();
-    await world.log.snapshotImage();
-    for (const [stream, offset] of compactableBefore(world, world.log.horizon.index))
-      law.compacted.set(stream, Math.floor(offset * 0.8));
-  });
   for (const surviving of [60, 20]) {
     former.push(new Map(segmentFiles(machine.disk).map((path) => [path, machine.disk.bytes(path).slice()])));
     law.survivingOfHundred = surviving;
-    await life(async ({ log }) => {
-      const position = log.horizon.index;
-      const sealed = log.sealedSegments().filter(({ lastIndex }) => lastIndex <= position);
-      const report = await log.rewrite(
-        position,
-        sealed.map(({ sequence }) => sequence),
-        law,
-      );
-      expect(report.refused).toBeUndefined();
-    });
+    const world = await LogWorld.open(machine.disk, machine.kv);
+    const report = await world.log.rewrite(world.log.horizon.index, rewritable(world), law);
+    expect(report.refused).toBeUndefined();
+    await world.close();
+    machine = { disk: machine.disk.crash({ kind: "all" }), kv: machine.kv.crash() };
   }
   return { machine, law, former: former as [Files, Files] };
 }

@@ -8,34 +8,13 @@ import type { RangeBatch, StreamRange } from "../../log-server/log/repair/stream
 import type { RewriteReport } from "../../log-server/log/rewrite/rewriter.ts";
 import { type TakenRange, TakenRanges } from "../../log-server/log/rewrite/taken-ranges.ts";
 import { Prng } from "../../src/lib/prng.ts";
-import { SimDisk } from "../../src/sim/disk.ts";
-import { SimKv } from "../../src/sim/kv.ts";
 import { restarted, type Machine } from "./crash-everywhere.ts";
 import { expectedStreams, LogWorld, makeEntries } from "./log-world.ts";
-import { compactableBefore, expectLeft, Law } from "./rewrite-law.ts";
+import { expectLeft, Law } from "./rewrite-law.ts";
+import { rewritable, sealedMachine } from "./sealed-machine.ts";
 
 const SECTOR = 512;
 const ENTRIES = makeEntries(new Prng(41), 1, 90);
-
-/** A machine that is off, with a snapshot of all of it. */
-async function sealed(): Promise<{ machine: Machine; law: Law }> {
-  const machine = { disk: new SimDisk(), kv: new SimKv() };
-  const world = await LogWorld.open(machine.disk, machine.kv);
-  for (let from = 0; from < ENTRIES.length; from += 5) await world.append(ENTRIES.slice(from, from + 5));
-  await world.log.settled();
-  await world.saveImage();
-  await world.log.snapshotImage();
-  const law = new Law();
-  law.survivingOfHundred = 40;
-  for (const [stream, offset] of compactableBefore(world, world.log.horizon.index))
-    law.compacted.set(stream, Math.floor(offset * 0.8));
-  await world.close();
-  return { machine: { disk: machine.disk.crash({ kind: "all" }), kv: machine.kv.crash() }, law };
-}
-
-function rewritable({ log }: LogWorld): readonly number[] {
-  return log.sealedSegments().flatMap((one) => (one.lastIndex <= log.horizon.index ? [one.sequence] : []));
-}
 
 /** Without taking anything out: what comes from another may be compacted further than what is here. */
 function rewrite(world: LogWorld, taken: TakenRanges): Promise<RewriteReport> {
@@ -49,7 +28,7 @@ describe("a rewrite that takes what another log keeps", () => {
   let other: LogWorld;
 
   beforeEach(async () => {
-    ({ machine, law } = await sealed());
+    ({ machine, law } = await sealedMachine(ENTRIES));
     const compacted = restarted(machine);
     other = await LogWorld.open(compacted.disk, compacted.kv);
     expect((await other.log.rewrite(other.log.horizon.index, rewritable(other), law)).refused).toBeUndefined();
@@ -208,7 +187,7 @@ async function keptBy(world: LogWorld, range: StreamRange): Promise<TakenRange> 
 
 describe("what a log keeps of a stretch", () => {
   it("is all that was appended before anything was compacted, and nothing where it is damaged or not there", async () => {
-    const { machine } = await sealed();
+    const { machine } = await sealedMachine(ENTRIES);
     const { disk, kv } = restarted(machine);
     const world = await LogWorld.open(disk, kv);
     for (const [streamId, appended] of expectedStreams(ENTRIES)) {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { DifferenceError, PoisonError, TopologyDriver } from "../../client/testing/index.ts";
 import { topology } from "../../src/operators/index.ts";
+import { steps } from "../testing/steps.ts";
 
 describe("the driver's check of determinism", () => {
   it("is silent about a function of the input, at any moment", () => {
@@ -165,16 +166,7 @@ describe("the driver refuses", () => {
 });
 
 it("reads what a topology writes and reads itself", () => {
-  const app = topology("steps");
-  app
-    .stream("first")
-    .map((value) => Number(value) + 1)
-    .to("second");
-  app
-    .stream("second")
-    .map((value) => Number(value) * 10)
-    .to("third");
-  const driver = new TopologyDriver(app);
+  const driver = new TopologyDriver(steps());
   driver.write("first", 1);
   driver.write("second", 7);
   expect(driver.read("second").map(({ value }) => value)).toEqual([2]);

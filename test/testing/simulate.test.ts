@@ -20,6 +20,7 @@ import type { Topology } from "../../src/operators/build/topology.ts";
 import { topology, valueState } from "../../src/operators/index.ts";
 import { APPS } from "../runtime/apps.ts";
 import { ROOT } from "../source-tree.ts";
+import { steps } from "./steps.ts";
 
 const MINUTE_MS = 60_000;
 const SHORT = { durationMs: 5_000, quietMs: 100 };
@@ -136,16 +137,7 @@ describe("an app that reads what it writes", () => {
   const numbers = [1, 5, 2].map((value) => ({ value, key: "k" }));
 
   it("comes through as any other: one step behind another", async () => {
-    const app = topology("steps");
-    app
-      .stream("first")
-      .map((value) => Number(value) + 1)
-      .to("second");
-    app
-      .stream("second")
-      .map((value) => Number(value) * 10)
-      .to("third");
-    const runs = await simulate(app, { input: { first: numbers, second: [{ value: 7 }] }, seeds: 3, ...SHORT });
+    const runs = await simulate(steps(), { input: { first: numbers, second: [{ value: 7 }] }, seeds: 3, ...SHORT });
     for (const { outputs } of runs) {
       const values = (outputs["third"] ?? []).map(({ value }) => Number(value));
       expect(values.filter((value) => value !== 70)).toEqual([20, 60, 30]);
