@@ -1,6 +1,6 @@
 /** `tidemark verify` on the data folder of a real node. */
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -125,6 +125,16 @@ describe("verify --data", () => {
     expect(out).toContain(`missing  ${segment().replace(".log", ".index")}: `);
     expect(out).not.toContain(`missing  ${later}`);
     for (const kind of ["log", "index"]) rmSync(`${later}.${kind}`);
+    expect((await verify("--data", data)).status).toBe(0);
+  });
+
+  it("misses a snapshot where the log begins later than it once did", async () => {
+    const path = segment();
+    const later = path.replace("1.log", "2.log");
+    expect(existsSync(join(data, "logs/0/snapshots"))).toBe(false);
+    renameSync(path, later);
+    expect((await verify("--data", data)).out).toContain(`missing  ${join(data, "logs/0/snapshots")}: `);
+    renameSync(later, path);
     expect((await verify("--data", data)).status).toBe(0);
   });
 

@@ -30,6 +30,7 @@ export type FolderReport = {
 };
 
 const SEGMENT_FILE = /^\d{16}\.(log|compacted|index)$/;
+const FIRST_SEGMENT = `${"1".padStart(16, "0")}.log`;
 const SNAPSHOT_FILE = /^\d{16}\.snapshot$/;
 
 /** An error says why it cannot be verified. */
@@ -94,10 +95,19 @@ function filesOf(log: string, findings: FolderFinding[]): readonly string[] {
     });
   }
   const files = [...names].sort().map((name) => join(segments, name));
-  for (const folder of ["snapshots", "tails"]) {
-    const snapshots = namesIn(join(log, folder)).filter((name) => SNAPSHOT_FILE.test(name));
-    files.push(...snapshots.map((name) => join(log, folder, name)));
-  }
+  const [snapshots, tails] = (["snapshots", "tails"] as const).map((folder) =>
+    namesIn(join(log, folder))
+      .filter((name) => SNAPSHOT_FILE.test(name))
+      .map((name) => join(log, folder, name)),
+  ) as [string[], string[]];
+  files.push(...snapshots, ...tails);
+  // No entry of the log's beginning goes before a snapshot has what came of it.
+  if (snapshots.length === 0 && names.size > 0 && !names.has(FIRST_SEGMENT))
+    findings.push({
+      file: join(log, "snapshots"),
+      kind: "missing",
+      what: "the log's first entries are gone, and no snapshot has what came of them",
+    });
   const hardState = join(log, "hard-state");
   if (existsSync(hardState)) files.push(hardState);
   else if (names.size > 0)
