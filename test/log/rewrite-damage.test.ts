@@ -3,6 +3,7 @@
  * is refused and never taken for compacted (I13, P32).
  */
 import { describe, expect, it } from "vitest";
+import { createAnew } from "../../log-server/log/disk/create-anew.ts";
 import { BATCH_FRAME_OVERHEAD, readBatchHead } from "../../log-server/log/rewrite/compacted-file.ts";
 import type { MendSource } from "../../log-server/log/repair/mender.ts";
 import { Prng } from "../../src/lib/prng.ts";
@@ -98,6 +99,44 @@ async function everySector(
   }
   return cases;
 }
+
+describe("a file that ends too early", () => {
+  it("is damage: of a segment, its index, a snapshot, with the store and, where a snapshot is left, without", async () => {
+    const { machine, law } = await sealedMachine(ENTRIES);
+    const started = restarted(machine);
+    const before = await LogWorld.open(started.disk, started.kv);
+    const sequences = rewritable(before);
+    const half = sequences.slice(0, Math.ceil(sequences.length / 2));
+    expect((await before.log.rewrite(before.log.horizon.index, half, law)).refused).toBeUndefined();
+    await before.close();
+    const off = { disk: started.disk.crash({ kind: "all" }), kv: started.kv.crash() };
+    const paths = off.disk.files().filter((path) => /\.(log|compacted|index|snapshot)$/.test(path));
+    expect(new Set(paths.map((path) => path.split(".").at(-1))).size).toBe(4);
+    const refusals = new Set<string>();
+    for (const path of paths) {
+      const bytes = off.disk.bytes(path);
+      for (const length of [0, 1, SECTOR, Math.floor(bytes.length / 2), bytes.length - SECTOR, bytes.length - 1]) {
+        if (length < 0 || length >= bytes.length) continue;
+        for (const kept of path.endsWith(".snapshot") ? [true] : [true, false]) {
+          const where = `${path} cut to ${length} of ${bytes.length}, ${kept ? "with" : "without"} the store`;
+          const harmed = restarted(off);
+          const file = await createAnew(harmed.disk, path);
+          await file.write(0, [bytes.subarray(0, length)]);
+          await file.sync();
+          await file.close();
+          const world = await LogWorld.open(harmed.disk, kept ? harmed.kv : new SimKv());
+          const { refused } = await readEach(world, law, where);
+          if (refused > 0) {
+            expect(world.log.damage.length, where).toBeGreaterThan(0);
+            refusals.add(path);
+          }
+          await world.close();
+        }
+      }
+    }
+    expect(refusals.size).toBeGreaterThan(1);
+  });
+});
 
 describe("a damaged sector", () => {
   it("of a rewritten segment hides the batches in it and nothing else; of its index, nothing", async () => {

@@ -7,6 +7,7 @@ import type { BatchIndex } from "../index/batch-index.ts";
 import type { DamageList } from "../repair/damage.ts";
 import { type LogLayout, parseSegmentFileName } from "../log-layout.ts";
 import type { IndexReader, SealedSegment } from "./sealed-segment.ts";
+import { staleSegments } from "./stale-segments.ts";
 
 export type InventoryParts = {
   readonly disk: Disk;
@@ -59,11 +60,13 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
   const known = batchIndex.segments();
   await finishDrops(parts, known.dropped, inventory);
   const entered = new Map(known.sealed.map((segment) => [segment.sequence, segment]));
-  await finishDrops(parts, await staleSegments(parts, inventory, entered), inventory);
-  await finishRewrites(parts, inventory, entered);
+  const unknown = await openUnknown(parts, inventory, entered);
+  const there = [...entered.values(), ...unknown.values()].filter((segment) => hasData(inventory, segment));
+  await finishDrops(parts, await staleSegments(parts.indexReader, [...unknown.values()], there), inventory);
+  await finishRewrites(parts, inventory, entered, unknown);
   const sealed = new Map<number, SealedSegment>();
   for (const sequence of [...inventory.indexes].sort((a, b) => a - b)) {
-    const segment = entered.get(sequence) ?? (await enterAgain(parts, inventory, sequence));
+    const segment = entered.get(sequence) ?? (await enterAgain(parts, inventory, sequence, unknown.get(sequence)));
     if (segment === "dropped") continue;
     if (segment !== undefined) sealed.set(sequence, segment);
     else damage.add({ kind: "index", segment: sequence, message: `the index of segment ${sequence} cannot be read` });
@@ -83,30 +86,18 @@ export async function findSealed(parts: InventoryParts, inventory: Inventory): P
   return { sealed, lost: lost.sort((a, b) => a.order - b.order) };
 }
 
-/**
- * Segments that are no more, and have files: put back from an older copy of the disk, or left where the store that would have told of
- * their drop is lost. A rewrite that came after them has all of what they cover, and names others as its sources.
- */
-async function staleSegments(
+/** Blocks that the sparse index does not know of: the ones that can be read. */
+async function openUnknown(
   { indexReader }: InventoryParts,
-  inventory: Inventory,
+  { indexes }: Inventory,
   entered: ReadonlyMap<number, SealedSegment>,
-): Promise<readonly number[]> {
-  const found: SealedSegment[] = [];
-  for (const sequence of inventory.indexes) {
-    const segment = entered.get(sequence) ?? (await indexReader.open(sequence));
-    if (segment !== undefined) found.push(segment);
+): Promise<ReadonlyMap<number, SealedSegment>> {
+  const unknown = new Map<number, SealedSegment>();
+  for (const sequence of indexes) {
+    const segment = entered.has(sequence) ? undefined : await indexReader.open(sequence);
+    if (segment !== undefined) unknown.set(sequence, segment);
   }
-  const rewritten = found.filter((segment) => segment.isRewritten && hasData(inventory, segment));
-  const isStale = ({ sequence, firstIndex, lastIndex }: SealedSegment): boolean =>
-    rewritten.some(
-      (later) =>
-        later.sequence > sequence &&
-        later.firstIndex <= firstIndex &&
-        lastIndex <= later.lastIndex &&
-        !later.sources.includes(sequence),
-    );
-  return found.filter((segment) => !entered.has(segment.sequence) && isStale(segment)).map(({ sequence }) => sequence);
+  return unknown;
 }
 
 function reportMissing(damage: DamageList, inventory: Inventory, segment: SealedSegment): void {
@@ -123,13 +114,13 @@ function hasData({ logs, compacted }: Inventory, segment: SealedSegment): boolea
   return (segment.isRewritten ? compacted : logs).has(segment.sequence);
 }
 
-/** A block that the sparse index does not know of. */
+/** A block that the sparse index does not know of; undefined where it cannot be read. */
 async function enterAgain(
   { disk, layout, batchIndex, indexReader, snapshotPosition }: InventoryParts,
   inventory: Inventory,
   sequence: number,
+  segment: SealedSegment | undefined,
 ): Promise<SealedSegment | "dropped" | undefined> {
-  const segment = await indexReader.open(sequence);
   if (segment !== undefined && !hasData(inventory, segment)) {
     // A rewrite was not decided: all of its sources are there. Or a trim was interrupted, and the store that would say
     // so is lost, too.
@@ -151,11 +142,12 @@ async function finishRewrites(
   parts: InventoryParts,
   inventory: Inventory,
   entered: Map<number, SealedSegment>,
+  unknown: ReadonlyMap<number, SealedSegment>,
 ): Promise<void> {
   const { batchIndex, indexReader } = parts;
   for (const sequence of [...inventory.compacted].sort((a, b) => a - b)) {
     if (!inventory.indexes.has(sequence)) continue;
-    const rewritten = entered.get(sequence) ?? (await indexReader.open(sequence));
+    const rewritten = entered.get(sequence) ?? unknown.get(sequence);
     if (rewritten?.isRewritten !== true) continue;
     const { sources } = rewritten;
     const isFinished = sources.every(

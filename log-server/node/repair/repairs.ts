@@ -75,7 +75,7 @@ export class Repairs {
 
   /** Damage that nobody can make good: what was lost nobody has as it was. */
   get lost(): readonly Damage[] {
-    return this.#parts.log.damage.filter((damage) => !this.#isMended(damage));
+    return this.#parts.log.damage.filter((damage) => !this.#mayBeMended(damage));
   }
 
   /** See `RangeExchange`. */
@@ -89,13 +89,13 @@ export class Repairs {
 
   /** What whoever asks for it is told of what this damage hides. */
   told(damage: Damage): HiddenError {
-    const isHoped = this.#isMended(damage) || (this.hasOthers && this.#isGiven(damage));
+    const isHoped = this.#mayBeMended(damage) || this.#mayBeGiven(damage);
     return { code: isHoped ? "repairing" : "damaged", message: damage.message };
   }
 
-  /** Others may yet give what they have in another form: piecewise, or, where nothing here says what it was, all they have. */
-  #isGiven(damage: Damage): boolean {
-    const others = this.#withOthers;
+  /** Others may have it in another form: a piece of it, or, where nothing here says what it was, all that they have. */
+  #mayBeGiven(damage: Damage): boolean {
+    const others = this.hasOthers ? this.#withOthers : undefined;
     if (others === undefined) return false;
     const isUnknown = damage.kind === "index" && damage.segment === undefined;
     return isUnknown ? others.renewer.status.tries === 0 : others.ranges.hopesFor(damage);
@@ -131,7 +131,7 @@ export class Repairs {
   }
 
   /** Others may have it as it was. */
-  #isMended(damage: Damage): boolean {
+  #mayBeMended(damage: Damage): boolean {
     return this.hasOthers && this.#withOthers?.repairer.hopesFor(damage) === true;
   }
 
