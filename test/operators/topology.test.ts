@@ -200,6 +200,16 @@ describe("what cannot be run is refused when it is built", () => {
           .window(tumbling({ sizeMs: 0.5 })),
     ],
     [
+      "a window that ends where there is no time",
+      "bad-setting",
+      /sizeMs is 9007199254740991; .* to 2251799813685247/,
+      (app) =>
+        app
+          .stream("a")
+          .groupByKey()
+          .window(tumbling({ sizeMs: Number.MAX_SAFE_INTEGER })),
+    ],
+    [
       "too many windows of each record",
       "bad-setting",
       /in 86400 windows of 86400000 ms, and 2000 are the most: give everyMs 43200 or more/,

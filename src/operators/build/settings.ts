@@ -1,6 +1,7 @@
 /** Checks of what a topology is given, so that nothing below has to doubt it. */
 import { compareBytes } from "../../lib/bytes.ts";
 import { encodeKey, type Key } from "../encoding/key-codec.ts";
+import { isTimestamp, TIMESTAMP_MAX_MS } from "../../record/record.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import { ownerOfInternal } from "../../wire/app-streams.ts";
 import { checkStreamName } from "../../wire/stream-name.ts";
@@ -49,10 +50,13 @@ export function checkOneOf<T extends string>(what: string, value: T, known: read
   throw new TopologyError("bad-setting", `${what} is ${shown(value)}; give it ${known.map(shown).join(" or ")}`);
 }
 
-/** Whole milliseconds from `least` on. */
+/** Whole milliseconds from `least` on, and no more than an event time has: a window of more would end where there is no time. */
 export function checkMs(what: string, value: number, least: number): number {
-  if (Number.isSafeInteger(value) && value >= least) return value;
-  throw new TopologyError("bad-setting", `${what} is ${value}; give it whole milliseconds, ${least} or more`);
+  if (isTimestamp(value) && value >= least) return value;
+  throw new TopologyError(
+    "bad-setting",
+    `${what} is ${value}; give it whole milliseconds, from ${least} to ${TIMESTAMP_MAX_MS}`,
+  );
 }
 
 export function checkCount(what: string, value: number, most: number): number {

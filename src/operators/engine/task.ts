@@ -17,6 +17,7 @@ import { assert, InvariantError } from "../../lib/assert.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import { RECORD_LIMITS } from "../../record/limits.ts";
+import { TIMESTAMP_MAX_MS } from "../../record/record.ts";
 import type { RecordPlace } from "../../record/record-place.ts";
 import { recordBytes, sizeFault } from "../../record/record-size.ts";
 import type { RowChange } from "../../record/row.ts";
@@ -549,6 +550,9 @@ export class Task {
     const bytes = recordBytes(output);
     const fault = sizeFault(bytes, output.headers?.length ?? 0, RECORD_LIMITS.recordBytesMax);
     if (fault !== undefined) throw new TooMuch(fault);
+    const { timestamp } = output;
+    if (Math.abs(timestamp) > TIMESTAMP_MAX_MS)
+      throw new TooMuch(`an output's event time is ${timestamp}; ${TIMESTAMP_MAX_MS} ms from 1970 are the most`);
     const sent = this.#sent;
     sent.outputs += 1;
     sent.bytes += bytes;
