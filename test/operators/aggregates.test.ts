@@ -125,6 +125,19 @@ describe("aggregates", () => {
     ]);
   });
 
+  it.each([null, undefined])("have nothing of a key whose result is %s", (nothing) => {
+    const app = topology("large");
+    const sum = fold({
+      start: () => 0,
+      add: (sum: number, value: unknown) => sum + (value as number),
+      result: (sum) => (sum > 1 ? sum : nothing),
+    });
+    app.stream("in").groupByKey().aggregate(sum).to("out");
+    const driver = new TopologyDriver(app);
+    for (const value of [1, 1, -1, -1]) driver.write("in", value, { key: "k" });
+    expect(driver.read("out").map(({ value }) => value)).toEqual([2, null]);
+  });
+
   it("are bounded, and must be able to join where sessions do", () => {
     const app = topology("bounded");
     const grouped = app

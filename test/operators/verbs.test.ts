@@ -3,6 +3,8 @@ import { describe, expect, it } from "vitest";
 import { TopologyDriver } from "../../client/testing/topology-driver.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { topology } from "../../src/operators/build/topology.ts";
+import { TIMESTAMP_MAX_MS } from "../../src/record/record.ts";
+import { tumbling } from "../../src/operators/windows/window.ts";
 import { PoisonError } from "../../src/operators/run/topology-run.ts";
 
 describe("dedupe", () => {
@@ -56,6 +58,17 @@ describe("a table made of a stream", () => {
   });
 });
 
+describe("a table made of a table", () => {
+  it.each([null, undefined])("has nothing where its function gives %s", (nothing) => {
+    const app = topology("large");
+    const large = app.table("in").map((value) => ((value as number) > 1 ? value : nothing));
+    large.to("out");
+    const driver = new TopologyDriver(app);
+    for (const value of [1, 2, 1, 1]) driver.write("in", value, { key: "k" });
+    expect(driver.read("out").map(({ value }) => value)).toEqual([2, null]);
+  });
+});
+
 describe("what is written", () => {
   it("keeps headers and event time, and bytes as they are", () => {
     const app = topology("whole");
@@ -77,12 +90,51 @@ describe("what is written", () => {
     ["a Map", () => ({ a: new Map() })],
     ["NaN", () => [Number.NaN]],
     ["JSON or bytes", () => undefined],
+    ["undefined in it", () => ({ list: [1, undefined] })],
+    ["a function", () => ({ of: () => 1 })],
+    ["a symbol", () => ({ of: Symbol("one") })],
+    ["a date that is none", () => ({ at: new Date(Number.NaN) })],
+    ["bytes", () => [new Float64Array(1)]],
   ])("is refused where JSON has no way to say it: %s", (what, make) => {
     const app = topology("refused");
     app.stream("in").map(make).to("out");
     const driver = new TopologyDriver(app);
     expect(() => driver.write("in", 1)).toThrow(PoisonError);
     expect(() => driver.write("in", 1)).toThrow(what);
+  });
+
+  it("leaves out fields that are undefined, and has dates as text", () => {
+    const app = topology("plain");
+    app
+      .stream("in")
+      .map(() => ({ none: undefined, at: new Date(0) }))
+      .to("out");
+    const driver = new TopologyDriver(app);
+    driver.write("in", 1);
+    expect(driver.read("out").map(({ value }) => value)).toEqual([{ at: "1970-01-01T00:00:00.000Z" }]);
+  });
+
+  it("has no key that is no Unicode", () => {
+    const app = topology("halves");
+    app
+      .stream("in")
+      .keyBy((value) => value as string)
+      .to("out");
+    expect(() => new TopologyDriver(app).write("in", "\ud800")).toThrow(/half of a surrogate pair/);
+  });
+
+  it("has no time that the log has not", () => {
+    const app = topology("far");
+    app
+      .stream("in")
+      .groupByKey()
+      .window(tumbling({ sizeMs: 86_400_000, emit: "on-change" }))
+      .count()
+      .to("out");
+    const driver = new TopologyDriver(app);
+    expect(() => driver.write("in", 1, { timestamp: TIMESTAMP_MAX_MS })).toThrow(PoisonError);
+    driver.write("in", 1, { timestamp: 0 });
+    expect(driver.read("out").length).toBe(1);
   });
 
   it("leaves out tombstones of streams, and counts them", () => {

@@ -45,19 +45,20 @@ export function resultOf({ result }: AnyAggregate, sofar: unknown): unknown {
 
 /** A table of results: what each key has so far. */
 export function aggregateByKey(aggregate: AnyAggregate): Operator {
+  /** Null, too, where there is something that comes to nothing: the key is not in the table. */
+  const shown = (sofar: unknown): unknown => (sofar === undefined ? null : (resultOf(aggregate, sofar) ?? null));
   return {
     process(item, context) {
       const { rows } = context;
-      const before = rows.get(item.key);
-      const old = before === undefined ? null : resultOf(aggregate, before);
+      const old = shown(rows.get(item.key));
       const after = added(aggregate, rows.get(item.key) ?? begun(aggregate), item.value);
       rows.put(after, item.key);
-      context.emit({ ...item, value: resultOf(aggregate, after), old });
+      const value = shown(after);
+      if (value !== null || old !== null) context.emit({ ...item, value, old });
     },
 
     lookup(key, { rows }) {
-      const sofar = rows.get(key);
-      return sofar === undefined ? null : resultOf(aggregate, sofar);
+      return shown(rows.get(key));
     },
   };
 }

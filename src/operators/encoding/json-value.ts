@@ -5,6 +5,7 @@
 import { utf8 } from "../../lib/bytes.ts";
 import { isThenable } from "../../lib/thenable.ts";
 import { EncodingError } from "./encoding-error.ts";
+import { PlainDate } from "./value-codec.ts";
 
 export function jsonBytes(value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
@@ -13,12 +14,19 @@ export function jsonBytes(value: unknown): Uint8Array {
   return utf8(text);
 }
 
-function refuse(_name: string, value: unknown): unknown {
+/** `this`: what holds the value, as it was before `toJSON`. */
+function refuse(this: unknown, name: string, value: unknown): unknown {
+  if (typeof value === "function" || typeof value === "symbol")
+    throw new EncodingError(`an output holds a ${typeof value}, which JSON has not`);
+  if (value === undefined && Array.isArray(this))
+    throw new EncodingError("an output holds an array with undefined in it, which JSON has not; use null");
+  if (value === null && (this as Readonly<Record<string, unknown>>)[name] instanceof PlainDate)
+    throw new EncodingError("an output holds a date that is none, which JSON has not; use null");
   if (typeof value === "bigint")
     throw new EncodingError("an output holds a bigint, which JSON has not; write it as a text");
   if (typeof value === "number" && !Number.isFinite(value))
     throw new EncodingError(`an output holds ${value}, which JSON has not; use null`);
-  if (value instanceof Map || value instanceof Set || value instanceof Uint8Array)
+  if (value instanceof Map || value instanceof Set || ArrayBuffer.isView(value))
     throw new EncodingError(
       "an output holds a Map, a Set or bytes, which JSON has not; map it to arrays, objects or texts",
     );

@@ -37,7 +37,7 @@ const SET = 0x0d;
 const INTEGER_MAX = 2 ** 51;
 
 /** As it is before a guard stands in its place. */
-const PlainDate = Date;
+export const PlainDate = Date;
 
 /** Throws `EncodingError` for what has no encoding. */
 export function encodeValue(value: unknown): Uint8Array {

@@ -14,7 +14,7 @@ export function tableMap(mapper: AnyCallback): Operator {
 
 function derived(derive: (value: unknown, item: Item, context: OperatorContext) => unknown): Operator {
   const of = (value: unknown, item: Item, context: OperatorContext): unknown =>
-    value === null || value === undefined ? null : derive(value, item, context);
+    value === null || value === undefined ? null : (derive(value, item, context) ?? null);
   return {
     process(item, context) {
       const old = of(item.old, item, context);

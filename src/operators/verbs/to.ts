@@ -1,5 +1,6 @@
 /** Writes records to a stream of the log, for others to read: the end of a topology. */
 import { utf8 } from "../../lib/bytes.ts";
+import { EncodingError } from "../encoding/encoding-error.ts";
 import { type Key, encodeKey } from "../encoding/key-codec.ts";
 import { jsonBytes } from "../encoding/json-value.ts";
 import type { Item } from "../engine/item.ts";
@@ -27,6 +28,10 @@ export function to(route: Route): Operator {
 /** A text as UTF-8, bytes as they are, null as no key; others in the key codec, which sorts. */
 export function recordKey(key: Key): Uint8Array | undefined {
   if (key === null) return undefined;
-  if (typeof key === "string") return utf8(key);
+  if (typeof key === "string") {
+    if (!key.isWellFormed())
+      throw new EncodingError("a record's key holds half of a surrogate pair, which is no Unicode");
+    return utf8(key);
+  }
   return key instanceof Uint8Array ? key : encodeKey(key);
 }
