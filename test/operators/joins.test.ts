@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { TopologyDriver } from "../../client/testing/topology-driver.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
 import type { JoinOptions, Stream } from "../../src/operators/build/stream.ts";
+import type { Table } from "../../src/operators/build/table.ts";
 import { topology, type Topology } from "../../src/operators/build/topology.ts";
 import type { JoinKind } from "../../src/operators/joins/joiner.ts";
 import { checkDeterminism } from "../../src/operators/run/check-determinism.ts";
@@ -355,6 +356,60 @@ describe("a join of two tables", () => {
         expect(answers).toEqual(["a", "b", "c"].map((key) => [key, expected.get(key) ?? null]));
       }),
       { numRuns: 60 },
+    );
+  });
+
+  /** Both sides are made of the left table, in the second by a join each. */
+  const SHARED: readonly [string, (app: Topology) => Table<string | null, unknown>][] = [
+    [
+      "views of one table",
+      (app) => {
+        const table = app.table("left").map(Number);
+        const [odd, small] = [table.filter((n) => n % 2 === 1), table.filter((n) => n < 50)];
+        return small
+          .outerJoin(odd, (a, b) => (a === 7 ? null : [a, b]))
+          .join(
+            odd.map((n) => n + 1),
+            (a, b) => [a, b],
+          );
+      },
+    ],
+    [
+      "joins with one table",
+      (app) => {
+        const [left, right] = [app.table("left"), app.table("right").filter((value) => Number(value) < 50)];
+        const none = (a: unknown, b: unknown) => (b === null ? null : [a, b]);
+        return right.leftJoin(left, none).join(left.leftJoin(right, none), (a, b) => [a, b]);
+      },
+    ],
+  ];
+
+  it.each(SHARED)("of %s: its changes add up to what it answers", (_, make) => {
+    fc.assert(
+      fc.property(steps, (steps) => {
+        const app = topology("shared");
+        const joined = make(app);
+        joined.to("out");
+        app
+          .stream("ask")
+          .leftJoin(joined, (_, found) => found)
+          .to("answers");
+        const driver = new TopologyDriver(app);
+        const read = new Set(joined.port.building.graph().nodes.flatMap(({ source }) => source?.name ?? []));
+        const sum = new Map<unknown, unknown>();
+        for (const { table, key, value } of steps) {
+          if (!read.has(table)) continue;
+          driver.write(table, value, { key });
+          for (const { value } of driver.read("out")) {
+            if (value === null) sum.delete(key);
+            else sum.set(key, value);
+          }
+          driver.write("ask", 1, { key });
+          expect(driver.read("answers").map(({ value }) => value)).toEqual([sum.get(key) ?? null]);
+        }
+        driver.checkDeterminism();
+      }),
+      { numRuns: 100 },
     );
   });
 });

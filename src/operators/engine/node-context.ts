@@ -23,6 +23,7 @@ export interface Host {
   emit(node: string, item: Item, output: number): void;
   send(output: TaskOutput): void;
   lookup(node: string, input: number, key: Key): unknown;
+  lookupBefore(node: string, input: number, key: Key): unknown;
   count(counter: Counter): void;
 }
 
@@ -102,6 +103,10 @@ export class NodeContext implements OperatorContext {
 
   lookup(input: number, key: Key): unknown {
     return this.#host.lookup(this.id, input, key);
+  }
+
+  lookupBefore(input: number, key: Key): unknown {
+    return this.#host.lookupBefore(this.id, input, key);
   }
 
   count(counter: Counter): void {

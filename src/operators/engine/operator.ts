@@ -66,6 +66,11 @@ export interface OperatorContext {
   clearTimer(timer: Timer): void;
   /** In the table that is the node's input of this number. */
   lookup(input: number, key: Key): unknown;
+  /**
+   * The same before the change that is under way: another than `lookup` has where a table is behind two of the node's inputs, and changed
+   * both at once.
+   */
+  lookupBefore(input: number, key: Key): unknown;
   /** Adds one to a counter that the task shows. */
   count(counter: Counter): void;
 }

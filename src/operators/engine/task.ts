@@ -14,6 +14,7 @@
  * `instead` the whole call is undone, and answers with what was poison.
  */
 import { assert, InvariantError } from "../../lib/assert.ts";
+import { compareBytes } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import { RECORD_LIMITS } from "../../record/limits.ts";
@@ -22,7 +23,7 @@ import type { RecordPlace } from "../../record/record-place.ts";
 import { recordBytes, sizeFault } from "../../record/record-size.ts";
 import type { RowChange } from "../../record/row.ts";
 import type { TaskPlace } from "../../record/task-place.ts";
-import type { Key } from "../encoding/key-codec.ts";
+import { encodeKey, type Key } from "../encoding/key-codec.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import { NodeRows } from "../state/node-rows.ts";
 import type { RowCapture } from "../state/row-capture.ts";
@@ -148,6 +149,9 @@ export class Task {
   readonly #sent = { outputs: 0, bytes: 0, streams: new Set<string>() };
   /** Where an error would come from. */
   #running: RunningNode | undefined;
+  /** Of tables, those that others are being told of, the first above all. */
+  readonly #changes: { readonly node: string; readonly item: Item }[] = [];
+  #isLookingBack = false;
   /** What runs is a timer, no record. */
   #firing = false;
   #captureWanted = false;
@@ -532,6 +536,7 @@ export class Task {
     this.#sent.outputs = 0;
     this.#sent.bytes = 0;
     this.#sent.streams.clear();
+    this.#changes.length = 0;
   }
 
   #send(output: TaskOutput): void {
@@ -588,10 +593,14 @@ export class Task {
       setTimer: (kind, timer) => this.#setTimer(kind, timer),
       clearTimer: (kind, timer) => this.#timers.clear(kind, timer),
       emit: (node, item, output) => {
+        const isChange = item.old !== undefined;
+        if (isChange) this.#changes.push({ node, item });
         for (const reader of this.#nodes.get(node)?.readers[output] ?? []) this.#run(reader, item);
+        if (isChange) this.#changes.pop();
       },
       send: (output) => this.#send(output),
       lookup: (node, input, key) => this.#lookup(node, input, key),
+      lookupBefore: (node, input, key) => this.#lookupBefore(node, input, key),
       count: (counter: Counter) => this.#progress.count(counter),
     };
   }
@@ -600,7 +609,21 @@ export class Task {
     const edge = this.#nodes.get(node)?.node.inputs[input];
     const table = edge === undefined ? undefined : this.#nodes.get(edge.from);
     assert(table?.node.operator.lookup !== undefined, "only tables are looked up");
+    if (this.#isLookingBack) {
+      const change = this.#changes.findLast(({ node: id, item }) => id === table.node.id && isSameKey(item.key, key));
+      if (change !== undefined) return change.item.old;
+    }
     return table.node.operator.lookup(key, table.context) ?? null;
+  }
+
+  /** Of a table that is made of others, it is made of what those had before. */
+  #lookupBefore(node: string, input: number, key: Key): unknown {
+    this.#isLookingBack = true;
+    try {
+      return this.#lookup(node, input, key);
+    } finally {
+      this.#isLookingBack = false;
+    }
   }
 
   #wire(nodes: readonly GraphNode[]): ReadonlyMap<string, RunningNode> {
@@ -637,6 +660,10 @@ function factsOf({ operator }: GraphNode, timer: Timer): readonly TimerFact[] {
 
 function nothingDone(): Done {
   return { outputs: [], chains: [], cuts: [], digests: [], digestedAt: [], inputs: [], captures: [], bytes: 0 };
+}
+
+function isSameKey(a: Key, b: Key): boolean {
+  return compareBytes(encodeKey(a), encodeKey(b)) === 0;
 }
 
 function finite(time: number): number | undefined {
