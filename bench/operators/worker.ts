@@ -48,7 +48,7 @@ function withoutTransactions(log: TaskLog): TaskLog {
   return {
     follow: (...args) => log.follow(...args),
     readCommit: (record) => log.readCommit(record),
-    append: (...args) => log.append(...args),
+    say: (...args) => log.say(...args),
     tell: (...args) => log.tell(...args),
     task: (...args) => log.task(...args),
     commit: async (_, outputs) => {

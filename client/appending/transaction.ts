@@ -6,7 +6,7 @@
  * fails and the outcome is `unknown`, the same object may be committed again, and then tells or does what the first one did.
  */
 import type { Offset } from "../../src/record/offset.ts";
-import type { AppCommand } from "../../src/wire/app-command.ts";
+import type { AppOperation } from "../../src/wire/app-command.ts";
 import type { CommandResult, Condition, TransactionCommand, TransactionOperation } from "../../src/wire/command.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
@@ -19,7 +19,7 @@ import { toAppended, toCreate, toCreated, type Appended, type Created, type Crea
 import type { TransactionTag } from "./transaction-tags.ts";
 
 /** What is done to apps goes by `app.ts`. */
-type Operation = Exclude<TransactionOperation, AppCommand>;
+type Operation = Exclude<TransactionOperation, AppOperation>;
 
 /** What an operation of a transaction did; `kind` names the builder's method. */
 export type OperationResult =

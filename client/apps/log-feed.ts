@@ -4,10 +4,11 @@
  */
 import { LOG_START } from "../../src/record/log-place.ts";
 import { err, type Result } from "../../src/lib/result.ts";
-import { formatOffset, type Offset, parseOffset } from "../../src/record/offset.ts";
+import { type Offset, parseOffset } from "../../src/record/offset.ts";
 import type { RecordPlace } from "../../src/record/record-place.ts";
 import type { Feed, FeedItem, FeedStart } from "../../src/runtime/task-log.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
+import type { TaskReplica } from "../../src/wire/app-command.ts";
 import type { Connection } from "../connection.ts";
 import { Deadline, sleep } from "../deadline.ts";
 import { asTidemarkError, TidemarkError } from "../error.ts";
@@ -15,7 +16,7 @@ import type { FollowedRecord, LogMark } from "../reading/followed-record.ts";
 import { CLIENT_LIMITS } from "../limits.ts";
 import type { MergedStream } from "../reading/merged-stream.ts";
 import { settled } from "../settled.ts";
-import { Stream } from "../stream.ts";
+import { orBeforeUpgrade } from "./or-before-upgrade.ts";
 
 type Item = FollowedRecord | LogMark;
 
@@ -54,12 +55,17 @@ export class LogFeed implements Feed {
     }
   }
 
-  trim(stream: string, before: Offset): Promise<Result<void, string>> {
+  trim(by: TaskReplica, stream: string, before: Offset): Promise<Result<void, string>> {
     const place = this.#merged?.places[stream];
     const begun = place === undefined ? undefined : parseOffset(place);
     if (begun?.ok !== true) return Promise.resolve(err("nothing of it was read"));
     const { incarnation } = begun.value;
-    return settled(new Stream(this.#connection, stream, this.#zstd).trim(formatOffset(incarnation, before)));
+    return settled(
+      orBeforeUpgrade(
+        () => this.#connection.execute({ kind: "task-trim", ...by, stream, incarnation, before }, {}),
+        () => this.#connection.execute({ kind: "trim", stream, incarnation, before }, {}),
+      ),
+    );
   }
 
   close(): void {

@@ -8,13 +8,14 @@ import type { Zstd } from "../../src/ports/zstd.ts";
 import type { StreamRecord } from "../../src/record/record.ts";
 import type { RecordPlace } from "../../src/record/record-place.ts";
 import type { CommitRefusal, Feed, FeedRecord, FeedStart, TaskFacts, TaskLog } from "../../src/runtime/task-log.ts";
-import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app-command.ts";
+import type { TaskCommit, TaskReplica, TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app-command.ts";
 import { decodeTaskCommit, encodeTaskCommit } from "../../src/wire/app-command-codec.ts";
 import { commitsStream } from "../../src/wire/app-streams.ts";
 import type { TransactionCommand } from "../../src/wire/command.ts";
 import type { Connection } from "../connection.ts";
 import { asTidemarkError, type TidemarkError } from "../error.ts";
 import { LogFeed } from "./log-feed.ts";
+import { orBeforeUpgrade } from "./or-before-upgrade.ts";
 import { sealBatch } from "../appending/record-input.ts";
 import { settled } from "../settled.ts";
 import { Stream } from "../stream.ts";
@@ -48,8 +49,16 @@ export class ConnectionTaskLog implements TaskLog {
     return commit.ok ? commit.value : undefined;
   }
 
-  append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>> {
-    return settled(new Stream(this.#connection, stream, this.#zstd).append(records));
+  say(by: TaskReplica, record: StreamRecord): Promise<Result<void, string>> {
+    const stream = commitsStream(by.app, by.task);
+    const append = { kind: "append", stream, batch: sealBatch([record], this.#zstd), close: false } as const;
+    const operations = [{ kind: "task-statement", ...by } as const, append];
+    return settled(
+      orBeforeUpgrade(
+        () => this.#connection.transact({ kind: "transaction", conditions: [], operations }, false, {}),
+        () => new Stream(this.#connection, stream, this.#zstd).append([record]),
+      ),
+    );
   }
 
   tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>> {

@@ -155,16 +155,16 @@ function trimmingLate(log: TaskLog, judged: SimulatedWorkerOptions["judged"]): T
       const feed = log.follow(streams, after);
       return {
         next: () => feed.next(),
-        async trim(stream, before) {
+        async trim(by, stream, before) {
           await judged(stream, before);
-          return feed.trim(stream, before);
+          return feed.trim(by, stream, before);
         },
         close: () => feed.close(),
       };
     },
     commit: (commit, outputs) => log.commit(commit, outputs),
     readCommit: (record) => log.readCommit(record),
-    append: (stream, records) => log.append(stream, records),
+    say: (by, record) => log.say(by, record),
     tell: (command) => log.tell(command),
     task: (app, task) => log.task(app, task),
   };

@@ -8,7 +8,7 @@ import type { Offset } from "../../src/record/offset.ts";
 import type { AppendCommand, AppendedResult, ProducerTag, Rejection } from "../../src/wire/command.ts";
 import { advanceProducer, findProducer, producerRefusal } from "./producer-state.ts";
 import { type Producer, type Standing, standingOf } from "./producer.ts";
-import { appRefusal } from "./apps/app-streams.ts";
+import { appRefusal, writeRefusal } from "./apps/app-streams.ts";
 import { reject, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -23,7 +23,9 @@ export function appendRecords(state: State, step: Step, command: AppendCommand):
   const answered = answerFrom(stream, tag, standing);
   if (answered !== undefined) return answered;
   const refusal =
-    refusalOf(state, stream, command, standing) ?? (close ? appRefusal(state, step, stream.name, "end") : undefined);
+    refusalOf(state, stream, command, standing) ??
+    (close ? appRefusal(state, step, stream.name, "end") : undefined) ??
+    (batch === undefined ? undefined : writeRefusal(state, step, stream.name));
   if (refusal !== undefined) return refusal;
   // Closing what is closed changes nothing, and is no error.
   if (stream.closed) return appended(stream, undefined, undefined);

@@ -33,7 +33,7 @@ export function createStream(state: State, step: Step, command: CreateCommand): 
   const refusal =
     refusalOf(state, contentType, origin) ??
     batchRefusal(command.batch, origin?.offset ?? 0) ??
-    makingRefusal(state, command.stream, { expiry, retention, closed });
+    makingRefusal(state, command.stream, { expiry, retention, closed }, (command.batch ?? origin) !== undefined);
   if (refusal !== undefined) return refusal;
   const incarnation = origin?.source.incarnation ?? step.index;
   if (step.hasEnded(command.stream, incarnation)) {

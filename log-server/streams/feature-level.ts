@@ -6,7 +6,8 @@
  *     2   the disks of former members are remembered, and refused as such (W190)
  *     3   there are apps and tasks (W200)
  *     4   what a deployed app's tasks cannot go on without is kept from others (W216)
- *     5   so are its dead letters, and none of these streams is made so that it goes by itself (W218);
+ *     5   so are its dead letters, none of these streams is made so that it goes by itself (W218), and only its tasks write to
+ *         what they go on with, and trim it (W219);
  *         an app that differs in its description alone is no other (W200)
  */
 import type { ByteReader } from "../../src/lib/byte-reader.ts";
@@ -24,6 +25,7 @@ const LEVEL_OF_APPS = 3;
 export const LEVEL_OF_APP_STREAMS = 4;
 export const LEVEL_OF_LASTING_APP_STREAMS = 5;
 export const LEVEL_OF_FREE_DESCRIPTIONS = 5;
+export const LEVEL_OF_TASK_WRITES = 5;
 
 /** What to say where a cluster has gone on without this version. */
 export function unsupportedLevel(level: number): string {
@@ -32,11 +34,13 @@ export function unsupportedLevel(level: number): string {
 
 /** From which level on it may be in the log: who supports less cannot read it, and would have to stop there. */
 export function levelOf(command: Command): number {
-  const isOfApps =
-    command.kind === "transaction"
-      ? command.operations.some(({ kind }) => kind in APP_KIND_NUMBERS)
-      : command.kind in APP_KIND_NUMBERS;
-  return isOfApps ? LEVEL_OF_APPS : FEATURE_LEVEL_OLDEST;
+  if (command.kind !== "transaction") return levelOfKind(command.kind);
+  return command.operations.reduce((level, { kind }) => Math.max(level, levelOfKind(kind)), FEATURE_LEVEL_OLDEST);
+}
+
+function levelOfKind(kind: Command["kind"]): number {
+  if (kind === "task-statement" || kind === "task-trim") return LEVEL_OF_TASK_WRITES;
+  return kind in APP_KIND_NUMBERS ? LEVEL_OF_APPS : FEATURE_LEVEL_OLDEST;
 }
 
 export class FeatureLevelRow extends RowOwner {

@@ -479,6 +479,8 @@ function run(state: State, step: Step, command: Command): CommandResult {
     case "task-commit":
     case "task-snapshot":
     case "task-trimmed":
+    case "task-statement":
+    case "task-trim":
       return runAppCommand(state, step, command);
     default:
       return unreachable(command);

@@ -41,7 +41,7 @@ export function batchOf(operation: TransactionOperation): BatchRef | undefined {
 function runOperations(state: State, step: Step, operations: readonly TransactionOperation[]): CommandResult {
   const firstPlacement = step.placements.length;
   const changedBefore = step.changed.size;
-  const journal = new Journal();
+  const journal = new Journal(operations);
   step.journal = journal;
   const results: CommandResult[] = [];
   let refusal: Rejection | undefined;
@@ -80,6 +80,7 @@ function runOperation(state: State, step: Step, operation: TransactionOperation)
     case "task-commit":
     case "task-snapshot":
     case "task-trimmed":
+    case "task-statement":
       return runAppCommand(state, step, operation);
     default:
       return unreachable(operation);

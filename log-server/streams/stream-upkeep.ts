@@ -12,7 +12,7 @@ import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { endStream, findStream, indexRetention, refreshExpiry } from "./stream-lifecycle.ts";
 import { losesRecords, sameRetention } from "./stream.ts";
-import { appRefusal } from "./apps/app-streams.ts";
+import { appRefusal, writeRefusal } from "./apps/app-streams.ts";
 import { snapshotRefusal } from "./apps/task-snapshot.ts";
 
 export function deleteStream(state: State, step: Step, command: DeleteCommand): CommandResult {
@@ -48,8 +48,14 @@ export function changeSettings(state: State, step: Step, command: SettingsComman
   return { kind: "done" };
 }
 
-/** Moves the frontier below which the stream's records are gone for its readers; forks keep what they inherited. */
 export function trimStream(state: State, step: Step, command: TrimCommand): CommandResult {
+  const stream = openFor(state, step, command);
+  if ("kind" in stream) return stream;
+  return writeRefusal(state, step, stream.name) ?? dropRecords(state, step, command);
+}
+
+/** Moves the frontier below which the stream's records are gone for its readers; forks keep what they inherited. */
+export function dropRecords(state: State, step: Step, command: Omit<TrimCommand, "kind">): CommandResult {
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
   if (command.before > stream.nextOffset) {

@@ -11,7 +11,7 @@ import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import { rowHash } from "../record/row.ts";
 import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
-import type { TaskCommit } from "../wire/app-command.ts";
+import type { TaskCommit, TaskReplica } from "../wire/app-command.ts";
 import type { StreamName } from "../wire/command.ts";
 import { ChangedRows, type SourcePlace } from "./changed-rows.ts";
 import { committedOutputs, outputDifference } from "./committed-outputs.ts";
@@ -22,8 +22,7 @@ import { MadeOutputs } from "./made-outputs.ts";
 import type { TaskLog } from "./task-log.ts";
 
 export type ComparisonConfig = {
-  readonly replica: string;
-  readonly commits: StreamName;
+  readonly who: TaskReplica;
   /** So far the task was committed when the replica began. */
   readonly begun: TaskPlace;
   /** Where the task's outputs go. */
@@ -72,7 +71,7 @@ export class Comparison {
     this.#clock = clock;
     this.#config = config;
     this.#listener = listener;
-    this.#disputes = new Disputes(config.replica);
+    this.#disputes = new Disputes(config.who.replica);
     this.#rows = new ChangedRows(rowNow);
   }
 
@@ -115,7 +114,7 @@ export class Comparison {
 
   /** Answers with its own, where it has one. */
   hear(statement: Statement): void {
-    if (statement.replica !== this.#config.replica) this.#hear(statement, "statement");
+    if (statement.replica !== this.#config.who.replica) this.#hear(statement, "statement");
   }
 
   stop(): void {
@@ -137,7 +136,7 @@ export class Comparison {
     }
     const differs = own !== value;
     const found = differs && difference === undefined ? this.#rowDifference(point, rows, replica) : undefined;
-    const mine = { replica: this.#config.replica, point, value: own };
+    const mine = { replica: this.#config.who.replica, point, value: own };
     const judgement = this.#disputes.hear(mine);
     if (found !== undefined) this.#say({ ...mine, difference: found });
     else if (!this.#disputes.said(point) && (by === "statement" || this.#maySpeak))
@@ -156,7 +155,7 @@ export class Comparison {
     this.#spokeMs = this.#clock.monotonic();
     this.#disputes.say(statement.point);
     // What is not heard changes nothing: each judges by what it heard.
-    void this.#log.append(this.#config.commits, [statementRecord(statement)]).catch(() => undefined);
+    void this.#log.say(this.#config.who, statementRecord(statement)).catch(() => undefined);
   }
 
   #dispute(disputed: boolean): void {
@@ -180,7 +179,7 @@ export class Comparison {
   }
 
   #found(difference: Difference | undefined): void {
-    if (difference === undefined || !(this.#config.replica in difference.values)) return;
+    if (difference === undefined || !(this.#config.who.replica in difference.values)) return;
     // What comes when it was settled among the others says nothing about the next time.
     if (!this.#disputed && !this.#contradicted) return;
     this.#difference ??= difference;
@@ -198,7 +197,7 @@ export class Comparison {
   #settle(): void {
     const point = this.#point;
     if (point === undefined || this.#stopped) return;
-    const { replica } = this.#config;
+    const { replica } = this.#config.who;
     const evidence = { point, replica, hashes: this.#disputes.voices(point), difference: this.#difference };
     if (this.#contradicted) this.stop();
     this.#listener.settled(evidence, this.#contradicted);
@@ -218,7 +217,7 @@ export class Comparison {
     const committed = await reading.catch(() => undefined);
     timer?.cancel();
     if (committed === undefined || this.#stopped) return;
-    const mine = { replica: this.#config.replica, outputs: own };
+    const mine = { replica: this.#config.who.replica, outputs: own };
     const difference = outputDifference(mine, { replica, outputs: committed }, (input) => this.#placeOf(input));
     const value = this.#disputes.own(point);
     if (difference === undefined || value === undefined) return;
@@ -262,7 +261,7 @@ export class Comparison {
       what: "state",
       ...rowName(key),
       input: row.input,
-      values: { [this.#config.replica]: shownRow(value), [replica]: row.value },
+      values: { [this.#config.who.replica]: shownRow(value), [replica]: row.value },
     };
   }
 

@@ -22,7 +22,7 @@ export type TakenSnapshot = TaskSnapshot & {
   readonly nextCommit: Offset;
 };
 
-export type Trim = (stream: StreamName, before: Offset) => Promise<Result<void, string>>;
+export type Trim = (by: TaskReplica, stream: StreamName, before: Offset) => Promise<Result<void, string>>;
 
 export class InputTrimmer {
   readonly #log: Pick<TaskLog, "tell">;
@@ -52,7 +52,7 @@ export class InputTrimmer {
     });
     if (!told.ok) return;
     if (before !== undefined && before.manifest !== manifest)
-      await this.#trim(commitsStream(app, task), before.nextCommit);
+      await this.#trim(this.#replica, commitsStream(app, task), before.nextCommit);
     if (verified) await this.#trimInput(snapshot);
   }
 
@@ -64,6 +64,6 @@ export class InputTrimmer {
     if (needless.length === 0) return;
     const told = await this.#log.tell({ kind: "task-trimmed", ...this.#replica, manifest });
     if (!told.ok) return;
-    for (const { stream, before } of needless) await this.#trim(stream, before);
+    for (const { stream, before } of needless) await this.#trim(this.#replica, stream, before);
   }
 }

@@ -16,6 +16,7 @@ import { xxh64 } from "../record/checksum.ts";
 import type { Offset } from "../record/offset.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import { compareTaskPlaces, type TaskPlace } from "../record/task-place.ts";
+import type { TaskReplica } from "../wire/app-command.ts";
 import { commitsStream, deadLetterStream } from "../wire/app-streams.ts";
 import { outputStreamsOf, sourcesOf, taskName, type TaskSource } from "./app-streams.ts";
 import { CommitPatience } from "./commit-patience.ts";
@@ -117,6 +118,7 @@ export class ReplicaWork {
     const { app } = stage;
     const { epoch, start, place, nextDue, digest, begins } = facts;
     const task = taskName(stage.number, partition);
+    const who: TaskReplica = { app, task, epoch, replica };
     this.#log = log;
     this.#facts = facts;
     this.#named = { app, task };
@@ -136,8 +138,7 @@ export class ReplicaWork {
       log,
       clock,
       {
-        replica,
-        commits: this.#commits,
+        who,
         begun: place,
         outputs: outputStreamsOf(app, stage.nodes),
         inputs: new Map([...this.#sources.values()].map(({ source, stream }) => [source, stream])),
@@ -156,7 +157,7 @@ export class ReplicaWork {
       log,
       clock,
       this.#pending,
-      { app, task, epoch, replica, commitEveryMs, cursorEveryMs },
+      { ...who, commitEveryMs, cursorEveryMs },
       new CommitPatience(takeoverMs, Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS)),
       { covered: () => this.#onCovered(), ended: (why) => listener.ended(endOf(why)) },
       { nextDue, digest },
@@ -164,7 +165,6 @@ export class ReplicaWork {
     if (durable !== undefined)
       this.#keeper = new StateKeeper(durable, clock, (error) => listener.ended(new Ended({ kind: "failed", error })));
     if (snapshots !== undefined) {
-      const who = { app, task, epoch, replica };
       const trimmer = new InputTrimmer(log, listener.trim, who, [...this.#sources.values()]);
       const onSnapshot: OnSnapshot = (snapshot, verified) => trimmer.tell(snapshot, verified);
       const isDisputed = (): boolean => this.#comparison.disputed;

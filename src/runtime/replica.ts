@@ -169,7 +169,7 @@ export class Replica {
       ended: ({ end }) => {
         if (this.#work === work) this.#finish(end);
       },
-      trim: (stream, before) => feed.trim(stream, before),
+      trim: (by, stream, before) => feed.trim(by, stream, before),
     });
     const feed = this.#log.follow(work.starts, work.after);
     this.#work = work;

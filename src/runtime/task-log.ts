@@ -12,7 +12,7 @@ import type { Offset } from "../record/offset.ts";
 import type { RecordHeader, StreamRecord } from "../record/record.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../wire/app-command.ts";
+import type { TaskCommit, TaskReplica, TaskSnapshotCommand, TaskTrimmedCommand } from "../wire/app-command.ts";
 
 export interface TaskLog {
   /**
@@ -30,8 +30,11 @@ export interface TaskLog {
   /** What a record of a stream of commits says, if it is one of a commit. */
   readCommit(record: FeedRecord): TaskCommit | undefined;
 
-  /** Appends to a stream that exists. An error says why not, if it is known that nothing was appended. */
-  append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>>;
+  /**
+   * Appends to the task's stream of commits what a replica says besides commits. An error says why not, if it is known that nothing was
+   * appended.
+   */
+  say(by: TaskReplica, record: StreamRecord): Promise<Result<void, string>>;
 
   /** What it says of its snapshots (SPEC.md, W210 and W211). An error says why it is refused. Rejects if that is not known. */
   tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>>;
@@ -48,10 +51,10 @@ export interface Feed {
   /** What came, in order, as soon as anything has; undefined once it is closed. One call at a time. */
   next(): Promise<readonly FeedItem[] | undefined>;
   /**
-   * Of a stream that it follows the records before this offset go: of the very one that it has read, and of none that was made in its
-   * place. An error says why they stay. Rejects if it is not known whether they do.
+   * Of a stream that it follows the records before this offset go, as the task of this replica needs them no more: of the very one that
+   * it has read, and of none that was made in its place. An error says why they stay. Rejects if it is not known whether they do.
    */
-  trim(stream: string, before: Offset): Promise<Result<void, string>>;
+  trim(by: TaskReplica, stream: string, before: Offset): Promise<Result<void, string>>;
   /** Ends a pending `next`, too. */
   close(): void;
 }

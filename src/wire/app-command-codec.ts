@@ -9,7 +9,15 @@ import { err, ok, type Result } from "../lib/result.ts";
 import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import type { AppCommand, AppConfig, TaskCommit, TaskReplica, TaskSnapshot, TaskSpec } from "./app-command.ts";
+import type {
+  AppCommand,
+  AppConfig,
+  AppOperation,
+  TaskCommit,
+  TaskReplica,
+  TaskSnapshot,
+  TaskSpec,
+} from "./app-command.ts";
 import { readShape, writeShape } from "./app-shape.ts";
 import { COMMAND_LIMITS, type CommandError } from "./check-command.ts";
 import { readFlags, readItems, writeFlags } from "./fields.ts";
@@ -25,6 +33,8 @@ export const APP_KIND_NUMBERS = {
   "task-commit": 65,
   "task-snapshot": 66,
   "task-trimmed": 67,
+  "task-statement": 68,
+  "task-trim": 69,
 } as const satisfies { readonly [Kind in AppCommand["kind"]]: number };
 
 /** Reused: encoding is synchronous, and `finish` copies. */
@@ -74,12 +84,24 @@ export function writeAppCommand(writer: ByteWriter, command: AppCommand): void {
       writeReplica(writer, command);
       writer.varint(command.manifest);
       return;
+    case "task-statement":
+      return writeReplica(writer, command);
+    case "task-trim":
+      writeReplica(writer, command);
+      writer.string(command.stream).varint(command.incarnation).varint(command.before);
+      return;
     default:
       return unreachable(command);
   }
 }
 
 export function readAppCommand(kind: AppCommand["kind"], reader: ByteReader): AppCommand {
+  if (kind !== "task-trim") return readAppOperation(kind, reader);
+  const by = readReplica(reader);
+  return { kind, ...by, stream: text(reader), incarnation: reader.varint(), before: reader.varint() };
+}
+
+export function readAppOperation(kind: AppOperation["kind"], reader: ByteReader): AppOperation {
   switch (kind) {
     case "app-put":
       return { kind, ...readAppConfig(text(reader), reader) };
@@ -99,6 +121,8 @@ export function readAppCommand(kind: AppCommand["kind"], reader: ByteReader): Ap
       return { kind, ...readReplica(reader), ...readTaskSnapshot(reader), verified: readFlags(reader, 1)(0) };
     case "task-trimmed":
       return { kind, ...readReplica(reader), manifest: reader.varint() };
+    case "task-statement":
+      return { kind, ...readReplica(reader) };
     default:
       return unreachable(kind);
   }

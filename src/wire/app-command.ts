@@ -10,7 +10,7 @@
 import type { DigestPoint } from "../record/digest-point.ts";
 import type { RecordPlace } from "../record/record-place.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import type { Offset } from "../record/offset.ts";
+import type { Incarnation, Offset } from "../record/offset.ts";
 import type { AppShape } from "./app-shape.ts";
 import type { StreamName } from "./command.ts";
 
@@ -113,6 +113,21 @@ export type TaskSnapshotCommand = TaskReplica &
  */
 export type TaskTrimmedCommand = TaskReplica & { readonly kind: "task-trimmed"; readonly manifest: Offset };
 
+/**
+ * Makes sense in the transaction that appends to the task's stream of commits what else a replica says there: nobody appends to it but
+ * who says which replica it is.
+ */
+export type TaskStatementCommand = TaskReplica & { readonly kind: "task-statement" };
+
+/** Trims what the task needs no more: of its input, or of its commits. Nobody else trims what an app needs. */
+export type TaskTrimCommand = TaskReplica & {
+  readonly kind: "task-trim";
+  readonly stream: StreamName;
+  readonly incarnation: Incarnation;
+  /** Records before this offset go. */
+  readonly before: Offset;
+};
+
 export type AppCommand =
   | AppPutCommand
   | AppStateCommand
@@ -120,7 +135,12 @@ export type AppCommand =
   | AppDeleteCommand
   | TaskCommitCommand
   | TaskSnapshotCommand
-  | TaskTrimmedCommand;
+  | TaskTrimmedCommand
+  | TaskStatementCommand
+  | TaskTrimCommand;
+
+/** What a transaction can undo. */
+export type AppOperation = Exclude<AppCommand, TaskTrimCommand>;
 
 /** To `app-put` and `app-reset`. */
 export type AppEpochResult = {

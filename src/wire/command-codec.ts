@@ -10,7 +10,7 @@ import { ByteReader } from "../lib/byte-reader.ts";
 import { ByteWriter } from "../lib/byte-writer.ts";
 import { err, ok, type Result } from "../lib/result.ts";
 import type { BatchRef } from "../record/batch.ts";
-import { APP_KIND_NUMBERS, readAppCommand, writeAppCommand } from "./app-command-codec.ts";
+import { APP_KIND_NUMBERS, readAppCommand, readAppOperation, writeAppCommand } from "./app-command-codec.ts";
 import { checkCommand, COMMAND_LIMITS, type CommandError, runFault } from "./check-command.ts";
 import type {
   AppendCommand,
@@ -235,6 +235,8 @@ function writeCommand(command: Command, batches: BatchRef[]): void {
     case "task-commit":
     case "task-snapshot":
     case "task-trimmed":
+    case "task-statement":
+    case "task-trim":
       return writeAppCommand(writer, command);
     default:
       return unreachable(command);
@@ -334,6 +336,8 @@ function readCommand(source: Source): Command {
     case "task-commit":
     case "task-snapshot":
     case "task-trimmed":
+    case "task-statement":
+    case "task-trim":
       return readAppCommand(kind, reader);
     case undefined:
       reader.fail();
@@ -545,7 +549,8 @@ function readTransaction(source: Source): TransactionCommand {
       case "task-commit":
       case "task-snapshot":
       case "task-trimmed":
-        operations.push(readAppCommand(kind, reader));
+      case "task-statement":
+        operations.push(readAppOperation(kind, reader));
         break;
       default:
         reader.fail();

@@ -8,7 +8,7 @@
 import type { BatchRef } from "../record/batch.ts";
 import type { Incarnation, Offset } from "../record/offset.ts";
 import type { TaskPlace } from "../record/task-place.ts";
-import type { AppCommand, AppEpochResult } from "./app-command.ts";
+import type { AppCommand, AppEpochResult, AppOperation } from "./app-command.ts";
 import type { ErrorCode } from "./errors.ts";
 import type { GroupCommand, GroupResult } from "./group-command.ts";
 
@@ -140,7 +140,7 @@ export type Condition =
   | { readonly kind: "next-offset"; readonly stream: StreamName; readonly offset: Offset }
   | { readonly kind: "cursor"; readonly name: string; readonly value: Uint8Array | null };
 
-export type TransactionOperation = CreateCommand | AppendCommand | DeleteCommand | CursorCommand | AppCommand;
+export type TransactionOperation = CreateCommand | AppendCommand | DeleteCommand | CursorCommand | AppOperation;
 
 /** All or nothing, at one position (I11). The first condition or operation that fails rejects the whole. */
 export type TransactionCommand = {

@@ -68,7 +68,7 @@ export const ERRORS = {
   "app-paused": refused(409, "The app is paused"),
   "task-moved": refused(409, "The task is not where the commit begins"),
   "snapshot-needed": refused(409, "What a task needs of its snapshot cannot be taken away"),
-  "app-needs": refused(409, "A deployed app cannot go on without the stream"),
+  "app-needs": refused(409, "A deployed app needs the stream as it is"),
   "task-fenced": refused(409, "A newer version or run of the app is deployed"),
   "already-claimed": refused(409, "Another worker holds the lease"),
   "fenced": refused(409, "The generation or wake is no longer current"),

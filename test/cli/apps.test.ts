@@ -80,6 +80,18 @@ describe("apps", () => {
     });
   });
 
+  it("keep the streams of their commits to themselves", async () => {
+    await deploy("kept");
+    const commits = "apps/kept/commits/0.0";
+    const kept = /only tasks of the app "kept" append to "apps\/kept\/commits\/0\.0", and trim it/;
+    const s = shell({ url: node.url });
+    s.stdin.end("forged\n");
+    expect(await s.tidemark("append", commits)).toBe(4);
+    expect(s.stderr.text).toMatch(kept);
+    const trimmed = await tidemark("streams", "trim", commits, "--before", "0");
+    expect([trimmed.status, trimmed.err]).toEqual([4, expect.stringMatching(kept)]);
+  });
+
   it("tell all that is known of a task as JSON, 64 bits as 16 digits", async () => {
     await deploy("known");
     const app = await client.app("known").describe();

@@ -81,6 +81,20 @@ describe("an app", () => {
     await expect(app.delete()).resolves.toBeUndefined();
   });
 
+  it("keeps the streams of its commits to itself", async () => {
+    const stream = client.stream("apps/kept/commits/0.0");
+    await stream.create();
+    const { epoch } = await client.app("kept").deploy(TOPOLOGY);
+    const refused = { code: "app-needs", outcome: "not-applied" };
+    await expect(stream.append("forged")).rejects.toMatchObject(refused);
+    await expect(stream.producer({ id: "p" }).append("forged")).rejects.toMatchObject(refused);
+    await expect(client.transaction().append(stream.name, ["forged"]).commit()).rejects.toMatchObject(refused);
+    await expect(stream.trim(0)).rejects.toMatchObject(refused);
+    const by = { app: "kept", task: "0.0", epoch, replica: "r" };
+    expect(await client.taskLog().say(by, { value: null })).toEqual({ ok: true });
+    expect((await stream.describe()).nextOffset).toBe(1);
+  });
+
   it("has a name of its own, and a version", async () => {
     expect(() => client.app("a/b")).toThrow(TidemarkError);
     expect(() => client.app("")).toThrow(TidemarkError);

@@ -142,8 +142,13 @@ describe("a commit", () => {
     expect(new Set(seen.map(({ place }) => place.position)).size).toBe(1);
     expect(log.readCommit(seen[3] as FeedRecord)).toEqual(made);
     expect(seen[0]).toMatchObject({ key: utf8("k"), value: utf8("o1"), timestamp: 0 });
-    expect(await log.append(commits, [{ key: utf8("objection"), value: utf8("no") }])).toEqual({ ok: true });
+    const by = { app: name, task: "0.0", epoch: made.epoch, replica: "s" };
+    expect(await log.say(by, { key: utf8("objection"), value: utf8("no") })).toEqual({ ok: true });
     expect(log.readCommit(recordsIn(await until(feed, records(1)))[0] as FeedRecord)).toBeUndefined();
+    expect(await log.say({ ...by, epoch: made.epoch + 1 }, { value: null })).toMatchObject({ ok: false });
+    expect(await feed.trim({ ...by, epoch: made.epoch + 1 }, commits, 1)).toMatchObject({ ok: false });
+    expect(await feed.trim(by, commits, 1)).toEqual({ ok: true });
+    expect(await client.stream(commits).describe()).toMatchObject({ firstOffset: 1, nextOffset: 2 });
     feed.close();
     expect(await log.task(name, "0.0")).toEqual({
       epoch: made.epoch,
@@ -179,7 +184,8 @@ describe("a commit", () => {
     expect(await log.commit(commit({ from: made.to }), huge)).toMatchObject({ ok: false, error: { kind: "refused" } });
     await client.app(name).delete();
     expect(await refused({ from: made.to })).toEqual({ kind: "gone" });
-    expect(await log.append(`${out}-none`, [{ value: null }])).toMatchObject({ ok: false });
+    const by = { app: name, task: "0.0", epoch: made.epoch, replica: "r" };
+    expect(await log.say(by, { value: null })).toMatchObject({ ok: false });
     const feed = log.follow([{ stream: out }], BEFORE_RECORDS);
     const items = await until(feed, (seen) => seen.at(-1)?.kind === "mark" && records(1)(seen));
     expect(texts(items)).toEqual(["once"]);

@@ -126,6 +126,17 @@ describe("apps", () => {
     expectProblem(await ask("GET", "/v1/streams/anew-out"), "stream-not-found");
   });
 
+  it("keep the streams of their commits to themselves (W219)", async () => {
+    const commits = "apps/kept/commits/0.0";
+    await deployed("kept");
+    expect((await ask("PUT", `/v1/streams/${commits}`, { contentType: "application/json" })).status).toBe(201);
+    expectProblem(await ask("POST", `/v1/records/${commits}`, ["forged"]), "app-needs");
+    expectProblem(await ask("POST", `/v1/records/${commits}?producer=p&epoch=0&sequence=0`, ["forged"]), "app-needs");
+    expectProblem(await ask("POST", `/v1/trim/${commits}`, { before: 0 }), "app-needs");
+    expectProblem(await ask("POST", `/v1/stream/${commits}`, '"forged"'), "app-needs");
+    expect((await ask("GET", `/v1/streams/${commits}`)).body).toMatchObject({ next: 0 });
+  });
+
   it.each<[string, string, string, unknown, number]>([
     ["without tasks", "PUT", "/v1/apps/bad", { version: 1, tasks: [] }, 400],
     ["of a name with a slash", "PUT", "/v1/apps/a%2Fb", TOPOLOGY, 400],

@@ -415,6 +415,20 @@ describe("the feature level", () => {
     expect(await cluster.settle(cluster.propose(leader, put))).toMatchObject({ kind: "app-epoch" });
   });
 
+  it.each(["task-statement", "task-trim"] as const)("is that of a newer kind of command, too: %s", async (kind) => {
+    const cluster = await SimCluster.started({ nodes: 3 });
+    const [leader] = await followers(cluster);
+    await cluster.settle(cluster.propose(leader, { kind: "feature-level", level: 4 }));
+    const by = { app: "a", task: "0.0", epoch: 1, replica: "r" };
+    const command: Command =
+      kind === "task-trim"
+        ? { kind, ...by, stream: "in", incarnation: 1, before: 1 }
+        : { kind: "transaction", conditions: [], operations: [{ kind, ...by }] };
+    await expect(cluster.settle(cluster.propose(leader, command))).rejects.toMatchObject({ code: "upgrade-needed" });
+    await cluster.settle(cluster.node(leader).changeCluster({ kind: "upgrade" }));
+    expect(await cluster.settle(cluster.propose(leader, command))).toMatchObject({ code: "app-not-found" });
+  });
+
   it("that this version does not know stops its nodes before they apply what follows, for good", async () => {
     const { cluster } = await world();
     const [leader] = await followers(cluster);

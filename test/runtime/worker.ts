@@ -21,7 +21,8 @@ import type {
 import { GatedClock } from "../../src/sim/gated-clock.ts";
 import type { SnapshotStream } from "../../src/runtime/snapshots/snapshot-stream.ts";
 import type { MemoryLog } from "./memory-log.ts";
-import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app-command.ts";
+import type { TaskCommit, TaskReplica, TaskSnapshotCommand, TaskTrimmedCommand } from "../../src/wire/app-command.ts";
+import { commitsStream } from "../../src/wire/app-streams.ts";
 
 /** Chances are of each message. */
 export type Roughness = { readonly delayMsMax: number; readonly lost: number; readonly twice: number };
@@ -64,9 +65,9 @@ export class Worker extends GatedClock implements TaskLog {
     return this.#ask(() => this.#log.commit(commit, outputs)).then((answer) => answer ?? err({ kind: "unknown" }));
   }
 
-  append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>> {
+  say({ app, task }: TaskReplica, record: StreamRecord): Promise<Result<void, string>> {
     return this.#ask((): Result<void, string> => {
-      this.#log.append(stream, records);
+      this.#log.append(commitsStream(app, task), [record]);
       return { ok: true, value: undefined };
     }).then((answer) => answer ?? err("not known"));
   }
@@ -130,7 +131,7 @@ export class Worker extends GatedClock implements TaskLog {
     };
     return {
       next,
-      trim: (stream, before) => this.#ask(() => this.#log.trim(stream, before)).then(known),
+      trim: (_, stream, before) => this.#ask(() => this.#log.trim(stream, before)).then(known),
       close: () => {
         closed = true;
         waiting?.();

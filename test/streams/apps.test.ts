@@ -4,17 +4,19 @@ import type { RecordPlace } from "../../src/record/record-place.ts";
 import type { TaskPlace } from "../../src/record/task-place.ts";
 import type { AppPutCommand, TaskCommitCommand, TaskSnapshotCommand } from "../../src/wire/app-command.ts";
 import { commitsStream, snapshotsStream } from "../../src/wire/app-streams.ts";
-import type { Command, TransactionOperation } from "../../src/wire/command.ts";
+import type { Command, CommandResult, TransactionOperation } from "../../src/wire/command.ts";
 import { append, create, Driver, restored, rowTexts } from "./driver.ts";
 import {
   LEVEL_OF_APP_STREAMS,
   LEVEL_OF_FREE_DESCRIPTIONS,
   LEVEL_OF_LASTING_APP_STREAMS,
+  LEVEL_OF_TASK_WRITES,
 } from "../../log-server/streams/feature-level.ts";
 
 const at = (position: number, index = 0): RecordPlace => ({ position, ordinal: 0, index });
 const place = (position: number, outputs: number, index = 0): TaskPlace => ({ cursor: at(position, index), outputs });
 const START = place(0, 0);
+const BATCH = { hash: 1n, length: 9, span: 1 };
 
 function put(version = 1, more: Partial<AppPutCommand> = {}): AppPutCommand {
   const tasks = ["0.0", "0.1"].map((task) => ({ task, inputs: ["in"] }));
@@ -33,6 +35,15 @@ function transaction(...operations: readonly TransactionOperation[]): Command {
 /** All rows but that of the position, which every entry moves. */
 function stateOf(driver: Driver): string[] {
   return rowTexts(driver.machine.rows()).filter((row) => !row.startsWith("00="));
+}
+
+function never(): never {
+  throw new Error("it is there");
+}
+
+function refusalOf(result: CommandResult): string | undefined {
+  if (result.kind === "appended-run") return result.parts[0] && refusalOf(result.parts[0].result);
+  return result.kind === "rejected" ? result.code : undefined;
 }
 
 let driver: Driver;
@@ -631,6 +642,76 @@ describe("streams that a deployed app cannot go on without", () => {
     expect(driver.refused({ ...create(DEAD), ...FLEETING })).toMatchObject({ code: "app-needs" });
     expect(driver.create(DEAD, { retention: { maxBytes: 1 } }).created).toBe(true);
     expect(driver.run(transaction({ kind: "app-delete", app: "x" }, remove(DEAD))).kind).toBe("transaction");
+  });
+
+  it.each([COMMITS, BETWEEN])("are written and trimmed by its tasks alone: %s", (stream) => {
+    raise(LEVEL_OF_TASK_WRITES);
+    const { epoch, tasks } = driver.machine.app("x") ?? never();
+    const task = tasks().find(
+      ({ task: name, inputs }) => inputs.includes(stream) || stream === commitsStream("x", name),
+    );
+    const by = { app: "x", task: task?.task ?? "", epoch, replica: "r" };
+    const says = { kind: "task-statement", ...by } as const;
+    const written = append(stream, 1);
+    const { incarnation } = driver.machine.stream(stream) ?? never();
+    const trim = { stream, incarnation, before: 1 };
+    const before = stateOf(driver);
+    const attempts: Command[] = [
+      written,
+      { kind: "append-run", stream, producer: { id: "p", epoch: 0, sequence: 0 }, batches: [BATCH] },
+      transaction(written),
+      // Another app's word, and of the stream of commits another task's.
+      transaction({ ...says, app: "y" }, written),
+      ...(stream === COMMITS ? [transaction({ ...says, task: "1.0" }, written)] : []),
+      transaction({ ...says, epoch: epoch - 1 }, written),
+      { kind: "trim", ...trim },
+      { kind: "task-trim", ...by, ...trim, epoch: epoch - 1 },
+      { kind: "task-trim", ...by, ...trim, stream: DEAD },
+    ];
+    const codes = attempts.map((command) => refusalOf(driver.run(command)));
+    const fenced = stream === COMMITS ? ["app-needs", "task-fenced"] : ["task-fenced"];
+    expect(codes).toEqual([
+      ...["app-needs", "app-needs", "app-needs", "app-not-found", ...fenced],
+      ...["app-needs", "task-fenced", "invalid-app"],
+    ]);
+    expect(stateOf(driver)).toEqual(before);
+    expect(driver.refused(written)).toMatchObject({
+      message: `only tasks of the app "x" append to "${stream}", and trim it, while it is deployed`,
+    });
+    expect(driver.run(transaction(says, written)).kind).toBe("transaction");
+    expect(driver.run(transaction(written, { ...commit(epoch, START, place(3, 0)), ...by })).kind).toBe("transaction");
+    expect(driver.run({ kind: "task-trim", ...by, ...trim })).toEqual({ kind: "trimmed", firstOffset: 1 });
+    driver.run({ kind: "app-delete", app: "x" });
+    expect(driver.append(stream, 1).kind).toBe("appended");
+  });
+
+  it("get no dead letters or wakes of others either, nor are made with records", () => {
+    raise(LEVEL_OF_TASK_WRITES);
+    driver.run(transaction({ kind: "app-reset", app: "x", tasks: [] }, remove(COMMITS)));
+    const { incarnation } = driver.machine.stream("in") ?? never();
+    const fork = { source: "in", incarnation, partialBytes: 0 };
+    for (const more of [{ batch: BATCH }, { fork }])
+      expect(driver.refused({ ...create(COMMITS), ...more })).toMatchObject({
+        code: "app-needs",
+        message: expect.stringContaining("this one begins with records"),
+      });
+    driver.create(COMMITS);
+    const mode = { kind: "queue", attemptsMax: 1, retryDelayMs: 0, deadLetter: COMMITS } as const;
+    driver.run({ kind: "group-create", id: "g", mode, streams: ["in"], from: "start", leaseMs: 1_000 });
+    const taken = driver.run({ kind: "group-take", id: "g", member: "m", count: 1 });
+    if (taken.kind !== "group-taken") throw new Error("nothing was taken");
+    const [lease] = taken.leases;
+    const { generation } = taken;
+    const record = { stream: "in", incarnation, offset: lease?.offset ?? -1, generation };
+    driver.run({ kind: "group-settle", id: "g", settlements: [{ ...record, count: 1, outcome: { kind: "nack" } }] });
+    expect(driver.refused({ kind: "group-dead-letter", id: "g", ...record, batch: BATCH })).toMatchObject({
+      code: "app-needs",
+    });
+    const delivery = { kind: "pull-wake", wakeStream: COMMITS } as const;
+    driver.run({ kind: "subscription-create", id: "s", delivery, leaseMs: 1_000, streams: ["in"] });
+    driver.append("in", 1);
+    const wake = { kind: "subscription-wake", id: "s", generation: 1, wakeId: "w", batch: BATCH } as const;
+    expect(driver.refused(wake)).toMatchObject({ code: "app-needs" });
   });
 
   it.each([

@@ -14,7 +14,7 @@ import type {
   Retention,
   TransactionOperation,
 } from "../../src/wire/command.ts";
-import type { AppCommand } from "../../src/wire/app-command.ts";
+import type { AppOperation } from "../../src/wire/app-command.ts";
 import type { GroupLease, GroupOutcome, GroupSettlement } from "../../src/wire/group-command.ts";
 import type { AppView } from "../../log-server/streams/apps/app-views.ts";
 import { STREAMS_LIMITS, type StreamsLimits } from "../../log-server/streams/limits.ts";
@@ -142,12 +142,24 @@ function drawApp(prng: Prng, machine: StreamsMachine, draw: Draw): Command {
   const app = prng.chance(0.5) ? "x" : prng.pick(APPS);
   const view = machine.app(app);
   if (view?.task("0.0") !== undefined && app === "x" && prng.chance(0.6))
-    return drawSnapshot(prng, view, machine, draw);
+    return prng.chance(0.1) ? drawTaskWrite(prng, view, machine, draw) : drawSnapshot(prng, view, machine, draw);
   const command = prng.chance(0.8) && view !== undefined ? drawCommit(prng, view, machine) : manageApp(prng, app, view);
   if (prng.chance(0.5)) return command;
   const operations: TransactionOperation[] = [draw.append(), command];
   if (prng.chance(0.5)) operations.push(draw.append());
   return { kind: "transaction", conditions: [], operations };
+}
+
+/** What a replica does besides commits. */
+function drawTaskWrite(prng: Prng, view: AppView, machine: StreamsMachine, draw: Draw): Command {
+  const who = { app: "x", task: "0.0", epoch: view.epoch - prng.below(2), replica: prng.pick(REPLICAS) };
+  if (prng.chance(0.5)) {
+    const operations = [{ kind: "task-statement", ...who } as const, draw.append()];
+    return { kind: "transaction", conditions: [], operations };
+  }
+  const stream = prng.pick(["a", "b"]);
+  const { incarnation = 1, nextOffset = 0 } = machine.stream(stream) ?? {};
+  return { kind: "task-trim", ...who, stream, incarnation, before: prng.below(nextOffset + 2) };
 }
 
 /** Of one task, in a stream that comes and goes. */
@@ -175,7 +187,7 @@ function drawSnapshot(prng: Prng, view: AppView, machine: StreamsMachine, draw: 
   return { kind: "task-snapshot", ...who, manifest, neededFrom, point, verified: prng.chance(0.6) };
 }
 
-function manageApp(prng: Prng, app: string, view: AppView | undefined): AppCommand {
+function manageApp(prng: Prng, app: string, view: AppView | undefined): AppOperation {
   const roll = prng.below(10);
   if (roll < 1) return { kind: "app-delete", app };
   if (roll < 3) return { kind: "app-state", app, paused: prng.chance(0.3) };
@@ -189,7 +201,7 @@ function manageApp(prng: Prng, app: string, view: AppView | undefined): AppComma
   return { kind: "app-put", app, version, tasks, description: "", options: prng.chance(0.9) ? "" : "o", shape };
 }
 
-function drawCommit(prng: Prng, view: AppView, machine: StreamsMachine): AppCommand {
+function drawCommit(prng: Prng, view: AppView, machine: StreamsMachine): AppOperation {
   const task = prng.pick(TASKS);
   const known = view.task(task);
   const from = known !== undefined && prng.chance(0.9) ? known.place : { ...NO_PLACE, outputs: prng.below(3) };

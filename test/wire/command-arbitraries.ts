@@ -133,9 +133,12 @@ const APP_COMMANDS: { readonly [K in AppCommand["kind"]]: fc.Arbitrary<Extract<A
     verified: fc.boolean(),
   }),
   "task-trimmed": shape({ ...kind("task-trimmed"), ...taskReplica, manifest: int }),
+  "task-statement": shape({ ...kind("task-statement"), ...taskReplica }),
+  "task-trim": shape({ ...kind("task-trim"), ...taskReplica, stream: name, incarnation: int, before: int }),
 };
+const { "task-trim": _, ...appOperations } = APP_COMMANDS;
 const operation: fc.Arbitrary<TransactionOperation> = fc.oneof(
-  ...[create, append, remove, cursor, ...Object.values(APP_COMMANDS)],
+  ...[create, append, remove, cursor, ...Object.values(appOperations)],
 );
 const fence = { id: name, generation: int, wakeId: name };
 

@@ -311,6 +311,11 @@ const GOLDEN: readonly (readonly [command: Command, head: string])[] = [
       "01",
   ],
   [{ kind: "task-trimmed", ...REPLICA, manifest: 300 }, "01" + "43" + "0161" + "03302e30" + "07" + "0172" + "ac02"],
+  [{ kind: "task-statement", ...REPLICA }, "01" + "44" + "0161" + "03302e30" + "07" + "0172"],
+  [
+    { kind: "task-trim", ...REPLICA, stream: "s", incarnation: 5, before: 300 },
+    "01" + "45" + "0161" + "03302e30" + "07" + "0172" + "0173" + "05" + "ac02",
+  ],
 ];
 
 const GOLDEN_RESULTS: readonly (readonly [result: CommandResult, bytes: string])[] = [

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RunningNode, startNode } from "../../log-server/start-node.ts";
 import { concat } from "../../src/lib/bytes.ts";
+import type { Command } from "../../src/wire/command.ts";
 import type { Request } from "../../src/wire/request.ts";
 import { append, close, create, encode, FrameClient, subscribe, valuesOf } from "./frame-client.ts";
 
@@ -75,6 +76,18 @@ describe("W106: commands", () => {
     ).toMatchObject({ kind: "error", code: "empty-body" });
     expect(await client.ask(36, { kind: "ping" })).toMatchObject({ kind: "pong" });
   });
+});
+
+it("W219: what a deployed app writes itself nobody else appends to, or trims", async () => {
+  const stream = "apps/kept/commits/0.0";
+  const tasks = [{ task: "0.0", inputs: ["in"] }];
+  const command = (sent: Command): Request => ({ kind: "command", command: sent });
+  await client.ask(10, create(stream));
+  const put = { kind: "app-put", app: "kept", version: 1, tasks, description: "", options: "", shape: [] } as const;
+  expect(await client.ask(11, command(put))).toMatchObject({ kind: "result" });
+  const refused = { kind: "result", result: { kind: "rejected", code: "app-needs" } };
+  expect(await client.ask(12, append(stream, "forged"))).toMatchObject(refused);
+  expect(await client.ask(13, command({ kind: "trim", stream, before: 0 }))).toMatchObject(refused);
 });
 
 describe("reads", () => {

@@ -4,7 +4,12 @@ import type { TaskOutput } from "../../../src/operators/engine/task-input.ts";
 import type { StreamRecord } from "../../../src/record/record.ts";
 import type { RecordPlace } from "../../../src/record/record-place.ts";
 import type { CommitRefusal, Feed, FeedRecord, FeedStart, TaskFacts, TaskLog } from "../../../src/runtime/task-log.ts";
-import type { TaskCommit, TaskSnapshotCommand, TaskTrimmedCommand } from "../../../src/wire/app-command.ts";
+import type {
+  TaskCommit,
+  TaskReplica,
+  TaskSnapshotCommand,
+  TaskTrimmedCommand,
+} from "../../../src/wire/app-command.ts";
 
 /** Since it was asked before. */
 export type CommitTally = {
@@ -48,8 +53,8 @@ export class MeteredLog implements TaskLog {
     return this.#log.readCommit(record);
   }
 
-  append(stream: string, records: readonly StreamRecord[]): Promise<Result<void, string>> {
-    return this.#log.append(stream, records);
+  say(by: TaskReplica, record: StreamRecord): Promise<Result<void, string>> {
+    return this.#log.say(by, record);
   }
 
   tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>> {

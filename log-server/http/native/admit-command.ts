@@ -59,6 +59,8 @@ export function admitCommand(context: HttpContext, command: Command): Command {
     case "task-commit":
     case "task-snapshot":
     case "task-trimmed":
+    case "task-statement":
+    case "task-trim":
       return command;
     // What a leader decides or a face checks: wakes, expiry, where webhooks may go.
     case "touch":
@@ -101,6 +103,7 @@ function admitOperation(context: HttpContext, operation: TransactionOperation): 
     case "task-commit":
     case "task-snapshot":
     case "task-trimmed":
+    case "task-statement":
       return operation;
     default:
       return unreachable(operation);

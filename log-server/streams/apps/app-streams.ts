@@ -1,13 +1,13 @@
 /**
  * Which streams a deployed app cannot go on without: those of its tasks' commits, those between its stages, and that of its dead letters.
  * Without one nothing could be committed any more, and nobody would be told; so nobody takes them away while it is deployed, nor puts
- * some in their place that would go by themselves. A reset, or the app's deletion, takes them away in the same transaction; or in
+ * some in their place that would go by themselves. Replicas believe what they read in the first two, so only they write there, and trim. A reset, or the app's deletion, takes them away in the same transaction; or in
  * several, while the app is paused.
  */
 import type { AppConfig } from "../../../src/wire/app-command.ts";
 import { commitsStream, deadLetterStream, ownerOfInternal } from "../../../src/wire/app-streams.ts";
 import type { Rejection, StreamName } from "../../../src/wire/command.ts";
-import { LEVEL_OF_APP_STREAMS, LEVEL_OF_LASTING_APP_STREAMS } from "../feature-level.ts";
+import { LEVEL_OF_APP_STREAMS, LEVEL_OF_LASTING_APP_STREAMS, LEVEL_OF_TASK_WRITES } from "../feature-level.ts";
 import { reject } from "../rejections.ts";
 import type { State } from "../state.ts";
 import type { Step } from "../step.ts";
@@ -32,14 +32,35 @@ export function appRefusal(state: State, step: Step, stream: StreamName, loss: L
   return task === undefined || isFresh(app, task) ? undefined : taskNeeds(app.name, task.name, stream, next);
 }
 
+/** Why nobody but its app's tasks appends to this stream, or trims it. In a transaction they say that it is theirs. */
+export function writeRefusal(state: State, step: Step, stream: StreamName): Rejection | undefined {
+  if (state.featureLevel.level < LEVEL_OF_TASK_WRITES) return undefined;
+  const app = appOf(state, stream);
+  if (app === undefined || taskOfStream(app, stream) === undefined) return undefined;
+  const commitsOf = ownerOfInternal(stream)?.commitsOf;
+  const isOwn = step.journal?.operations.some(
+    (operation) =>
+      (operation.kind === "task-commit" || operation.kind === "task-statement") &&
+      operation.app === app.name &&
+      (commitsOf === undefined || operation.task === commitsOf),
+  );
+  if (isOwn === true) return undefined;
+  return reject(
+    "app-needs",
+    `only tasks of the app "${app.name}" append to "${stream}", and trim it, while it is deployed`,
+  );
+}
+
 /** Why no stream of this name can be made so. */
-export function makingRefusal(state: State, stream: StreamName, made: Made): Rejection | undefined {
+export function makingRefusal(state: State, stream: StreamName, made: Made, filled: boolean): Rejection | undefined {
   if (state.featureLevel.level < LEVEL_OF_LASTING_APP_STREAMS) return undefined;
   const app = appOf(state, stream);
-  const [end, loss] = [endOf(made), lossOf(made)];
-  if (app === undefined || loss === undefined) return undefined;
+  if (app === undefined) return undefined;
+  const end = endOf(made);
+  const fault = lossOf(made) ?? (filled ? "begins with records" : undefined);
   const task = taskOfStream(app, stream);
-  if (task !== undefined) return taskNeeds(app.name, task.name, stream, `this one ${loss}`);
+  if (task !== undefined)
+    return fault === undefined ? undefined : taskNeeds(app.name, task.name, stream, `this one ${fault}`);
   return isLetters(state, app, stream) && end !== undefined ? lettersNeeded(app.name, `this one ${end}`) : undefined;
 }
 

@@ -7,6 +7,7 @@ import { deleteApp, putApp, resetApp, setAppState } from "./manage-app.ts";
 import type { State } from "../state.ts";
 import type { Step } from "../step.ts";
 import { noteSnapshot, noteTrimmed } from "./task-snapshot.ts";
+import { admitStatement, trimForTask } from "./task-writes.ts";
 
 export function runAppCommand(state: State, step: Step, command: AppCommand): CommandResult {
   switch (command.kind) {
@@ -24,6 +25,10 @@ export function runAppCommand(state: State, step: Step, command: AppCommand): Co
       return noteSnapshot(state, step, command);
     case "task-trimmed":
       return noteTrimmed(state, step, command);
+    case "task-statement":
+      return admitStatement(state, command);
+    case "task-trim":
+      return trimForTask(state, step, command);
     default:
       return unreachable(command);
   }

@@ -16,6 +16,7 @@ import type {
   GroupTakeCommand,
 } from "../../../src/wire/group-command.ts";
 import { batchRefusal, openFor } from "../append-records.ts";
+import { writeRefusal } from "../apps/app-streams.ts";
 import type { Group } from "./group.ts";
 import type { GroupQueue } from "./group-queue.ts";
 import { followed, invalidGroup, unknownGroup } from "./manage-group.ts";
@@ -192,7 +193,7 @@ function keepDeadLetter(
   if (holdsJson(stream.contentType) && stream.contentType !== source.contentType) {
     return reject("content-type-mismatch", `the dead-letter stream's content type is ${stream.contentType}`);
   }
-  const refusal = batchRefusal(batch, stream.nextOffset);
+  const refusal = batchRefusal(batch, stream.nextOffset) ?? writeRefusal(state, step, deadLetter);
   if (refusal === undefined) growStream(state, step, stream, batch, false);
   return refusal;
 }

@@ -10,6 +10,7 @@ import type {
   SubscriptionWakeCommand,
 } from "../../../src/wire/command.ts";
 import { batchRefusal, openFor } from "../append-records.ts";
+import { writeRefusal } from "../apps/app-streams.ts";
 import { unknownSubscription } from "./manage-subscription.ts";
 import { reject, tooMany } from "../rejections.ts";
 import type { State } from "../state.ts";
@@ -53,8 +54,8 @@ export function wakeSubscription(state: State, step: Step, command: Subscription
     const stream = openFor(state, step, { stream: delivery.wakeStream });
     if ("kind" in stream) return stream;
     if (stream.closed) return reject("stream-closed", `the wake stream "${stream.name}" is closed`);
-    const full = batchRefusal(command.batch, stream.nextOffset);
-    if (full !== undefined) return full;
+    const unwritable = batchRefusal(command.batch, stream.nextOffset) ?? writeRefusal(state, step, stream.name);
+    if (unwritable !== undefined) return unwritable;
     growStream(state, step, stream, command.batch, false);
   }
   subscription.generation = command.generation;
