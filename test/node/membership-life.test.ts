@@ -159,11 +159,8 @@ describe("how far the others are", () => {
       { node: "n1", ...n1 },
       { node: "n2", ...n2 },
     ];
-    const bytes = encodeStandings({ members: members.map((one) => ({ ...MEMBER, ...one })) });
-    expect([...(decodeStandings(bytes) ?? [])]).toEqual([
-      ["n1", n1],
-      ["n2", n2],
-    ]);
+    const bytes = encodeStandings({ changing: true, members: members.map((one) => ({ ...MEMBER, ...one })) });
+    expect(decodeStandings(bytes)).toEqual({ changing: true, members: new Map(Object.entries({ n1, n2 })) });
     for (let length = 0; length < bytes.length; length += 1)
       expect(decodeStandings(bytes.subarray(0, length))).toBeUndefined();
     expect(decodeStandings(new Uint8Array([255, 255, 3]))).toBeUndefined();
@@ -201,6 +198,29 @@ describe("a change of who votes", () => {
     cluster.kill(leader);
     const { name: next } = await cluster.elected();
     await cluster.settle(cluster.propose(next, create("a")));
+  });
+
+  it("is over at every node once the leader says so, also at one that took all of it in at once, or came by it", async () => {
+    const cluster = await SimCluster.started({ spares: 2 });
+    const [leader, away] = await followers(cluster);
+    cluster.kill(away);
+    for (const [node, votes] of [
+      ["n4", true],
+      ["n5", false],
+    ] as const) {
+      void cluster.start(node);
+      const add = { kind: "add", node, address: cluster.addressOf(node), votes } as const;
+      await cluster.settle(cluster.node(leader).changeCluster(add));
+      await cluster.until(() => {
+        const { changing, members } = cluster.node(leader).clusterStatus();
+        return !changing && members.some(({ node: name, role }) => name === node && role !== "joining");
+      }, `${node} takes part`);
+      await cluster.until(() => cluster.member(node).node?.phase === "serving", `${node} serves`);
+    }
+    await cluster.settle(cluster.start(away));
+    await cluster.agreed();
+    for (const name of [leader, away, "n5"])
+      expect(await cluster.settle(cluster.node(name).clusterView())).toMatchObject({ changing: false });
   });
 });
 

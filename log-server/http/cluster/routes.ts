@@ -26,7 +26,7 @@ const Status = Type.Object({
     description: "why this node is not to lead",
   }),
   featureLevel: Count,
-  changing: Type.Boolean({ description: "a change of who votes is under way" }),
+  changing: Type.Boolean({ description: "a change of who votes is under way; told by the leader" }),
   members: Type.Array(
     Type.Object({
       node: Type.String(),
