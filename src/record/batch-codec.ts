@@ -303,6 +303,7 @@ const encoder = new BatchEncoder(RECORD_LIMITS.encodeBufferBytes);
 const parts = newParts();
 
 function compressIfSmaller(zstd: Zstd, raw: Uint8Array): Uint8Array | undefined {
+  if (raw.length < RECORD_LIMITS.compressedBytesMin) return undefined;
   const compressed = zstd.compress(raw);
   return compressed.length < raw.length ? compressed : undefined;
 }

@@ -19,7 +19,7 @@ it("keeps what survives of compressed batches, and compresses it again", async (
   const prng = new Prng(8);
   const appended: StreamRecord[] = [];
   const entries = Array.from({ length: 30 }, (_, at): Entry => {
-    const valueBytes = at % 10 === 0 ? Math.floor(RAW_BYTES_MAX / 8) - 64 : 200;
+    const valueBytes = at % 10 === 0 ? Math.floor(RAW_BYTES_MAX / 8) - 64 : 2_400;
     // The zeros behind its beginning compress well.
     const records = Array.from({ length: 8 }, (): StreamRecord => {
       const value = new Uint8Array(valueBytes);

@@ -28,7 +28,7 @@ function offsetsOf(bytes: Uint8Array): number[] {
 
 const records = Array.from({ length: 12 }, (_, at) => ({
   key: Uint8Array.of(at),
-  value: new Uint8Array(200).fill(at),
+  value: new Uint8Array(600).fill(at),
   timestamp: 5_000 + at,
 }));
 

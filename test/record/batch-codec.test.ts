@@ -1,4 +1,5 @@
 /** What is encoded is decoded, compressed or not, dense or compacted. */
+import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InvariantError } from "../../src/lib/assert.ts";
@@ -12,6 +13,7 @@ import {
   verifyRecords,
 } from "../../src/record/batch-codec.ts";
 import { BATCH_RECORDS_MAX } from "../../src/record/batch.ts";
+import { RECORD_LIMITS } from "../../src/record/limits.ts";
 import { type StreamRecord, TIMESTAMP_MAX_MS } from "../../src/record/record.ts";
 import { arbitraryRecord, arbitraryRecords } from "./arbitrary-records.ts";
 import { nodeZstd } from "./node-zstd.ts";
@@ -100,10 +102,18 @@ describe("encodeBatch and decodeBatch", () => {
   });
 
   it("does not compress what would grow", () => {
-    const record = { value: Uint8Array.from({ length: 8 }, (_, place) => place * 31) };
-    expect(encodeBatch([record], { zstd: nodeZstd })).toEqual(encodeBatch([record]));
-    const repetitive = [{ value: new Uint8Array(1_000) }];
-    expect(encodeBatch(repetitive, { zstd: nodeZstd }).length).toBeLessThan(100);
+    const noise = [{ value: randomBytes(2 * RECORD_LIMITS.compressedBytesMin) }];
+    expect(encodeBatch(noise, { zstd: nodeZstd })).toEqual(encodeBatch(noise));
+  });
+
+  it("compresses only what is worth it", () => {
+    const zeros = (length: number): StreamRecord[] => [{ value: new Uint8Array(length) }];
+    const { compressedBytesMin } = RECORD_LIMITS;
+    const [few, many] = [zeros(compressedBytesMin / 2), zeros(compressedBytesMin)];
+    expect(encodeBatch(few, { zstd: nodeZstd })).toEqual(encodeBatch(few));
+    const compressed = encodeBatch(many, { zstd: nodeZstd });
+    expect(compressed.length).toBeLessThan(100);
+    expect(valueOf(decodeBatch(compressed, LIMITS)).records.map(({ record }) => record)).toMatchObject(many);
   });
 
   it("headers that are none are not written", () => {
