@@ -1,7 +1,7 @@
 /** What every store of a task's rows must do; a test file per implementation runs it. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareBytes, hex } from "../../src/lib/bytes.ts";
+import { compareBytes, equalBytes, hex } from "../../src/lib/bytes.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
 
 const at = (...bytes: number[]) => Uint8Array.from(bytes);
@@ -64,6 +64,25 @@ export function stateContract(name: string, open: () => Promise<StateFixture>): 
       expect([...store.range(at(0), at(255))]).toEqual([]);
       store.put(at(7), at(1));
       expect(store.get(at(7))).toEqual(at(1));
+    });
+
+    it("hands out bytes that stay as they are, whatever becomes of the rows", async () => {
+      const { store, settle } = await open();
+      const value = (n: number, round: number): Uint8Array => new Uint8Array(300).fill(n ^ round);
+      const held: { readonly row: Uint8Array; readonly was: Uint8Array }[] = [];
+      for (let round = 0; round < 10; round += 1) {
+        for (let n = 0; n < 200; n += 1) {
+          store.put(at(1, n), value(n, round));
+          const row = store.get(at(1, n)) as Uint8Array;
+          held.push({ row, was: row.slice() });
+        }
+        if (round % 5 === 0) await settle?.();
+        for (const [key, row] of store.range(at(0), at(2))) {
+          held.push({ row: key, was: key.slice() }, { row, was: row.slice() });
+          if (key[1] === round * 7) store.delete(key);
+        }
+      }
+      expect(held.filter(({ row, was }) => !equalBytes(row, was))).toEqual([]);
     });
 
     it("goes on with what is there when rows change under a range", async () => {

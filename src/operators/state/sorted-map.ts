@@ -3,14 +3,11 @@
  * change moves a part of one leaf; the list of leaves changes only where one is cut or goes empty. Two levels are enough for
  * what fits in memory.
  */
-import { assert } from "../../lib/assert.ts";
 import { compareBytes } from "../../lib/bytes.ts";
 import { firstNotBefore } from "../../lib/sorted.ts";
 
 /** Keys of a leaf; a full one is cut in half. */
 const LEAF_KEYS_MAX = 128;
-/** Where sorted keys are appended, room is left for others between them. */
-const LEAF_KEYS_FILLED = 96;
 
 type Leaf<V> = { readonly keys: Uint8Array[]; readonly values: V[] };
 
@@ -46,21 +43,6 @@ export class SortedMap<V> {
     if (leaf.keys.length <= LEAF_KEYS_MAX) return;
     const middle = leaf.keys.length >>> 1;
     this.#leaves.splice(at + 1, 0, { keys: leaf.keys.splice(middle), values: leaf.values.splice(middle) });
-  }
-
-  /** Of a key behind all others: for many that come sorted, this costs no search. */
-  append(key: Uint8Array, value: V): void {
-    const leaf = this.#leaves.at(-1) as Leaf<V>;
-    const last = leaf.keys.at(-1);
-    assert(last === undefined || compareBytes(last, key) < 0, "what is appended stands behind the rest");
-    if (leaf.keys.length < LEAF_KEYS_FILLED) {
-      leaf.keys.push(key);
-      leaf.values.push(value);
-    } else {
-      this.#leaves.push({ keys: [key], values: [value] });
-    }
-    this.#size += 1;
-    this.#shape += 1;
   }
 
   delete(key: Uint8Array): void {

@@ -238,10 +238,11 @@ export class SnapshotWriter {
         done += piece.bytes;
         written.push(from);
         await put(pieces, "slice", piece);
-        from = next;
+        // Kept for long, which the row's memory need not be.
+        from = next.slice();
         if (ended || done >= enough) {
           const slices = (await pieces.drained()).map((ref, place) => ({ from: written[place] as Uint8Array, ...ref }));
-          return joined(base?.slices ?? [], slices, start, ended ? ROWS_TO : next);
+          return joined(base?.slices ?? [], slices, start, ended ? ROWS_TO : from);
         }
       }
       await work.rest();
