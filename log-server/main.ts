@@ -5,11 +5,10 @@
  *     0  stopped when asked to        1  could not start, or could not go on        2  the configuration is wrong
  */
 import { readFileSync } from "node:fs";
-import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import closeWithGrace from "close-with-grace";
 import { loadConfig } from "./config/load.ts";
 import { formatProblems } from "./config/show.ts";
-import { heapGrowthFlags } from "./observe/heap-growth.ts";
+import { limitHeapGrowth } from "./observe/heap-growth.ts";
 import { openLog } from "./observe/logging.ts";
 import { runServer, type RunningServer, type StartError } from "./run-server.ts";
 
@@ -18,8 +17,6 @@ const EXIT_FAILED = 1;
 const EXIT_MISCONFIGURED = 2;
 /** What is not finished by then is cut off. */
 const CLOSE_GRACE_MS = 10_000;
-/** How often the heap's growth is set anew; V8 looks at it whenever it has collected. */
-const HEAP_GROWTH_EVERY_MS = 1_000;
 
 /** As `serve` prints: text for people, JSON for programs, one value a line. */
 export type ServeOutput = "text" | "json";
@@ -34,8 +31,7 @@ export async function serve(args: readonly string[], output: ServeOutput): Promi
     process.stderr.write(formatProblems(loaded.error, output));
     return EXIT_MISCONFIGURED;
   }
-  limitHeapGrowth();
-  setInterval(limitHeapGrowth, HEAP_GROWTH_EVERY_MS).unref();
+  limitHeapGrowth("server");
   const { config } = loaded.value;
   const log = openLog(config.logLevel);
   const running: { server?: RunningServer } = {};
@@ -65,11 +61,6 @@ export async function serve(args: readonly string[], output: ServeOutput): Promi
   });
   process.stdout.write(output === "json" ? `${JSON.stringify({ ready: server.url })}\n` : `ready ${server.url}\n`);
   return EXIT_RUNNING;
-}
-
-function limitHeapGrowth(): void {
-  const { used_heap_size: used } = getHeapStatistics();
-  for (const flag of heapGrowthFlags(used, process.versions.v8)) setFlagsFromString(flag);
 }
 
 function complain(output: ServeOutput, { code, message }: StartError): void {

@@ -9,6 +9,8 @@ import { RunningApp } from "./workers.ts";
 
 const APP: BenchApp = { kind: "counts", name: "bench-latency", input: "bench-latency/in" };
 const KEYS = 1_000;
+/** Longer than elsewhere: the nodes and the worker have just begun, and at so few events a second it is seconds until what they run is compiled. */
+const WARM_UPS = 6;
 
 export async function benchLatency(url: string, scale: Scale): Promise<readonly Figure[]> {
   const { rounds, warmUpMs, measureMs, operatorEventsPerSecond: eventsPerSecond } = scale;
@@ -16,7 +18,7 @@ export async function benchLatency(url: string, scale: Scale): Promise<readonly 
   await running.start();
   const eventOf = (n: number): { readonly key: number } => ({ key: n % KEYS });
   const load = await EventLoad.start({ url, app: APP, eventsPerSecond, eventOf, first: 0 });
-  await wait(warmUpMs);
+  await wait(WARM_UPS * warmUpMs);
   const results: Latencies[] = [];
   for (let round = 0; round < rounds; round += 1) results.push(await load.latencies(measureMs));
   await load.stop();

@@ -4,6 +4,7 @@
  */
 import { connect } from "../../client/index.ts";
 import { ClientSnapshots } from "../../client/apps/snapshot-stream.ts";
+import { limitHeapGrowth } from "../../log-server/observe/heap-growth.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY, SYSTEM_ZSTD, THREADED_ZSTD } from "../../log-server/system.ts";
 import { ok } from "../../src/lib/result.ts";
 import { APP_RUN_DEFAULTS, AppRun, type OpenTaskState } from "../../src/runtime/app-run.ts";
@@ -25,6 +26,7 @@ export type WorkerOptions = {
 const LOOK_EVERY_MS = 10;
 
 const { url, app, commits, snapshotEveryMs } = JSON.parse(process.argv[2] as string) as WorkerOptions;
+limitHeapGrowth("worker");
 let taking = false;
 process.on("SIGUSR2", () => {
   taking = !taking;

@@ -4,6 +4,7 @@
  */
 import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
+import { limitHeapGrowth } from "../../../log-server/observe/heap-growth.ts";
 import { SYSTEM_CLOCK, SYSTEM_ENTROPY } from "../../../log-server/system.ts";
 import { messageOf } from "../../../src/lib/thrown.ts";
 import type { Graph } from "../../../src/operators/engine/graph.ts";
@@ -37,6 +38,7 @@ import {
 const WATCHDOG = new URL(`./watchdog${extname(import.meta.url)}`, import.meta.url);
 const STATUS_EVERY_MS = 250;
 
+limitHeapGrowth("worker");
 // Of a terminal all processes hear of Ctrl-C; the one that started us says when to end.
 process.on("SIGINT", () => undefined);
 const stopping = new AbortController();
