@@ -228,7 +228,7 @@ describe("a rewrite", () => {
     };
     const disk = new SimDisk({ pace });
     const kv = new SimKv({ pace });
-    const { world, entries } = await filled(200, disk, kv);
+    const { world, entries } = await filled(400, disk, kv);
     const { log } = world;
     const before = compactableBefore(world, log.horizon.index);
     for (const [stream, offset] of before) law.compacted.set(stream, offset);

@@ -30,13 +30,22 @@ async function withoutFirstSegment(machine: Machine): Promise<Machine> {
 }
 
 /** A machine that is off, in which all that can be was rewritten. */
-async function rewrittenBase(): Promise<{ machine: Machine; law: Law }> {
-  const { machine, law } = await sealedMachine(ENTRIES);
+async function rewrittenBase(by?: Law): Promise<{ machine: Machine; law: Law }> {
+  const { machine, law: usual } = await sealedMachine(ENTRIES);
+  const law = by ?? usual;
   const started = restarted(machine);
   const world = await LogWorld.open(started.disk, started.kv);
   expect((await rewriteAll(world, law)).refused).toBeUndefined();
   await world.close();
   return { machine: { disk: started.disk.crash({ kind: "all" }), kv: started.kv.crash() }, law };
+}
+
+/** In the place of what is there. */
+async function put(disk: SimDisk, path: string, bytes: Uint8Array): Promise<void> {
+  const file = await createAnew(disk, path);
+  await file.write(0, [bytes]);
+  await file.sync();
+  await file.close();
 }
 
 type Served = { readonly refused: number; readonly served: number };
@@ -120,10 +129,7 @@ describe("a file that ends too early", () => {
         for (const kept of path.endsWith(".snapshot") ? [true] : [true, false]) {
           const where = `${path} cut to ${length} of ${bytes.length}, ${kept ? "with" : "without"} the store`;
           const harmed = restarted(off);
-          const file = await createAnew(harmed.disk, path);
-          await file.write(0, [bytes.subarray(0, length)]);
-          await file.sync();
-          await file.close();
+          await put(harmed.disk, path, bytes.subarray(0, length));
           const world = await LogWorld.open(harmed.disk, kept ? harmed.kv : new SimKv());
           const { refused } = await readEach(world, law, where);
           if (refused > 0) {
@@ -239,6 +245,32 @@ describe("a rewritten segment", () => {
       await world.close();
     }
     expect(refused).toBeGreaterThan(10);
+  });
+
+  it("with another node's index, of the same number, has none: nothing passes for compacted, and it is made anew", async () => {
+    const { machine, law } = await rewrittenBase();
+    const more = law.clone();
+    more.survivingOfHundred = 10;
+    const other = (await rewrittenBase(more)).machine;
+    for (const kinds of [["index"], ["index", "compacted"]]) {
+      const harmed = restarted(machine);
+      for (const path of harmed.disk.files().filter((name) => name.endsWith(".compacted")))
+        for (const kind of kinds) {
+          const name = path.replace("compacted", kind);
+          expect(Buffer.compare(other.disk.bytes(name), machine.disk.bytes(name)), name).not.toBe(0);
+          await put(harmed.disk, name, other.disk.bytes(name));
+        }
+      const world = await LogWorld.open(harmed.disk, harmed.kv);
+      const where = kinds.join(" and ");
+      expect((await readEach(world, law, where)).refused, where).toBeGreaterThan(0);
+      for (const sequence of world.log.sequences()) await world.log.scrub(sequence, () => Promise.resolve());
+      const [found, ...rest] = new Set(world.log.damage.map(({ segment }) => segment));
+      expect(rest).toEqual([]);
+      expect(await world.log.reindex(found as number, [])).toMatchObject({ ok: kinds.length === 1 });
+      if (kinds.length === 1) expect((await readEach(world, law, where)).refused, where).toBe(0);
+      else expect(world.log.damage.length, where).toBeGreaterThan(0);
+      await world.close();
+    }
   });
 
   it("says of each batch what it was when it was appended", async () => {

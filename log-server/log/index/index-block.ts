@@ -18,6 +18,7 @@
  * no row was compacted or trimmed. It has no entries.
  */
 import { assert } from "../../../src/lib/assert.ts";
+import { xxh64 } from "../../../src/record/checksum.ts";
 import type { LogEnd } from "../entries/closing.ts";
 import { getInt, setInt } from "../entries/entry-codec.ts";
 import { fileBytesOf, PAGE_BODY_BYTES, PAGE_HASH_LENGTH } from "./index-pages.ts";
@@ -175,6 +176,13 @@ export function readFacts(data: DataView): SealedFacts | undefined {
     order: getInt(data, at + 96),
     fileBytes: getInt(data, at + 104),
   };
+}
+
+/** By it a segment's block is told from another's of the same number. */
+export function digestOfFacts(facts: SealedFacts): bigint {
+  const page = new Uint8Array(PAGE_HASH_LENGTH + PAGE_BODY_BYTES);
+  writeFacts(new DataView(page.buffer), facts);
+  return xxh64(page);
 }
 
 export function writeStream(data: DataView, at: number, record: StreamRecord): void {

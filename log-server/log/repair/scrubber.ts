@@ -38,7 +38,7 @@ export class Scrubber {
     for (const found of damageIn(check)) damage.add(found);
   }
 
-  /** False where a page can neither be read nor made good. */
+  /** False where a page can neither be read nor made good, or the block is another segment's. */
   async #checkIndex(segment: SealedSegment, pace: Pace, exclusively: Exclusively): Promise<boolean> {
     const { pool, layout } = this.#parts;
     const path = layout.file(segment.sequence, "index");
@@ -61,7 +61,7 @@ export class Scrubber {
       throw error;
     }
     if (patches.length > 0) await this.#writeIndex(segment, patches, exclusively);
-    return true;
+    return this.#parts.indexReader.owns(segment);
   }
 
   async #writeIndex(segment: SealedSegment, patches: readonly Patch[], exclusively: Exclusively): Promise<void> {

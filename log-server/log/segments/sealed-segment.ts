@@ -7,6 +7,7 @@ import type { FilePool } from "./file-pool.ts";
 import {
   type BatchRow,
   type EntryRecord,
+  digestOfFacts,
   IndexTables,
   RECORD_BYTES,
   readEntryRecord,
@@ -72,13 +73,15 @@ const PAGE_KEY_SPAN = 2 ** 24;
 /** Pages read ahead in one call when a stream's rows are walked. */
 const PAGES_AHEAD = 16;
 
-/** Reads index blocks. Whatever is `undefined` is damaged. */
+/** Reads index blocks. Whatever is `undefined` is damaged, or of a block that is not the segment's own. */
 export class IndexReader {
   readonly #pool: FilePool;
   readonly #layout: LogLayout;
   readonly #limits: LogLimits;
   /** The longest unused first. */
   readonly #pages = new Map<number, DataView>();
+  /** Segments whose blocks were seen to say what is known of them. */
+  readonly #owned = new WeakSet<SealedSegment>();
 
   constructor(pool: FilePool, layout: LogLayout, limits: LogLimits) {
     this.#pool = pool;
@@ -98,6 +101,7 @@ export class IndexReader {
     const facts = readFacts(viewOf(page));
     if (facts === undefined || facts.sequence !== sequence) return undefined;
     const bare = new SealedSegment(facts, [], []);
+    this.#owned.add(bare);
     const terms: TermRun[] = [];
     for (let run = 0; run < facts.termCount; run += 1) {
       const read = await this.#record(bare, "terms", run, readTermRun);
@@ -111,6 +115,18 @@ export class IndexReader {
       sources.push(read);
     }
     return new SealedSegment(facts, terms, sources);
+  }
+
+  /**
+   * Whether the file is this segment's block: page 0 says what is known of the segment. Pages verify by the segment's number,
+   * which on another node, or in an older copy of the disk, may be another segment's.
+   */
+  async owns(segment: SealedSegment): Promise<boolean> {
+    const { sequence, facts, tables } = segment;
+    const path = this.#layout.file(sequence, "index");
+    const page = await this.#read(path, (file) => readPage(file, sequence, 0, tables.pageCount));
+    const found = page && readFacts(viewOf(page));
+    return found !== undefined && digestOfFacts(found) === digestOfFacts(facts);
   }
 
   entry(segment: SealedSegment, slot: number): Promise<EntryRecord | undefined> {
@@ -180,7 +196,7 @@ export class IndexReader {
     const { page: first } = segment.tables.locate("rows", row);
     const { page: last } = segment.tables.locate("rows", row + rowCount - 1);
     const end = Math.min(last, first + PAGES_AHEAD - 1);
-    if (end === first || this.#pages.has(keyOf(segment, end))) return;
+    if (end === first || this.#pages.has(keyOf(segment, end)) || !(await this.#isOwned(segment))) return;
     const start = placeOfPage(first);
     const bytes = new Uint8Array(placeOfPage(end) + PAGE_BYTES - start);
     const path = this.#layout.file(segment.sequence, "index");
@@ -204,6 +220,7 @@ export class IndexReader {
   ): Promise<boolean> {
     const perPage = segment.tables.perPage("rows");
     const path = this.#layout.file(segment.sequence, "index");
+    if (!(await this.#isOwned(segment))) return false;
     for (let next = row; next < row + rowCount;) {
       const { page, at } = segment.tables.locate("rows", next);
       const bytes = await this.#read(path, (file) => readPage(file, segment.sequence, page, segment.tables.pageCount));
@@ -232,12 +249,21 @@ export class IndexReader {
   }
 
   async #page(segment: SealedSegment, page: number): Promise<DataView | undefined> {
+    if (!(await this.#isOwned(segment))) return undefined;
     const path = this.#layout.file(segment.sequence, "index");
     const bytes = await this.#read(path, (file) => readPage(file, segment.sequence, page, segment.tables.pageCount));
     if (bytes === undefined) return undefined;
     const data = viewOf(bytes);
     this.#keep(keyOf(segment, page), data);
     return data;
+  }
+
+  /** Looked at once. */
+  async #isOwned(segment: SealedSegment): Promise<boolean> {
+    if (this.#owned.has(segment)) return true;
+    if (!(await this.owns(segment))) return false;
+    this.#owned.add(segment);
+    return true;
   }
 
   #cached(key: number): DataView | undefined {
