@@ -214,7 +214,10 @@ function findGaps(
   judged: readonly (SealedSegment | JudgedSegment)[],
 ): readonly Gap[] {
   const horizon = batchIndex.horizon();
-  const snapshot = horizon?.index === snapshotPosition ? horizon : { ...EMPTY_LOG, index: snapshotPosition };
+  // Of a snapshot that is lost the store still tells, unless it is newer than the log: what nothing knows of below it was trimmed.
+  const isLost = horizon !== undefined && horizon.index > snapshotPosition && horizon.index <= endOf(judged).index;
+  const isKnown = horizon?.index === snapshotPosition || (isLost && lost.length === 0);
+  const snapshot = isKnown ? horizon : { ...EMPTY_LOG, index: snapshotPosition };
   let previous: LogEnd = snapshot;
   let order = 0;
   const gaps: Gap[] = [];
@@ -232,7 +235,7 @@ function findGaps(
     const before = isSealed ? item.sequence : item.scan.sequence;
     const lastIndex = isSealed ? item.firstIndex - 1 : item.previous.index;
     // A log whose beginning is not there was trimmed, and its snapshot is lost: that is another matter.
-    if (lastIndex > previous.index && (order > 0 || snapshotPosition > 0)) {
+    if (lastIndex > previous.index && (order > 0 || snapshot.index > 0)) {
       for (const one of lost.filter(
         ({ firstIndex, lastIndex: end }) => firstIndex > previous.index && end <= lastIndex,
       )) {

@@ -10,6 +10,7 @@ import { SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import type { Entry } from "../../src/wire/entry.ts";
 import { restarted, type Machine } from "./crash-everywhere.ts";
+import { sealedMachine } from "./sealed-machine.ts";
 import {
   type ExpectedBatch,
   expectedStreams,
@@ -264,6 +265,27 @@ describe("damage in other places", () => {
       expect(world.log.damage.some((damage) => damage.kind === "segment")).toBe(true);
       await world.close();
     }
+  });
+
+  it("missing snapshots make nothing missing of what was dropped below them", async () => {
+    const entries = makeEntries(new Prng(41), 1, 90);
+    const { machine } = await sealedMachine(entries);
+    const before = await LogWorld.open(machine.disk, machine.kv);
+    const { log } = before;
+    const [, , third] = log.sealedSegments();
+    const ends = new Map<number, number>();
+    for (const stream of before.machine.next.keys()) {
+      const part = log.streamSegments(stream).find(({ sequence }) => sequence === third?.sequence);
+      if (part !== undefined) ends.set(stream, part.endOffset);
+    }
+    expect(await log.trim(log.horizon.index, (stream, end) => ends.get(stream) !== end)).toBe(1);
+    expect(log.sequences()).not.toContain(third?.sequence);
+    await before.close();
+    for (const path of machine.disk.files().filter((name) => name.includes("/snapshots/")))
+      await machine.disk.remove(path);
+    const world = await LogWorld.open(machine.disk, machine.kv);
+    expect(world.log.damage).toEqual([]);
+    await world.close();
   });
 
   it("a missing index is rebuilt by applying again", async () => {
