@@ -15,7 +15,8 @@ import { verifyNode } from "./verify/running-node.ts";
 
 const NOTE = `
 A running node reads its whole log, and its snapshots, and shows what it found; what other nodes have it makes good meanwhile. Of
-a data folder every file is read, the image too, which a node verifies when it starts; nothing is changed there.`;
+a data folder every file is read, the image too, which a node verifies when it starts, and sealed segments are compared with their
+indexes; nothing is changed there.`;
 
 type VerifyOptions = ConnectionOptions & { readonly data?: string };
 

@@ -1,6 +1,16 @@
 /** `tidemark verify` on the data folder of a real node. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -42,6 +52,25 @@ function segment(): string {
       .filter((name) => name.endsWith(".log"))
       .toSorted()[0] ?? "",
   );
+}
+
+/** A folder with a segment that is sealed, and is found intact. */
+async function sealedFolder(name: string): Promise<{ other: string; index: string; log: string }> {
+  const other = join(folder, name);
+  const segments = join(other, "logs/0/segments");
+  const sealed = (): string | undefined => readdirSync(segments).find((file) => file.endsWith(".index"));
+  const node = await startNode({ dataDirectory: other, segmentBytes: SEGMENT_BYTES });
+  // What compression makes no smaller than half a segment.
+  for (let count = 0; count < 4; count += 1) {
+    const s = shell({ url: node.url });
+    s.stdin.end(`${randomBytes(SEGMENT_BYTES / 2).toString("base64")}\n`);
+    expect(await s.tidemark("append", "s", "--create")).toBe(0);
+  }
+  await vi.waitUntil(sealed, PATIENCE);
+  await node.close();
+  expect((await verify("--data", other)).status).toBe(0);
+  const index = join(segments, sealed() ?? "");
+  return { other, index, log: index.replace(".index", ".log") };
 }
 
 describe("verify --url", () => {
@@ -151,25 +180,33 @@ describe("verify --data", () => {
   });
 
   it("misses a sealed segment that has lost its file and its index", async () => {
-    const other = join(folder, "sealed");
-    const segments = join(other, "logs/0/segments");
-    const sealed = (): string | undefined => readdirSync(segments).find((name) => name.endsWith(".index"));
-    const node = await startNode({ dataDirectory: other, segmentBytes: SEGMENT_BYTES });
-    // What compression makes no smaller than half a segment.
-    for (let count = 0; count < 4; count += 1) {
-      const s = shell({ url: node.url });
-      s.stdin.end(`${randomBytes(SEGMENT_BYTES / 2).toString("base64")}\n`);
-      expect(await s.tidemark("append", "s", "--create")).toBe(0);
-    }
-    await vi.waitUntil(sealed, PATIENCE);
-    await node.close();
-    expect((await verify("--data", other)).status).toBe(0);
-    const index = join(segments, sealed() ?? "");
-    const log = index.replace(".index", ".log");
+    const { other, index, log } = await sealedFolder("sealed");
     for (const file of [log, index]) rmSync(file);
     const { status, out } = await verify("--data", other);
     expect(status).toBe(8);
     for (const file of [log, index]) expect(out).toContain(`missing  ${file}: the image knows its segment as sealed`);
+  });
+
+  it("misses what the index of a sealed segment says of a file that ends too early", async () => {
+    const { other, log } = await sealedFolder("short");
+    truncateSync(log, SEGMENT_BYTES / 2);
+    const { status, out } = await verify("--data", other);
+    expect(status).toBe(8);
+    expect(out).toContain(`damaged  ${log}, bytes `);
+    expect(out).not.toContain(`unproven  ${log}`);
+  });
+
+  it("says of an index and its segment that they are another node's, though each is whole", async () => {
+    const { other, index, log } = await sealedFolder("own");
+    const foreign = await sealedFolder("foreign");
+    for (const [from, to] of [
+      [foreign.index, index],
+      [foreign.log, log],
+    ] as const)
+      copyFileSync(from, to);
+    const { status, out } = await verify("--data", other);
+    expect(status).toBe(8);
+    expect(out).toContain(`damaged  ${index}: it is another one's index`);
   });
 
   it("wants a data folder", async () => {

@@ -12,7 +12,8 @@ import { LogLayout } from "../../../log-server/log/log-layout.ts";
 import { readNewest } from "../../../log-server/log/segments/newest-segment.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { inspectFile } from "../inspect/inspect-file.ts";
-import { type ImageReport, readImage } from "./image.ts";
+import { type ImageReport, readImage, type SealedKnown } from "./image.ts";
+import { findingsInSealed, type SealedFinding } from "./sealed-segments.ts";
 
 /** `missing`: a file that another names. `unproven`: at the end of the log, perhaps torn by a crash. */
 export type FolderFinding = {
@@ -54,6 +55,7 @@ export async function verifyFolder(
       findings.push(...(await findingsIn(file)));
     }
     const image = join(path, IMAGE_FOLDER, DATA_FILE);
+    let known: readonly SealedKnown[] = [];
     if (existsSync(image)) {
       files += 1;
       bytes += statSync(image).size;
@@ -61,10 +63,12 @@ export async function verifyFolder(
       const { fault, sealed } = await readImage(image);
       if (fault !== undefined)
         findings.push({ file: image, kind: "damaged", what: `${fault}; the next start makes it anew from the log` });
+      known = sealed;
       const told = new Set(findings.map(({ file }) => file));
       findings.push(...sealedMissing(join(logs, String(LOG_ID)), sealed).filter(({ file }) => !told.has(file)));
     }
-    return ok({ files, bytes, findings });
+    const own = join(logs, String(LOG_ID));
+    return ok({ files, bytes, findings: withSealed(findings, await findingsInSealed(path, blocksIn(own), known)) });
   } finally {
     lock.value.release();
   }
@@ -141,6 +145,28 @@ async function newestMissing(log: string): Promise<readonly FolderFinding[]> {
   } finally {
     await file.close();
   }
+}
+
+/** The segments that have an index. */
+function blocksIn(log: string): readonly number[] {
+  const names = namesIn(join(log, "segments")).filter((name) => SEGMENT_FILE.test(name) && name.endsWith(".index"));
+  return names.map((name) => Number(name.slice(0, name.indexOf("."))));
+}
+
+/** What a sealed segment lacks is damage, whatever its file by itself proves; the same place is told once. */
+function withSealed(findings: readonly FolderFinding[], sealed: readonly SealedFinding[]): readonly FolderFinding[] {
+  const isTold = ({ file, place = 0, end = Number.POSITIVE_INFINITY }: SealedFinding): boolean =>
+    findings.some(
+      (one) =>
+        one.kind === "damaged" &&
+        one.file === file &&
+        (one.place ?? 0) < end &&
+        place < (one.end ?? Number.POSITIVE_INFINITY),
+    );
+  const more = sealed.filter((one) => !isTold(one)).map((one): FolderFinding => ({ ...one, kind: "damaged" }));
+  const isProven = ({ file, kind }: FolderFinding): boolean =>
+    kind !== "unproven" || more.every((one) => one.file !== file);
+  return [...findings.filter(isProven), ...more];
 }
 
 /** Of a sealed segment that has lost both its files only the image's sparse index still tells. */

@@ -5,7 +5,9 @@
 import { openLmdbKv } from "../../../log-server/log/disk/lmdb-kv.ts";
 import { Image } from "../../../log-server/log/image.ts";
 import { BatchIndex } from "../../../log-server/log/index/batch-index.ts";
+import { digestOfFacts } from "../../../log-server/log/index/index-block.ts";
 import { LOG_LIMITS } from "../../../log-server/log/limits.ts";
+import { hex64 } from "../../../src/lib/bytes.ts";
 import type { ImageReport } from "./image.ts";
 
 const [path = ""] = process.argv.slice(2);
@@ -15,6 +17,10 @@ const kv = openLmdbKv(path, (reason) => (wrong = reason));
 const loaded = new Image(kv).load({ logEnd: Number.MAX_SAFE_INTEGER });
 if (!loaded.ok && loaded.error.kind !== "missing") wrong ??= loaded.error.message;
 const known = wrong === undefined ? new BatchIndex(kv, LOG_LIMITS).segments().sealed : [];
-const sealed = known.map(({ sequence, dataKind }) => ({ sequence, dataKind }));
+const sealed = known.map(({ sequence, dataKind, facts }) => ({
+  sequence,
+  dataKind,
+  block: hex64(digestOfFacts(facts)),
+}));
 await kv.close();
 process.stdout.write(JSON.stringify({ fault: wrong, sealed } satisfies ImageReport));

@@ -8,11 +8,18 @@ import { fileURLToPath } from "node:url";
 /** Beside us, as source or as built. */
 const CHECK = fileURLToPath(new URL(`image-check${extname(import.meta.url)}`, import.meta.url));
 
+/** A sealed segment, by its sparse index: which file of it has the batches, and which index block is its own (`digestOfFacts`). */
+export type SealedKnown = {
+  readonly sequence: number;
+  readonly dataKind: "log" | "compacted";
+  readonly block: string;
+};
+
 export type ImageReport = {
   /** Why it cannot be used; undefined: it is what was saved, or holds nothing. */
   readonly fault: string | undefined;
-  /** The sealed segments that its sparse index knows of, and which file of each has the batches. */
-  readonly sealed: readonly { readonly sequence: number; readonly dataKind: "log" | "compacted" }[];
+  /** The sealed segments that its sparse index knows of. */
+  readonly sealed: readonly SealedKnown[];
 };
 
 export async function readImage(file: string): Promise<ImageReport> {
