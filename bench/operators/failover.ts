@@ -1,7 +1,6 @@
-/** The replica that commits is killed, again and again: for how long nothing comes out. */
+/** The replica that commits is killed, again and again: for how long nothing comes out; and for how long nothing does when nobody is killed. */
 import type { Figure } from "../figure.ts";
 import type { Scale } from "../main.ts";
-import { wait } from "../processes.ts";
 import { median } from "../rounds.ts";
 import type { BenchApp } from "./apps.ts";
 import { EventLoad } from "./event-load.ts";
@@ -22,8 +21,9 @@ export async function benchTakeover(url: string, { kills }: Scale): Promise<read
   const eventOf = (n: number): { readonly key: number } => ({ key: n % KEYS });
   const load = await EventLoad.start({ url, app: APP, eventsPerSecond: EVENTS_PER_SECOND, eventOf, first: 0 });
   const gaps: number[] = [];
+  const undisturbed: number[] = [];
   for (let kill = 0; kill < kills; kill += 1) {
-    await wait(SETTLED_MS);
+    undisturbed.push(await load.longestGap(SETTLED_MS));
     const committing = await load.during(running.committing());
     const gap = load.longestGap(WATCHED_MS);
     await committing.stop("SIGKILL");
@@ -35,5 +35,6 @@ export async function benchTakeover(url: string, { kills }: Scale): Promise<read
   return [
     { name: "operators.failover.max-ms", value: Math.max(...gaps), unit: "ms" },
     { name: "operators.failover.p50-ms", value: median(gaps), unit: "ms" },
+    { name: "operators.failover.nobody-killed.max-ms", value: Math.max(...undisturbed), unit: "ms" },
   ];
 }
