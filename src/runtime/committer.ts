@@ -42,6 +42,7 @@ export class Committer {
   #paused = false;
   #inFlight = false;
   #stopped = false;
+  #held = false;
   #settling = false;
   /** Nothing more comes: what there is waits for no interval. */
   #finishing = false;
@@ -139,6 +140,12 @@ export class Committer {
     this.#plan();
   }
 
+  /** It commits nothing, until it is held no more. */
+  hold(held: boolean): void {
+    this.#held = held;
+    this.#plan();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#timer?.timer.cancel();
@@ -172,7 +179,7 @@ export class Committer {
   #plan(settled = false): void {
     const want = this.#want;
     if (want === undefined) this.#wanted = undefined;
-    if (want === undefined || this.#inFlight || this.#stopped) return;
+    if (want === undefined || this.#inFlight || this.#stopped || this.#held) return;
     const nowMs = this.#clock.monotonic();
     if (this.#wanted === undefined || URGENCY[want] > URGENCY[this.#wanted.want])
       this.#wanted = { want, sinceMs: nowMs };

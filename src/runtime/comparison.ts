@@ -32,6 +32,8 @@ export type ComparisonConfig = {
 };
 
 export type ComparisonListener = {
+  /** While it was in doubt: another has the same. */
+  seconded(): void;
   /** Most are against this replica: it must not do anything more. */
   contradicted(): void;
   /** What was found: of a dispute that goes on, or, `contradicted`, the last of it. */
@@ -49,6 +51,8 @@ export class Comparison {
   /** The newest digest point at which a commit had the same. */
   #agreed: Point | undefined;
   #disputed = false;
+  /** It is silent, and so no voice: what it began with is not what was committed. */
+  #doubted = false;
   /** When it last spoke by itself. */
   #spokeMs = -Infinity;
   /** What it was found to differ at. */
@@ -77,7 +81,12 @@ export class Comparison {
 
   /** It differs from another replica, and no majority is against it. */
   get disputed(): boolean {
-    return this.#disputed;
+    return this.#disputed || this.#doubted;
+  }
+
+  /** Until another has the same as it. */
+  doubt(): void {
+    this.#doubted = true;
   }
 
   get contradicted(): boolean {
@@ -138,6 +147,10 @@ export class Comparison {
     const found = differs && difference === undefined ? this.#rowDifference(point, rows, replica) : undefined;
     const mine = { replica: this.#config.who.replica, point, value: own };
     const judgement = this.#disputes.hear(mine);
+    if (this.#doubted && this.#disputes.seconded(point)) {
+      this.#doubted = false;
+      this.#listener.seconded();
+    }
     if (found !== undefined) this.#say({ ...mine, difference: found });
     else if (!this.#disputes.said(point) && (by === "statement" || this.#maySpeak))
       this.#say(differs && this.#difference === undefined ? { ...mine, rows: this.#statedRows(point) } : mine);
@@ -152,6 +165,7 @@ export class Comparison {
   }
 
   #say(statement: Statement): void {
+    if (this.#doubted) return;
     this.#spokeMs = this.#clock.monotonic();
     this.#disputes.say(statement.point);
     // What is not heard changes nothing: each judges by what it heard.

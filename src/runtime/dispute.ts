@@ -119,6 +119,13 @@ export class Disputes {
     return Object.fromEntries(this.#voices.get(point) ?? []);
   }
 
+  /** Another has the same as this replica, and some have something else. */
+  seconded(point: Point): boolean {
+    const own = this.#own.get(point);
+    const others = [...(this.#voices.get(point) ?? [])].filter(([replica]) => replica !== this.#replica);
+    return others.some(([, value]) => value === own) && others.some(([, value]) => value !== own);
+  }
+
   hear({ replica, point, value }: Statement): Judgement {
     const voices = this.#voices.get(point) ?? new Map<string, string>();
     this.#voices.set(point, voices);

@@ -61,6 +61,8 @@ export const RUNTIME_LIMITS = {
   voicesMax: 64,
   /** Between two points that a replica brings up by itself while it is open who is wrong. */
   disputeAgainMs: 1_000,
+  /** For which a replica that began with something else than was committed last waits for another that has the same as it. */
+  doubtMs: 3_000,
 
   /** What stood in the rows that a replica changed last, for it to say where it differs from others. */
   changedRowsBytesMax: 4 * 1024 * 1024,

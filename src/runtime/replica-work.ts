@@ -11,7 +11,7 @@ import { guarded } from "../operators/engine/guards.ts";
 import type { Counters } from "../operators/engine/progress.ts";
 import { type Instead, Task, type TaskBatch } from "../operators/engine/task.ts";
 import type { Poison } from "../operators/engine/task-input.ts";
-import type { Clock } from "../ports/clock.ts";
+import type { Clock, Timer } from "../ports/clock.ts";
 import { xxh64 } from "../record/checksum.ts";
 import type { Offset } from "../record/offset.ts";
 import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
@@ -28,6 +28,7 @@ import type { Evidence } from "./evidence.ts";
 import { inputOf } from "./feed-input.ts";
 import type { FormerCommit } from "./former-commit.ts";
 import { InputTrimmer, type Trim } from "./input-trimmer.ts";
+import { RUNTIME_LIMITS } from "./limits.ts";
 import { PendingOutputs } from "./pending-outputs.ts";
 import type { ReplicaConfig } from "./replica-config.ts";
 import { type Divergence, Ended } from "./replica-end.ts";
@@ -78,6 +79,7 @@ const SPREAD_STEPS = 40n;
 
 export class ReplicaWork {
   readonly #log: TaskLog;
+  readonly #clock: Clock;
   readonly #listener: WorkListener;
   readonly #epoch: number;
   readonly #commits: string;
@@ -99,6 +101,8 @@ export class ReplicaWork {
   #replay: Replay | undefined;
   /** A place of the replay is passed once what was done is handed over. */
   #isPassing = false;
+  /** While it is in doubt, until it ends for that. */
+  #doubtTimer: Timer | undefined;
   /** In the stream of commits, behind the last that it has read. */
   #nextCommit: Offset = 0;
   /** How often this replica replaced poison. */
@@ -120,6 +124,7 @@ export class ReplicaWork {
     const task = taskName(stage.number, partition);
     const who: TaskReplica = { app, task, epoch, replica };
     this.#log = log;
+    this.#clock = clock;
     this.#facts = facts;
     this.#named = { app, task };
     this.#listener = listener;
@@ -145,6 +150,7 @@ export class ReplicaWork {
       },
       (key) => this.#task.row(key),
       {
+        seconded: () => this.#endDoubt(),
         contradicted: () => this.#standStill(),
         settled: (evidence, contradicted) => {
           if (contradicted) listener.ended(new Ended({ kind: "contradicted", evidence }));
@@ -327,6 +333,7 @@ export class ReplicaWork {
   }
 
   #standStill(): void {
+    this.#doubtTimer?.cancel();
     this.#committer.stop();
     this.#snapshotter?.stop();
   }
@@ -373,10 +380,30 @@ export class ReplicaWork {
     assert(replay !== undefined && next !== undefined, "there is a place to pass");
     if (replay.agrees) return replay.pass();
     const { place, chain, former } = next;
-    if (former === undefined) throw new Ended({ kind: "diverged", divergence: this.#divergence(place.outputs) });
+    if (former === undefined) return this.#doubt(replay, place.outputs);
     task.renumber(place.outputs, chain);
     this.#pending.goOnFrom(task.place, chain);
     replay.passAnew(next);
+  }
+
+  /**
+   * Either this replica is wrong, or who made the last commit. Another that has the same as this one, and began with what was committed, tells:
+   * until it is heard, nothing is said, for two that are wrong alike must not back each other. With another number of outputs nothing can be
+   * committed behind what is there, whoever is right.
+   */
+  #doubt(replay: Replay, committed: number): void {
+    const ended = new Ended({ kind: "diverged", divergence: this.#divergence(committed) });
+    if (this.#task.place.outputs !== committed) throw ended;
+    this.#pending.goOnFrom(this.#task.place, this.#task.chain);
+    this.#committer.hold(true);
+    this.#comparison.doubt();
+    this.#doubtTimer = this.#clock.schedule(RUNTIME_LIMITS.doubtMs, () => this.#listener.ended(ended));
+    replay.pass();
+  }
+
+  #endDoubt(): void {
+    this.#doubtTimer?.cancel();
+    this.#committer.hold(false);
   }
 
   #divergence(committed: number): Divergence {

@@ -77,7 +77,7 @@ function workOf({ replicas }: Machine): WorkStatus {
 }
 
 async function divergenceOf(world: AppWorld, { replicas }: Machine): Promise<Divergence> {
-  await world.until(() => replicas[0]?.status.end !== undefined, 2_000);
+  await world.until(() => replicas[0]?.status.end !== undefined, 2_000 + RUNTIME_LIMITS.doubtMs);
   const end = replicas[0]?.status.end as Extract<ReplicaEnd, { kind: "diverged" }>;
   expect(end).toMatchObject({ kind: "diverged" });
   return end.divergence;
@@ -280,6 +280,23 @@ describe("the same version with other code", () => {
     // What it was, it may go on with.
     world.start();
     await world.until(() => outputs(world).length === 120, 2_000);
+    expect(await world.finish(2_000)).toBeUndefined();
+  });
+
+  it("does not win by being there twice", async () => {
+    const world = worldOf(passed(all));
+    const old = world.start("old");
+    append(world, ...numbers(0, 100));
+    await world.until(() => outputs(world).length === 100, 2_000);
+    await world.pass(1_000);
+    const other = passed((n) => (n === 17 ? 0 : n === 18 ? 2 : 1)).build();
+    const changed = [0, 1].map((at) => world.start(`changed-${at}`, CALM, other));
+    for (let n = 100; n < 140; n += 1) {
+      append(world, { n });
+      await world.pass(100);
+    }
+    for (const machine of changed) expect(await divergenceOf(world, machine)).toMatchObject({ made: 100 });
+    expect([old.replicas[0]?.status.state, workOf(old).disputed]).toEqual(["running", false]);
     expect(await world.finish(2_000)).toBeUndefined();
   });
 

@@ -544,6 +544,31 @@ describe("a replica that differs", () => {
     expect(good.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
   });
 
+  it("stops even if it made the last commit when another one begins that is right: two are against it then", async () => {
+    const world = worldOf(copies());
+    const bad = world.start("skewed", CALM, copies(1).build());
+    append(world, 1);
+    await world.pass(300);
+    const good = [world.start()];
+    await world.pass(100);
+    append(world, 2);
+    await world.pass(300);
+    expect([sums(world), workOf(bad).committing, workOf(bad).disputed]).toEqual([[1, 4], true, true]);
+    good.push(world.start());
+    for (let n = 0; n < 30; n += 1) {
+      append(world, 0);
+      await world.pass(50);
+    }
+    expect(await endOf(bad)).toMatchObject({ kind: "contradicted" });
+    append(world, 3);
+    await world.pass(500);
+    expect(sums(world).at(-1)).toBe(6);
+    expect(good.map((each) => [statusOf(each).state, workOf(each).disputed])).toEqual([
+      ["running", false],
+      ["running", false],
+    ]);
+  });
+
   it("in its state alone stops with the row, what it has there, and what the others have", async () => {
     const world = worldOf(hiddenSums());
     const good = [world.start(), world.start()];
