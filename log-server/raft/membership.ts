@@ -36,18 +36,18 @@ export function proposeChange(raft: Raft, changes: readonly MembershipChange[]):
   return next.ok ? ok(appendConfiguration(raft, leader, next.value)) : next;
 }
 
-/** A configuration was applied. */
-export function takeEffect(raft: Raft, configuration: Configuration): void {
+/** Configurations were applied, each behind the one before: the last one counts. */
+export function takeEffect(raft: Raft, configurations: readonly Configuration[]): void {
   const leader = raft.role;
+  // Who leaves is told that this is committed while it is still a follower.
+  if (leader.kind === "leader") replicate(raft, leader, true);
+  for (const each of configurations) adopt(raft, each);
+  const { configuration } = raft;
   if (leader.kind !== "leader") {
-    adopt(raft, configuration);
     // Others may not know yet, and vote for it: a leader without a vote would never find that it has to go.
     if (leader.kind === "candidate" && !isVoter(configuration, raft.id)) raft.becomeFollower(raft.term, undefined);
     return;
   }
-  // Who leaves is told that this is committed while it is still a follower.
-  replicate(raft, leader, true);
-  adopt(raft, configuration);
   const members = membersOf(configuration);
   for (const id of leader.followers.keys()) if (!members.includes(id)) leader.followers.delete(id);
   for (const id of members) {

@@ -153,18 +153,18 @@ export class RaftLog {
     this.committed = index;
   }
 
-  /** The configuration that takes effect by it, if there is one. */
-  appliedTo(index: LogIndex): Configuration | undefined {
+  /** The configurations that take effect by it, oldest first: mostly none, several in a node that catches up. */
+  appliedTo(index: LogIndex): readonly Configuration[] {
     assert(index >= this.applied && index <= this.applying, "I4: entries are applied once, in order");
     this.applied = index;
-    if (index < this.#since) return undefined;
-    let effective: Configuration | undefined;
+    const effective: Configuration[] = [];
+    if (index < this.#since) return effective;
     for (
       let next = this.#configurations[0];
       next !== undefined && next.index <= index;
       next = this.#configurations[0]
     ) {
-      effective = next.configuration;
+      effective.push(next.configuration);
       this.#configurations.shift();
     }
     return effective;

@@ -28,8 +28,8 @@ export function stableMoved(raft: Raft): void {
 }
 
 export function onApplyDone(raft: Raft, { index }: ApplyDone): void {
-  const configuration = raft.log.appliedTo(index);
-  if (configuration !== undefined) takeEffect(raft, configuration);
+  const configurations = raft.log.appliedTo(index);
+  if (configurations.length > 0) takeEffect(raft, configurations);
   trimWindow(raft);
   if (raft.role.kind === "leader") finishChange(raft, raft.role);
 }

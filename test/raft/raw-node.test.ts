@@ -1,6 +1,6 @@
 /** The core as a function: what goes in, and the exact work that comes out. Longer stories are in `transcripts`. */
 import { describe, expect, it } from "vitest";
-import { configurationOf } from "../../log-server/raft/configuration.ts";
+import { type Configuration, configurationOf } from "../../log-server/raft/configuration.ts";
 import { RAFT_LIMITS } from "../../log-server/raft/limits.ts";
 import type { PeerMessage } from "../../log-server/raft/message.ts";
 import type { PendingConfiguration } from "../../log-server/raft/raft-log.ts";
@@ -393,6 +393,26 @@ describe("with peers", () => {
       node.campaign();
       expect(node.role, `applied ${committed}`).toBe(committed < 5 ? "follower" : "pre-candidate");
     }
+  });
+
+  it("knows whether a change of who votes is over, however many configurations it applies at once (R37)", () => {
+    const three = configurationOf(["n1", "n2", "n3"]);
+    const four = configurationOf(["n1", "n2", "n3", "n4"]);
+    const added = [{ ...four, outgoing: three.voters }, four, four];
+    const removed = [{ ...three, outgoing: four.voters }, three];
+    const changing = (chain: readonly Configuration[]): boolean => {
+      const last = chain.length + 1;
+      const configurations = chain.map((configuration, place) => ({ index: place + 2, configuration }));
+      const node = fresh({ voters: three.voters, lastIndex: last, lastTerm: 1, applied: 1, configurations });
+      node.step({ kind: "heartbeat", from: "n2", to: "n1", term: 1, committed: last, round: 0 });
+      node.step({ kind: "apply-done", index: take(node).apply!.to });
+      expect(node.configuration).toEqual(chain.at(-1));
+      return node.status().changing;
+    };
+    expect(changing(added)).toBe(false);
+    // Who votes is who voted when it began to apply; that this is committed nothing in the log says yet.
+    expect(changing([...added, ...removed])).toBe(true);
+    expect(changing([...added, ...removed, three])).toBe(false);
   });
 
   it("knows to be committed what a recovery has decided, though nobody else can say so (R101)", () => {
