@@ -209,13 +209,12 @@ export class Image {
 
 /**
  * Snapshots are written from the image: one that is older than a snapshot was put back, by a disk that lost what was written since,
- * or by hand. Whatever is beside it is as old: the sparse index would know segments that are long gone. Says of which position it was.
+ * or by hand. Whatever is beside it is as old: the sparse index would know segments that are long gone. Says so where it is.
  */
-export async function discardStale(image: Image, snapshotPosition: number): Promise<number | undefined> {
+export function staleBehind(image: Image, snapshotPosition: number): string | undefined {
   const position = image.savedPosition();
   if (position === undefined || position >= snapshotPosition) return undefined;
-  await image.discard();
-  return position;
+  return `it is of position ${position}, and a snapshot is newer`;
 }
 
 function familyRange(family: Family): [Uint8Array, Uint8Array] {

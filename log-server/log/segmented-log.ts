@@ -24,7 +24,8 @@ import type { LogEnd } from "./entries/closing.ts";
 import { type Damage, DamageList } from "./repair/damage.ts";
 import { EntryReader } from "./entries/entry-reader.ts";
 import { FilePool } from "./segments/file-pool.ts";
-import { discardStale, Image, type ImageFault, type LoadedImage } from "./image.ts";
+import { newerThanDisk } from "./segments/newer-store.ts";
+import { Image, type ImageFault, type LoadedImage, staleBehind } from "./image.ts";
 import type { LogLimits } from "./limits.ts";
 import { finishInstall, type InstallFault } from "./snapshots/install.ts";
 import { type Held, Holds } from "./snapshots/holds.ts";
@@ -106,8 +107,8 @@ export type OpenedLog = {
   readonly report: RecoveryReport;
   /** What another node had shipped, if it was put in the place of the log now. */
   readonly installed: Shipment | undefined;
-  /** Of an image that was older than a snapshot, and discarded. */
-  readonly staleImage: LogIndex | undefined;
+  /** Why the image is not of this log's state, and was discarded. */
+  readonly staleImage: string | undefined;
 };
 
 export type LogStats = {
@@ -215,7 +216,9 @@ export class SegmentedLog {
     const snapshots = new SnapshotStore({ disk, directory: layout.snapshots, logId });
     await createFolders(disk, layout);
     const [snapshotPosition = 0] = await snapshots.positions();
-    const staleImage = await discardStale(new Image(kv), snapshotPosition);
+    const image = new Image(kv);
+    const staleImage = staleBehind(image, snapshotPosition) ?? (await newerThanDisk(disk, layout, batchIndex));
+    if (staleImage !== undefined) await image.discard();
     const newest = await NewestSegment.open(disk, layout, logId);
     const onProgress = options.onProgress ?? ((): void => undefined);
     const recovered = await recover({

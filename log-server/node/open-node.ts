@@ -83,11 +83,7 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
       bytes: shipmentBytes(installed),
     });
   }
-  if (staleImage !== undefined)
-    options.observer.event("image-discarded", {
-      reason: "stale",
-      detail: `it is of position ${staleImage}, and a snapshot is newer`,
-    });
+  if (staleImage !== undefined) options.observer.event("image-discarded", { reason: "stale", detail: staleImage });
   options.observer.event("log-recovered", report);
   if (report.discarded !== undefined) options.observer.event("log-cut", report.discarded);
 

@@ -72,4 +72,17 @@ describe("files of an older copy of the disk", () => {
       }
     }
   });
+
+  it("are believed, and not the store that is newer: it knows rewritten segments that they know nothing of", async () => {
+    const { machine: older } = await sealedMachine(ENTRIES);
+    const { machine: newer, law } = await rewrittenTwice();
+    for (const path of older.disk.files().filter((name) => name.includes("/snapshots/")))
+      expect(newer.disk.exists(path)).toBe(true);
+    const harmed = restarted(older);
+    const world = await LogWorld.open(harmed.disk, newer.kv);
+    expect(world.log.lastIndex).toBe(ENTRIES.length);
+    expect(world.log.damage).toEqual([]);
+    await expectLeft(world, ENTRIES, law, "an older disk");
+    await world.close();
+  });
 });
