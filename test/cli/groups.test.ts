@@ -74,6 +74,9 @@ describe("groups", () => {
       /^STREAM +FROM +TO +CHANGE\nr\/a +0 +3 +\+3\nr\/b +0 +1 +\+1\nnothing was changed: add --yes to do it\n$/,
     );
     expect(await json("groups", "show", "r")).toMatchObject([{ lag: 4 }]);
+    const asked = await tidemark(["groups", "reset", "r", "--to", "end", "--dry-run"]);
+    expect([asked.status, asked.out]).toEqual([0, dry.out]);
+    expect((await tidemark(["groups", "reset", "r", "--to", "end", "--dry-run", "--yes"])).status).toBe(2);
     expect((await tidemark(["groups", "reset", "r", "--to", "end", "--yes"])).out).toMatch(/reset r, 2 streams\n$/);
     expect(await json("groups", "reset", "r", "--to", "1", "--stream", "r/a", "--yes")).toEqual([
       { id: "r", dryRun: false, busy: false, positions: [{ stream: "r/a", from: 3, to: 1, tail: 3 }] },

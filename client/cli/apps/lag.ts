@@ -2,27 +2,22 @@
 import type { Offset } from "../../../src/record/offset.ts";
 import type { Client } from "../../client.ts";
 import { asTidemarkError } from "../../error.ts";
+import { askTogether } from "./ask-together.ts";
 
 /** By stream. */
 export type InputEnds = ReadonlyMap<string, { readonly firstOffset: Offset; readonly nextOffset: Offset }>;
 
-const ASKED_TOGETHER = 16;
-
 /** Those that do not exist have nothing to read. */
 export async function inputEnds(client: Client, streams: Iterable<string>, signal: AbortSignal): Promise<InputEnds> {
   const ends = new Map<string, { readonly firstOffset: Offset; readonly nextOffset: Offset }>();
-  const left = [...new Set(streams)];
-  const ask = async (): Promise<void> => {
-    for (let stream = left.pop(); stream !== undefined; stream = left.pop()) {
-      try {
-        ends.set(stream, await client.stream(stream).describe({ signal }));
-      } catch (thrown) {
-        const { code } = asTidemarkError(thrown);
-        if (code !== "stream-not-found" && code !== "stream-gone") throw thrown;
-      }
+  await askTogether([...new Set(streams)], async (stream) => {
+    try {
+      ends.set(stream, await client.stream(stream).describe({ signal }));
+    } catch (thrown) {
+      const { code } = asTidemarkError(thrown);
+      if (code !== "stream-not-found" && code !== "stream-gone") throw thrown;
     }
-  };
-  await Promise.all(Array.from({ length: ASKED_TOGETHER }, ask));
+  });
   return ends;
 }
 

@@ -17,6 +17,7 @@ type ResetOptions = ConnectionOptions & {
   readonly to: To;
   readonly stream?: readonly string[];
   readonly force?: boolean;
+  readonly dryRun?: true;
   readonly yes?: boolean;
 };
 
@@ -33,6 +34,7 @@ export function resetCommand(io: Io, onDone: (exitCode: number) => void): Comman
     .addOption(new Option("--to <place>", TO_HELP).argParser(toArgument).makeOptionMandatory())
     .option("--stream <names...>", "only these of its streams")
     .option("--force", "even while members are at work: what they hold is theirs no more")
+    .addOption(new Option("--dry-run", "only show what it would change, as without --yes").conflicts("yes"))
     .option("--yes", "do it")
     .action(async (id: string, options: ResetOptions) => {
       await reset(io, id, options);
