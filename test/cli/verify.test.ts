@@ -3,10 +3,12 @@ import { randomBytes } from "node:crypto";
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -207,6 +209,20 @@ describe("verify --data", () => {
     const { status, out } = await verify("--data", other);
     expect(status).toBe(8);
     expect(out).toContain(`damaged  ${index}: it is another one's index`);
+  });
+
+  it("says of a folder in the place of a file that it is one", async () => {
+    for (const name of ["image/data.mdb", "logs/0/newest-segment", "logs/0/hard-state"]) {
+      const path = join(data, name);
+      renameSync(path, `${path}.kept`);
+      mkdirSync(path);
+      const { status, out } = await verify("--data", data);
+      expect(status, name).toBe(8);
+      expect(out).toContain(`damaged  ${path}: it is a folder`);
+      rmdirSync(path);
+      renameSync(`${path}.kept`, path);
+    }
+    expect((await verify("--data", data)).status).toBe(0);
   });
 
   it("wants a data folder", async () => {

@@ -30,6 +30,7 @@ export type FolderReport = {
   readonly findings: readonly FolderFinding[];
 };
 
+const A_FOLDER = "it is a folder, and should be a file";
 const SEGMENT_FILE = /^\d{16}\.(log|compacted|index)$/;
 const FIRST_SEGMENT = `${"1".padStart(16, "0")}.log`;
 const SNAPSHOT_FILE = /^\d{16}\.snapshot$/;
@@ -56,7 +57,8 @@ export async function verifyFolder(
     }
     const image = join(path, IMAGE_FOLDER, DATA_FILE);
     let known: readonly SealedKnown[] = [];
-    if (existsSync(image)) {
+    if (isFolder(image)) findings.push({ file: image, kind: "damaged", what: A_FOLDER });
+    else if (existsSync(image)) {
       files += 1;
       bytes += statSync(image).size;
       onFile(image, bytes);
@@ -130,7 +132,9 @@ function indexOf(segment: string): string {
 /** The newest segment is named in a file of its own. */
 async function newestMissing(log: string): Promise<readonly FolderFinding[]> {
   const name = new LogLayout("").newest.slice(1);
-  if (!existsSync(join(log, name))) return [];
+  const path = join(log, name);
+  if (isFolder(path)) return [{ file: path, kind: "damaged", what: A_FOLDER }];
+  if (!existsSync(path)) return [];
   const file = await openRealDisk(log).open(name, "read");
   try {
     const [newest] = await readNewest(file);
@@ -186,6 +190,10 @@ async function findingsIn(file: string): Promise<readonly FolderFinding[]> {
   const inspected = await inspectFile(file, () => undefined);
   if (!inspected.ok) return [{ file, kind: "damaged", what: inspected.error.message }];
   return inspected.value.findings.map(({ kind, place, end, what }) => ({ file, kind, what, place, end }));
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function namesIn(folder: string): readonly string[] {
