@@ -145,7 +145,8 @@ describe("a topology", () => {
 });
 
 describe("what cannot be run is refused when it is built", () => {
-  const cases: readonly [string, TopologyErrorCode, RegExp, (app: Topology) => unknown][] = [
+  type Refusal = [string, TopologyErrorCode, RegExp, (app: Topology) => unknown];
+  const cases: readonly Refusal[] = [
     ["nothing", "empty", /begin with/, (app) => app.build()],
     [
       "a name twice",
@@ -290,6 +291,42 @@ describe("what cannot be run is refused when it is built", () => {
           .groupByKey()
           .window(tumbling({ sizeMs: 5, emit: "now" as never })),
     ],
+    ...(
+      [
+        ["map", (app) => given(app).map((n) => n, { nmae: "n" } as never)],
+        ["branch", (app) => given(app).branch([() => true], { nmae: "n" } as never)],
+        ["merge", (app) => given(app).merge(app.stream("more"), { nmae: "n" } as never)],
+        ["key-by", (app) => given(app).groupBy((n) => String(n), { nmae: "n" } as never)],
+        ["table", (app) => given(app).toTable({ nmae: "n" } as never)],
+        [
+          "aggregate",
+          (app) =>
+            given(app)
+              .groupByKey()
+              .count({ nmae: "n" } as never),
+        ],
+        [
+          "tumbling-window",
+          (app) =>
+            given(app)
+              .groupByKey()
+              .window(tumbling({ sizeMs: 5 }))
+              .count({ nmae: "n" } as never),
+        ],
+        [
+          "to-stream",
+          (app) =>
+            given(app)
+              .toTable()
+              .toStream({ nmae: "n" } as never),
+        ],
+      ] satisfies [string, (app: Topology) => unknown][]
+    ).map(([verb, build]): Refusal => [
+      `an option of ${verb} that there is not`,
+      "bad-setting",
+      new RegExp(`^${verb} has no option "nmae"; it has name$`),
+      build,
+    ]),
     [
       "a window's option that there is not",
       "bad-setting",

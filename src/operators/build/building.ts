@@ -40,6 +40,12 @@ export class Building {
     return { from: id, output: 0 };
   }
 
+  /** Of a verb that takes nothing else. */
+  addNamed(node: NewNode, options: Named): Edge {
+    checkOptions(node.kind, options, ["name"]);
+    return this.add(node, options.name);
+  }
+
   newId(kind: string, name: string | undefined): string {
     const count = (this.#counts.get(kind) ?? 0) + 1;
     this.#counts.set(kind, count);

@@ -23,7 +23,7 @@ export class GroupedStream<K extends Key, V> {
     const { building, edge, keying } = this.#port;
     const operator = aggregateByKey(aggregate as unknown as AnyAggregate);
     const node = { kind: "aggregate", inputs: [edge], operator, detail: aggregate.name };
-    return new Table({ building, edge: building.add(node, options.name), keying }, this.#asStream);
+    return new Table({ building, edge: building.addNamed(node, options), keying }, this.#asStream);
   }
 
   reduce(reducer: (a: V, b: V) => V, options: Named = {}): Table<K, NonNullable<V>> {

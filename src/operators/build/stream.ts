@@ -96,7 +96,7 @@ export class Stream<K extends Key, V> {
   /** One stream per predicate; a record goes to the first that accepts it, or nowhere. */
   branch<const P extends readonly Callback<K, V, boolean>[]>(predicates: P, options: Named = {}): Branches<K, V, P> {
     const { building, edge, keying } = this.port;
-    const { from } = building.add({ kind: "branch", inputs: [edge], operator: branch(predicates) }, options.name);
+    const { from } = building.addNamed({ kind: "branch", inputs: [edge], operator: branch(predicates) }, options);
     const branches = predicates.map((_, output) => new Stream<K, V>({ building, edge: { from, output }, keying }));
     return branches as unknown as Branches<K, V, P>;
   }
@@ -106,7 +106,7 @@ export class Stream<K extends Key, V> {
     const { building, edge, keying } = this.port;
     building.checkOwn(other.port);
     checkCoPartitioned(keying, other.port.keying, false, "a merge");
-    const merged = building.add({ kind: "merge", inputs: [edge, other.port.edge], operator: PASS }, options.name);
+    const merged = building.addNamed({ kind: "merge", inputs: [edge, other.port.edge], operator: PASS }, options);
     const rekeyed = keying.rekeyed || other.port.keying.rekeyed || keying.partitioner !== other.port.keying.partitioner;
     return new Stream({ building, edge: merged, keying: { ...keying, rekeyed } });
   }
@@ -148,8 +148,8 @@ export class Stream<K extends Key, V> {
   dedupe(options: DedupeOptions<K, V>): Stream<K, V> {
     checkOptions("dedupe", options, ["name", "ttlMs", "by"]);
     checkMs("ttlMs", options.ttlMs, 1);
-    const { by = () => null, ttlMs } = options;
-    return this.keyed().#then("dedupe", dedupe(by as AnyCallback<Key>, ttlMs), options, undefined, `${ttlMs} ms`);
+    const { by = () => null, ttlMs, ...named } = options;
+    return this.keyed().#then("dedupe", dedupe(by as AnyCallback<Key>, ttlMs), named, undefined, `${ttlMs} ms`);
   }
 
   /** Put together by another key. */
@@ -165,7 +165,7 @@ export class Stream<K extends Key, V> {
   toTable(options: Named = {}): Table<K, NonNullable<V>> {
     const { building, edge, keying } = this.keyed().port;
     return new Table(
-      { building, edge: building.add({ kind: "table", inputs: [edge], operator: TABLE }, options.name), keying },
+      { building, edge: building.addNamed({ kind: "table", inputs: [edge], operator: TABLE }, options), keying },
       asStream,
     );
   }
@@ -286,12 +286,16 @@ export class Stream<K extends Key, V> {
   #then<L extends Key, R>(
     kind: string,
     operator: Operator,
-    { name }: Named,
+    options: Named,
     keying: Keying = this.port.keying,
     detail = "",
   ): Stream<L, R> {
     const { building, edge } = this.port;
-    return new Stream({ building, edge: building.add({ kind, inputs: [edge], operator, detail }, name), keying });
+    return new Stream({
+      building,
+      edge: building.addNamed({ kind, inputs: [edge], operator, detail }, options),
+      keying,
+    });
   }
 }
 

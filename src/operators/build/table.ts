@@ -84,7 +84,7 @@ export class Table<K extends Key, V> {
   /** Its changes, as records; deletions are left out. */
   toStream(options: Named = {}): Stream<K, V> {
     const { building, edge, keying } = this.port;
-    const stream = building.add({ kind: "to-stream", inputs: [edge], operator: TABLE_TO_STREAM }, options.name);
+    const stream = building.addNamed({ kind: "to-stream", inputs: [edge], operator: TABLE_TO_STREAM }, options);
     return this.#asStream({ building, edge: stream, keying });
   }
 
@@ -93,18 +93,18 @@ export class Table<K extends Key, V> {
     this.#asStream(this.port).to(stream, checked(options));
   }
 
-  #join<L extends Key, R>(kind: JoinKind, other: Table<L, unknown>, joiner: AnyJoiner, { name }: Named): Table<K, R> {
+  #join<L extends Key, R>(kind: JoinKind, other: Table<L, unknown>, joiner: AnyJoiner, options: Named): Table<K, R> {
     const { building, edge, keying } = this.port;
     building.checkOwn(other.port);
     checkCoPartitioned(keying, other.port.keying, true, `a ${kind} join of tables`);
     const node = { kind: "table-table-join", inputs: [edge, other.port.edge], operator: tableTableJoin(kind, joiner) };
-    return new Table({ building, edge: building.add({ ...node, detail: kind }, name), keying }, this.#asStream);
+    return new Table({ building, edge: building.addNamed({ ...node, detail: kind }, options), keying }, this.#asStream);
   }
 
-  #then<R>(kind: string, operator: Operator, { name }: Named): Table<K, R> {
+  #then<R>(kind: string, operator: Operator, options: Named): Table<K, R> {
     const { building, edge, keying } = this.port;
     return new Table(
-      { building, edge: building.add({ kind, inputs: [edge], operator }, name), keying },
+      { building, edge: building.addNamed({ kind, inputs: [edge], operator }, options), keying },
       this.#asStream,
     );
   }

@@ -42,7 +42,7 @@ export class WindowedStream<K extends Key, V> {
     const sink = lateTo === undefined ? {} : { sink: { stream: lateTo, partitions: 1 } };
     const node = { kind: `${window.kind}-window`, inputs: [edge], operator, detail: detail.join(", "), ...sink };
     const holdMs = heldBack(this.#settings);
-    return this.#asStream({ building, edge: building.add({ ...node, holdMs }, options.name), keying });
+    return this.#asStream({ building, edge: building.addNamed({ ...node, holdMs }, options), keying });
   }
 
   reduce(reducer: (a: V, b: V) => V, options: Named = {}): Stream<K, WindowResult<V>> {
