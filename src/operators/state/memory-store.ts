@@ -50,7 +50,8 @@ export class MemoryStore implements StateStore {
   append(key: Uint8Array, value: Uint8Array): void {
     const last = this.#pages.at(-1) as RowPage;
     assert(last.size === 0 || last.compare(last.size - 1, key) < 0, "what is appended stands behind the rest");
-    if (last.filled) this.#pages.push(new RowPage());
+    // Pages of one load are much alike.
+    if (last.filled) this.#pages.push(new RowPage(last.capacity));
     const page = this.#pages.at(-1) as RowPage;
     page.insert(page.size, key, value);
     this.#size += 1;

@@ -26,13 +26,18 @@ const WASTE_RATIO_MAX = 2;
 const HEAD_BYTES = 8;
 
 export class RowPage {
-  #bytes: Uint8Array = new Uint8Array(0);
+  #bytes: Uint8Array;
   /** Of `#bytes`, from its beginning. */
   #used = 0;
   /** Of what is used: rows that are still there. */
   #live = 0;
   /** Where each row begins, in the order of their keys. */
   readonly #starts: number[] = [];
+
+  /** `capacity`: whoever knows how much it will hold spares it to move. */
+  constructor(capacity = 0) {
+    this.#bytes = new Uint8Array(capacity);
+  }
 
   get size(): number {
     return this.#starts.length;
@@ -115,7 +120,7 @@ export class RowPage {
 
   /** Keeps the first half of its rows; the page of the others. */
   cut(): RowPage {
-    const upper = new RowPage();
+    const upper = new RowPage(Math.ceil(this.#live * (1 + ROOM)) >>> 1);
     const middle = this.size >>> 1;
     for (let place = middle; place < this.size; place += 1) {
       this.#live -= this.#lengthOf(place);

@@ -191,7 +191,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/input-trimmer.ts",
     find: "    if (verified) await this.#trimInput(snapshot);",
     replace:
-      "    for (const { stream, source } of this.#sources) await this.#trim(stream, snapshot.nextOffsets[source] ?? 0);",
+      "    for (const { stream, source } of this.#sources) await this.#trim(this.#replica, stream, snapshot.nextOffsets[source] ?? 0);",
     quick: true,
   },
   {
