@@ -46,6 +46,12 @@ export const OPERATOR_LIMITS = {
 
   /** Event time after which a task tells those that it repartitions for how far it has come. */
   markEveryMs: 1_000,
+  /** Log time after which it tells them again, as long as there is somebody who waits for several: a part of `idleMs`, from and to. */
+  laneMarkEveryMsMin: 1_000,
+  laneMarkEveryMsMax: 5_000,
+  laneMarksPerIdle: 4,
+  /** Of one source, what it told of event time that others have not come to yet. */
+  toldWaitingMax: 16,
 
   /** Log time without a record after which a source holds the watermark back no longer, unless it is set up otherwise. */
   idleMsDefault: 60_000,

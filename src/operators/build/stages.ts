@@ -17,14 +17,23 @@ export function stagesOf(app: string, nodes: readonly GraphNode[], silence: Sile
     for (const { from } of inputs) roots.set(rootOf(from), id);
   }
   const parts = Map.groupBy(nodes, ({ id }) => rootOf(id));
+  const aligned = [...parts.values()].some((part) => isAligned(part, silence));
   return [...parts.values()].map((part, number) => ({
     app,
     number,
     nodes: part,
     partitions: partitionsOf(part),
     silence,
+    aligned,
     digestEveryMs: OPERATOR_LIMITS.digestEveryMs,
   }));
+}
+
+/** What reads of one task alone need not hear of it while there is nothing to tell, unless silence is to close its windows. */
+function isAligned(nodes: readonly GraphNode[], silence: Silence): boolean {
+  const sources = nodes.flatMap(({ source }) => (source === undefined ? [] : [source]));
+  if (!sources.some(({ internal }) => internal)) return false;
+  return silence === "advance" || sources.length > 1 || sources.some(({ lanes }) => lanes > 1);
 }
 
 /** One task has the same partition of all that it reads. */

@@ -124,7 +124,7 @@ export class Stream<K extends Key, V> {
     building.put(id, {
       kind: "repartition",
       inputs: [edge],
-      operator: repartition(stream, by, partitions),
+      operator: repartition(stream, by, partitions, building.idleMs),
       sink: { stream, partitions },
       detail: detailOf(ruleOf(by)),
       shownDetail: detailOf(ruleOf(by, keyText)),

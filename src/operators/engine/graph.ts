@@ -60,6 +60,8 @@ export type Stage = {
   readonly nodes: readonly GraphNode[];
   readonly partitions: number;
   readonly silence: Silence;
+  /** Some stage of the topology, this one or another, waits for several tasks, or passes over their silence. */
+  readonly aligned: boolean;
   /** Log time between two digest points. */
   readonly digestEveryMs: number;
 };

@@ -18,6 +18,9 @@ export interface Host {
   readonly origin: Origin;
   /** How far event time has come, at the sources. */
   readonly clock: number;
+  readonly inputTime: number;
+  readonly idle: boolean;
+  readonly aligned: boolean;
   setTimer(kind: TimerKind, timer: TimerParts): void;
   clearTimer(kind: TimerKind, timer: TimerParts): void;
   emit(node: string, item: Item, output: number): void;
@@ -73,6 +76,18 @@ export class NodeContext implements OperatorContext {
 
   get watermark(): number {
     return this.#host.clock - this.#lagMs;
+  }
+
+  get inputTime(): number {
+    return this.#host.inputTime;
+  }
+
+  get idle(): boolean {
+    return this.#host.idle;
+  }
+
+  get aligned(): boolean {
+    return this.#host.aligned;
   }
 
   random(): number {

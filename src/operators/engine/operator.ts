@@ -9,6 +9,8 @@ import type { Item } from "./item.ts";
 import type { TaskInput, TaskOutput, TimerFact } from "./task-input.ts";
 
 export interface Operator {
+  /** The task's first record is at hand, whatever becomes of it. */
+  begin?(context: OperatorContext): void;
   /** `input` is the place, among the node's inputs, of the one that this comes from. */
   process(item: Item, context: OperatorContext, input: number): void;
   onTimer?(timer: Timer, context: OperatorContext): void;
@@ -31,6 +33,8 @@ export type Reading = {
   readonly lane: number;
   /** What it tells of event time: the record's own, or how far the task was that it is from. Absent: nothing. */
   readonly eventTime?: number;
+  /** Of a repartition: how far the app's own input had come in the task that it is from, in log time, and whether all of it was idle. */
+  readonly told?: { readonly inputTime: number; readonly idle: boolean };
 };
 
 export type TimeKind = "event" | "log";
@@ -55,6 +59,12 @@ export interface OperatorContext {
   readonly logTime: number;
   /** No record before this is expected any more at this node, though one of this very time may be; -Infinity at first. */
   readonly watermark: number;
+  /** How far the app's own input has come in this task, in log time: behind a repartition, as far as every task has it that writes there. */
+  readonly inputTime: number;
+  /** All sources of the task are. */
+  readonly idle: boolean;
+  /** Somewhere in the topology several tasks are waited for: they hear how far each has come also while there is nothing else to tell. */
+  readonly aligned: boolean;
   /** From 0 up to, not including, 1: the same on every replica, for it is drawn from node, key and place. */
   random(): number;
   /** To whoever takes from this node; `output` tells branches apart. */

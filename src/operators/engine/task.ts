@@ -378,21 +378,22 @@ export class Task {
     const { inputs, outputs } = this.#done;
     assert(inputs.length < OPERATOR_LIMITS.inputsPerBatchMax, "I15: what was done is taken before it is too much");
     this.#runUntil(logTime, ALL);
-    if (this.#progress.records === 0) watermarks.begin(logTime);
+    const isFirst = this.#progress.records === 0;
+    if (isFirst) watermarks.begin(logTime);
     // What silence carried it to, before this log time.
     else watermarks.pass(logTime - 1);
     this.#progress.record(input);
     inputs.push({ source, offset, outputs: outputs.length, changes: this.#rows.writes });
     this.#origin = { parts: [place.position, place.ordinal, place.index], logTime };
     this.#progress.clock = watermarks.reached;
+    if (isFirst) for (const { node, context } of this.#nodes.values()) node.operator.begin?.(context);
     this.#watch?.record(running.number, offset);
     const reading = this.#read(running, input);
     const at = (): Poison["at"] => ({ kind: "record", source, offset });
     this.#firing = false;
     this.#runUsers(() => this.#onRecord(running, reading), at, input);
     // What is passed over still tells, if it can be read at all, how far event time has come.
-    if (reading.ok) watermarks.observe(source, reading.value.lane, logTime, reading.value.eventTime);
-    else watermarks.observe(source, 0, logTime);
+    watermarks.observe(source, logTime, reading.ok ? reading.value : undefined);
     this.#fireEventTimers(more);
   }
 
@@ -582,13 +583,21 @@ export class Task {
   #makeHost(): Host {
     const origin = (): Origin => this.#origin;
     const clock = (): number => this.#progress.clock;
+    const { watermarks } = this.#progress;
     return {
       partition: this.partition,
+      aligned: this.stage.aligned,
       get origin() {
         return origin();
       },
       get clock() {
         return clock();
+      },
+      get inputTime() {
+        return watermarks.inputTime(origin().logTime);
+      },
+      get idle() {
+        return watermarks.idle;
       },
       setTimer: (kind, timer) => this.#setTimer(kind, timer),
       clearTimer: (kind, timer) => this.#timers.clear(kind, timer),

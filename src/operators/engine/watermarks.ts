@@ -1,35 +1,60 @@
 /**
  * How far event time has come in a task. Each source's bound is its newest event time less the disorder that it is allowed;
- * the watermark is the least of them. A repartition's reader has such a bound for each task that writes to it: a *lane* counts
- * like a source. A source without a record for `idleMs` of log time no longer counts until it has one
+ * the watermark is the least of them. A source without a record for `idleMs` of log time no longer counts until it has one
  * again. It never goes back. Only records and log time decide, so it is the same in every replica (I10, I14).
  *
+ * A repartition's reader has such a bound for each task that writes to it: a *lane* counts like a source. That nothing comes of a lane says
+ * nothing: its task may stand still, and have much to read. So each tells how far the app's own input had come there in log time (*input time*), and
+ * whether all of it was idle by then. What one tells beyond the input time that all lanes have come to waits (`told.ts`): no task runs ahead of
+ * another's input, whoever of them stood still, or is replayed first. Only a lane that never told anything is waited for as a source is.
+ *
  * When all sources are idle it goes as far as the furthest had come. There it waits, as a source that is only late must not
- * find its windows closed; or, where the topology says so, it passes as log time does, which closes the last windows.
+ * find its windows closed; or, where the topology says so, it passes as log time does, which closes the last windows. Lanes tell so themselves.
  */
 import { assert } from "../../lib/assert.ts";
 import type { Silence, SourceSettings } from "./graph.ts";
+import type { Reading } from "./operator.ts";
+import { queued, type Told } from "./told.ts";
 
 export type SavedWatermarks = {
   readonly reached: number;
+  readonly inputTime: number;
   readonly sources: Readonly<Record<string, SavedSource>>;
 };
-type SavedSource = { readonly bound: number; readonly seen: number; readonly idle: boolean };
+type SavedSource = {
+  /** As of the input time that all lanes have come to. */
+  readonly bound: number;
+  readonly idle: boolean;
+  /** Log time of its last record; before the first, since when it is waited for. */
+  readonly seen: number;
+  /** Of a lane: the newest input time; -Infinity: it never told one. */
+  readonly inputTime: number;
+  /** Beyond the input time that all lanes have come to. */
+  readonly waiting: readonly Told[];
+};
 
-type Source = { readonly settings: SourceSettings; readonly id: string; bound: number; seen: number; idle: boolean };
+type Source = { -readonly [Field in keyof SavedSource]: SavedSource[Field] } & {
+  readonly settings: SourceSettings;
+  readonly id: string;
+};
+
+const NOTHING_TOLD = { bound: -Infinity, idle: false, inputTime: -Infinity, waiting: [] } as const;
 
 export class Watermarks {
   readonly #sources: readonly Source[];
+  readonly #lanes: readonly Source[];
   readonly #silence: Silence;
   #reached = -Infinity;
+  #inputTime = -Infinity;
 
   constructor(sources: readonly SourceSettings[], silence: Silence) {
     // Before the first record nobody waits for anyone.
     this.#sources = sources.flatMap((settings) =>
       Array.from({ length: settings.lanes }, (_, lane) => {
-        return { settings, id: idOf(settings.name, lane), bound: -Infinity, seen: Infinity, idle: false };
+        return { settings, id: idOf(settings.name, lane), seen: Infinity, ...NOTHING_TOLD };
       }),
     );
+    this.#lanes = this.#sources.filter(({ settings }) => settings.internal);
     this.#silence = silence;
   }
 
@@ -37,19 +62,35 @@ export class Watermarks {
     return this.#reached;
   }
 
+  /** All sources are, as of the input time. */
+  get idle(): boolean {
+    return this.#sources.every(({ idle }) => idle);
+  }
+
+  /** How far the app's own input has come here, at this log time of the task. */
+  inputTime(logTime: number): number {
+    return this.#lanes.length === 0 ? logTime : this.#inputTime;
+  }
+
   /** The task's first record: from now on its sources are waited for. */
   begin(logTime: number): void {
     for (const source of this.#sources) source.seen = logTime;
   }
 
-  /** A record of a source; without an event time, if it could not be read. */
-  observe(name: string, lane: number, logTime: number, eventTime?: number): void {
-    const source = this.#sources.find(({ id }) => id === idOf(name, lane));
-    assert(source !== undefined, `a record comes from one of the task's sources, not "${name}", ${lane}`);
+  /** A record of a source; without a reading, if it could not be read. */
+  observe(name: string, logTime: number, reading: Omit<Reading, "item"> | undefined): void {
+    const id = idOf(name, reading?.lane ?? 0);
+    const source = this.#sources.find((other) => other.id === id);
+    assert(source !== undefined, `a record comes from one of the task's sources, not "${id}"`);
     source.seen = logTime;
-    source.idle = false;
-    if (eventTime !== undefined) source.bound = Math.max(source.bound, eventTime - source.settings.outOfOrderMs);
-    this.#raise();
+    const { eventTime = -Infinity, told } = reading ?? {};
+    const bound = Math.max(newestOf(source).bound, eventTime - source.settings.outOfOrderMs);
+    if (!source.settings.internal) this.#tell(source, { inputTime: logTime, bound, idle: false });
+    else if (told !== undefined) {
+      source.inputTime = Math.max(source.inputTime, told.inputTime);
+      this.#tell(source, { inputTime: source.inputTime, bound, idle: told.idle });
+    }
+    this.#raise(logTime);
   }
 
   /**
@@ -58,34 +99,40 @@ export class Watermarks {
    */
   nextChange(due: number): number {
     let next = Infinity;
-    for (const { idle, seen, settings } of this.#sources) if (!idle) next = Math.min(next, seen + settings.idleMs);
+    for (const source of this.#sources) next = Math.min(next, idleAt(source));
     if (next < Infinity || !this.#passes || due === Infinity) return next;
     return this.#silentSince + Math.max(0, due - this.#furthest);
   }
 
   /** Log time has come so far, and all that was due before has been done. */
   pass(logTime: number): void {
-    for (const source of this.#sources) if (source.seen + source.settings.idleMs <= logTime) source.idle = true;
-    this.#raise();
+    for (const source of this.#sources) {
+      const at = idleAt(source);
+      if (at > logTime) continue;
+      const { bound } = newestOf(source);
+      this.#tell(source, { inputTime: source.settings.internal ? source.inputTime : at, bound, idle: true });
+    }
+    this.#raise(logTime);
     if (this.#passes) this.#reach(this.#furthest + (logTime - this.#silentSince));
   }
 
   save(): SavedWatermarks {
-    const sources = this.#sources.map(({ id, bound, seen, idle }) => [id, { bound, seen, idle }] as const);
-    return { reached: this.#reached, sources: Object.fromEntries(sources) };
+    const sources = this.#sources.map(
+      ({ id, bound, idle, seen, inputTime, waiting }) => [id, { bound, idle, seen, inputTime, waiting }] as const,
+    );
+    return { reached: this.#reached, inputTime: this.#inputTime, sources: Object.fromEntries(sources) };
   }
 
   /** A source that was not there is new: it is waited for since `logTime`. */
-  load({ reached, sources }: SavedWatermarks, logTime: number): void {
+  load({ reached, inputTime, sources }: SavedWatermarks, logTime: number): void {
     this.#reached = reached;
-    for (const source of this.#sources) {
-      const saved = sources[source.id];
-      Object.assign(source, saved ?? { bound: -Infinity, seen: logTime, idle: false });
-    }
+    this.#inputTime = inputTime;
+    for (const source of this.#sources) Object.assign(source, sources[source.id] ?? { ...NOTHING_TOLD, seen: logTime });
   }
 
+  /** Silence passes as log time does. What lanes tell has passed where they are from. */
   get #passes(): boolean {
-    return this.#silence === "advance" && this.#furthest > -Infinity && this.#sources.every(({ idle }) => idle);
+    return this.#silence === "advance" && this.#lanes.length === 0 && this.#furthest > -Infinity && this.idle;
   }
 
   get #furthest(): number {
@@ -96,14 +143,48 @@ export class Watermarks {
     return Math.max(...this.#sources.map(({ seen, settings }) => seen + settings.idleMs));
   }
 
-  #raise(): void {
+  /** Of one source alone, or without lanes, nothing waits: all of it is as of now. */
+  #tell(source: Source, told: Told): void {
+    if (this.#lanes.length === 0 || this.#sources.length === 1) apply(source, told);
+    else source.waiting = queued(source.waiting, told);
+  }
+
+  #raise(logTime: number): void {
+    if (this.#lanes.length > 0) this.#align(logTime);
     const counted = this.#sources.filter(({ idle }) => !idle);
     this.#reach(counted.length > 0 ? Math.min(...counted.map(({ bound }) => bound)) : this.#furthest);
+  }
+
+  /** As far as the input of all lanes has come. One that never told anything holds them up as long as it is waited for. */
+  #align(logTime: number): void {
+    const heard = this.#lanes.filter((lane) => lane.inputTime > -Infinity || !newestOf(lane).idle);
+    this.#inputTime = Math.max(this.#inputTime, Math.min(logTime, ...heard.map(({ inputTime }) => inputTime)));
+    for (const source of this.#sources) {
+      const due = source.waiting.findLastIndex(({ inputTime }) => inputTime <= this.#inputTime);
+      if (due < 0) continue;
+      apply(source, source.waiting[due] as Told);
+      source.waiting = source.waiting.slice(due + 1);
+    }
   }
 
   #reach(time: number): void {
     this.#reached = Math.max(this.#reached, time);
   }
+}
+
+function apply(source: Source, { bound, idle }: Told): void {
+  source.bound = bound;
+  source.idle = idle;
+}
+
+function newestOf({ bound, idle, waiting }: Source): Pick<Told, "bound" | "idle"> {
+  return waiting.at(-1) ?? { bound, idle };
+}
+
+/** In log time, if nothing comes of it; Infinity: it is, or it is for its task to tell. */
+function idleAt(source: Source): number {
+  const { settings, seen, inputTime } = source;
+  return newestOf(source).idle || inputTime > -Infinity ? Infinity : seen + settings.idleMs;
 }
 
 /** A number comes last, and names end with anything: no two are alike. */
