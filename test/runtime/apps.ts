@@ -95,6 +95,19 @@ function repartitioned(): Topology {
   return app;
 }
 
+/** Windows of what two tasks write: neither is to be ahead of the other. */
+function lanes(): Topology {
+  const app = topology("lanes");
+  app
+    .stream("in", { partitions: 2, key: keyOf, outOfOrderMs: OUT_OF_ORDER_MS, idleMs: IDLE_MS })
+    .map((value) => (value as Event).n)
+    .groupByKey()
+    .window(tumbling({ sizeMs: WINDOW_MS, lateTo: "late" }))
+    .count()
+    .to("out");
+  return app;
+}
+
 /** What two streams have near each other, and what is alone; and in windows how much of it there is. */
 function pairs(): Topology {
   const app = topology("pairs", { silence: "advance" });
@@ -141,6 +154,7 @@ export const APPS = {
   pairs: { make: pairs, poisonous: false },
   visits: { make: visits, poisonous: false },
   repartitioned: { make: repartitioned, poisonous: false },
+  lanes: { make: lanes, poisonous: false },
 } as const satisfies Record<string, TestApp>;
 
 /** With digest points so often in log time, and inputs that are trimmed. */

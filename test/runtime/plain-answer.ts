@@ -4,12 +4,11 @@
  * this says that the engine is right, too.
  */
 import type { LogView } from "../../client/testing/batch-answer.ts";
-import { text } from "../../src/lib/bytes.ts";
-import type { FeedRecord } from "../../src/runtime/task-log.ts";
 import { deadLetterStream } from "../../src/wire/app-streams.ts";
 import { type APPS, SILENT_MS } from "./apps.ts";
 import { pairs, visits, windows } from "./plain-event-time.ts";
-import { type Answer, eventOf, inAnyOrder, inLogOrder, type Line, line, type Lines } from "./plain-lines.ts";
+import { lanes } from "./plain-lanes.ts";
+import { type Answer, eventOf, inAnyOrder, inLogOrder, type Line, line, type Lines, linesOf } from "./plain-lines.ts";
 
 const ANSWERS: { readonly [App in keyof typeof APPS]: (log: LogView) => Answer } = {
   counts,
@@ -18,12 +17,13 @@ const ANSWERS: { readonly [App in keyof typeof APPS]: (log: LogView) => Answer }
   pairs,
   visits,
   repartitioned,
+  lanes,
 };
 
 /** What is wrong with what came out, once all has; undefined: it is what a plain loop makes of the inputs. */
 export function plainFault(app: string, log: LogView): string | undefined {
   for (const [stream, { order, lines }] of Object.entries(ANSWERS[app as keyof typeof APPS](log))) {
-    const [expected, actual] = [sorted(lines, order), sorted(log.of(stream).map(lineOf), order)];
+    const [expected, actual] = [sorted(lines, order), sorted(linesOf(log.of(stream)), order)];
     const at = Array.from({ length: Math.max(expected.length, actual.length) }, (_, place) => place).find(
       (place) => expected[place]?.shown !== actual[place]?.shown,
     );
@@ -82,17 +82,6 @@ function repartitioned(log: LogView): Answer {
     out.push(line(key, count, undefined));
   }
   return { out: { order: "key", lines: out } };
-}
-
-/** A dead letter by what it is of. */
-function lineOf({ key, value, timestamp, headers = [] }: FeedRecord): Line {
-  const told = new Map(headers.map(([name, bytes]) => [name, text(bytes)]));
-  const timer = told.get("tidemark-timer");
-  if (timer !== undefined) return { key: "", shown: `timer ${timer}` };
-  const offset = told.get("tidemark-offset");
-  if (offset !== undefined) return { key: "", shown: `${told.get("tidemark-stream")}@${offset}` };
-  const name = text(key ?? new Uint8Array()) ?? "";
-  return { key: name, shown: `${name} = ${text(value ?? new Uint8Array())} of ${timestamp}` };
 }
 
 function sorted(lines: readonly Line[], order: Lines["order"]): readonly Line[] {

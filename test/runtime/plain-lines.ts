@@ -24,3 +24,18 @@ export function inLogOrder(lines: readonly Line[]): Lines {
 export function inAnyOrder(lines: readonly Line[]): Lines {
   return { order: "any", lines };
 }
+
+export function linesOf(records: readonly FeedRecord[]): readonly Line[] {
+  return records.map(lineOf);
+}
+
+/** A dead letter by what it is of. */
+function lineOf({ key, value, timestamp, headers = [] }: FeedRecord): Line {
+  const told = new Map(headers.map(([name, bytes]) => [name, text(bytes)]));
+  const timer = told.get("tidemark-timer");
+  if (timer !== undefined) return { key: "", shown: `timer ${timer}` };
+  const offset = told.get("tidemark-offset");
+  if (offset !== undefined) return { key: "", shown: `${told.get("tidemark-stream")}@${offset}` };
+  const name = text(key ?? new Uint8Array()) ?? "";
+  return { key: name, shown: `${name} = ${text(value ?? new Uint8Array())} of ${timestamp}` };
+}

@@ -32,6 +32,9 @@ const POISONOUS = 0.05;
 const SNAPSHOTS_DELETED = 0.1;
 /** A replica that computes something else is among them. */
 const SKEWED = 0.2;
+/** In a round, that the app is told to stand still, for so long at most. */
+const PAUSED = 0.05;
+const PAUSED_MS_MAX = 600;
 /** In a round, that it begins anew. */
 const SKEWED_RESTARTS = 0.1;
 /** Nobody comes to help at the end. */
@@ -107,6 +110,13 @@ export function append(world: AppWorld, { poisonous }: TestApp, count: number): 
 function disturb(world: AppWorld): void {
   const { prng, machines } = world;
   if (prng.chance(SNAPSHOTS_DELETED)) world.log.deleteSnapshots(world.graph.app, prng.pick(world.tasks).task);
+  if (prng.chance(PAUSED)) {
+    const pause = (paused: boolean): void => {
+      for (const { task } of world.tasks) world.log.pause(world.graph.app, task, paused);
+    };
+    pause(true);
+    world.clock.schedule(prng.below(PAUSED_MS_MAX), () => pause(false));
+  }
   const machine = prng.below(MACHINES);
   const running = machines.get(machine);
   if (running === undefined) {

@@ -6,7 +6,8 @@
  * A repartition's reader has such a bound for each task that writes to it: a *lane* counts like a source. That nothing comes of a lane says
  * nothing: its task may stand still, and have much to read. So each tells how far the app's own input had come there in log time (*input time*), and
  * whether all of it was idle by then. What one tells beyond the input time that all lanes have come to waits (`told.ts`): no task runs ahead of
- * another's input, whoever of them stood still, or is replayed first. Only a lane that never told anything is waited for as a source is.
+ * another's input, whoever of them stood still, or is replayed first. Only for a lane that never told anything the others need not wait for ever: they
+ * go on alone once their input has come `idleMs` further than log time was when the reader began.
  *
  * When all sources are idle it goes as far as the furthest had come. There it waits, as a source that is only late must not
  * find its windows closed; or, where the topology says so, it passes as log time does, which closes the last windows. Lanes tell so themselves.
@@ -99,7 +100,7 @@ export class Watermarks {
    */
   nextChange(due: number): number {
     let next = Infinity;
-    for (const source of this.#sources) next = Math.min(next, idleAt(source));
+    for (const source of this.#sources) next = Math.min(next, this.#idleAt(source));
     if (next < Infinity || !this.#passes || due === Infinity) return next;
     return this.#silentSince + Math.max(0, due - this.#furthest);
   }
@@ -107,10 +108,9 @@ export class Watermarks {
   /** Log time has come so far, and all that was due before has been done. */
   pass(logTime: number): void {
     for (const source of this.#sources) {
-      const at = idleAt(source);
-      if (at > logTime) continue;
-      const { bound } = newestOf(source);
-      this.#tell(source, { inputTime: source.settings.internal ? source.inputTime : at, bound, idle: true });
+      const inputTime = this.#idleAt(source);
+      if (!source.settings.internal && inputTime <= logTime)
+        this.#tell(source, { inputTime, bound: newestOf(source).bound, idle: true });
     }
     this.#raise(logTime);
     if (this.#passes) this.#reach(this.#furthest + (logTime - this.#silentSince));
@@ -143,6 +143,13 @@ export class Watermarks {
     return Math.max(...this.#sources.map(({ seen, settings }) => seen + settings.idleMs));
   }
 
+  /** In log time, if nothing comes of it; Infinity: it is, or others tell. */
+  #idleAt(source: Source): number {
+    const { settings, seen } = source;
+    const isTold = settings.internal && this.#lanes.some(isHeard);
+    return newestOf(source).idle || isTold ? Infinity : seen + settings.idleMs;
+  }
+
   /** Of one source alone, or without lanes, nothing waits: all of it is as of now. */
   #tell(source: Source, told: Told): void {
     if (this.#lanes.length === 0 || this.#sources.length === 1) apply(source, told);
@@ -157,8 +164,11 @@ export class Watermarks {
 
   /** As far as the input of all lanes has come. One that never told anything holds them up as long as it is waited for. */
   #align(logTime: number): void {
-    const heard = this.#lanes.filter((lane) => lane.inputTime > -Infinity || !newestOf(lane).idle);
-    this.#inputTime = Math.max(this.#inputTime, Math.min(logTime, ...heard.map(({ inputTime }) => inputTime)));
+    const heard = this.#lanes.filter(isHeard);
+    const come = Math.min(logTime, ...heard.map(({ inputTime }) => inputTime));
+    const unheard = this.#lanes.filter((lane) => !isHeard(lane) && !lane.idle);
+    for (const lane of unheard) lane.idle = lane.seen + lane.settings.idleMs <= come;
+    if (unheard.every(({ idle }) => idle)) this.#inputTime = Math.max(this.#inputTime, come);
     for (const source of this.#sources) {
       const due = source.waiting.findLastIndex(({ inputTime }) => inputTime <= this.#inputTime);
       if (due < 0) continue;
@@ -181,10 +191,9 @@ function newestOf({ bound, idle, waiting }: Source): Pick<Told, "bound" | "idle"
   return waiting.at(-1) ?? { bound, idle };
 }
 
-/** In log time, if nothing comes of it; Infinity: it is, or it is for its task to tell. */
-function idleAt(source: Source): number {
-  const { settings, seen, inputTime } = source;
-  return newestOf(source).idle || inputTime > -Infinity ? Infinity : seen + settings.idleMs;
+/** It told how far its input has come. */
+function isHeard({ inputTime }: Source): boolean {
+  return inputTime > -Infinity;
 }
 
 /** A number comes last, and names end with anything: no two are alike. */

@@ -203,4 +203,21 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     replace: "const due = overAt(timestamp, graceMs);",
     quick: true,
   },
+  {
+    name: "a task that stands still is taken for one that has nothing",
+    source: "found here: a repartition's lanes were idle by the log time of the stream between",
+    world: "runtime",
+    file: "src/operators/engine/watermarks.ts",
+    find: "    if (this.#lanes.length > 0) this.#align(logTime);\n    const counted = this.#sources.filter(({ idle }) => !idle);",
+    replace:
+      "    for (const source of this.#sources) {\n      apply(source, { ...newestOf(source), inputTime: 0 });\n      source.waiting = [];\n    }\n    const counted = this.#sources.filter(({ seen, settings }) => seen + settings.idleMs > logTime);",
+  },
+  {
+    name: "who said that it has nothing is not waited for, however far its input has come",
+    source: "Flink: a source that was idle finds its records late, as others went on alone",
+    world: "runtime",
+    file: "src/operators/engine/watermarks.ts",
+    find: "const come = Math.min(logTime, ...heard.map(({ inputTime }) => inputTime));",
+    replace: "const come = logTime;",
+  },
 ];
