@@ -171,6 +171,27 @@ describe("no record is late", () => {
 });
 
 describe("windows close", () => {
+  it("by silence, as their task tells that it passes", () => {
+    const app = topology("silence", { silence: "advance" });
+    app
+      .stream("in", { timestamp: (value) => value as number, idleMs: IDLE_MS })
+      .repartition({ partitions: 1 })
+      .groupByKey()
+      .window(tumbling({ sizeMs: 1_000 }))
+      .count()
+      .to("out");
+    const driver = new TopologyDriver(app);
+    for (const time of every(100, 0, 3_000)) {
+      driver.write("in", time);
+      driver.advance(100);
+    }
+    driver.advance(IDLE_MS);
+    expect(driver.read("out")).toHaveLength(2);
+    driver.advance(2 * MARK_MS);
+    expect(driver.read("out")).toHaveLength(1);
+    driver.checkDeterminism();
+  });
+
   it("behind one repartition and another, and where another source is idle", () => {
     const app = topology("chain");
     const source = { timestamp: (value: unknown) => value as number, idleMs: IDLE_MS };

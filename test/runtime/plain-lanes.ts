@@ -14,7 +14,8 @@ type Timed = { readonly key: string; readonly n: number; readonly at: number; re
 export function lanes(log: LogView): Answer {
   const inputs = [0, 1].map((partition) => log.of(`in/${partition}`).map(timed));
   const records = inputs.flat();
-  const allowed = records.filter(({ at, logTime }) => endOf(at) <= furthest(inputs, logTime)).map(shown);
+  const furthest = furthestOf(inputs);
+  const allowed = records.filter(({ at, logTime }) => endOf(at) <= (furthest.get(logTime) as number)).map(shown);
   // A task that never told anything is nobody's to wait for.
   if (!areHeard(log)) allowed.push(...records.map(shown));
   const late = linesOf(log.of("late")).filter((own) => {
@@ -31,20 +32,28 @@ export function lanes(log: LogView): Answer {
   return { out: inAnyOrder(out), late: inAnyOrder(late) };
 }
 
-/** The latest that the watermark may be by what came until then: the least of the partitions that were not idle, at any time before. */
-function furthest(inputs: readonly (readonly Timed[])[], until: number): number {
-  const times = inputs.flat().flatMap(({ logTime }) => [logTime, logTime + IDLE_MS]);
-  const watermarks = [...times, until].map((now) => {
-    if (now > until) return -Infinity;
-    const before = inputs.map((records) => records.filter(({ logTime }) => logTime <= now));
-    const busy = before.filter((records) => records.some(({ logTime }) => logTime + IDLE_MS > now));
-    return busy.length > 0 ? Math.min(...busy.map(watermarkOf)) : Math.max(...before.map(watermarkOf));
-  });
-  return Math.max(...watermarks);
-}
-
-function watermarkOf(records: readonly Timed[]): number {
-  return Math.max(...records.map(({ at }) => at - OUT_OF_ORDER_MS));
+/** By log time: the latest that the watermark may be by what came until then, the least of the partitions that were not idle at any time before. */
+function furthestOf(inputs: readonly (readonly Timed[])[]): ReadonlyMap<number, number> {
+  const times = new Set(inputs.flat().flatMap(({ logTime }) => [logTime, logTime + IDLE_MS]));
+  const partitions = inputs.map((records) => ({ records, read: 0, seen: -Infinity, watermark: -Infinity }));
+  let furthest = -Infinity;
+  const steps = [...times]
+    .toSorted((a, b) => a - b)
+    .map((now) => {
+      for (const partition of partitions) {
+        const { records } = partition;
+        for (; (records[partition.read]?.logTime ?? Infinity) <= now; partition.read += 1) {
+          const { at, logTime } = records[partition.read] as Timed;
+          partition.seen = logTime;
+          partition.watermark = Math.max(partition.watermark, at - OUT_OF_ORDER_MS);
+        }
+      }
+      const busy = partitions.filter(({ seen }) => seen + IDLE_MS > now).map(({ watermark }) => watermark);
+      const least = busy.length > 0 ? Math.min(...busy) : Math.max(...partitions.map(({ watermark }) => watermark));
+      furthest = Math.max(furthest, least);
+      return [now, furthest] as const;
+    });
+  return new Map(steps);
 }
 
 /** Each reader heard of both tasks before the input of one had come too far for it to wait for the other. */
