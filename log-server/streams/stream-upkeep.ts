@@ -1,4 +1,5 @@
 /** Commands about streams as a whole: `delete`, `touch`, `settings`, `trim`. */
+import type { Offset } from "../../src/record/offset.ts";
 import type {
   CommandResult,
   DeleteCommand,
@@ -11,7 +12,7 @@ import { reject, tooMany, whereabouts } from "./rejections.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { endStream, findStream, indexRetention, refreshExpiry } from "./stream-lifecycle.ts";
-import { losesRecords, sameRetention } from "./stream.ts";
+import { losesRecords, sameRetention, type Stream } from "./stream.ts";
 import { appRefusal, writeRefusal } from "./apps/app-streams.ts";
 import { snapshotRefusal } from "./apps/task-snapshot.ts";
 
@@ -51,20 +52,18 @@ export function changeSettings(state: State, step: Step, command: SettingsComman
 export function trimStream(state: State, step: Step, command: TrimCommand): CommandResult {
   const stream = openFor(state, step, command);
   if ("kind" in stream) return stream;
-  return writeRefusal(state, step, stream.name) ?? dropRecords(state, step, command);
+  return writeRefusal(state, step, stream.name) ?? dropRecords(state, step, stream, command.before);
 }
 
 /** Moves the frontier below which the stream's records are gone for its readers; forks keep what they inherited. */
-export function dropRecords(state: State, step: Step, command: Omit<TrimCommand, "kind">): CommandResult {
-  const stream = openFor(state, step, command);
-  if ("kind" in stream) return stream;
-  if (command.before > stream.nextOffset) {
+export function dropRecords(state: State, step: Step, stream: Stream, before: Offset): CommandResult {
+  if (before > stream.nextOffset) {
     return reject("malformed-offset", "the offset is past the stream's end", whereabouts(stream));
   }
-  const refusal = snapshotRefusal(state, stream.name, command.before);
+  const refusal = snapshotRefusal(state, stream.name, before);
   if (refusal !== undefined) return refusal;
-  if (command.before > stream.firstOffset) {
-    stream.firstOffset = command.before;
+  if (before > stream.firstOffset) {
+    stream.firstOffset = before;
     state.ledger.touch(stream);
     state.groups.trimmed(stream, step);
     step.changed.add(stream.id);

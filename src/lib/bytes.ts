@@ -87,6 +87,14 @@ export function readU32(bytes: Uint8Array, at: number): number {
   return ((high << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at] as number)) >>> 0;
 }
 
+/** Little-endian, likewise. */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
 /** Reused: one view for all that is read. */
 const EIGHT = new DataView(new ArrayBuffer(8));
 

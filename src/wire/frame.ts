@@ -10,7 +10,7 @@
  *    12       body
  */
 import { assert } from "../lib/assert.ts";
-import { readU32 } from "../lib/bytes.ts";
+import { readU32, writeU32 } from "../lib/bytes.ts";
 import { err, ok, type Err, type Result } from "../lib/result.ts";
 import { sharedBytes } from "../lib/shared-bytes.ts";
 import { WIRE_LIMITS } from "./limits.ts";
@@ -174,12 +174,4 @@ function readFrame(bytes: Uint8Array, start: number, end: number): Result<Frame,
 
 function malformed(message: string): Err<FrameError> {
   return err({ code: "malformed-frame", message });
-}
-
-/** Without a `DataView`, which would cost more than the rest of a small frame. */
-function writeU32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
 }

@@ -5,6 +5,7 @@
 import type { TaskStatementCommand, TaskTrimCommand } from "../../../src/wire/app-command.ts";
 import { commitsStream } from "../../../src/wire/app-streams.ts";
 import type { CommandResult } from "../../../src/wire/command.ts";
+import { openFor } from "../append-records.ts";
 import { reject } from "../rejections.ts";
 import type { State } from "../state.ts";
 import type { Step } from "../step.ts";
@@ -20,8 +21,9 @@ export function admitStatement(state: State, command: TaskStatementCommand): Com
 export function trimForTask(state: State, step: Step, command: TaskTrimCommand): CommandResult {
   const task = taskOf(state, command);
   if ("code" in task) return task;
-  const { app, task: name, stream, incarnation, before } = command;
-  if (stream !== commitsStream(app, name) && !task.standing.inputs.includes(stream))
-    return reject("invalid-app", `task "${name}" of the app "${app}" does not read "${stream}"`);
-  return dropRecords(state, step, { stream, incarnation, before });
+  const { app, task: name, stream: trimmed, before } = command;
+  if (trimmed !== commitsStream(app, name) && !task.standing.inputs.includes(trimmed))
+    return reject("invalid-app", `task "${name}" of the app "${app}" does not read "${trimmed}"`);
+  const stream = openFor(state, step, command);
+  return "kind" in stream ? stream : dropRecords(state, step, stream, before);
 }

@@ -14,7 +14,7 @@
  * `instead` the whole call is undone, and answers with what was poison.
  */
 import { assert, InvariantError } from "../../lib/assert.ts";
-import { compareBytes } from "../../lib/bytes.ts";
+import { equalBytes } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { DigestPoint } from "../../record/digest-point.ts";
 import { RECORD_LIMITS } from "../../record/limits.ts";
@@ -672,7 +672,7 @@ function nothingDone(): Done {
 }
 
 function isSameKey(a: Key, b: Key): boolean {
-  return compareBytes(encodeKey(a), encodeKey(b)) === 0;
+  return equalBytes(encodeKey(a), encodeKey(b));
 }
 
 function finite(time: number): number | undefined {

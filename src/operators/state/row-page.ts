@@ -9,7 +9,9 @@
  *
  *   row   length of the key (u32) · length of the value (u32) · key · value
  */
-import { readU32 } from "../../lib/bytes.ts";
+import { readU32, writeU32 } from "../../lib/bytes.ts";
+import { firstNotBefore } from "../../lib/sorted.ts";
+import type { SortedPage } from "./sorted-map.ts";
 
 /** A page is cut in half where it has more rows … */
 const ROWS_MAX = 128;
@@ -25,7 +27,7 @@ const ROOM_BYTES_MAX = 24 * 1_024;
 const WASTE_RATIO_MAX = 2;
 const HEAD_BYTES = 8;
 
-export class RowPage {
+export class RowPage implements SortedPage<Uint8Array> {
   #bytes: Uint8Array;
   /** Of `#bytes`, from its beginning. */
   #used = 0;
@@ -43,7 +45,6 @@ export class RowPage {
     return this.#starts.length;
   }
 
-  /** It is to be cut. */
   get tooLarge(): boolean {
     return this.size > ROWS_MAX || (this.#live > BYTES_MAX && this.size > 1);
   }
@@ -69,33 +70,12 @@ export class RowPage {
     return this.#bytes.subarray(begin, begin + readU32(this.#bytes, start + 4));
   }
 
-  /** The place of the first row whose key is not before this one. */
   placeOf(key: Uint8Array): number {
-    let low = 0;
-    let high = this.#starts.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.compare(middle, key) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstNotBefore(this.#starts, (start) => this.#compareAt(start, key) < 0);
   }
 
-  /** The key of the row there with this one, as `compareBytes` does. */
   compare(place: number, key: Uint8Array): number {
-    const bytes = this.#bytes;
-    const start = this.#starts[place] as number;
-    const length = readU32(bytes, start);
-    const shared = Math.min(length, key.length);
-    for (let at = 0; at < shared; at += 1) {
-      const difference = (bytes[start + HEAD_BYTES + at] as number) - (key[at] as number);
-      if (difference !== 0) return difference;
-    }
-    return length - key.length;
-  }
-
-  has(place: number, key: Uint8Array): boolean {
-    return place < this.size && this.compare(place, key) === 0;
+    return this.#compareAt(this.#starts[place] as number, key);
   }
 
   insert(place: number, key: Uint8Array, value: Uint8Array): void {
@@ -104,7 +84,6 @@ export class RowPage {
     else this.#starts.splice(place, 0, start);
   }
 
-  /** The row there has this key. */
   replace(place: number, key: Uint8Array, value: Uint8Array): void {
     this.#live -= this.#lengthOf(place);
     // A new piece of memory is without it.
@@ -118,7 +97,6 @@ export class RowPage {
     if (this.#used - this.#live > WASTE_RATIO_MAX * this.#live + ROOM_BYTES_MAX) this.#move(0);
   }
 
-  /** Keeps the first half of its rows; the page of the others. */
   cut(): RowPage {
     const upper = new RowPage(Math.ceil(this.#live * (1 + ROOM)) >>> 1);
     const middle = this.size >>> 1;
@@ -129,6 +107,18 @@ export class RowPage {
     this.#starts.length = middle;
     this.#move(0);
     return upper;
+  }
+
+  /** As `compareBytes` of its key, without a view of that. */
+  #compareAt(start: number, key: Uint8Array): number {
+    const bytes = this.#bytes;
+    const length = readU32(bytes, start);
+    const shared = Math.min(length, key.length);
+    for (let at = 0; at < shared; at += 1) {
+      const difference = (bytes[start + HEAD_BYTES + at] as number) - (key[at] as number);
+      if (difference !== 0) return difference;
+    }
+    return length - key.length;
   }
 
   #lengthOf(place: number): number {
@@ -175,12 +165,4 @@ export class RowPage {
 /** Of the row that begins there. */
 function lengthAt(bytes: Uint8Array, start: number): number {
   return HEAD_BYTES + readU32(bytes, start) + readU32(bytes, start + 4);
-}
-
-/** Little-endian. */
-function writeU32(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value;
-  bytes[at + 1] = value >>> 8;
-  bytes[at + 2] = value >>> 16;
-  bytes[at + 3] = value >>> 24;
 }
