@@ -30,6 +30,17 @@ export class ClientSnapshots implements SnapshotStream {
 
   /** One at a time. */
   async read(from: Offset, bytes: number): Promise<StreamPart> {
+    try {
+      return await this.#part(from, bytes);
+    } catch (error) {
+      this.#reading = undefined;
+      if (asTidemarkError(error).code !== "stream-not-found") throw error;
+      // All snapshots were deleted meanwhile: there is nothing more, as behind the end.
+      return { from, values: [] };
+    }
+  }
+
+  async #part(from: Offset, bytes: number): Promise<StreamPart> {
     const reading = this.#reading?.next?.offset === from ? this.#reading : await this.#begin(from);
     const first = reading.next?.offset ?? from;
     const values: Uint8Array[] = [];

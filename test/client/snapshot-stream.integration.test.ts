@@ -62,4 +62,13 @@ describe("snapshots on a node", () => {
     expect(part).toMatchObject({ from: first, values: { length: 1 } });
     expect(await snapshots.read(next, 1)).toEqual({ from: next, values: [] });
   });
+
+  it("are nothing more to whoever reads on where all were deleted", async () => {
+    const stream = client.stream("apps/gone/snapshots/0.0");
+    const snapshots = new ClientSnapshots(stream);
+    await snapshots.bounds();
+    expect(await snapshots.append([Uint8Array.of(1), Uint8Array.of(2)])).toBe(0);
+    await stream.delete();
+    expect(await snapshots.read(0, 100)).toEqual({ from: 0, values: [] });
+  });
 });
