@@ -12,8 +12,11 @@ export type Figure = {
   readonly spread?: readonly [least: number, most: number];
 };
 
-/** What a figure should reach: of one with a ratio the ratio, else the value. */
-type Target = { readonly atLeast: number } | { readonly atMost: number };
+/**
+ * What a figure should reach: of one with a ratio the ratio, else the value. `orWithin`: or else no more than the spread of this
+ * figure, which is two rounds of the same beside each other: what is no worse than that is not told from chance.
+ */
+type Target = { readonly atLeast: number } | { readonly atMost: number; readonly orWithin?: string };
 
 const TARGETS: Readonly<Record<string, Target>> = {
   "append.http.vs-fastify": { atLeast: 0.5 },
@@ -41,7 +44,7 @@ const TARGETS: Readonly<Record<string, Target>> = {
   "cluster.catch-up.append-ratio": { atLeast: 0.8 },
   "operators.latency.p50-ms": { atMost: 10 },
   "operators.latency.p99-ms": { atMost: 50 },
-  "operators.snapshot.standby.p99-ratio": { atMost: 1.1 },
+  "operators.snapshot.standby.p99-ratio": { atMost: 1.1, orWithin: "operators.snapshot.standby.a-against-a" },
   "operators.snapshot.alone.p99-ratio": { atMost: 1.3 },
   "operators.failover.max-ms": { atMost: 150 },
   "operators.restore-100mb-s": { atMost: 2 },
@@ -68,7 +71,7 @@ export function formatFigures(figures: readonly Figure[]): string {
     `${readable(figure.value)} ${figure.unit}`,
     figure.ratio === undefined ? "" : `${figure.ratio.toFixed(2)} × ${figure.versus}`,
     figure.spread === undefined ? "" : figure.spread.map(readable).join(" – "),
-    targetOf(figure),
+    targetOf(figure, figures),
   ]);
   const all = [["figure", "value", "versus", "spread", "target"], ...rows];
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
@@ -86,14 +89,18 @@ export function toJson(figures: readonly Figure[]): string {
   return `${JSON.stringify(known, undefined, 2)}\n`;
 }
 
-function targetOf(figure: Figure): string {
+function targetOf(figure: Figure, all: readonly Figure[]): string {
   const target = TARGETS[figure.name];
   if (target === undefined) return "";
   const measured = figure.ratio ?? figure.value;
-  const [met, text] =
-    "atLeast" in target
-      ? [measured >= target.atLeast, `at least ${readable(target.atLeast)}`]
-      : [measured <= target.atMost, `at most ${readable(target.atMost)}`];
+  if ("atLeast" in target) return judged(measured >= target.atLeast, `at least ${readable(target.atLeast)}`);
+  const text = `at most ${readable(target.atMost)}`;
+  const spread = all.find(({ name }) => name === target.orWithin)?.spread;
+  if (measured <= target.atMost || spread === undefined) return judged(measured <= target.atMost, text);
+  return judged(measured <= spread[1], `${text}, or within ${target.orWithin}`);
+}
+
+function judged(met: boolean, text: string): string {
   return `${text}: ${met ? "met" : "missed"}`;
 }
 

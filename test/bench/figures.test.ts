@@ -43,6 +43,19 @@ describe("figures", () => {
     expect(second).toMatch(/1,500,000 records\/s +at least 1,500,000: met$/);
   });
 
+  it("are judged beside how far two rounds of the same lie apart, where that is the target", () => {
+    const standby: Figure = { ...slow, name: "operators.snapshot.standby.p99-ratio", ratio: 1.2 };
+    const same: Figure = { name: "operators.snapshot.standby.a-against-a", value: 1, unit: "×", spread: [0.9, 1.25] };
+    const judgement = (figures: readonly Figure[]): string => formatFigures(figures).split("\n")[1] ?? "";
+    expect(judgement([standby, same])).toMatch(
+      /at most 1\.1, or within operators\.snapshot\.standby\.a-against-a: met$/,
+    );
+    expect(judgement([{ ...standby, ratio: 1.3 }, same])).toMatch(/a-against-a: missed$/);
+    expect(judgement([{ ...standby, ratio: 1.1 }, same])).toMatch(/at most 1\.1: met$/);
+    // One round has nothing to be seen beside.
+    expect(judgement([standby])).toMatch(/at most 1\.1: missed$/);
+  });
+
   it("are written as what the file is said to hold", () => {
     expect(JSON.parse(toJson([slow, fast]))).toEqual([
       { name: slow.name, value: 0.6, unit: "ms", versus: "the floor", ratio: 2.1 },
