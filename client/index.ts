@@ -24,6 +24,7 @@ export type { ListOptions } from "./paged.ts";
 export type { OperationResult, Transaction, TransactionAppendOptions } from "./appending/transaction.ts";
 export type { Cluster, ClusterMember, ClusterStatus, PeerAddress } from "./cluster.ts";
 export type { App, DeployOptions, Deployed, ResetAppOptions, ResetAppOutcome, ResetTask } from "./apps/app.ts";
+export type { GoneInput } from "../src/wire/lost-input.ts";
 export type {
   AppDescription,
   AppInfo,

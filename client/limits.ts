@@ -28,6 +28,8 @@ export const CLIENT_LIMITS = {
   queuedBytesMax: 64 * 1024 * 1024,
   /** Reads and long-polls in flight; beyond these a read fails with `overloaded`. */
   readsInFlightMax: 1_024,
+  /** What one call asks of many streams, so many of them at a time. */
+  askedTogetherMax: 16,
   /** A connection that is silent for this long is asked whether it is there. */
   pingAfterMs: 10_000,
   /** Frames of one message from the server. */

@@ -2,15 +2,17 @@
  * An app as the log knows it: what is deployed under a name, and how far its tasks are. What runs them is the runtime
  * (`src/runtime`); this looks at them, and tells them to stop, go on, or begin anew.
  */
-import { BEFORE_RECORDS, type RecordPlace } from "../../src/record/record-place.ts";
+import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
 import type { TaskPlace } from "../../src/record/task-place.ts";
 import type { AppDeleteCommand, AppResetCommand, TaskSpec } from "../../src/wire/app-command.ts";
 import type { AppShape } from "../../src/wire/app-shape.ts";
 import { checkAppName, statusStream } from "../../src/wire/app-streams.ts";
+import { type GoneInput, inputBegins, lostInput, type LostInput } from "../../src/wire/lost-input.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
-import { toAppDescription, type AppDescription } from "./app-description.ts";
+import { toAppDescription, type AppDescription, type AppTaskDescription } from "./app-description.ts";
 import { appTransactions } from "./app-transactions.ts";
+import { inputEnds } from "./input-ends.ts";
 import type { Connection } from "../connection.ts";
 import type { CallOptions } from "../deadline.ts";
 import { asTidemarkError, TidemarkError } from "../error.ts";
@@ -47,6 +49,13 @@ export type ResetAppOptions = CallOptions & {
 export type ResetAppOutcome = {
   readonly dryRun: boolean;
   readonly tasks: readonly { readonly task: string; readonly from: TaskPlace; readonly to: TaskPlace }[];
+  /**
+   * Before it: what tasks that begin before the first record had to read, and that is no longer kept. Nothing comes of it again. Of a
+   * stream that was deleted and made anew, what the deleted one had is not among it.
+   */
+  readonly gone: readonly GoneInput[];
+  /** Before it: inputs of theirs that do not exist. Nothing comes of them again, if they ever did. */
+  readonly missing: readonly string[];
 };
 
 export class App {
@@ -115,11 +124,17 @@ export class App {
       if (known === undefined) throw new TidemarkError("app-not-found", `the app "${this.name}" has no task "${task}"`);
       return { task, from: known.place, to: { cursor: start, outputs: 0 } };
     });
+    const fromStart = moves.filter(({ to }) => compareRecordPlaces(to.cursor, BEFORE_RECORDS) === 0);
+    const names = new Set(fromStart.map(({ task }) => task));
+    const lost = await this.#lostInput(
+      standing.filter(({ task }) => names.has(task)),
+      options,
+    );
     if (!dryRun) {
       const tasks = moves.map(({ task, to }) => ({ task, start: to.cursor }));
       await this.#transact({ kind: "app-reset", app: this.name, tasks }, deleteStreams, paused, options);
     }
-    return { dryRun, tasks: moves };
+    return { dryRun, tasks: moves, ...lost };
   }
 
   /** Forgets it and how its tasks stand, and deletes these streams with it, as a reset does. Their replicas stop. */
@@ -128,6 +143,12 @@ export class App {
     const command = { kind: "app-delete", app: this.name } as const;
     if (deleteStreams.length === 0) await this.#connection.execute(command, options);
     else await this.#transact(command, deleteStreams, false, options);
+  }
+
+  async #lostInput(tasks: readonly AppTaskDescription[], call: CallOptions): Promise<LostInput> {
+    const begins = inputBegins(this.name, tasks);
+    const ends = await inputEnds((name) => new Stream(this.#connection, name, this.#zstd), begins.keys(), call);
+    return lostInput(begins, (stream) => ends.get(stream)?.firstOffset);
   }
 
   async #transact(

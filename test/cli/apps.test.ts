@@ -231,6 +231,9 @@ describe("apps", () => {
     expect(asked.out).toContain("nothing was changed: add --yes to do it\n");
     const [told] = await json("apps", "reset", "trimmed");
     expect(told).toMatchObject({ dryRun: true, gone: [{ stream: "lines", to: firstOffset + 2 }] });
+    await input.delete();
+    const missing = await tidemark("apps", "reset", "trimmed");
+    expect(missing.out).toMatch(/^warning: there is no stream lines: nothing comes of what it had$/m);
     const both = await tidemark("apps", "reset", "trimmed", "--dry-run", "--yes");
     expect([both.status, both.err]).toEqual([2, expect.stringContaining("--yes")]);
   });

@@ -55,7 +55,7 @@ describe("an app", () => {
     const { epoch } = await app.deploy(TOPOLOGY);
     await client.stream("anew-out").create();
     const dry = await app.reset({ deleteStreams: ["anew-out"], dryRun: true });
-    expect(dry).toEqual({ dryRun: true, tasks: [{ task: "0.0", from: START, to: START }] });
+    expect(dry).toEqual({ dryRun: true, tasks: [{ task: "0.0", from: START, to: START }], gone: [], missing: ["in"] });
     expect((await app.describe()).epoch).toBe(epoch);
     await expect(app.reset({ deleteStreams: ["anew-out", "none"] })).rejects.toMatchObject({
       code: "stream-not-found",
@@ -67,6 +67,25 @@ describe("an app", () => {
     await client.stream("anew-out").create();
     await app.delete({ deleteStreams: ["anew-out"] });
     await expect(client.stream("anew-out").describe()).rejects.toMatchObject({ code: "stream-not-found" });
+  });
+
+  it("tells at a reset what of its input is gone", async () => {
+    const input = client.stream("lost-in");
+    await input.create();
+    await input.append(["a", "b", "c"]);
+    const app = client.app("trimmed");
+    await app.deploy({ ...TOPOLOGY, tasks: [{ task: "0.0", inputs: ["lost-in"] }] });
+    expect(await app.reset({ dryRun: true })).toMatchObject({ gone: [], missing: [] });
+    await input.trim(2);
+    const gone = [{ stream: "lost-in", from: 0, to: 2 }];
+    expect(await app.reset({ dryRun: true })).toMatchObject({ dryRun: true, gone, missing: [] });
+    const start = { position: 1, ordinal: 0, index: 0 };
+    const placed = await app.reset({ tasks: [{ task: "0.0", start }], dryRun: true });
+    expect(placed).toMatchObject({ gone: [], missing: [] });
+    expect(await app.reset()).toMatchObject({ dryRun: false, gone, missing: [] });
+    expect(await app.reset()).toMatchObject({ gone: [], missing: [] });
+    await input.delete();
+    expect(await app.reset({ dryRun: true })).toMatchObject({ gone: [], missing: ["lost-in"] });
   });
 
   it("is deployed once and deleted once when an answer was lost; a reset is not done twice", async () => {

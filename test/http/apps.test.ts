@@ -113,6 +113,8 @@ describe("apps", () => {
         { task: "1.0", from: START, to: START },
       ],
       deletedStreams: ["anew-out"],
+      gone: [],
+      missing: ["in"],
     });
     expect((await ask("GET", "/v1/apps/anew")).body).toMatchObject({ epoch, tasks: [{ place: PLACE }, {}] });
     expectProblem(await ask("POST", "/v1/apps/anew/reset", { deleteStreams: ["none"] }), "stream-not-found");
@@ -124,6 +126,28 @@ describe("apps", () => {
     expect(now.epoch).toBeGreaterThan(epoch);
     expect(now.tasks[0]).toMatchObject({ start, place: { cursor: start, outputs: 0 }, born: now.epoch, commits: 0 });
     expectProblem(await ask("GET", "/v1/streams/anew-out"), "stream-not-found");
+  });
+
+  it("begin anew, and tell what of their input nobody reads again (W209)", async () => {
+    const stream = "/v1/streams/lost-in";
+    expect((await ask("PUT", stream, {})).status).toBe(201);
+    expect((await ask("POST", "/v1/records/lost-in", [1, 2, 3])).status).toBe(200);
+    const tasks = ["0.0", "1.0"].map((task) => ({ task, inputs: ["lost-in"] }));
+    expect((await ask("PUT", "/v1/apps/lost", { ...TOPOLOGY, tasks })).status).toBe(201);
+    const reset = async (body: object): Promise<unknown> => {
+      const { gone, missing } = (await ask("POST", "/v1/apps/lost/reset", body)).body;
+      return { gone, missing };
+    };
+    expect(await reset({ dryRun: true })).toEqual({ gone: [], missing: [] });
+    expect((await ask("POST", "/v1/trim/lost-in", { before: 2 })).status).toBe(200);
+    const gone = [{ stream: "lost-in", from: 0, to: 2 }];
+    expect(await reset({ dryRun: true })).toEqual({ gone, missing: [] });
+    const start = { position: 1, ordinal: 0, index: 0 };
+    expect(await reset({ tasks: [{ task: "0.0", start }], dryRun: true })).toEqual({ gone: [], missing: [] });
+    expect(await reset({ tasks: [{ task: "1.0", start: START.cursor }] })).toEqual({ gone, missing: [] });
+    expect(await reset({ tasks: [{ task: "1.0" }], dryRun: true })).toEqual({ gone: [], missing: [] });
+    expect((await ask("DELETE", stream)).status).toBe(204);
+    expect(await reset({})).toEqual({ gone: [], missing: ["lost-in"] });
   });
 
   it("keep the streams of their commits to themselves (W219)", async () => {

@@ -1,12 +1,12 @@
 /** `tidemark apps list`. */
 import type { AppInfo } from "../../apps/app-description.ts";
+import { askTogether } from "../../ask-together.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
 import { write } from "../io.ts";
 import { formatTable, jsonLine } from "../output.ts";
 import { newVerb, type Verb } from "../verb.ts";
 import { APP_COLUMNS, appCells, appInfoJson, type ListedApp } from "./app-shown.ts";
-import { askTogether } from "./ask-together.ts";
 import { stateInList } from "./standing.ts";
 
 export const listCommand: Verb = (io, onDone) =>

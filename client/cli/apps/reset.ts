@@ -1,6 +1,7 @@
 /** `tidemark apps reset`: shows what it would do, and does it only with `--yes`. */
 import { Option } from "commander";
-import type { Offset } from "../../../src/record/offset.ts";
+import { deadLetterStream } from "../../../src/wire/app-streams.ts";
+import type { ResetAppOutcome } from "../../apps/app.ts";
 import type { Client } from "../../client.ts";
 import { openClient, withConnectionOptions, type ConnectionOptions } from "../connection-options.ts";
 import { EXIT } from "../exit-codes.ts";
@@ -8,18 +9,13 @@ import { write } from "../io.ts";
 import { jsonLine } from "../output.ts";
 import { newVerb, type Verb } from "../verb.ts";
 import { movesText } from "./app-shown.ts";
-import { deadLetterStream, ownerOfInternal } from "../../../src/wire/app-streams.ts";
 import { internalStreams } from "./internal-streams.ts";
-import { inputEnds } from "./lag.ts";
 
 type ResetOptions = ConnectionOptions & {
   readonly deleteStream?: readonly string[];
   readonly dryRun?: true;
   readonly yes?: true;
 };
-
-/** Records that the app had to read, and that are no more: it would not read them again. */
-type GoneInput = { readonly stream: string; readonly from: Offset; readonly to: Offset };
 
 const RESET_HELP = `
 What its tasks know is forgotten, with the streams in which it kept that (apps/NAME/…, but for dead letters); they read their input from the
@@ -42,35 +38,26 @@ export const resetCommand: Verb = (io, onDone) =>
     .option("--yes", "do it")
     .action(async (name: string, options: ResetOptions) => {
       await using client = openClient(io, options);
-      const gone = await goneInputs(client, name, io.interrupted);
       const deleteStreams = [...(await keptStreams(client, name, io.interrupted)), ...(options.deleteStream ?? [])];
       const dryRun = options.yes !== true;
       const outcome = await client.app(name).reset({ deleteStreams, dryRun, signal: io.interrupted });
-      if (options.output === "json") await write(io.stdout, jsonLine({ app: name, ...outcome, deleteStreams, gone }));
+      if (options.output === "json") await write(io.stdout, jsonLine({ app: name, ...outcome, deleteStreams }));
       else {
         const deletions = deleteStreams.map((stream) => `${dryRun ? "would delete" : "deleted"} ${stream}\n`).join("");
         const done = dryRun ? "nothing was changed: add --yes to do it\n" : `reset ${name}\n`;
-        await write(io.stdout, `${movesText(outcome)}${gone.map(goneText).join("")}${deletions}${done}`);
+        await write(io.stdout, `${movesText(outcome)}${lostText(outcome)}${deletions}${done}`);
       }
       onDone(EXIT.ok);
     });
 
-/** What is between its stages goes with the reset. */
-async function goneInputs(client: Client, name: string, signal: AbortSignal): Promise<GoneInput[]> {
-  const { tasks } = await client.app(name).describe({ signal });
-  const begins = new Map(
-    tasks.flatMap(({ inputs, begins: offsets }) => inputs.map((input, at) => [input, offsets[at]])),
-  );
-  const inputs = [...begins.keys()].filter((stream) => ownerOfInternal(stream)?.app !== name);
-  const ends = await inputEnds(client, inputs, signal);
-  return inputs.flatMap((stream) => {
-    const [from = 0, to = 0] = [begins.get(stream), ends.get(stream)?.firstOffset];
-    return from < to ? [{ stream, from, to }] : [];
-  });
-}
-
-function goneText({ stream, from, to }: GoneInput): string {
-  return `warning: offsets ${from} to ${to - 1} of ${stream} are gone: nothing comes of them again\n`;
+function lostText({ gone, missing }: ResetAppOutcome): string {
+  const lines = [
+    ...gone.map(
+      ({ stream, from, to }) => `offsets ${from} to ${to - 1} of ${stream} are gone: nothing comes of them again`,
+    ),
+    ...missing.map((stream) => `there is no stream ${stream}: nothing comes of what it had`),
+  ];
+  return lines.map((line) => `warning: ${line}\n`).join("");
 }
 
 /** Of those that are its own, what would be in the way of a new beginning. */

@@ -6,7 +6,8 @@ import { deadLetterStream } from "../../../src/wire/app-streams.ts";
 import type { AppDescription, AppInfo, AppTaskDescription } from "../../apps/app-description.ts";
 import type { Client } from "../../client.ts";
 import type { ReplicaReport, WorkerReport } from "../../apps/worker-report.ts";
-import { inputEnds, lagOf } from "./lag.ts";
+import { inputEnds } from "../../apps/input-ends.ts";
+import { lagOf } from "./lag.ts";
 
 /** A replica that was late so many times runs no more. */
 const REPORTS_MISSED = 3;
@@ -41,7 +42,7 @@ export async function standingOf(client: Client, name: string, signal: AbortSign
   const [app, reports] = await Promise.all([handle.describe({ signal }), handle.reports({ signal })]);
   const letters = deadLetterStream(name);
   const inputs = app.tasks.flatMap((task) => task.inputs);
-  const ends = await inputEnds(client, [...inputs, letters], signal);
+  const ends = await inputEnds((stream) => client.stream(stream), [...inputs, letters], { signal });
   const { firstOffset = 0, nextOffset = 0 } = ends.get(letters) ?? {};
   const now = new Date(Math.max(app.logTime.getTime(), Date.now()));
   const tasks = app.tasks.map((task): TaskStanding => {

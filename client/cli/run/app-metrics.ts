@@ -8,7 +8,8 @@ import type { Graph } from "../../../src/operators/engine/graph.ts";
 import { taskSpecsOf } from "../../../src/runtime/app-streams.ts";
 import type { AppTaskDescription } from "../../apps/app-description.ts";
 import type { ReplicaReport } from "../../apps/worker-report.ts";
-import { type InputEnds, lagOf } from "../apps/lag.ts";
+import type { InputEnds } from "../../apps/input-ends.ts";
+import { lagOf } from "../apps/lag.ts";
 import type { CommitTally } from "./metered-log.ts";
 import type { WorkerSample } from "./replica-reports.ts";
 

@@ -5,7 +5,7 @@ import { SYSTEM_CLOCK } from "../../../log-server/system.ts";
 import type { Graph } from "../../../src/operators/engine/graph.ts";
 import { taskSpecsOf } from "../../../src/runtime/app-streams.ts";
 import type { Client } from "../../client.ts";
-import { inputEnds } from "../apps/lag.ts";
+import { inputEnds } from "../../apps/input-ends.ts";
 import { AppMetrics } from "./app-metrics.ts";
 import { MetricsServer } from "./metrics-server.ts";
 
@@ -31,7 +31,7 @@ export class Exporter {
     return new Exporter(metrics, await MetricsServer.listen(place, metrics.set), async () => {
       const [app, ends] = await Promise.all([
         client.app(graph.app).describe({ signal }),
-        inputEnds(client, inputs, signal),
+        inputEnds((stream) => client.stream(stream), inputs, { signal }),
       ]);
       metrics.asked(app.tasks, ends);
     });

@@ -1,5 +1,5 @@
 /** Asks the servers many things, so many at a time. */
-const ASKED_TOGETHER = 16;
+import { CLIENT_LIMITS } from "./limits.ts";
 
 /** The answers in the items' order. The first that fails ends it. */
 export async function askTogether<T, R>(items: readonly T[], ask: (item: T) => Promise<R>): Promise<R[]> {
@@ -8,6 +8,6 @@ export async function askTogether<T, R>(items: readonly T[], ask: (item: T) => P
   const askOn = async (): Promise<void> => {
     for (const [at, item] of left) answers[at] = await ask(item);
   };
-  await Promise.all(Array.from({ length: ASKED_TOGETHER }, askOn));
+  await Promise.all(Array.from({ length: CLIENT_LIMITS.askedTogetherMax }, askOn));
   return answers;
 }
