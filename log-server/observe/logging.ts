@@ -23,6 +23,7 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "founding-waits": "warn",
   "image-discarded": "warn",
   "insecure": "warn",
+  "leader-lost": "warn",
   "log-cut": "warn",
   "log-end-ambiguous": "warn",
   "node-failed": "fatal",

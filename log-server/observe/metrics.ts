@@ -45,8 +45,6 @@ export class Metrics {
   #readBytes = 0;
   #liveReaders = 0;
   #slowReadersDropped = 0;
-  #leaderChanges = 0;
-  #lastTerm: number | undefined;
   #snapshotSeconds: number | undefined;
   #snapshotAt: number | undefined;
   #installedIndex = 0;
@@ -209,8 +207,10 @@ export class Metrics {
   }
 
   #registerCounts(): void {
-    this.#set.counter("leader_changes_total", "Terms seen, each with one leader at most", () =>
-      this.#countLeaderChanges(),
+    this.#set.counter(
+      "leader_changes_total",
+      "Leaders that were elected, as this node heard of them",
+      () => this.#events.get("leader-elected") ?? 0,
     );
     this.#set.counter("appends_total", "Appends answered as done", () => this.#appends);
     this.#set.counter("appended_records_total", "Records appended", () => this.#appendedRecords);
@@ -227,15 +227,6 @@ export class Metrics {
     this.#set.counterBy("proposals_total", "Commands answered, by what came of them", "result", () => this.#proposals);
     this.#set.counterBy("webhooks_total", "Webhook attempts, by outcome", "outcome", () => this.#webhooks);
     this.#set.counterBy("events_total", "Events logged, by code", "code", () => this.#events);
-  }
-
-  #countLeaderChanges(): number {
-    const term = this.#options.status()?.term;
-    if (term !== undefined && term !== this.#lastTerm) {
-      this.#leaderChanges += 1;
-      this.#lastTerm = term;
-    }
-    return this.#leaderChanges;
   }
 
   #status(name: string, help: string, value: (status: NodeStatus) => number | undefined): void {

@@ -111,6 +111,30 @@ describe("founding and appending", () => {
 });
 
 describe("losing a leader", () => {
+  it("is told by all who lose it, and so is who comes next, each once", async () => {
+    const told: string[] = [];
+    const cluster = await SimCluster.started({
+      note: (line) => told.push(...(/ (n\d leader-.*)/.exec(line)?.slice(1) ?? [])),
+    });
+    const first = (await cluster.elected()).name;
+    await cluster.agreed();
+    const [one, other] = followers(cluster);
+    const term = cluster.node(first).status().term;
+    const elected = (name: string, leader: string, at: number): string =>
+      `${name} leader-elected ${JSON.stringify({ leader, term: at })}`;
+    expect(told.sort()).toEqual(NAMES.map((name) => elected(name, first, term)));
+    told.length = 0;
+    cluster.kill(first);
+    await cluster.until(() => cluster.leader !== undefined && cluster.leader.name !== first, "another leads");
+    await cluster.agreed();
+    const next = cluster.leader?.name ?? "";
+    const nextTerm = cluster.node(next).status().term;
+    const lost = `leader-lost ${JSON.stringify({ leader: first, term })}`;
+    expect(told.sort()).toEqual(
+      [one, other].flatMap((name) => [elected(name, next, nextTerm), `${name} ${lost}`]).sort(),
+    );
+  });
+
   it("is shown by followers soon, though the log is idle behind it (R110)", async () => {
     const cluster = await SimCluster.started();
     const leader = await cluster.elected();

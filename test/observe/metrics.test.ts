@@ -149,6 +149,7 @@ describe("metrics", () => {
   it("shows the node's status as it is when scraped", async () => {
     let status = SERVING;
     const subject = metrics({ status: () => status });
+    subject.event("leader-elected", { leader: "n1", term: 3 });
     expect(Object.fromEntries(await scrape(subject))).toMatchObject({
       tidemark_has_leader: 1,
       tidemark_term: 3,
@@ -157,11 +158,13 @@ describe("metrics", () => {
       tidemark_restore_progress_ratio: 0.25,
       tidemark_leader_changes_total: 1,
     });
-    status = { ...SERVING, appliedIndex: 9, term: 4, hasLeader: false };
+    status = { ...SERVING, appliedIndex: 9, term: 5, hasLeader: false };
+    // Two, though nobody looked in between.
+    for (const term of [4, 5]) subject.event("leader-elected", { leader: "n2", term });
     const later = await scrape(subject);
     expect(later.get("tidemark_applied_index")).toBe(9);
     expect(later.get("tidemark_has_leader")).toBe(0);
-    expect(later.get("tidemark_leader_changes_total")).toBe(2);
+    expect(later.get("tidemark_leader_changes_total")).toBe(3);
   });
 
   it("makes nothing up before the log is open", async () => {

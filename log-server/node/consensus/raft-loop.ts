@@ -93,6 +93,8 @@ export class RaftLoop {
   /** The newest term that this node has led, and the index of its no-op. */
   #led: LogPoint = { index: 0, term: 0 };
   #leaderHeardAt: number | undefined;
+  /** Whom the log of events knows as leader, and in which term. */
+  #leaderTold: { readonly leader: NodeId | undefined; readonly term: Term } = { leader: undefined, term: 0 };
   /** All up to here that a shipment does not bring: for its sake this node is to forget it. */
   #givenUp: LogPoint | undefined;
   #renewal: Renewal;
@@ -433,6 +435,7 @@ export class RaftLoop {
       }
       this.#announce = false;
       if (this.#raft.unannounced) this.#announceLater();
+      this.#tellLeader();
       this.#owner.turned();
     } catch (error) {
       this.#fail("internal", error);
@@ -460,6 +463,15 @@ export class RaftLoop {
     if (ready.install !== undefined) void this.#install();
     if (ready.append !== undefined) void this.#storage.append(ready.append);
     if (ready.apply !== undefined) this.#apply(ready.apply);
+  }
+
+  #tellLeader(): void {
+    const { leader, term } = this.#raft;
+    const { leader: last, term: lastTerm } = this.#leaderTold;
+    if (leader === last && (term === lastTerm || leader === undefined)) return;
+    this.#leaderTold = { leader, term };
+    if (leader === undefined) this.#parts.observer.event("leader-lost", { leader: last, term: lastTerm });
+    else this.#parts.observer.event("leader-elected", { leader, term });
   }
 
   /** Seen before anything is proposed in a new term: its no-op is the newest entry. */
