@@ -80,7 +80,7 @@ describe("a lost majority", () => {
     const data = cluster.dataOf(left);
     expect((await create(cluster.server(left).url, STREAM)).status).toBe(201);
     for (let sequence = 0; sequence < 20; sequence += 1) await appended(cluster.server(left).url, sequence);
-    expect(await refusal("cluster", "recover", "--data", data, "--yes")).toContain("is in use by another server");
+    expect(await refusal("cluster", "recover", "--data", data, "--yes")).toContain("is in use by process");
 
     for (const name of NAMES) await cluster.server(name).kill();
     rmSync(cluster.dataOf(lost), { recursive: true });

@@ -104,7 +104,7 @@ describe("refused at the start, in one clear line", () => {
     const { process: first, url } = await startServer(data);
     const { code, line } = await refusal(["--data", data, "--listen", "127.0.0.1:0"]);
     expect(code).toBe(1);
-    expect(line).toMatch(new RegExp(`in use by another server \\(process ${first.pid}`));
+    expect(line).toMatch(new RegExp(`in use by process ${first.pid}`));
     expect((await fetch(`${url}/readyz`)).status).toBe(200);
   });
 

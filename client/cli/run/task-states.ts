@@ -1,6 +1,12 @@
-/** Where a worker's tasks have their rows: in memory, or on disk, in a folder that is its own while it runs. Both begin with a snapshot. */
+/**
+ * Where a worker's tasks have their rows: in memory, or on disk, in a folder that is its own while it runs. Both begin with a snapshot.
+ *
+ * The worker itself holds the folder's lock, besides the process that started it, for it may outlive that one: killed, or stopped, it is
+ * followed by another run while it still has rows to keep.
+ */
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
 import { openLargeLmdbKv } from "../../../log-server/log/disk/lmdb-kv.ts";
 import { SYSTEM_CLOCK, THREADED_ZSTD } from "../../../log-server/system.ts";
 import type { Kv } from "../../../src/ports/kv.ts";
@@ -19,16 +25,22 @@ export class TaskStates {
   readonly #app: string;
   readonly #client: Client;
   readonly #folder: string | undefined;
+  readonly #lock: DirectoryLock | undefined;
   readonly #kvs = new Map<TaskName, Kv>();
   readonly #opening = new AbortController();
 
-  /** Without a folder, in memory. */
+  /** Without a folder, in memory. Throws where another worker has the folder. */
   constructor(app: string, client: Client, folder: string | undefined) {
     this.#app = app;
     this.#client = client;
     this.#folder = folder;
+    if (folder === undefined) return;
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const lock = DirectoryLock.acquire(folder);
+    if (!lock.ok) throw new Error(`state cannot be kept: ${lock.error.message}`);
+    this.#lock = lock.value;
     // A process that was killed may have left some.
-    if (folder !== undefined) rmSync(join(folder, SPARES), { recursive: true, force: true });
+    rmSync(join(folder, SPARES), { recursive: true, force: true });
   }
 
   readonly open: OpenTaskState = async (task, facts, opening) => {
@@ -58,12 +70,17 @@ export class TaskStates {
 
   async close(): Promise<void> {
     await Promise.all([...this.#kvs.values()].map((kv) => kv.close()));
+    this.#lock?.release();
   }
 
   async #disk(folder: string, task: TaskName, born: number): Promise<OpenTaskStateOptions["disk"]> {
+      .cluster()
+      .status({ signal: this.#opening.signal })
+      .then(({ cluster }) => cluster);
+    const label = `${this.#app} ${task} ${born}`;
     const kv = this.#kvs.get(task) ?? (await openLargeLmdbKv(join(folder, task), this.#opening.signal));
     this.#kvs.set(task, kv);
-    return { kv, label: `${this.#app} ${task} ${born}`, openSpare: () => this.#openSpare(folder, task) };
+    return { kv, label, openSpare: () => this.#openSpare(folder, task) };
   }
 
   async #openSpare(folder: string, task: TaskName): Promise<SpareKv> {

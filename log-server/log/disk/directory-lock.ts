@@ -1,5 +1,5 @@
 /**
- * One server per data folder. Node has no `flock`; what it has is SQLite, whose exclusive transaction is a lock of
+ * One process per folder: one server for its data, one worker for its tasks' state. Node has no `flock`; what it has is SQLite, whose exclusive transaction is a lock of
  * the kernel on the file `lock` (fcntl; LockFileEx on Windows). Such a lock
  *
  * - goes away with its process, however that ends, so nothing stale is ever left and no process id is guessed at;
@@ -52,7 +52,7 @@ export class DirectoryLock {
       if (errcode !== undefined && (errcode & PRIMARY_CODE) === BUSY) {
         return err({
           kind: "locked",
-          message: `${directory} is in use by another server${describeHolder(holderFile)}`,
+          message: `${directory} is in use by ${describeHolder(holderFile)}`,
         });
       }
       return err({
@@ -78,10 +78,10 @@ function describeHolder(file: string): string {
   try {
     const holder: unknown = JSON.parse(readFileSync(file, "utf8"));
     if (typeof holder === "object" && holder !== null && "pid" in holder && "host" in holder) {
-      return ` (process ${String(holder.pid)} on ${String(holder.host)})`;
+      return `process ${String(holder.pid)} on ${String(holder.host)}`;
     }
   } catch {
     // Not there yet, or just being written.
   }
-  return "";
+  return "another process";
 }
