@@ -241,3 +241,17 @@ describe("snapshots of a running task", () => {
     await run.stop();
   });
 });
+
+it("I12: state on disk that is ahead of what the log has, as of a copy that was put back, is not believed", async () => {
+  const kv = new SimKv();
+  const before = new World(12);
+  const run = before.run(kv);
+  await before.live(3);
+  await run.stop();
+  const after = new World(13);
+  const again = after.run(kv);
+  after.append(5);
+  expect(await after.finish(5_000)).toBeUndefined();
+  expect(after.objections).toEqual(["the state on disk cannot be used: it is ahead of what the task has committed"]);
+  await again.stop();
+});

@@ -26,6 +26,8 @@ export class TaskStates {
   readonly #client: Client;
   readonly #folder: string | undefined;
   readonly #lock: DirectoryLock | undefined;
+  /** Where the rows on disk come from: another cluster may have an app of the same name. */
+  #cluster: Promise<string> | undefined;
   readonly #kvs = new Map<TaskName, Kv>();
   readonly #opening = new AbortController();
 
@@ -74,10 +76,11 @@ export class TaskStates {
   }
 
   async #disk(folder: string, task: TaskName, born: number): Promise<OpenTaskStateOptions["disk"]> {
+    this.#cluster ??= this.#client
       .cluster()
       .status({ signal: this.#opening.signal })
       .then(({ cluster }) => cluster);
-    const label = `${this.#app} ${task} ${born}`;
+    const label = `${await this.#cluster} ${this.#app} ${task} ${born}`;
     const kv = this.#kvs.get(task) ?? (await openLargeLmdbKv(join(folder, task), this.#opening.signal));
     this.#kvs.set(task, kv);
     return { kv, label, openSpare: () => this.#openSpare(folder, task) };

@@ -10,6 +10,7 @@ import { decodeValue, encodeValue } from "../encoding/value-codec.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
 import { PROGRESS_ROW } from "../state/row-keys.ts";
 import type { Rows } from "../state/rows.ts";
+import type { StateStore } from "../state/state-store.ts";
 import type { Counter } from "./operator.ts";
 import type { TaskInput } from "./task-input.ts";
 import type { SavedWatermarks, Watermarks } from "./watermarks.ts";
@@ -183,9 +184,19 @@ export class Progress {
 
   /** As it was when it was last written. */
   read(rows: Rows): void {
-    const stored = rows.get(PROGRESS_ROW);
-    const decoded = stored === undefined ? undefined : decodeValue(stored);
-    assert(decoded?.ok !== false, "the row of progress is one that was written");
-    this.restore(decoded === undefined ? this.#nothing : (decoded.value as Saved));
+    this.restore(savedIn(rows) ?? this.#nothing);
   }
+}
+
+/** How far the task has come whose rows these are. */
+export function placeIn(rows: Pick<StateStore, "get">): TaskPlace {
+  const { cursor, outputs } = savedIn(rows) ?? NOTHING;
+  return { cursor, outputs };
+}
+
+function savedIn(rows: Pick<StateStore, "get">): Saved | undefined {
+  const stored = rows.get(PROGRESS_ROW);
+  const decoded = stored === undefined ? undefined : decodeValue(stored);
+  assert(decoded?.ok !== false, "the row of progress is one that was written");
+  return decoded?.value as Saved | undefined;
 }

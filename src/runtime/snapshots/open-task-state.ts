@@ -2,10 +2,12 @@
  * A task's rows where a replica begins: those on its disk, if there are some that can be believed; else those of the newest snapshot; else
  * none, and the input is read from the beginning.
  */
+import { placeIn } from "../../operators/engine/progress.ts";
 import { MemoryStore } from "../../operators/state/memory-store.ts";
 import type { StateStore } from "../../operators/state/state-store.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Kv } from "../../ports/kv.ts";
+import { compareTaskPlaces } from "../../record/task-place.ts";
 import { KvStore } from "../state/kv-store.ts";
 import type { Opening } from "../replica.ts";
 import type { TaskFacts } from "../task-log.ts";
@@ -53,9 +55,13 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
   }
   const { kv, label } = disk;
   if (opening?.anew === true) await kv.clear();
-  const opened = await KvStore.open(kv, label, clock);
-  if (opened.discarded !== undefined) onObjection?.(`the state on disk cannot be used: ${opened.discarded}`);
-  if (opened.totals.rows > 0) return { store: opened.store, totals: opened.totals, durable: opened.store, snapshots };
+  const { store: kept, totals: keptTotals, discarded } = await KvStore.open(kv, label, clock);
+  // It was written behind its commits: the log has lost some since.
+  const isAhead = compareTaskPlaces(placeIn(kept), facts.place) > 0;
+  const objection = isAhead ? "it is ahead of what the task has committed" : discarded;
+  if (objection !== undefined) onObjection?.(`the state on disk cannot be used: ${objection}`);
+  if (isAhead) await kv.clear();
+  else if (keptTotals.rows > 0) return { store: kept, totals: keptTotals, durable: kept, snapshots };
   const { restored, objections } = await restore(stream, zstd, new KvTarget(kv, label, clock), restoring);
   for (const objection of objections) onObjection?.(objection);
   const { store, totals } = restored ?? (await KvStore.open(kv, label, clock));
