@@ -15,7 +15,7 @@ import type { TaskCommit, TaskReplica } from "../wire/app-command.ts";
 import type { StreamName } from "../wire/command.ts";
 import { ChangedRows, type SourcePlace } from "./changed-rows.ts";
 import { committedOutputs, outputDifference } from "./committed-outputs.ts";
-import { Disputes, type Point, type StatedRow, type Statement, statementRecord } from "./dispute.ts";
+import { Disputes, dropOldest, type Point, type StatedRow, type Statement, statementRecord } from "./dispute.ts";
 import { type Difference, type Evidence, type InputPlace, rowName, shownRow } from "./evidence.ts";
 import { RUNTIME_LIMITS } from "./limits.ts";
 import { MadeOutputs } from "./made-outputs.ts";
@@ -62,6 +62,9 @@ export class Comparison {
   #looking = false;
   #stopped = false;
   #timer: Timer | undefined;
+  /** What it said, and nobody may have heard: the newest of each point. */
+  readonly #unheard = new Map<Point, Statement>();
+  #sayAgainTimer: Timer | undefined;
 
   /** `rowNow`: a row of the task, of which nothing is done that was not told by `taken`. */
   constructor(
@@ -129,6 +132,7 @@ export class Comparison {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#sayAgainTimer?.cancel();
   }
 
   /**
@@ -168,8 +172,30 @@ export class Comparison {
     if (this.#doubted) return;
     this.#spokeMs = this.#clock.monotonic();
     this.#disputes.say(statement.point);
-    // What is not heard changes nothing: each judges by what it heard.
-    void this.#log.say(this.#config.who, statementRecord(statement)).catch(() => undefined);
+    void this.#tell(statement);
+  }
+
+  /**
+   * Until it is heard: a wrong replica may have made the last commit for long, and this be the voice that its end takes. What is refused
+   * is said no more: then no commit of this replica counts either, and it ends by that.
+   */
+  async #tell(statement: Statement): Promise<void> {
+    const { point } = statement;
+    try {
+      await this.#log.say(this.#config.who, statementRecord(statement));
+    } catch {
+      if (this.#stopped) return;
+      this.#unheard.set(point, statement);
+      dropOldest(this.#unheard, RUNTIME_LIMITS.disputesMax);
+      this.#sayAgainTimer ??= this.#clock.schedule(RUNTIME_LIMITS.disputeAgainMs, () => this.#sayAgain());
+    }
+  }
+
+  #sayAgain(): void {
+    this.#sayAgainTimer = undefined;
+    const unheard = [...this.#unheard.values()];
+    this.#unheard.clear();
+    for (const statement of unheard) void this.#tell(statement);
   }
 
   #dispute(disputed: boolean): void {

@@ -145,7 +145,8 @@ export class Disputes {
   }
 }
 
-function dropOldest(map: Map<Point, unknown>, most: number): void {
+/** Until there are no more than so many. */
+export function dropOldest(map: Map<Point, unknown>, most: number): void {
   for (const point of map.keys()) {
     if (map.size <= most) return;
     map.delete(point);

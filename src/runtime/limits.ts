@@ -59,7 +59,7 @@ export const RUNTIME_LIMITS = {
   /** Points that are in dispute, and voices on one. */
   disputesMax: 64,
   voicesMax: 64,
-  /** Between two points that a replica brings up by itself while it is open who is wrong. */
+  /** Between two points that a replica brings up by itself while it is open who is wrong, and before it says again what nobody may have heard. */
   disputeAgainMs: 1_000,
   /** For which a replica that began with something else than was committed last waits for another that has the same as it. */
   doubtMs: 3_000,

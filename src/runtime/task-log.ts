@@ -31,8 +31,8 @@ export interface TaskLog {
   readCommit(record: FeedRecord): TaskCommit | undefined;
 
   /**
-   * Appends to the task's stream of commits what a replica says besides commits. An error says why not, if it is known that nothing was
-   * appended.
+   * Appends to the task's stream of commits what a replica says besides commits. An error says why that is refused, for good. Rejects
+   * where it is not known whether it was appended, or may be another time.
    */
   say(by: TaskReplica, record: StreamRecord): Promise<Result<void, string>>;
 

@@ -544,6 +544,26 @@ describe("a replica that differs", () => {
     expect(good.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
   });
 
+  it("stops even if what the others said of it was lost, and nothing more is committed", async () => {
+    const world = worldOf(copies());
+    const bad = world.start("skewed", CALM, copies(1).build());
+    append(world, 1);
+    await world.pass(300);
+    const good = [world.start(), world.start()];
+    await world.pass(100);
+    for (const { worker } of good) worker.muted = true;
+    append(world, 2);
+    await world.pass(2_000);
+    expect(good.map((each) => workOf(each).disputed)).toEqual([true, true]);
+    for (const { worker } of good) worker.muted = false;
+    await world.pass(3_000);
+    expect(statusOf(bad).end).toMatchObject({ kind: "contradicted" });
+    expect(good.map((each) => [statusOf(each).state, workOf(each).disputed])).toEqual([
+      ["running", false],
+      ["running", false],
+    ]);
+  });
+
   it("stops even if it made the last commit when another one begins that is right: two are against it then", async () => {
     const world = worldOf(copies());
     const bad = world.start("skewed", CALM, copies(1).build());

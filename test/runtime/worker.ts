@@ -37,6 +37,8 @@ export class Worker extends GatedClock implements TaskLog {
   readonly #log: MemoryLog;
   readonly #prng: Prng;
   readonly #roughness: Roughness;
+  /** What it says besides commits does not arrive. */
+  muted = false;
   #cut = false;
 
   constructor(clock: Clock, log: MemoryLog, prng: Prng, roughness: Roughness) {
@@ -66,10 +68,11 @@ export class Worker extends GatedClock implements TaskLog {
   }
 
   say({ app, task }: TaskReplica, record: StreamRecord): Promise<Result<void, string>> {
+    if (this.muted) return Promise.reject(new Error("not known"));
     return this.#ask((): Result<void, string> => {
       this.#log.append(commitsStream(app, task), [record]);
       return { ok: true, value: undefined };
-    }).then((answer) => answer ?? err("not known"));
+    }).then(known);
   }
 
   tell(command: TaskSnapshotCommand | TaskTrimmedCommand): Promise<Result<void, string>> {
