@@ -10,6 +10,7 @@ import type { Entropy } from "../../src/ports/entropy.ts";
 import { DirectoryLock, type DirectoryLockError, LOCK_FILES } from "./disk/directory-lock.ts";
 import {
   createIdentity,
+  IDENTITY_FILE,
   type IdentityError,
   type NodeIdentity,
   readIdentity,
@@ -35,6 +36,9 @@ export type DataDirectoryError =
 
 /** What a folder may hold before it is ours: our own beginnings, and what a file system puts into its root. */
 const HARMLESS: ReadonlySet<string> = new Set([...LOCK_FILES, UNFINISHED_IDENTITY_FILE, "lost+found"]);
+
+/** Nothing of it is there before the folder has its identity. */
+const LOGS_FOLDER = "logs";
 
 export async function openDataDirectory(options: {
   readonly path: string;
@@ -78,6 +82,10 @@ async function openIdentity(
   if (!found.ok) return err({ kind: found.error.kind, message: `${path}: ${found.error.message}` });
   if (found.value !== undefined) return ok({ ...found.value, created: false });
   const foreign = (await disk.list("")).filter((name) => !HARMLESS.has(name));
+  if (foreign.includes(LOGS_FOLDER)) {
+    const message = `${path}: ${IDENTITY_FILE} is missing, but there is a log: restore it, or begin with an empty folder`;
+    return err({ kind: "damaged", message });
+  }
   if (foreign.length > 0) {
     return err({
       kind: "not-empty",

@@ -96,8 +96,7 @@ export class HardStateFile {
       await file.close();
       return err({ kind: "unsupported-version", found: slot.version, supported: VERSION });
     }
-    const newest =
-      first.kind === "intact" && (second.kind !== "intact" || first.generation >= second.generation) ? first : second;
+    const newest = newestSlot(first, second);
     if (newest.kind !== "intact") {
       await file.close();
       return err({ kind: "wiped", message: `${path}: both slots are damaged, so the term and the vote are not known` });
@@ -186,6 +185,12 @@ function encodeSlot(slot: number, generation: number, state: HardStateRecord): U
   writer.bytes(new Uint8Array(SLOT_LENGTH - writer.length));
   writer.patchU64(0, xxh64(writer.view().subarray(8), BigInt(slot)));
   return writer.finish();
+}
+
+/** The one that counts; not intact if neither is. */
+export function newestSlot(first: HardStateSlot, second: HardStateSlot): HardStateSlot {
+  const isFirst = first.kind === "intact" && (second.kind !== "intact" || first.generation >= second.generation);
+  return isFirst ? first : second;
 }
 
 /** A slot as it stands; nothing is mended. */

@@ -95,6 +95,8 @@ export type RecoveryReport = {
   readonly scannedBytes: number;
   readonly sealedSegments: number;
   readonly unsealedSegments: number;
+  /** Which segment is the newest was said nowhere, as where that file is damaged: what was found is believed. */
+  readonly newestUnknown: boolean;
   /** Of a sole voter: what was set aside and cut off. */
   readonly discarded: DiscardedTail | undefined;
   /** Of any other: what has to be settled with the others' help. */
@@ -722,6 +724,7 @@ export class SegmentedLog {
     const last = recovered.segments.at(-1);
     const clean = last === undefined || !("judged" in last) || last.judged.marked || last.judged.footer !== undefined;
     await this.#writer.proveTail();
+    const newestUnknown = this.#parts.newest.sequence === 0 && segments.last !== undefined;
     await this.#parts.newest.set(segments.last?.sequence ?? 0);
     const discarded =
       options.soleVoter && this.ambiguous !== undefined ? await this.#writer.discardAmbiguous() : undefined;
@@ -733,6 +736,7 @@ export class SegmentedLog {
       scannedBytes: recovered.scannedBytes,
       sealedSegments: segments.sealed.length,
       unsealedSegments: segments.unsealed.length,
+      newestUnknown,
       discarded,
       ambiguous: this.ambiguous,
       damage: damage.all,

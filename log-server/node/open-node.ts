@@ -12,6 +12,7 @@ import type { Zstd } from "../../src/ports/zstd.ts";
 import type { Since } from "../log/node-identity.ts";
 import { isDistrusted } from "../log/distrust.ts";
 import { HardStateFile } from "../log/hard-state.ts";
+import { objectionTo } from "../log/hard-state-check.ts";
 import { Incoming } from "../log/snapshots/incoming.ts";
 import type { LogLimits } from "../log/limits.ts";
 import { LogLayout } from "../log/log-layout.ts";
@@ -156,12 +157,12 @@ async function openHardState(
   const { disk, clusterId, diskId, logId } = options;
   const opened = await HardStateFile.open(disk, path);
   if (opened.ok) {
-    const { term } = opened.value.state;
-    // Both slots damaged, one so that an old state shows again: what was voted since is not known (P33).
-    if (term >= log.lastTerm) return opened;
+    // Entries that nobody may have acknowledged were written behind a hard state of their term, too.
+    const lastTerm = Math.max(log.lastTerm, log.ambiguous?.toTerm ?? 0);
+    const objection = objectionTo(opened.value.state, options, logId, lastTerm);
+    if (objection === undefined) return opened;
     await opened.value.close();
-    const message = `${path} is of term ${term}, but the log has entries of term ${log.lastTerm}`;
-    return err({ kind: "hard-state-damaged", message });
+    return err({ kind: objection.kind, message: `${path} ${objection.message}` });
   }
   switch (opened.error.kind) {
     case "missing":

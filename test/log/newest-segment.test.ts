@@ -179,6 +179,7 @@ describe("the file that names it", () => {
       const machine = restarted(base);
       for (const slot of slots) machine.disk.flip(NEWEST, slot * NEWEST_SLOT_SPACING + 30);
       const world = await LogWorld.open(machine.disk, machine.kv, { soleVoter: false });
+      expect(world.report.newestUnknown).toBe(slots.length === 2);
       await expectLog(world, entries, COUNT);
       await world.close();
       // The start has made it good.

@@ -35,7 +35,8 @@ const LIMITS = { imageEveryMs: 400, lowWaterBytes: 0 };
 const RECORDS = 30;
 const LOOKED_AT_EVERY = 4;
 const VALUES = Array.from({ length: RECORDS }, (_, place) => `record ${place}`);
-const OLD = "old-cluster";
+/** What a simulated cluster is called. */
+const OLD = "test-cluster";
 const NAMES = ["n1", "n2", "n3"];
 
 /** What is left of three nodes that were four for a while: n1's disk, with configurations and members of the old cluster. */
