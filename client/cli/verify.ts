@@ -15,8 +15,12 @@ import { verifyNode } from "./verify/running-node.ts";
 
 const NOTE = `
 A running node reads its whole log, and its snapshots, and shows what it found; what other nodes have it makes good meanwhile. Of
-a data folder every file is read, the image too, which a node verifies when it starts, and sealed segments are compared with their
-indexes; nothing is changed there.`;
+a data folder every file is read, the image too, which a node verifies when it starts, and what the files say of one another is compared;
+nothing is changed there.
+
+A disk cannot tell by itself that all of it is old, such as a copy that was put back, nor what its node has voted since in the
+newest term, nor what was acknowledged behind the end that it knows. Nor can it tell what others lack, or have otherwise: for
+that each node is verified, and running ones compare digests of their state.`;
 
 type VerifyOptions = ConnectionOptions & { readonly data?: string };
 

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -16,11 +17,15 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { openRealDisk } from "../../log-server/log/disk/real-disk.ts";
+import { HardStateFile, type HardStateRecord, SLOT_LENGTH, SLOT_SPACING } from "../../log-server/log/hard-state.ts";
 import { startNode } from "../../log-server/start-node.ts";
 import { shell } from "./shell.ts";
 
 const SEGMENT_BYTES = 1024 * 1024;
 const PATIENCE = { timeout: 30_000 };
+const HARD_STATE = "logs/0/hard-state";
+const NEWER_IDENTITY = JSON.stringify({ format: "tidemark-data", version: 2 });
 
 let folder: string;
 let data: string;
@@ -28,7 +33,7 @@ let data: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "tidemark-verify-"));
   data = join(folder, "data");
-  const node = await startNode({ dataDirectory: data });
+  const node = await startNode({ dataDirectory: data, segmentBytes: SEGMENT_BYTES });
   const s = shell({ url: node.url });
   s.stdin.end("one\ntwo\nthree\n");
   expect(await s.tidemark("append", "s", "--create")).toBe(0);
@@ -73,6 +78,49 @@ async function sealedFolder(name: string): Promise<{ other: string; index: strin
   expect((await verify("--data", other)).status).toBe(0);
   const index = join(segments, sealed() ?? "");
   return { other, index, log: index.replace(".index", ".log") };
+}
+
+function copyOf(original: string): string {
+  const copy = mkdtempSync(join(folder, "copy-"));
+  cpSync(original, copy, { recursive: true });
+  return copy;
+}
+
+/** What a server makes of it: `refusal` is what it says, undefined if it starts. */
+async function expectStart(other: string, refusal: string | undefined): Promise<void> {
+  const started = startNode({ dataDirectory: other, segmentBytes: SEGMENT_BYTES });
+  if (refusal !== undefined) return expect(started).rejects.toThrow(refusal);
+  await (await started).close();
+}
+
+/** Whole, and with a checksum, but not what the node wrote. */
+async function rewriteHardState(other: string, change: (state: HardStateRecord) => HardStateRecord): Promise<void> {
+  const disk = openRealDisk(other);
+  const opened = await HardStateFile.open(disk, HARD_STATE);
+  if (!opened.ok) throw new Error(opened.error.kind);
+  const { state } = opened.value;
+  await opened.value.close();
+  rmSync(join(other, HARD_STATE));
+  await (await HardStateFile.create(disk, HARD_STATE, change(state))).close();
+}
+
+async function lastEntryIn(path: string): Promise<{ readonly place: number; readonly bytes: number }> {
+  const s = shell();
+  expect(await s.tidemark("inspect", path, "-o", "json")).toBe(0);
+  const frames = s.stdout.text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { kind: string; place: number; bytes: number });
+  const last = frames.findLast(({ kind }) => kind === "entry");
+  if (last === undefined) throw new Error(`${path} has no entry`);
+  return last;
+}
+
+async function writeTerm(other: string, term: number): Promise<void> {
+  const opened = await HardStateFile.open(openRealDisk(other), HARD_STATE);
+  if (!opened.ok) throw new Error(opened.error.kind);
+  await opened.value.write({ term, vote: undefined });
+  await opened.value.close();
 }
 
 describe("verify --url", () => {
@@ -223,6 +271,123 @@ describe("verify --data", () => {
       renameSync(`${path}.kept`, path);
     }
     expect((await verify("--data", data)).status).toBe(0);
+  });
+
+  it.each([
+    ["node.json", "it says whose the folder is", "node.json is missing, but there is a log"],
+    ["logs/0/hard-state", "it is as good as wiped", "is missing, but the log is not empty"],
+    ["logs/0/newest-segment", "whether the newest segment is there is not known", undefined],
+  ])("misses %s", async (name, what, refusal) => {
+    const copy = copyOf(data);
+    rmSync(join(copy, name));
+    const { status, out } = await verify("--data", copy);
+    expect(status).toBe(8);
+    expect(out).toContain(`missing  ${join(copy, name)}: `);
+    expect(out).toContain(what);
+    await expectStart(copy, refusal);
+  });
+
+  it.each([
+    ["node.json", "", "is damaged: restore it", "node.json is damaged: restore it"],
+    ["node.json", "{}", "is damaged: restore it", "node.json is damaged: restore it"],
+    ["node.json", NEWER_IDENTITY, "version 2; this server supports version 1", "the data has format version 2"],
+    ["logs/0/hard-state", "", "slot 0 does not match", "both slots are damaged"],
+    ["logs/0/newest-segment", "", "which segment is the newest is not known", undefined],
+    ["logs/0/distrusted", "why", "a majority has contradicted the state", "a majority has contradicted the state"],
+  ])("says of %s that it holds %j", async (name, content, what, refusal) => {
+    const copy = copyOf(data);
+    writeFileSync(join(copy, name), content);
+    const { status, out } = await verify("--data", copy);
+    expect(status).toBe(8);
+    expect(out).toContain(`damaged  ${join(copy, name)}`);
+    expect(out).toContain(what);
+    expect(readFileSync(join(copy, name), "utf8"), "nothing is changed").toBe(content);
+    await expectStart(copy, refusal);
+  });
+
+  it("says of a slot of newest-segment that it is damaged", async () => {
+    const copy = copyOf(data);
+    const path = join(copy, "logs/0/newest-segment");
+    const bytes = readFileSync(path);
+    bytes.writeUInt8(bytes.readUInt8(4_096 + 40) ^ 1, 4_096 + 40);
+    writeFileSync(path, bytes);
+    const { status, out } = await verify("--data", copy);
+    expect(status).toBe(8);
+    expect(out).toContain("newest-segment, bytes 4096 to 4607: slot 1 does not match its checksum");
+    await expectStart(copy, undefined);
+    expect((await verify("--data", copy)).status, "the start has written it anew").toBe(0);
+  });
+
+  it("says of a hard state that is whole that it is older than the log", async () => {
+    const copy = copyOf(data);
+    await rewriteHardState(copy, (state) => ({ ...state, term: 0, vote: undefined }));
+    const { status, out } = await verify("--data", copy);
+    expect(status).toBe(8);
+    expect(out).toMatch(/^damaged {2}\S+hard-state: it is of term 0, but the log has entries of term 1: .*not start$/m);
+    await expectStart(copy, "is of term 0, but the log has entries of term 1");
+  });
+
+  it("says of a hard state that is whole that it is another disk's, or another cluster's", async () => {
+    for (const [change, what] of [
+      [{ nodeId: "elsewhere" }, "is of disk elsewhere, but the folder of disk"],
+      [{ clusterId: "elsewhere" }, "is of cluster elsewhere, but the folder of cluster"],
+      [{ logId: 7 }, "is of log 7, but the folder of log 0"],
+    ] as const) {
+      const copy = copyOf(data);
+      await rewriteHardState(copy, (state) => ({ ...state, ...change }));
+      const { status, out } = await verify("--data", copy);
+      expect(status).toBe(8);
+      expect(out).toContain(what);
+      await expectStart(copy, what);
+    }
+  });
+
+  it("tells a slot of the hard state that lost its writes from one that a crash left one change behind", async () => {
+    const copy = copyOf(data);
+    const path = join(copy, HARD_STATE);
+    const before = readFileSync(path);
+    const restoreSlot = (slot: number): void => {
+      const now = readFileSync(path);
+      before.copy(now, slot * SLOT_SPACING, slot * SLOT_SPACING, slot * SLOT_SPACING + SLOT_LENGTH);
+      writeFileSync(path, now);
+    };
+    await writeTerm(copy, 8);
+    restoreSlot(1);
+    expect((await verify("--data", copy)).status, "as a crash leaves it").toBe(0);
+    await writeTerm(copy, 9);
+    await writeTerm(copy, 10);
+    for (const slot of [1, 0]) {
+      const now = readFileSync(path);
+      restoreSlot(slot);
+      const { status, out } = await verify("--data", copy);
+      expect(status).toBe(8);
+      expect(out).toContain(`: slot ${slot} is 3 changes behind the other`);
+      writeFileSync(path, now);
+    }
+  });
+
+  it("misses entries that the image was made of", async () => {
+    const copy = copyOf(data);
+    const path = segment().replace(data, copy);
+    const { place } = await lastEntryIn(path);
+    // As if the end of the log had never been written.
+    writeFileSync(path, readFileSync(path).fill(0, place));
+    const { status, out } = await verify("--data", copy);
+    expect(status).toBe(8);
+    expect(out).toMatch(/^missing {2}\S+segments: the image has all up to entry \d+, and the last .* read is \d+$/m);
+  });
+
+  it("has nothing to say of a damaged end that was set aside", async () => {
+    const copy = copyOf(data);
+    const path = segment().replace(data, copy);
+    const { place, bytes } = await lastEntryIn(path);
+    // Without the mark of a clean stop, and with a byte that is wrong: as if torn by a crash.
+    const torn = readFileSync(path).fill(0, place + bytes);
+    torn.writeUInt8(torn.readUInt8(place + bytes - 1) ^ 1, place + bytes - 1);
+    writeFileSync(path, torn);
+    expect((await verify("--data", copy)).out).toContain(`unproven  ${path}, bytes `);
+    await expectStart(copy, undefined);
+    expect(await verify("--data", copy)).toMatchObject({ status: 0, out: expect.stringMatching(/: intact\n$/) });
   });
 
   it("wants a data folder", async () => {

@@ -87,6 +87,7 @@ export async function inspectIndex(file: DiskFile, sequence: number): Promise<Re
     rows,
     checked: counted(pageCount, "page"),
     findings,
+    reach: facts.end,
   });
 }
 

@@ -15,6 +15,9 @@ export type Finding = {
 
 export type Row = { readonly json: Readonly<Record<string, unknown>>; readonly cells: readonly string[] };
 
+/** How far the log went, at least, when a file was written: the highest index and the highest term that it names. */
+export type Reach = { readonly index: number; readonly term: number };
+
 export type Report = {
   /** For people, a line each. */
   readonly facts: Readonly<Record<string, string | undefined>>;
@@ -25,4 +28,6 @@ export type Report = {
   /** What was checked: "3 entries and 5 batches". */
   readonly checked: string;
   readonly findings: readonly Finding[];
+  /** Absent: it names no entry. */
+  readonly reach?: Reach;
 };

@@ -11,9 +11,10 @@ import type { Command } from "../../../src/wire/command.ts";
 import { DIRECTORY_ROW_LENGTH, ENVELOPE_LENGTH } from "../../../log-server/log/entries/entry-codec.ts";
 import { FRAME_HEADER_LENGTH } from "../../../log-server/log/entries/frame.ts";
 import { SEGMENT_HEADER_LENGTH } from "../../../log-server/log/segments/segment-header.ts";
+import { footerOf } from "../../../log-server/log/segments/segment-judge.ts";
 import { type Piece, scanSegment, type SegmentScan } from "../../../log-server/log/segments/segment-scan.ts";
 import { counted, formatBytes, formatTime, type Column } from "../output.ts";
-import type { Finding, Report, Row } from "./report.ts";
+import type { Finding, Reach, Report, Row } from "./report.ts";
 
 type EntryPiece = Extract<Piece, { readonly kind: "entry" }>;
 
@@ -51,7 +52,20 @@ export async function inspectSegment(
     rows,
     checked: `the header, ${counted(scan.pieces.length, "frame")} and ${counted(batches, "batch", "batches")}`,
     findings: findingsOf(scan),
+    reach: reachOf(scan),
   });
+}
+
+/** What was cut off since counts, too: it was written. */
+function reachOf({ header, pieces }: SegmentScan): Reach {
+  const reach = { index: header?.previous.index ?? 0, term: header?.previous.term ?? 0 };
+  for (const piece of pieces) {
+    if (piece.kind === "headless" || piece.kind === "damaged") continue;
+    const { index, term } = piece.kind === "entry" ? piece.head : piece.closing.last;
+    reach.index = Math.max(reach.index, index);
+    reach.term = Math.max(reach.term, term);
+  }
+  return reach;
 }
 
 function describe(scan: SegmentScan, entries: readonly EntryPiece[], logId: number): Pick<Report, "facts" | "json"> {
@@ -197,8 +211,11 @@ function findingsOf(scan: SegmentScan): Finding[] {
     });
   let previous = scan.header?.previous;
   let hole = scan.header === undefined;
+  const cut = footerOf(scan)?.endPlace ?? Number.POSITIVE_INFINITY;
   for (const [at, piece] of scan.pieces.entries()) {
     const { place, end } = piece;
+    // What was cut off is never read again, whatever is left of it.
+    if (place >= cut) break;
     switch (piece.kind) {
       case "entry": {
         const { head, frame, damagedBatches } = piece;

@@ -42,5 +42,6 @@ export async function inspectSnapshot(
     rows: [],
     checked: "every block, the footer and the digest of the rows",
     findings: [],
+    reach: { index: position, term: meta.term },
   });
 }

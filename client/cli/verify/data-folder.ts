@@ -7,22 +7,14 @@ import { join } from "node:path";
 import { IMAGE_FOLDER, LOG_ID } from "../../../log-server/folder-layout.ts";
 import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
 import { DATA_FILE } from "../../../log-server/log/disk/lmdb-header.ts";
-import { openRealDisk } from "../../../log-server/log/disk/real-disk.ts";
 import { LogLayout } from "../../../log-server/log/log-layout.ts";
-import { readNewest } from "../../../log-server/log/segments/newest-segment.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { inspectFile } from "../inspect/inspect-file.ts";
+import type { Reach } from "../inspect/report.ts";
+import { A_FOLDER, type FolderFinding } from "./finding.ts";
 import { type ImageReport, readImage, type SealedKnown } from "./image.ts";
 import { findingsInSealed, type SealedFinding } from "./sealed-segments.ts";
-
-/** `missing`: a file that another names. `unproven`: at the end of the log, perhaps torn by a crash. */
-export type FolderFinding = {
-  readonly file: string;
-  readonly kind: "damaged" | "missing" | "unproven";
-  readonly what: string;
-  readonly place?: number;
-  readonly end?: number;
-};
+import { checkSmallFiles } from "./small-files.ts";
 
 export type FolderReport = {
   readonly files: number;
@@ -30,9 +22,9 @@ export type FolderReport = {
   readonly findings: readonly FolderFinding[];
 };
 
-const A_FOLDER = "it is a folder, and should be a file";
 const SEGMENT_FILE = /^\d{16}\.(log|compacted|index)$/;
 const FIRST_SEGMENT = `${"1".padStart(16, "0")}.log`;
+const NOWHERE: Reach = { index: 0, term: 0 };
 const SNAPSHOT_FILE = /^\d{16}\.snapshot$/;
 
 /** An error says why it cannot be verified. */
@@ -48,29 +40,38 @@ export async function verifyFolder(
     const findings: FolderFinding[] = [];
     let files = 0;
     let bytes = 0;
-    for (const log of namesIn(logs)) findings.push(...(await newestMissing(join(logs, log))));
-    for (const file of namesIn(logs).flatMap((log) => filesOf(join(logs, log), findings))) {
+    const log = join(logs, String(LOG_ID));
+    const reach = { index: 0, term: 0 };
+    const count = (file: string): void => {
       files += 1;
       bytes += statSync(file).size;
       onFile(file, bytes);
-      findings.push(...(await findingsIn(file)));
+    };
+    const inLog = filesOf(log, findings);
+    for (const file of inLog) {
+      count(file);
+      const found = await inspected(file);
+      findings.push(...found.findings);
+      reach.index = Math.max(reach.index, found.reach.index);
+      reach.term = Math.max(reach.term, found.reach.term);
     }
+    const small = await checkSmallFiles(path, reach.term, inLog.length > 0);
+    small.files.forEach(count);
+    const told = new Set(findings.map(({ file }) => file));
+    findings.push(...small.findings.filter(({ file }) => !told.has(file)));
     const image = join(path, IMAGE_FOLDER, DATA_FILE);
     let known: readonly SealedKnown[] = [];
     if (isFolder(image)) findings.push({ file: image, kind: "damaged", what: A_FOLDER });
     else if (existsSync(image)) {
-      files += 1;
-      bytes += statSync(image).size;
-      onFile(image, bytes);
-      const { fault, sealed } = await readImage(image);
+      count(image);
+      const { fault, position = 0, sealed } = await readImage(image);
       if (fault !== undefined)
         findings.push({ file: image, kind: "damaged", what: `${fault}; the next start makes it anew from the log` });
       known = sealed;
-      const told = new Set(findings.map(({ file }) => file));
-      findings.push(...sealedMissing(join(logs, String(LOG_ID)), sealed).filter(({ file }) => !told.has(file)));
+      findings.push(...sealedMissing(log, sealed).filter(({ file }) => findings.every((one) => one.file !== file)));
+      findings.push(...endMissing(log, reach.index, position));
     }
-    const own = join(logs, String(LOG_ID));
-    return ok({ files, bytes, findings: withSealed(findings, await findingsInSealed(path, blocksIn(own), known)) });
+    return ok({ files, bytes, findings: withSealed(findings, await findingsInSealed(path, blocksIn(log), known)) });
   } finally {
     lock.value.release();
   }
@@ -114,41 +115,11 @@ function filesOf(log: string, findings: FolderFinding[]): readonly string[] {
       kind: "missing",
       what: "the log's first entries are gone, and no snapshot has what came of them",
     });
-  const hardState = join(log, "hard-state");
-  if (existsSync(hardState)) files.push(hardState);
-  else if (names.size > 0)
-    findings.push({
-      file: hardState,
-      kind: "missing",
-      what: "without it the node does not start: it is as good as wiped",
-    });
   return files;
 }
 
 function indexOf(segment: string): string {
   return segment.replace(/\.log$/, ".index");
-}
-
-/** The newest segment is named in a file of its own. */
-async function newestMissing(log: string): Promise<readonly FolderFinding[]> {
-  const name = new LogLayout("").newest.slice(1);
-  const path = join(log, name);
-  if (isFolder(path)) return [{ file: path, kind: "damaged", what: A_FOLDER }];
-  if (!existsSync(path)) return [];
-  const file = await openRealDisk(log).open(name, "read");
-  try {
-    const [newest] = await readNewest(file);
-    if (newest === undefined || newest.sequence === 0) return [];
-    const paths = (["log", "compacted", "index"] as const).map((kind) =>
-      new LogLayout(log).file(newest.sequence, kind),
-    );
-    if (paths.some((path) => existsSync(path))) return [];
-    return [
-      { file: paths[0] as string, kind: "missing", what: "it is the newest segment, and what it held is not known" },
-    ];
-  } finally {
-    await file.close();
-  }
 }
 
 /** The segments that have an index. */
@@ -186,10 +157,20 @@ function sealedMissing(log: string, sealed: ImageReport["sealed"]): readonly Fol
     }));
 }
 
-async function findingsIn(file: string): Promise<readonly FolderFinding[]> {
-  const inspected = await inspectFile(file, () => undefined);
-  if (!inspected.ok) return [{ file, kind: "damaged", what: inspected.error.message }];
-  return inspected.value.findings.map(({ kind, place, end, what }) => ({ file, kind, what, place, end }));
+/** What is applied was durable: a log that ends before what the image has of it has lost entries. */
+function endMissing(log: string, lastIndex: number, imagePosition: number): readonly FolderFinding[] {
+  if (imagePosition <= lastIndex) return [];
+  const what = `the image has all up to entry ${imagePosition}, and the last one that can be read is ${lastIndex}`;
+  return [{ file: new LogLayout(log).segments, kind: "missing", what }];
+}
+
+type Inspected = { readonly findings: readonly FolderFinding[]; readonly reach: Reach };
+
+async function inspected(file: string): Promise<Inspected> {
+  const report = await inspectFile(file, () => undefined);
+  if (!report.ok) return { findings: [{ file, kind: "damaged", what: report.error.message }], reach: NOWHERE };
+  const { findings, reach = NOWHERE } = report.value;
+  return { findings: findings.map(({ kind, place, end, what }) => ({ file, kind, what, place, end })), reach };
 }
 
 function isFolder(path: string): boolean {

@@ -23,4 +23,5 @@ const sealed = known.map(({ sequence, dataKind, facts }) => ({
   block: hex64(digestOfFacts(facts)),
 }));
 await kv.close();
-process.stdout.write(JSON.stringify({ fault: wrong, sealed } satisfies ImageReport));
+const position = wrong === undefined && loaded.ok ? loaded.value.position : undefined;
+process.stdout.write(JSON.stringify({ fault: wrong, position, sealed } satisfies ImageReport));

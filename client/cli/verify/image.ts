@@ -18,6 +18,8 @@ export type SealedKnown = {
 export type ImageReport = {
   /** Why it cannot be used; undefined: it is what was saved, or holds nothing. */
   readonly fault: string | undefined;
+  /** Everything up to here was applied, and durable, when it was saved; absent: that cannot be read. */
+  readonly position?: number | undefined;
   /** The sealed segments that its sparse index knows of. */
   readonly sealed: readonly SealedKnown[];
 };
