@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { EXIT } from "../../client/cli/exit-codes.ts";
 import type { Prng } from "../../src/lib/prng.ts";
 import { Network } from "./network.ts";
 import { NodeProcess } from "./node-process.ts";
@@ -15,6 +16,7 @@ const ASK_AGAIN_MS = 50;
 const LMDB_GIVES_UP = "SIGABRT";
 /** Nobody needs longer to come back; what takes longer has not come back. */
 const PATIENCE_MS = 60_000;
+const COMMAND_ASKS_MAX = 5;
 
 export class Cluster {
   readonly network: Network;
@@ -87,12 +89,24 @@ export class Cluster {
     );
   }
 
-  /** Runs a verb of `tidemark cluster`, asking any of the nodes that run but the one that it is about. */
+  /**
+   * Runs a verb of `tidemark cluster`, asking any of the nodes that run but the one that it is about. Where the leader changes meanwhile
+   * nobody knows what came of it: as an operator would, it is asked again then, and who is no member any more is removed.
+   */
   async command(...verb: readonly string[]): Promise<void> {
     const asked = this.nodes.filter(({ state, name }) => state === "running" && !verb.includes(name));
     const urls = asked.map(({ url }) => url);
     const args = [PROGRAM, "cluster", ...verb, "--url", urls.join(",")];
-    await promisify(execFile)(process.execPath, args, { timeout: PATIENCE_MS });
+    for (let left = COMMAND_ASKS_MAX; ; left -= 1) {
+      try {
+        await promisify(execFile)(process.execPath, args, { timeout: PATIENCE_MS });
+        return;
+      } catch (error) {
+        const { code } = error as { readonly code?: unknown };
+        if (verb[0] === "remove" && code === EXIT.notFound && left < COMMAND_ASKS_MAX) return;
+        if (code !== EXIT.outcomeUnknown || left === 1) throw error;
+      }
+    }
   }
 
   /** What is still wrong on the disks of those that run, after it had time to be found and mended. */

@@ -343,8 +343,12 @@ export class ClusterAdmin {
   /** What is begun goes on even if this gives up: the next leader sees to it. */
   async #until(isSo: () => boolean): Promise<void> {
     await this.#wait(isSo);
-    if (!isSo())
-      throw new NodeError("outcome-unknown", "the change has begun, but a majority did not confirm it in time");
+    if (isSo()) return;
+    const why =
+      this.#loop().role === "leader"
+        ? "a majority did not confirm it in time"
+        : "another node leads, or none, before it was confirmed";
+    throw new NodeError("outcome-unknown", `the change has begun, but ${why}: ask again`);
   }
 
   /** Also ends when this node leads no more, or the time is over. */
