@@ -1,6 +1,6 @@
 /** A task's stream of snapshots on a cluster: the runtime's port on top of a stream. It makes the stream where it is missing. */
 import type { Offset } from "../../src/record/offset.ts";
-import type { SnapshotStream, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
+import type { SnapshotStream, StreamBounds, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
 import { asTidemarkError } from "../error.ts";
 import type { ReceivedRecord } from "../reading/received-record.ts";
 import type { RecordStream } from "../reading/record-stream.ts";
@@ -17,14 +17,14 @@ export class ClientSnapshots implements SnapshotStream {
     this.#stream = stream;
   }
 
-  async bounds(): Promise<{ readonly first: Offset; readonly next: Offset }> {
+  async bounds(): Promise<StreamBounds> {
     try {
-      const { firstOffset, nextOffset } = await this.#stream.describe();
-      return { first: firstOffset, next: nextOffset };
+      const { firstOffset, nextOffset, incarnation } = await this.#stream.describe();
+      return { first: firstOffset, next: nextOffset, incarnation };
     } catch (error) {
       if (asTidemarkError(error).code !== "stream-not-found") throw error;
-      const { nextOffset } = await this.#stream.create();
-      return { first: nextOffset, next: nextOffset };
+      const { nextOffset, incarnation } = await this.#stream.create();
+      return { first: nextOffset, next: nextOffset, incarnation };
     }
   }
 

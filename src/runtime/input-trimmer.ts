@@ -8,7 +8,7 @@
  */
 import type { Result } from "../lib/result.ts";
 import type { NextOffsets } from "../operators/engine/progress.ts";
-import type { Offset } from "../record/offset.ts";
+import type { Incarnation, Offset } from "../record/offset.ts";
 import type { TaskReplica, TaskSnapshot } from "../wire/app-command.ts";
 import { commitsStream } from "../wire/app-streams.ts";
 import type { StreamName } from "../wire/command.ts";
@@ -17,6 +17,8 @@ import type { TaskLog } from "./task-log.ts";
 
 /** A snapshot that stands in its stream, and what it makes needless. */
 export type TakenSnapshot = TaskSnapshot & {
+  /** Of its stream. */
+  readonly incarnation: Incarnation;
   readonly nextOffsets: NextOffsets;
   /** Of the task's stream of commits: those before it were read by then. */
   readonly nextCommit: Offset;

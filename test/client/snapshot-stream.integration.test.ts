@@ -29,7 +29,7 @@ describe("snapshots on a node", () => {
   it("are written, trimmed and restored", async () => {
     const zstd = SYSTEM_ZSTD;
     const snapshots = new ClientSnapshots(client.stream("apps/texts/snapshots/0.0"));
-    expect(await snapshots.bounds()).toEqual({ first: 0, next: 0 });
+    expect(await snapshots.bounds()).toMatchObject({ first: 0, next: 0 });
     const sizes = { ...SNAPSHOT_SIZES, sliceBytesMin: 20_000, deltaBytes: 10_000 };
     const writer = new SnapshotWriter(snapshots, zstd, SYSTEM_CLOCK, { born: 0, replica: "r", restRatio: 1, sizes });
     const task = new Task(stage(), 0, new MemoryStore());
@@ -66,9 +66,11 @@ describe("snapshots on a node", () => {
   it("are nothing more to whoever reads on where all were deleted", async () => {
     const stream = client.stream("apps/gone/snapshots/0.0");
     const snapshots = new ClientSnapshots(stream);
-    await snapshots.bounds();
+    const { incarnation } = await snapshots.bounds();
     expect(await snapshots.append([Uint8Array.of(1), Uint8Array.of(2)])).toBe(0);
+    expect(await snapshots.bounds()).toEqual({ first: 0, next: 2, incarnation });
     await stream.delete();
     expect(await snapshots.read(0, 100)).toEqual({ from: 0, values: [] });
+    expect((await snapshots.bounds()).incarnation).toBeGreaterThan(incarnation);
   });
 });

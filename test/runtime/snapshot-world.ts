@@ -9,7 +9,7 @@ import { mapState } from "../../src/operators/state/keyed-state.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
 import { SNAPSHOT_SIZES, type SnapshotSizes } from "../../src/runtime/snapshots/limits.ts";
 import type { SpareKv } from "../../src/runtime/snapshots/snapshotter.ts";
-import type { SnapshotStream, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
+import type { SnapshotStream, StreamBounds, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
 
 import type { TaskPlace } from "../../src/record/task-place.ts";
 import { SimKv } from "../../src/sim/kv.ts";
@@ -47,6 +47,7 @@ export async function openSpare(): Promise<SpareKv> {
 const READ_VALUES = 3;
 
 export class MemorySnapshots implements SnapshotStream {
+  incarnation = 1;
   first: Offset = 0;
   values: Uint8Array[] = [];
   /** Called before every append; may throw. */
@@ -60,8 +61,8 @@ export class MemorySnapshots implements SnapshotStream {
     return this.values.reduce((sum, { length }) => sum + length, 0);
   }
 
-  async bounds(): Promise<{ readonly first: Offset; readonly next: Offset }> {
-    return { first: this.first, next: this.next };
+  async bounds(): Promise<StreamBounds> {
+    return { first: this.first, next: this.next, incarnation: this.incarnation };
   }
 
   /** Readers at once, at most. */
@@ -80,8 +81,8 @@ export class MemorySnapshots implements SnapshotStream {
   }
 
   async append(values: readonly Uint8Array[]): Promise<Offset> {
-    const first = this.next;
     this.onAppend();
+    const first = this.next;
     this.values.push(...values.map((value) => value.slice()));
     return first;
   }
@@ -92,8 +93,10 @@ export class MemorySnapshots implements SnapshotStream {
     this.first = before;
   }
 
+  /** And somebody has made it anew by then. */
   deleteAll(): void {
-    this.first = this.next;
+    this.incarnation += 1;
+    this.first = 0;
     this.values = [];
   }
 }

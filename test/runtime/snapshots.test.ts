@@ -119,6 +119,18 @@ const action = fc.oneof(
       by: fc.nat(1),
       during: fc.array(step, { maxLength: 6 }),
       failsAt: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, 0, 1, 3, 6),
+      deletedAt: fc.constantFrom(
+        undefined,
+        undefined,
+        undefined,
+        undefined,
+        undefined,
+        0,
+        1,
+        3,
+        6,
+        "committed" as const,
+      ),
       covered: fc.constantFrom(true, true, true, true, true, false),
     }),
   },
@@ -185,9 +197,14 @@ describe("snapshots", () => {
             stream.onAppend = () => {
               for (const step of action.during.slice(appends * 2, appends * 2 + 2)) write(step);
               if (appends === action.failsAt) throw new Error("the log cannot be reached");
+              if (appends === action.deletedAt) stream.deleteAll();
               appends += 1;
             };
-            const done = await copy.writer.write(capture, () => Promise.resolve(action.covered)).catch(() => undefined);
+            const committed = async (): Promise<boolean> => {
+              if (action.deletedAt === "committed") stream.deleteAll();
+              return action.covered;
+            };
+            const done = await copy.writer.write(capture, committed).catch(() => undefined);
             stream.onAppend = () => undefined;
             copy.task.settle(capture, done?.ok === true);
             if (done?.ok !== true) continue;

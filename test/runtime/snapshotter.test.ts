@@ -4,6 +4,7 @@ import { utf8 } from "../../src/lib/bytes.ts";
 import { APP_RUN_DEFAULTS, AppRun } from "../../src/runtime/app-run.ts";
 import type { WorkStatus } from "../../src/runtime/replica-work.ts";
 import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
+import { encodePiece } from "../../src/runtime/snapshots/piece.ts";
 import type { SnapshotPlan, SpareKv } from "../../src/runtime/snapshots/snapshotter.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import type { Row } from "../../src/record/row.ts";
@@ -160,6 +161,28 @@ describe("snapshots of a running task", () => {
     }
     expect(await world.finish(5_000)).toBeUndefined();
     expect(world.began.map((rows) => rows > 0)).toEqual([false, true, false, false]);
+    await run.stop();
+  });
+
+  it("are verified no more once all were deleted, for another may stand where they did", async () => {
+    const world = new World(14);
+    let run = world.run();
+    await world.live(12);
+    const taken = workOf(run)?.snapshot;
+    expect(taken?.verifiedBy).toBe("nobody");
+    await run.stop();
+    run = world.run();
+    await world.live(1);
+    const { snapshots } = world;
+    const length = snapshots.values.length;
+    snapshots.deleteAll();
+    // Of one that nobody finished.
+    const [slice] = encodePiece("slice", Uint8Array.of(0), nodeZstd.compress(Uint8Array.of(0)));
+    for (let n = 0; n < length; n += 1) snapshots.values.push(slice as Uint8Array);
+    await world.live(24);
+    const verified = world.log.verifiedPoints("counts", "0.0").map(({ records }) => records);
+    expect(verified.length).toBeGreaterThan(0);
+    expect(verified).not.toContain(taken?.records);
     await run.stop();
   });
 

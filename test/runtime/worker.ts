@@ -91,7 +91,8 @@ export class Worker extends GatedClock implements TaskLog {
   snapshots(stream: string): SnapshotStream {
     const ask = async <T>(handle: () => T): Promise<T> => known(await this.#ask(handle));
     return {
-      bounds: () => ask(() => ({ first: this.#log.first(stream), next: this.#log.of(stream).length })),
+      // Offsets of one that is deleted are not given again.
+      bounds: () => ask(() => ({ first: this.#log.first(stream), next: this.#log.of(stream).length, incarnation: 1 })),
       read: (from) =>
         ask(() => {
           const records = this.#log.from(stream, from).slice(0, CHUNK_MAX);

@@ -71,7 +71,11 @@ export async function openTaskState(options: OpenTaskStateOptions): Promise<Task
   };
 }
 
-function snapshotOf({ offset, manifest }: Restored<StateStore>, { verified }: TaskFacts): RestoredSnapshot {
+function snapshotOf(
+  { offset, incarnation, manifest }: Restored<StateStore>,
+  { verified }: TaskFacts,
+): RestoredSnapshot {
   const { point } = manifest;
-  return { manifest: offset, neededFrom: firstNeeded(manifest, offset), point, verified: offset === verified };
+  const neededFrom = firstNeeded(manifest, offset);
+  return { manifest: offset, neededFrom, incarnation, point, verified: offset === verified };
 }

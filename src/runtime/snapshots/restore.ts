@@ -12,7 +12,7 @@ import { firstNotBefore } from "../../lib/sorted.ts";
 import { type RowTotals, sameTotals } from "../../operators/state/totals.ts";
 import type { StateStore } from "../../operators/state/state-store.ts";
 import type { Zstd } from "../../ports/zstd.ts";
-import type { Offset } from "../../record/offset.ts";
+import type { Incarnation, Offset } from "../../record/offset.ts";
 import type { RowChange } from "../../record/row.ts";
 import { compareTaskPlaces, type TaskPlace } from "../../record/task-place.ts";
 import { SNAPSHOT_LIMITS } from "./limits.ts";
@@ -20,7 +20,7 @@ import { firstNeeded, type Manifest, type PieceRef } from "./manifest.ts";
 import { type FoundManifest, manifestsBack } from "./manifest-search.ts";
 import { joinPiece, type PieceKind, readPieceRecord } from "./piece.ts";
 import { readRows } from "./piece-rows.ts";
-import type { SnapshotStream } from "./snapshot-stream.ts";
+import type { SnapshotStream, StreamBounds } from "./snapshot-stream.ts";
 
 /** Where restored rows go: rows that stand, and later changes of them, by slice, in the order in which they hold. */
 export interface RestoreTarget<Store extends StateStore> {
@@ -50,6 +50,8 @@ export type Restored<Store> = {
   readonly totals: RowTotals;
   readonly manifest: Manifest;
   readonly offset: Offset;
+  /** Of the stream that it stands in. */
+  readonly incarnation: Incarnation;
 };
 
 export type RestoreOutcome<Store> = {
@@ -67,10 +69,11 @@ export async function restore<Store extends StateStore>(
   options: RestoreOptions,
 ): Promise<RestoreOutcome<Store>> {
   const objections: string[] = [];
-  for await (const { offset, manifest: found } of candidates(stream, zstd, options.verified)) {
+  const bounds = await stream.bounds();
+  for await (const { offset, manifest: found } of candidates(stream, zstd, bounds, options.verified)) {
     if (objections.length >= SNAPSHOT_LIMITS.manifestsTriedMax) break;
     const done = found.ok ? await attempt(stream, zstd, target, options, found.value, offset) : found;
-    if (done.ok) return { restored: { ...done.value, offset }, objections };
+    if (done.ok) return { restored: { ...done.value, offset, incarnation: bounds.incarnation }, objections };
     objections.push(`the snapshot at offset ${offset} cannot be used: ${done.error}`);
   }
   return { restored: undefined, objections };
@@ -80,16 +83,16 @@ export async function restore<Store extends StateStore>(
 async function* candidates(
   stream: SnapshotStream,
   zstd: Zstd,
+  bounds: StreamBounds,
   verified: Offset | undefined,
 ): AsyncIterable<FoundManifest> {
-  const { first, next } = await stream.bounds();
-  if (verified !== undefined && verified < next) {
-    for await (const found of manifestsBack(stream, zstd, { first, next: verified + 1 })) {
+  if (verified !== undefined && verified < bounds.next) {
+    for await (const found of manifestsBack(stream, zstd, { ...bounds, next: verified + 1 })) {
       if (found.offset === verified) yield found;
       break;
     }
   }
-  for await (const found of manifestsBack(stream, zstd, { first, next })) if (found.offset !== verified) yield found;
+  for await (const found of manifestsBack(stream, zstd, bounds)) if (found.offset !== verified) yield found;
 }
 
 async function attempt<Store extends StateStore>(
@@ -99,7 +102,7 @@ async function attempt<Store extends StateStore>(
   { born, committed, writer, verified, onProgress }: RestoreOptions,
   manifest: Manifest,
   offset: Offset,
-): Promise<Result<Omit<Restored<Store>, "offset">, string>> {
+): Promise<Result<Omit<Restored<Store>, "offset" | "incarnation">, string>> {
   if (manifest.born !== born) return err("it is of a time before the app was reset");
   if (compareTaskPlaces(manifest.place, committed) > 0) return err("it is ahead of what the task has committed");
   if (writer !== undefined && manifest.replica !== writer && offset !== verified)

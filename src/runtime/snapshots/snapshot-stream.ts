@@ -1,8 +1,8 @@
 /**
- * The stream that a task's snapshots are in, as the runtime sees it. Offsets are dense; what was trimmed is gone. All of it may
- * reject where the log cannot be reached: a snapshot then fails, and nothing else does.
+ * The stream that a task's snapshots are in, as the runtime sees it. Offsets are dense; what was trimmed is gone. It may be deleted, and
+ * made anew by whoever asks for its bounds. All of it may reject where the log cannot be reached: a snapshot then fails, and nothing else does.
  */
-import type { Offset } from "../../record/offset.ts";
+import type { Incarnation, Offset } from "../../record/offset.ts";
 
 export type StreamPart = {
   /** Of the first value; more than was asked for where that was trimmed. */
@@ -12,7 +12,12 @@ export type StreamPart = {
 };
 
 /** The oldest offset that is kept, and the one behind the newest; the same where there is nothing. */
-export type StreamBounds = { readonly first: Offset; readonly next: Offset };
+export type StreamBounds = {
+  readonly first: Offset;
+  readonly next: Offset;
+  /** Another one once all was deleted: offsets begin anew then. */
+  readonly incarnation: Incarnation;
+};
 
 export interface SnapshotStream {
   bounds(): Promise<StreamBounds>;

@@ -18,7 +18,7 @@ import { ROWS_FROM, ROWS_TO } from "../../operators/state/row-keys.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Zstd } from "../../ports/zstd.ts";
 import { compareDigestPoints, type DigestPoint } from "../../record/digest-point.ts";
-import type { Offset } from "../../record/offset.ts";
+import type { Incarnation, Offset } from "../../record/offset.ts";
 import type { SnapshotSizes } from "./limits.ts";
 import { encodeManifest, firstNeeded, type Manifest, type PieceRef, type SliceRef } from "./manifest.ts";
 import { endsInManifest, manifestsBack } from "./manifest-search.ts";
@@ -34,6 +34,8 @@ export type Snapshot = {
   readonly offset: Offset;
   /** Before it nothing of the snapshot stands. */
   readonly firstNeeded: Offset;
+  /** Of the stream that it stands in. */
+  readonly incarnation: Incarnation;
 };
 
 export type WrittenSnapshot = Snapshot & { readonly writtenBytes: number };
@@ -47,14 +49,16 @@ export type SnapshotFailure =
   /** More was replaced meanwhile than is kept: reading it took too long. */
   | "lost"
   /** What the task did until there will not be committed by this replica's life. */
-  | "uncommitted";
+  | "uncommitted"
+  /** The stream was deleted meanwhile, and what was written of it until then. */
+  | "deleted";
 
 export type SnapshotWriterConfig = {
   /** The epoch in which the task's state began. */
   readonly born: number;
   readonly replica: string;
   /** The manifest that its task began with, if it did. */
-  readonly restored?: Offset;
+  readonly restored?: Pick<Snapshot, "offset" | "incarnation">;
   /** How many times as long as it works a snapshot rests. */
   readonly restRatio: number;
   readonly sizes: SnapshotSizes;
@@ -122,6 +126,7 @@ export class SnapshotWriter {
 
   async #write(capture: TaskCapture, committed: () => Promise<boolean>): Promise<WrittenSnapshot> {
     const bounds = await this.#stream.bounds();
+    const { incarnation } = bounds;
     const before = this.#distrusted ? undefined : await this.#newest(bounds);
     if (before !== undefined && compareDigestPoints(capture.point, before.manifest.point) <= 0)
       throw new Failed("overtaken");
@@ -147,14 +152,17 @@ export class SnapshotWriter {
       if (!(await committed())) throw new Failed("uncommitted");
       // Behind another's newer one it would be the last, on which nobody else's next may stand: that would be a whole one, again and again.
       const now = await this.#stream.bounds();
+      if (now.incarnation !== incarnation) throw new Failed("deleted");
       if ((pieces.interrupted || now.next !== pieces.end) && (await this.#isOvertaken(point, now)))
         throw new Failed("overtaken");
       await pieces.put("manifest", encodeManifest(manifest));
       const [{ offset, parts }] = (await pieces.drained()) as readonly [PieceRef];
       assert(parts === 1, "I15: a manifest is one record");
-      const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset) };
+      // Whatever it looks like: the manifest may stand in another stream than the pieces that it names.
+      this.#distrusted = (await this.#stream.bounds()).incarnation !== incarnation;
+      if (this.#distrusted) throw new Failed("deleted");
+      const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset), incarnation };
       this.#last = written;
-      this.#distrusted = false;
       // The one before is kept, too, for the case that this one is damaged.
       await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
       return { ...written, writtenBytes: pieces.writtenBytes };
@@ -166,11 +174,12 @@ export class SnapshotWriter {
   /** Of which nothing was trimmed, whoever made it. */
   async #newest(bounds: StreamBounds): Promise<Snapshot | undefined> {
     const last = this.#last;
-    if (last !== undefined && bounds.next === last.offset + 1 && bounds.first <= last.firstNeeded) return last;
+    const { first, next, incarnation } = bounds;
+    if (last?.incarnation === incarnation && next === last.offset + 1 && first <= last.firstNeeded) return last;
     for await (const { offset, manifest } of manifestsBack(this.#stream, this.#zstd, bounds)) {
       if (!manifest.ok || manifest.value.born !== this.#config.born) continue;
       const needed = firstNeeded(manifest.value, offset);
-      if (needed >= bounds.first) return { manifest: manifest.value, offset, firstNeeded: needed };
+      if (needed >= first) return { manifest: manifest.value, offset, firstNeeded: needed, incarnation };
     }
     return undefined;
   }
@@ -180,8 +189,9 @@ export class SnapshotWriter {
     return newest !== undefined && compareDigestPoints(point, newest.manifest.point) <= 0;
   }
 
-  #isOwn({ manifest, offset }: Snapshot): boolean {
-    return manifest.replica === this.#config.replica || offset === this.#config.restored;
+  #isOwn({ manifest, offset, incarnation }: Snapshot): boolean {
+    const { replica, restored } = this.#config;
+    return manifest.replica === replica || (offset === restored?.offset && incarnation === restored.incarnation);
   }
 
   async #writeDeltas({ rows }: TaskCapture, pieces: PieceQueue, work: Turns): Promise<readonly PieceRef[]> {

@@ -55,7 +55,7 @@ export type SpareKv = { readonly kv: Kv; readonly discard: () => Promise<void> }
 export type OpenSpare = () => Promise<SpareKv>;
 
 /** What a task began with. `verified`: by then; restoring it has shown that it is whole, but perhaps it is of one that computes something else. */
-export type RestoredSnapshot = TaskSnapshot & { readonly verified: boolean };
+export type RestoredSnapshot = TaskSnapshot & Pick<TakenSnapshot, "incarnation"> & { readonly verified: boolean };
 
 /** The newest snapshot that this replica made. */
 export type SnapshotStatus = {
@@ -129,14 +129,14 @@ export class Snapshotter {
     this.#writer = new SnapshotWriter(plan.stream, plan.zstd, clock, {
       ...plan,
       replica,
-      ...(restored !== undefined && { restored: restored.manifest }),
+      ...(restored !== undefined && { restored: { offset: restored.manifest, incarnation: restored.incarnation } }),
     });
     this.#spread = SPREAD * (Number(xxh64(utf8(replica)) % SPREAD_STEPS) / Number(SPREAD_STEPS));
     task.trackChanges();
     // Of one that is verified the log knows.
     if (restored?.verified === false) {
-      const { manifest, neededFrom, point } = restored;
-      this.#unconfirmed = { manifest, neededFrom, point, nextOffsets: task.nextOffsets, nextCommit: 0 };
+      const { verified: _verified, ...snapshot } = restored;
+      this.#unconfirmed = { ...snapshot, nextOffsets: task.nextOffsets, nextCommit: 0 };
     }
   }
 
@@ -234,10 +234,10 @@ export class Snapshotter {
       used = done.ok;
       this.#newest = point.logTime;
       if (!done.ok) return "idle";
-      const { offset, firstNeeded, writtenBytes } = done.value;
+      const { offset, firstNeeded, incarnation, writtenBytes } = done.value;
       const { records, logTime } = point;
       const own: Own = {
-        taken: { manifest: offset, neededFrom: firstNeeded, point, nextOffsets, nextCommit },
+        taken: { manifest: offset, neededFrom: firstNeeded, incarnation, point, nextOffsets, nextCommit },
         status: { offset, records, logTime, writtenBytes, verifiedBy: "nobody" },
       };
       this.#own = own;
@@ -257,7 +257,12 @@ export class Snapshotter {
 
   #tell(snapshot: TakenSnapshot, verified: boolean): void {
     this.#telling = this.#telling
-      .then(() => (this.#state === "stopped" || this.#isDisputed() ? undefined : this.#onSnapshot(snapshot, verified)))
+      .then(async () => {
+        if (this.#state === "stopped" || this.#isDisputed()) return;
+        // Where all were deleted since, another may stand at its offset, or none.
+        const { incarnation } = await this.#plan.stream.bounds();
+        if (incarnation === snapshot.incarnation) await this.#onSnapshot(snapshot, verified);
+      })
       // The next snapshot makes up for it.
       .catch(() => undefined);
   }
