@@ -41,7 +41,7 @@ export async function startSimNode(options: SimNodeOptions = {}): Promise<SimNod
     logId: 0,
     clusterId: "test-cluster",
     nodeName: "n1",
-    diskId: "disk-1",
+    diskId: "disk-of-n1",
     limits: {
       node: { ...NODE_LIMITS, lowWaterBytes: 0, ...options.limits },
       log: { ...LOG_LIMITS, segmentBytes: options.segmentBytes ?? 16 * 1024, allocationStepBytes: 8 * 1024 },
