@@ -173,8 +173,8 @@ export class SegmentedLog {
   /** Where what is applied was restored from; undefined before that. */
   #restored: "image" | "snapshot" | undefined;
   #snapshotTail: readonly Row[] = [];
-  /** The newest snapshot, or the tail beside it, was found damaged since the start. */
-  #snapshotDamaged = false;
+  /** The newest snapshot, or the tail beside it, was found damaged or gone. */
+  #snapshotLost = false;
   /** Read once: nothing is written there before it is cut off. */
   #remains: Promise<TailRemains | undefined> | undefined;
   #closed: Promise<void> | undefined;
@@ -492,6 +492,7 @@ export class SegmentedLog {
     const { snapshots, tails, batchIndex } = this.#parts;
     const newest = await snapshots.newest({ firstAvailableIndex: this.firstIndex });
     const snapshot = newest.ok ? newest.value.snapshot : undefined;
+    this.#snapshotLost = snapshot === undefined && this.#horizon.index > 0;
     if (snapshot === undefined) return newest;
     const { position, meta } = snapshot;
     this.#horizon = {
@@ -531,7 +532,7 @@ export class SegmentedLog {
   async #snapshotImage(configuration: Uint8Array): Promise<void> {
     const { position, digest } = this.#image;
     if (position === undefined || digest === undefined || position === 0) return;
-    if (position === this.#horizon.index && !this.#snapshotDamaged) return;
+    if (position === this.#horizon.index && !this.#snapshotLost) return;
     const { snapshots, tails, batchIndex } = this.#parts;
     const { term, hash, logTime } = await this.#endAt(position);
     const rows = this.#image.tailRows;
@@ -540,7 +541,7 @@ export class SegmentedLog {
     await tails.write(position, { term, hash, logTime, configuration: NO_CONFIGURATION, digest: tailDigest }, rows);
     await snapshots.write(position, { term, hash, logTime, configuration, digest }, this.#image.stateRows());
     this.#horizon = { index: position, term, hash, logTime, configuration };
-    this.#snapshotDamaged = false;
+    this.#snapshotLost = false;
     this.#parts.damage.resolveSnapshots();
     await batchIndex.saveHorizon(this.#horizon);
   }
@@ -653,8 +654,8 @@ export class SegmentedLog {
   }
 
   /**
-   * Reads the snapshots and what is beside them: what is damaged is found in `damage` then. False if the newest is: it is to
-   * be written anew (`snapshotImage`).
+   * Reads the snapshots and what is beside them: what is damaged is found in `damage` then. False if the newest is, or is gone: it
+   * is to be written anew (`snapshotImage`).
    */
   async scrubSnapshots(pace: Pace): Promise<boolean> {
     const { snapshots, tails, damage } = this.#parts;
@@ -665,8 +666,15 @@ export class SegmentedLog {
       const message = `${path} is damaged (${reason})`;
       damage.add({ kind: "snapshot", firstIndex: position, lastIndex: position, message });
     }
-    if (before === this.#horizon.index) this.#snapshotDamaged = damaged.some(({ position }) => position === before);
-    return !this.#snapshotDamaged;
+    const there = await snapshots.positions();
+    // None has taken its place meanwhile.
+    if (before === this.#horizon.index) {
+      const isGone = before > 0 && !there.includes(before);
+      const message = `the snapshot of entry ${before} is gone`;
+      if (isGone) damage.add({ kind: "snapshot", firstIndex: before, lastIndex: before, message });
+      this.#snapshotLost = isGone || damaged.some(({ position }) => position === before);
+    }
+    return !this.#snapshotLost;
   }
 
   readonly #exclusively: Exclusively = (work) =>

@@ -32,6 +32,8 @@ export class Checkpointer {
   #unsaved: readonly RowChange[] = [];
   #bytesSinceImage = 0;
   #bytesSinceSnapshot: number;
+  /** The newest is gone or damaged: there is to be another soon, whatever was written since. */
+  #isLost: boolean;
   #imageAt: number;
   #imagePosition: LogIndex;
   #snapshotPosition: LogIndex;
@@ -46,9 +48,9 @@ export class Checkpointer {
     this.#imagePosition = parts.imagePosition;
     this.#snapshotPosition = parts.snapshotPosition;
     parts.log.onSealed(() => this.#wake());
-    // Not counted from zero: a node restarted often enough would never write one. One that is damaged is replaced soon.
-    const lost = parts.log.horizon.index > parts.snapshotPosition;
-    this.#bytesSinceSnapshot = lost ? parts.limits.snapshotEveryBytes : parts.log.bytesAfter(parts.snapshotPosition);
+    // Not counted from zero: a node restarted often enough would never write one.
+    this.#bytesSinceSnapshot = parts.log.bytesAfter(parts.snapshotPosition);
+    this.#isLost = parts.log.horizon.index > parts.snapshotPosition;
   }
 
   /** Everything to here is in a verified snapshot: what retention may drop the log below. */
@@ -98,15 +100,18 @@ export class Checkpointer {
     await this.#work;
   }
 
-  /** The one that is there is damaged: it counts for nothing until there is another. */
+  /** The newest is gone or damaged: it counts for nothing until there is another. */
   replaceSnapshot(): Promise<void> {
     this.#snapshotPosition = 0;
+    this.#isLost = true;
     return this.snapshot(true);
   }
 
   #start(): void {
-    if (this.#stopped || this.#work !== undefined || this.#imagePosition === this.#parts.machine.position) return;
-    this.#work = this.#run(this.#bytesSinceSnapshot >= this.#parts.limits.snapshotEveryBytes);
+    if (this.#stopped || this.#work !== undefined) return;
+    const isDue = this.#bytesSinceSnapshot >= this.#parts.limits.snapshotEveryBytes;
+    if (this.#isLost) this.#work = this.#run(true, true);
+    else if (this.#imagePosition !== this.#parts.machine.position) this.#work = this.#run(isDue);
   }
 
   async #run(snapshot: boolean, unsealed = false): Promise<void> {
@@ -173,6 +178,7 @@ export class Checkpointer {
     await this.#parts.log.snapshotImage();
     this.#bytesSinceSnapshot -= bytes;
     this.#snapshotPosition = this.#imagePosition;
+    this.#isLost = false;
     const milliseconds = this.#parts.clock.monotonic() - startedAt;
     this.#parts.observer.event("snapshot", { position: this.#snapshotPosition, milliseconds });
   }

@@ -49,6 +49,11 @@ function logs(cluster: SimCluster, name: string): string[] {
   return disk.files().filter((path) => path.endsWith(".log") && disk.bytes(path).some((byte) => byte > 0));
 }
 
+function snapshotsOf(cluster: SimCluster, name: string): string[] {
+  const { disk } = cluster.member(name);
+  return disk.files().filter((path) => path.includes("/snapshots/"));
+}
+
 async function restart(cluster: SimCluster, ...names: readonly string[]): Promise<void> {
   await cluster.settle(Promise.all(names.map((name) => cluster.start(name))));
 }
@@ -368,6 +373,32 @@ describe("repair from peers", () => {
     expect(Buffer.compare(disk.bytes(newest), before), "the same bytes").toBe(0);
     expect(cluster.node(name).status().snapshotPosition).toBeGreaterThan(COUNT / 2);
     expect(cluster.node(name).status().damage).toEqual([]);
+    await mended(cluster, name);
+  });
+
+  it("snapshots that are gone: missed by the scrub, and written anew", async () => {
+    const cluster = await filled({ snapshotEveryBytes: 1, scrubFirstMs: 30_000, scrubEveryMs: 10_000 });
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    const { disk } = cluster.member(name);
+    await cluster.until(() => cluster.node(name).status().snapshotPosition > COUNT / 2, "there is a snapshot");
+    await cluster.pass(10_000);
+    const snapshots = snapshotsOf(cluster, name);
+    for (const path of snapshots) await disk.remove(path);
+    await cluster.until(() => cluster.node(name).status().scrub.passes >= 1, "all was read");
+    expect(snapshotsOf(cluster, name)).toEqual(snapshots.slice(-1));
+    expect(cluster.node(name).status().damage).toEqual([]);
+    await mended(cluster, name);
+  });
+
+  it("snapshots that are gone at a start: written anew, though nothing is appended any more", async () => {
+    const cluster = await filled({ snapshotEveryBytes: 1 });
+    const [name] = NAMES.filter((one) => one !== cluster.leader?.name) as [string];
+    await cluster.until(() => cluster.node(name).status().snapshotPosition > COUNT / 2, "there is a snapshot");
+    await cluster.pass(NODE_LIMITS.imageEveryMs + 2 * NODE_LIMITS.housekeepingEveryMs);
+    cluster.kill(name, { kind: "all" });
+    for (const path of snapshotsOf(cluster, name)) await cluster.member(name).disk.remove(path);
+    await restart(cluster, name);
+    await cluster.until(() => snapshotsOf(cluster, name).length > 0, "there is a snapshot again");
     await mended(cluster, name);
   });
 

@@ -21,7 +21,7 @@ export type ScrubStatus = {
 };
 
 export interface ScrubOwner {
-  /** The newest snapshot is damaged. */
+  /** The newest snapshot is damaged, or gone. */
   replaceSnapshot(): Promise<void>;
   failed(error: unknown): void;
 }
