@@ -40,7 +40,7 @@ import { StateKeeper, type TaskState } from "./task-state.ts";
 
 /** How a task at work stands. */
 export type WorkStatus = {
-  /** It made the last commit. */
+  /** It made the last commit, and is to make the next. */
   readonly committing: boolean;
   readonly place: TaskPlace;
   readonly committed: TaskPlace;
@@ -226,7 +226,7 @@ export class ReplicaWork {
     const { place, records, watermark, counters, totals } = this.#task;
     const { committed, size } = this.#pending;
     return {
-      committing: this.#committer.leading,
+      committing: this.#committer.leading && !this.contradicted,
       place,
       committed,
       records,

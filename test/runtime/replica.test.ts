@@ -542,6 +542,7 @@ describe("a replica that differs", () => {
     await world.until(() => world.log.of("out").length === 3, 2_000);
     expect(sums(world).at(-1)).toBe(6);
     expect(good.map((each) => statusOf(each).state)).toEqual(["running", "running"]);
+    expect(workOf(bad).committing).toBe(false);
   });
 
   it("stops even if what the others said of it was lost, and nothing more is committed", async () => {
