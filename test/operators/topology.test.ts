@@ -158,6 +158,12 @@ describe("what cannot be run is refused when it is built", () => {
     ["a bad app", "bad-name", /the app's name/, () => topology("")],
     ["a stream twice", "read-twice", /use that handle twice/, (app) => [app.stream("a"), app.table("a")]],
     [
+      "a partition twice",
+      "read-twice",
+      /"a\/1" is read by "stream-1" already/,
+      (app) => [app.stream("a", { partitions: 2 }), app.table("a/1")],
+    ],
+    [
       "another app's stream",
       "other-topology",
       /write it to a stream/,
@@ -272,6 +278,12 @@ describe("what cannot be run is refused when it is built", () => {
       "bad-name",
       /"apps\/app\/commits\/0.0" is the app "app"'s own/,
       (app) => given(app).to("apps/app/commits/0.0"),
+    ],
+    [
+      "an input that is its own",
+      "bad-name",
+      /"apps\/app\/commits\/0.0" is this app's own; read it in another app/,
+      (app) => app.stream("apps/app/commits/0.0"),
     ],
     [
       "a place for what is late that is none",

@@ -1,6 +1,7 @@
 /** A graph while it is built: nodes in order, each with an id that stays the same as long as the topology does. */
-import type { Edge, Graph, GraphNode, Silence } from "../engine/graph.ts";
+import type { Edge, Graph, GraphNode, Silence, SourceSettings } from "../engine/graph.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
+import { sourceStream } from "../verbs/partitioner.ts";
 import { checkEnds } from "./endless.ts";
 import type { Keying } from "./keying.ts";
 import { checkCount, checkId, checkOneOf, checkOptions } from "./settings.ts";
@@ -24,6 +25,8 @@ export class Building {
   readonly #version: number;
   readonly #silence: Silence;
   readonly #nodes = new Map<string, GraphNode>();
+  /** By stream, the node that reads it. */
+  readonly #readers = new Map<string, string>();
   readonly #counts = new Map<string, number>();
 
   constructor(app: string, options: { readonly version?: number; readonly silence?: Silence }) {
@@ -61,12 +64,14 @@ export class Building {
         "too-large",
         `a topology has at most ${OPERATOR_LIMITS.nodesMax} nodes; make it two apps`,
       );
-    const twice = [...this.#nodes.values()].find((other) => source !== undefined && other.source?.name === source.name);
+    const streams = source === undefined ? [] : streamsOf(source);
+    const twice = streams.find((stream) => this.#readers.has(stream));
     if (twice !== undefined)
       throw new TopologyError(
         "read-twice",
-        `"${source?.name}" is read by "${twice.id}" already; use that handle twice`,
+        `"${twice}" is read by "${this.#readers.get(twice)}" already; use that handle twice`,
       );
+    for (const stream of streams) this.#readers.set(stream, id);
     this.#nodes.set(id, { id, kind, inputs, operator, detail, holdMs, ...rest });
   }
 
@@ -92,4 +97,9 @@ export class Building {
     checkEnds(nodes);
     return { app: this.app, version: this.#version, nodes, stages: stagesOf(this.app, nodes, this.#silence) };
   }
+}
+
+/** Of all its partitions: one may be another source's by its own name. */
+function streamsOf(source: SourceSettings): readonly string[] {
+  return Array.from({ length: source.partitions }, (_, partition) => sourceStream(source, partition));
 }

@@ -27,7 +27,14 @@ export function checkStream(name: string, partitions: number): string {
   throw new TopologyError("bad-name", `no stream can be called "${name}": ${checked.error.message}`);
 }
 
-/** Of one that is written, too. */
+/** Of one that is an app's input: what is its own it makes and reads by itself. */
+export function checkInput(app: string, name: string, partitions: number): string {
+  checkStream(name, partitions);
+  if (ownerOfInternal(name)?.app !== app) return name;
+  throw new TopologyError("bad-name", `"${name}" is this app's own; read it in another app`);
+}
+
+/** Of one that is written. */
 export function checkSink(name: string, partitions: number): string {
   checkStream(name, partitions);
   const owner = ownerOfInternal(name);

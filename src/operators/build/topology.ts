@@ -11,7 +11,7 @@ import { TABLE } from "../verbs/table.ts";
 import { Building, type Named, type Port } from "./building.ts";
 import { describeMermaid, describeText } from "./describe.ts";
 import { isKeyed } from "./keying.ts";
-import { checkCount, checkMs, checkOneOf, checkOptions, checkPartitioner, checkStream } from "./settings.ts";
+import { checkCount, checkInput, checkMs, checkOneOf, checkOptions, checkPartitioner } from "./settings.ts";
 import { asStream, Stream } from "./stream.ts";
 import { Table } from "./table.ts";
 import { TopologyError } from "./topology-error.ts";
@@ -120,7 +120,7 @@ export class Topology {
     const outOfOrderMs = checkMs("outOfOrderMs", options.outOfOrderMs ?? 0, 0);
     const idleMs = checkMs("idleMs", options.idleMs ?? OPERATOR_LIMITS.idleMsDefault, 1);
     const partitions = checkCount("partitions", options.partitions ?? 1, OPERATOR_LIMITS.partitionsMax);
-    checkStream(name, partitions);
+    checkInput(this.#building.app, name, partitions);
     const by = checkPartitioner(options.by ?? HASH, partitions);
     const keying = { partitions, partitioner: by, rekeyed: false };
     if (kind === "table" && !isKeyed(keying))
