@@ -108,6 +108,16 @@ describe("a worker is started again", () => {
     expect(await events.until("started", 2)).toHaveLength(4);
   });
 
+  it("that was told to end while it waited for its module, for what it was told", async () => {
+    let epoch = 1;
+    const text = `process.send({ kind: "status", replicas: [] });\n${HELD}await new Promise(() => {});\n`;
+    const events = start("waiting", text, { epoch: () => epoch });
+    await events.until("status");
+    epoch = 2;
+    workers?.restart("the epoch is over");
+    expect((await events.until("started", 2)).at(-2)).toBe("died: the epoch is over");
+  });
+
   it("that is not to be started again, in another epoch alone", async () => {
     let epoch = 1;
     const end = { what: "it diverged", next: "never", exitCode: 1 };

@@ -58,7 +58,8 @@ async function work(settings: WorkerSettings, epoch: number): Promise<void> {
   try {
     await run(settings, epoch);
   } catch (error) {
-    await tell({ kind: "ended", end: { what: messageOf(error), next: "again" } });
+    // Who was told to end ends for that, whatever it broke off.
+    if (!stopping.signal.aborted) await tell({ kind: "ended", end: { what: messageOf(error), next: "again" } });
   }
   // Whatever the app's module still holds open.
   process.exit();
