@@ -168,7 +168,7 @@ export class Metrics {
     );
     this.#status(
       "app_task_due_timestamp_seconds",
-      "Log time since which a task of a running app should have gone on and has not; 0: none is late",
+      "Log time since which a task of an app that is not paused should have gone on and has not, as nobody runs it, say; some 10 s are usual; 0: none is late",
       (status) => (status.apps().dueSince ?? 0) / 1_000,
     );
     this.#status(

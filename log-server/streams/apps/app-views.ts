@@ -33,7 +33,11 @@ export type AppTotals = {
   readonly paused: number;
   readonly tasks: number;
   readonly commits: number;
-  /** Log time since which a task of a running app should have gone on and has not; undefined: none is late. */
+  /**
+   * Log time since which a task of an app that is not paused should have gone on and has not; undefined: none is late. What falls due by
+   * itself may change nothing that is committed before the next digest point. Of an app that nobody runs it may be as little as a mark
+   * that says that nothing came: nobody knows here, and who means it to stand still pauses it.
+   */
   readonly dueSince: number | undefined;
 };
 
