@@ -14,6 +14,7 @@ import { openClient, serverOf, withConnectionOptions, type ConnectionOptions } f
 import { EXIT } from "./exit-codes.ts";
 import { write, type Io } from "./io.ts";
 import { counted, jsonLine } from "./output.ts";
+import { awaitedInputs } from "./run/awaited-inputs.ts";
 import { Deployment } from "./run/deployment.ts";
 import { Exporter } from "./run/exporter.ts";
 import { ReplicaReports } from "./run/replica-reports.ts";
@@ -32,6 +33,9 @@ const STATUS_EVERY_MS = 10_000;
 /** While a replica restores. */
 const PROGRESS_EVERY_MS = 1_000;
 const WATCH_EVERY_MS = 1_000;
+const SHOWN_STREAMS_MAX = 5;
+/** So soon it is said that no server answers. */
+const WATCH_TIMEOUT_MS = 5_000;
 
 type RunOptions = ConnectionOptions & {
   readonly replicas: number;
@@ -43,8 +47,8 @@ type RunOptions = ConnectionOptions & {
 };
 
 const RUN_HELP = `
-The module's default export is a topology. Streams that it writes are made where they are missing; those that it reads are waited for.
-Each replica runs in a process of its own, which is started again when it dies. Prints "ready NAME" once all replicas
+The module's default export is a topology. Streams that it writes are made where they are missing; those that it reads are waited
+for, and told. Each replica runs in a process of its own, which is started again when it dies. Prints "ready NAME" once all replicas
 have caught up, and how it goes now and then, until Ctrl-C or SIGTERM; whoever runs it next goes on where it was.`;
 
 export function runCommand(io: Io, onDone: (exitCode: number) => void): Command {
@@ -173,18 +177,28 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
       redeploy: () => deployment.put(),
     },
   );
+  /** Why nothing may come of it, in words. */
+  let hindered: string | undefined;
+  const hinder = (why: string | undefined): void => {
+    if (why !== undefined && why !== hindered) tell(why, { event: "hindered", why });
+    hindered = why;
+  };
+  const call = { signal: io.interrupted, timeout: WATCH_TIMEOUT_MS };
   // A task that has nothing to commit is told by nobody that the app was reset, or is another.
   const watching = new Rounds(SYSTEM_CLOCK, {
     everyMs: WATCH_EVERY_MS,
     async work() {
-      if (!(await deployment.isOver())) return;
-      await deployment.put();
-      workers.restart("another version of the app was deployed, or it was reset");
+      if (await deployment.isOver(call)) {
+        await deployment.put();
+        workers.restart("another version of the app was deployed, or it was reset");
+      }
+      const awaited = await awaitedInputs(client, graph, workers.statuses, call);
+      hinder(awaited.length === 0 ? undefined : `waits for streams that do not exist: ${shownStreams(awaited)}`);
     },
     failed(error) {
       const code = error instanceof TidemarkError ? error.code : undefined;
-      if (!isPassing(error))
-        workers.fail(code === "app-not-found" ? new AppEnded("the app was deleted", EXIT.notFound) : error);
+      if (isPassing(error)) hinder(`no server answers: ${messageOf(error)}`);
+      else workers.fail(code === "app-not-found" ? new AppEnded("the app was deleted", EXIT.notFound) : error);
     },
   });
   watching.start();
@@ -193,7 +207,8 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
     const summary = summaryOf(workers.statuses);
     const nowMs = performance.now();
     if (summary.restore === undefined && nowMs - before.atMs < STATUS_EVERY_MS) return;
-    tell(summaryText(summary, before.outputs, nowMs - before.atMs), { event: "status", ...summary });
+    const text = summaryText(summary, before.outputs, nowMs - before.atMs);
+    tell(hindered === undefined ? text : `${text}; ${hindered}`, { event: "status", ...summary, hindered });
     before = { outputs: summary.outputs, atMs: nowMs };
   }, PROGRESS_EVERY_MS);
   const reports = new ReplicaReports();
@@ -225,6 +240,11 @@ async function run(io: Io, file: string, options: RunOptions): Promise<number> {
     await exporter?.close();
     lock?.release();
   }
+}
+
+function shownStreams(streams: readonly string[]): string {
+  const more = streams.length - SHOWN_STREAMS_MAX;
+  return `${streams.slice(0, SHOWN_STREAMS_MAX).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }
 
 /** Two that run the same app keep its state in different folders. */

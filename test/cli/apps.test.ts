@@ -108,6 +108,7 @@ describe("apps", () => {
           ...app,
           now: at,
           state: "running",
+          missing: [],
           deadLetters: 0,
           tasks: tasks.map((more) => ({ ...(task as AppTaskDescription), ...more, replicas: [] })),
         }),
@@ -123,6 +124,8 @@ describe("apps", () => {
   it("show tells what the replicas told of themselves, what they have yet to read, and which run", async () => {
     await deploy("told");
     const input = client.stream("lines");
+    expect((await tidemark("apps", "show", "told")).out).toMatch(/^waits for +lines, which does not exist$/m);
+    expect(await json("apps", "show", "told")).toMatchObject([{ missing: ["lines"] }]);
     await input.create({ contentType: "text/plain" });
     await input.append(["a", "b", "c", "d"]);
     const status = client.stream("apps/told/status");
@@ -157,7 +160,7 @@ describe("apps", () => {
     expect((await tidemark("apps", "list", "told")).out).toMatch(/^told +1 +running /m);
     expect(shown.out).toMatch(/^0\.0 +r1 +h:7 +running, commits +1 +5 +2 +2\.0 KiB +\d+s ago$/m);
     expect(shown.out).toMatch(/^0\.0 +r2 /m);
-    expect(shown.out).not.toMatch(/r0|r3|r4|none runs/);
+    expect(shown.out).not.toMatch(/r0|r3|r4|none runs|waits for/);
     const [json1] = (await json("apps", "show", "told")) as { tasks: object[] }[];
     expect(json1?.tasks).toMatchObject([
       { task: "0.0", lag: 1, replicas: [{ replica: "r1", alive: true, watermarkMs: 86_400_000 }, { replica: "r2" }] },

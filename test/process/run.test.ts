@@ -189,6 +189,19 @@ describe("tidemark run", () => {
     );
   });
 
+  it("says for which streams it waits, as they do not exist, and when no server answers", async () => {
+    const server = await startNode({ dataDirectory: join(folder, "gone") });
+    const file = app("waiting", COUNTING.replaceAll("NAME", "waiting"));
+    const run = new AppProcess({ folder, url: server.url }, file);
+    runs.push(run);
+    const why = "waits for streams that do not exist: waiting-in";
+    expect(await run.event("hindered")).toMatchObject({ why });
+    await server.close();
+    expect(await run.event("hindered", 1)).toMatchObject({ why: expect.stringMatching(/^no server answers: /) });
+    run.child.kill("SIGTERM");
+    expect(await run.done).toEqual({ status: 0, err: "" });
+  });
+
   it("tells of its replicas: metrics for Prometheus, and reports in the log", async () => {
     const input = client.stream("told-in");
     await input.create();

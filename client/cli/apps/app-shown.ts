@@ -107,7 +107,8 @@ function pointJson({ records, logTime, state, outputs }: DigestPoint): object {
 }
 
 export function appText(app: AppStanding): string {
-  const { name, version, epoch, state, createdAt, deployedAt, options, description, deadLetters, now, tasks } = app;
+  const { name, version, epoch, state, createdAt, deployedAt, options, description, missing } = app;
+  const { deadLetters, now, tasks } = app;
   const committers = new Set(tasks.flatMap(({ committedBy }) => (committedBy === undefined ? [] : [committedBy])));
   const replicas = tasks.flatMap((task) => task.replicas);
   const fields = formatFields({
@@ -119,6 +120,10 @@ export function appText(app: AppStanding): string {
     "options": options === "" ? undefined : options,
     "commits": committers.size === 0 ? "none yet" : `by ${counted(committers.size, "replica")}`,
     "replicas": replicas.some(({ alive }) => alive) ? undefined : "none runs",
+    "waits for":
+      missing.length === 0
+        ? undefined
+        : `${missing.join(" ")}, which ${missing.length === 1 ? "does" : "do"} not exist`,
     "dead letters": deadLetters === 0 ? "none" : `${deadLetters} in ${deadLetterStream(name)}`,
     "hangs": replicas.find(({ hangs }) => hangs !== undefined)?.hangs,
     "ended": replicas.find(({ why }) => why !== undefined)?.why,

@@ -30,6 +30,8 @@ export type AppState = "paused" | "running" | "ended" | "not running" | "deploye
 
 export type AppStanding = Omit<AppDescription, "tasks"> & {
   readonly state: AppState;
+  /** Inputs that do not exist: who runs it waits for them. */
+  readonly missing: readonly string[];
   /** What is there of those that it wrote, whenever that was. */
   readonly deadLetters: number;
   /** By the log's time, or by this machine's where the log has been idle. */
@@ -59,7 +61,8 @@ export async function standingOf(client: Client, name: string, signal: AbortSign
     const commits = ({ replica }: ReplicaStanding): number => Number(replica === task.committedBy);
     return { ...task, replicas: shown.toSorted((a, b) => commits(b) - commits(a)) };
   });
-  return { ...app, state: appState(app, reports, now), deadLetters: nextOffset - firstOffset, now, tasks };
+  const missing = [...new Set(inputs)].filter((stream) => !ends.has(stream));
+  return { ...app, state: appState(app, reports, now), missing, deadLetters: nextOffset - firstOffset, now, tasks };
 }
 
 /** Of an app in a listing, by what its replicas told. */

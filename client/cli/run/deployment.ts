@@ -1,6 +1,7 @@
 /** What `tidemark run` has deployed: puts it there again where it was reset, and sees when something else is. */
 import type { Topology } from "../../../src/operators/build/topology.ts";
 import type { Client } from "../../client.ts";
+import type { CallOptions } from "../../deadline.ts";
 import { TidemarkError } from "../../error.ts";
 import { deploy, type AppOptions } from "./deploy.ts";
 
@@ -39,9 +40,10 @@ export class Deployment {
   }
 
   /** Whether it was reset since it was put, or deployed by others. Throws `app-not-found` where it was deleted. */
-  async isOver(): Promise<boolean> {
+  async isOver(call: Pick<CallOptions, "timeout"> = {}): Promise<boolean> {
     // Not all of its tasks are asked for, for one number; its own name is the first of those that begin with it.
-    for await (const { name, epoch } of this.#client.apps({ prefix: this.#name, limit: 1, signal: this.#signal }))
+    const options = { ...call, prefix: this.#name, limit: 1, signal: this.#signal };
+    for await (const { name, epoch } of this.#client.apps(options))
       // The answer may have been given before it was put.
       if (name === this.#name) return epoch > this.#epoch;
     throw new TidemarkError("app-not-found", `there is no app "${this.#name}"`);
