@@ -8,6 +8,7 @@ import { err, ok, type Result } from "../src/lib/result.ts";
 import { IMAGE_FOLDER, LOG_ID } from "./folder-layout.ts";
 import { type DataDirectory, openDataDirectory } from "./log/data-directory.ts";
 import { openLmdbKv } from "./log/disk/lmdb-kv.ts";
+import { whyForbidden } from "./log/disk/unusable.ts";
 import { LOG_LIMITS } from "./log/limits.ts";
 import { IDENTITY_FILE, type NodeIdentity } from "./log/node-identity.ts";
 import {
@@ -34,6 +35,8 @@ export type OpenRecovery = {
 };
 
 export async function openRecovery(path: string): Promise<Result<OpenRecovery, RecoveryError>> {
+  const forbidden = whyForbidden(path, true);
+  if (forbidden !== undefined) return err({ code: "unusable", message: forbidden });
   if (!existsSync(join(path, IDENTITY_FILE)))
     return err({ code: "not-found", message: `${path} is no data folder: it has no ${IDENTITY_FILE}` });
   const opened = await openDataDirectory({ path, entropy: SYSTEM_ENTROPY });

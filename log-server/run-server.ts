@@ -2,7 +2,7 @@
  * A whole server, put together: the ports' real implementations, the data folder, the node, its faces, and whoever
  * watches. `main.ts` runs it as a process, `start-node.ts` inside one. The only place that knows all parts.
  */
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { err, ok, type Result } from "../src/lib/result.ts";
 import type { ServerConfig } from "./config/config.ts";
 import { formatHostPort, type HostPort, isLoopback } from "./config/values.ts";
@@ -13,6 +13,7 @@ import { loadSecrets, type Secrets, secretsOfKeys } from "./http/subscriptions/s
 import { type DataDirectory, openDataDirectory } from "./log/data-directory.ts";
 import { LOG_LIMITS } from "./log/limits.ts";
 import { openLmdbKv } from "./log/disk/lmdb-kv.ts";
+import { whyUnusable } from "./log/disk/unusable.ts";
 import { NODE_LIMITS } from "./node/limits.ts";
 import type { LogNode } from "./node/log-node.ts";
 import { openNode } from "./node/open-node.ts";
@@ -96,9 +97,15 @@ async function startLife(config: ServerConfig, options: RunOptions): Promise<Res
       const again = opening.node?.startsAnew === true;
       if (!again) options.log.event("start-failed", { error });
       await closeAll(closers);
-      if (!again) return err({ code: "internal", message: error instanceof Error ? error.message : String(error) });
+      if (!again) return err(whyNotStarted(error, config.data));
     }
   }
+}
+
+function whyNotStarted(error: unknown, data: string): StartError {
+  const unusable = whyUnusable(error, resolve(data));
+  if (unusable !== undefined) return { code: "unusable", message: unusable };
+  return { code: "internal", message: error instanceof Error ? error.message : String(error) };
 }
 
 type Closer = () => void | Promise<void>;

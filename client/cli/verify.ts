@@ -7,6 +7,7 @@ import { TidemarkError } from "../error.ts";
 import { type ConnectionOptions, serverOf, timeoutMs, withConnectionOptions } from "./connection-options.ts";
 import { EXIT } from "./exit-codes.ts";
 import { type Io, write } from "./io.ts";
+import { onFolder } from "./on-folder.ts";
 import { counted, formatBytes, jsonLine } from "./output.ts";
 import { ProgressBar } from "./progress-bar.ts";
 import { newVerb, type OutputFormat } from "./verb.ts";
@@ -64,7 +65,9 @@ async function verifyServer(io: Io, options: VerifyOptions): Promise<number> {
 async function verifyData(io: Io, data: string, output: OutputFormat): Promise<number> {
   const { verifyFolder } = await import("./verify/data-folder.ts");
   const bar = new ProgressBar(io.stderr);
-  const verified = await verifyFolder(data, (file, done) => bar.show({ phase: `verify ${file}`, done }));
+  const verified = await onFolder(data, () =>
+    verifyFolder(data, (file, done) => bar.show({ phase: `verify ${file}`, done })),
+  );
   bar.clear();
   if (!verified.ok) throw new TidemarkError("invalid-argument", verified.error);
   const report = verified.value;

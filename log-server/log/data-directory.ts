@@ -17,6 +17,7 @@ import {
   UNFINISHED_IDENTITY_FILE,
 } from "./node-identity.ts";
 import { openRealDisk } from "./disk/real-disk.ts";
+import { whyNotMade } from "./disk/unusable.ts";
 
 export type DataDirectory = NodeIdentity & {
   /** Absolute. */
@@ -52,10 +53,7 @@ export async function openDataDirectory(options: {
   try {
     makeDurably(path);
   } catch (error) {
-    return err({
-      kind: "unusable",
-      message: `${path} cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-    });
+    return err({ kind: "unusable", message: whyNotMade(path, error) });
   }
   const lock = DirectoryLock.acquire(path);
   if (!lock.ok) return lock;

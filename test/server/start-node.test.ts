@@ -72,7 +72,7 @@ describe("startNode", () => {
     [{ listen: "0.0.0.0:0" }, "needs --token-file"],
     [{ listen: "nowhere" }, "must be HOST:PORT"],
     [{ token: "short" }, "token must be"],
-    [{ dataDirectory: "/dev/null/x" }, "cannot be"],
+    [{ dataDirectory: "/dev/null/x" }, "is a file, or below one"],
   ])("says why it cannot: %j", async (options, why) => {
     await expect(startNode(options)).rejects.toThrow(why);
   });

@@ -8,6 +8,7 @@ import type { Survey } from "../../../log-server/node/cluster/recovery.ts";
 import { TidemarkError } from "../../error.ts";
 import { EXIT } from "../exit-codes.ts";
 import { type Io, write } from "../io.ts";
+import { onFolder } from "../on-folder.ts";
 import { formatFields, jsonLine } from "../output.ts";
 import { newVerb, type OutputFormat, withOutputOption } from "../verb.ts";
 
@@ -31,7 +32,7 @@ export function recoverCommand(io: Io, onDone: (exitCode: number) => void): Comm
     .requiredOption("--data <dir>", "the node's data folder; no server may use it")
     .option("--yes", "do not ask")
     .addHelpText("after", NOTE)
-    .action(async (options: RecoverOptions) => onDone(await recover(io, options)));
+    .action(async (options: RecoverOptions) => onDone(await onFolder(options.data, () => recover(io, options))));
 }
 
 async function recover(io: Io, { data, yes, output }: RecoverOptions): Promise<number> {

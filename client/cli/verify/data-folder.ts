@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { IMAGE_FOLDER, LOG_ID } from "../../../log-server/folder-layout.ts";
 import { DirectoryLock } from "../../../log-server/log/disk/directory-lock.ts";
 import { DATA_FILE } from "../../../log-server/log/disk/lmdb-header.ts";
+import { whyForbidden } from "../../../log-server/log/disk/unusable.ts";
 import { LogLayout } from "../../../log-server/log/log-layout.ts";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { inspectFile } from "../inspect/inspect-file.ts";
@@ -14,7 +15,7 @@ import type { Reach } from "../inspect/report.ts";
 import { A_FOLDER, type FolderFinding } from "./finding.ts";
 import { type ImageReport, readImage, type SealedKnown } from "./image.ts";
 import { findingsInSealed, type SealedFinding } from "./sealed-segments.ts";
-import { checkSmallFiles } from "./small-files.ts";
+import { checkSmallFiles, unsupportedVersion } from "./small-files.ts";
 
 export type FolderReport = {
   readonly files: number;
@@ -32,11 +33,15 @@ export async function verifyFolder(
   path: string,
   onFile: (file: string, bytes: number) => void,
 ): Promise<Result<FolderReport, string>> {
+  const forbidden = firstForbidden(path);
+  if (forbidden !== undefined) return err(forbidden);
   const logs = join(path, "logs");
   if (!existsSync(logs)) return err(`${path} is no data folder: there is no ${logs}`);
   const lock = DirectoryLock.acquire(path);
   if (!lock.ok) return err(`${lock.error.message}; a running node is verified with --url`);
   try {
+    const unsupported = await unsupportedVersion(path);
+    if (unsupported !== undefined) return err(`${path}: ${unsupported}`);
     const findings: FolderFinding[] = [];
     let files = 0;
     let bytes = 0;
@@ -75,6 +80,16 @@ export async function verifyFolder(
   } finally {
     lock.value.release();
   }
+}
+
+/** What may not be read cannot be verified, and is not damaged for that. */
+function firstForbidden(path: string): string | undefined {
+  if (!isFolder(path)) return undefined;
+  for (const { parentPath, name } of readdirSync(path, { recursive: true, withFileTypes: true })) {
+    const forbidden = whyForbidden(join(parentPath, name), false);
+    if (forbidden !== undefined) return forbidden;
+  }
+  return undefined;
 }
 
 /** The files of a log; what is missing among them is told at once. */

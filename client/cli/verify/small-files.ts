@@ -55,6 +55,12 @@ export async function checkSmallFiles(data: string, lastTerm: number, hasSegment
   return { files, findings };
 }
 
+/** Another version may have written everything otherwise: nothing of it can be verified. */
+export async function unsupportedVersion(data: string): Promise<string | undefined> {
+  const read = await readIdentity(openRealDisk(data), undefined).catch(() => undefined);
+  return read?.ok === false && read.error.kind === "unsupported-version" ? read.error.message : undefined;
+}
+
 async function readIdentityOf(data: string): Promise<Result<NodeIdentity, FolderFinding>> {
   const file = join(data, IDENTITY_FILE);
   try {

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { LOCK_LIMITS } from "./storage-limits.ts";
+import { whyForbidden } from "./unusable.ts";
 
 /** The lock itself, and who has it: the second is for people, and decides nothing. */
 export const LOCK_FILES = ["lock", "lock-holder.json"] as const;
@@ -55,10 +56,10 @@ export class DirectoryLock {
           message: `${directory} is in use by ${describeHolder(holderFile)}`,
         });
       }
-      return err({
-        kind: "unusable",
-        message: `${directory} cannot be locked: ${error instanceof Error ? error.message : String(error)}`,
-      });
+      // SQLite does not say why.
+      const why = whyForbidden(directory, true) ?? whyForbidden(lockFile, true);
+      const message = `${directory} cannot be locked: ${error instanceof Error ? error.message : String(error)}`;
+      return err({ kind: "unusable", message: why ?? message });
     }
     try {
       writeFileSync(holderFile, `${JSON.stringify({ pid: process.pid, host: hostname() })}\n`);

@@ -6,7 +6,7 @@
  * `openLmdbKv` therefore looks up all rows once under a mark on the file system, and so is the first transaction made.
  * Where a mark was left behind, by one of these or by anything that failed, the next start begins with an empty store.
  */
-import { existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { open, type RootDatabase } from "lmdb";
@@ -54,6 +54,8 @@ function* openInTurns(
 ): Generator<RootDatabase<Uint8Array, Uint8Array>, Kv> {
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const mark = join(path, MARK_FILE);
+  // What this user may not touch is not damaged for that, nor to be erased: the system's error says which it is.
+  if (existsSync(join(path, DATA_FILE))) accessSync(join(path, DATA_FILE), constants.R_OK | constants.W_OK);
   const erase = (reason: string): void => {
     eraseStore(path);
     onErased(reason);
