@@ -16,7 +16,9 @@ import { mapState, valueState } from "../../src/operators/state/keyed-state.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import { Rows } from "../../src/operators/state/rows.ts";
 import type { StateStore } from "../../src/operators/state/state-store.ts";
+import { Timers } from "../../src/operators/state/timers.ts";
 import type { Kv } from "../../src/ports/kv.ts";
+import type { Row } from "../../src/record/row.ts";
 import { compareRecordPlaces } from "../../src/record/record-place.ts";
 import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimKv } from "../../src/sim/kv.ts";
@@ -145,6 +147,35 @@ describe("a store of rows on disk", () => {
     expect(store.unflushedBytes).toBe(6);
     await store.flush(seal);
     expect(store.unflushedBytes).toBe(2);
+  });
+
+  it("finds the next of many timers that fall due at once without a walk over those that fired", async () => {
+    let walked = 0;
+    class WatchedKv extends SimKv {
+      override *range(...args: Parameters<SimKv["range"]>): Iterable<Row> {
+        for (const row of super.range(...args)) {
+          walked += 1;
+          yield row;
+        }
+      }
+    }
+    const count = 1_000;
+    const { store } = await KvStore.open(new WatchedKv(), LABEL, INSTANT);
+    const rows = new Rows(store);
+    const timers = new Timers(rows);
+    for (let n = 0; n < count; n += 1) timers.set("log", { due: 7, node: "node", key: n, name: null });
+    await store.flush(store.seal(rows.totals));
+    walked = 0;
+    const fired: unknown[] = [];
+    for (let next = timers.first("log"); next !== undefined; next = timers.first("log")) {
+      fired.push(next.key);
+      timers.remove("log", next.row);
+      // One that is set for the same time, and sorts before what is left of it.
+      if (next.key === 500) timers.set("log", { due: 7, node: "another", key: "late", name: null });
+    }
+    const keys = Array.from({ length: count }, (_, n) => n);
+    expect(fired).toEqual([...keys.slice(0, 501), "late", ...keys.slice(501)]);
+    expect(walked).toBeLessThan(5 * count);
   });
 
   async function damage(kv: SimKv, key: Uint8Array): Promise<void> {

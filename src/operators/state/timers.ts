@@ -1,7 +1,9 @@
 /**
  * A task's timers, which are rows that sort by (time, node, key, name). The earliest of each kind is remembered, so that a
- * record that makes none due costs no search.
+ * record that makes none due costs no search; and where the search ended, so that the next one begins there: a store on disk walks over
+ * what was deleted until that is flushed, which for many timers at once would be all that fired before.
  */
+import { compareBytes } from "../../lib/bytes.ts";
 import type { Rows } from "./rows.ts";
 import { behind, type TimerKind, timerOfRow, type TimerParts, timerPrefix, timerRow } from "./row-keys.ts";
 
@@ -13,13 +15,17 @@ export class Timers {
   readonly #rows: Rows;
   /** Infinity: there is none; undefined: to be looked up. */
   #earliest: Record<TimerKind, number | undefined> = { log: undefined, event: undefined };
+  /** No row of a timer is before it. */
+  #from: Record<TimerKind, Uint8Array> = fromPrefixes();
 
   constructor(rows: Rows) {
     this.#rows = rows;
   }
 
   set(kind: TimerKind, timer: TimerParts): void {
-    this.#rows.put(timerRow(kind, timer), NO_VALUE);
+    const row = timerRow(kind, timer);
+    this.#rows.put(row, NO_VALUE);
+    if (compareBytes(row, this.#from[kind]) < 0) this.#from[kind] = row;
     const earliest = this.#earliest[kind];
     if (earliest !== undefined && timer.due < earliest) this.#earliest[kind] = timer.due;
   }
@@ -39,13 +45,23 @@ export class Timers {
   }
 
   first(kind: TimerKind): DueTimer | undefined {
-    const prefix = timerPrefix(kind);
-    for (const [row] of this.#rows.range(prefix, behind(prefix))) return { ...timerOfRow(row), row };
+    const end = behind(timerPrefix(kind));
+    for (const [row] of this.#rows.range(this.#from[kind], end)) {
+      // Kept for longer than the row's memory may be.
+      this.#from[kind] = row.slice();
+      return { ...timerOfRow(row), row };
+    }
+    this.#from[kind] = end;
     return undefined;
   }
 
   /** The rows were changed by somebody else: undone. */
   forget(): void {
     this.#earliest = { log: undefined, event: undefined };
+    this.#from = fromPrefixes();
   }
+}
+
+function fromPrefixes(): Record<TimerKind, Uint8Array> {
+  return { log: timerPrefix("log"), event: timerPrefix("event") };
 }
