@@ -46,6 +46,8 @@ export const RUNTIME_LIMITS = {
   /** Between two tries to learn how the task stands. */
   factsRetryMs: 100,
 
+  /** What holding a changed row costs besides its bytes until it is on disk, nearly: of small rows that is most of it. */
+  rowOverheadBytes: 512,
   /** State on disk is brought up to date when so much waits for it, or now and then. */
   flushBytes: 16 * 1024 * 1024,
   /** With so much that is not on disk, because it is being written or is further than any commit, a replica reads on only when it is less. */

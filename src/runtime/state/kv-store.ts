@@ -85,7 +85,7 @@ export class KvStore implements StateStore {
     this.#label = label;
   }
 
-  /** Of all changes that are in memory for not having been flushed. */
+  /** Which all changes take that are in memory for not having been flushed. */
   get unflushedBytes(): number {
     return this.#sealedBytes + this.#changedBytes;
   }
@@ -149,8 +149,9 @@ export class KvStore implements StateStore {
   }
 
   #set(key: Uint8Array, value: Uint8Array | undefined): void {
-    this.#changes.push({ key, over: this.#overlay.set(key, value) });
-    this.#changedBytes += key.length + (value?.length ?? 0);
+    const change: Change = { key, over: this.#overlay.set(key, value) };
+    this.#changes.push(change);
+    this.#changedBytes += sizeOf(change);
   }
 }
 
@@ -196,7 +197,11 @@ function writeOf({ key, over: { value } }: Change): KvWrite {
 }
 
 function bytesOf(changes: readonly Change[]): number {
-  return changes.reduce((sum, { key, over }) => sum + key.length + (over.value?.length ?? 0), 0);
+  return changes.reduce((sum, change) => sum + sizeOf(change), 0);
+}
+
+function sizeOf({ key, over: { value } }: Change): number {
+  return RUNTIME_LIMITS.rowOverheadBytes + key.length + (value?.length ?? 0);
 }
 
 /** Why these rows are not to be used; undefined if they are, or if there are none. */
