@@ -390,6 +390,7 @@ export class LogNode {
       appliedIndex: this.machine.position,
       lastIndex: this.#loop.lastIndex,
       damage: this.#log.damage,
+      blocked: this.#readiness.blocked,
       sending: this.#loop.sending,
       waitingForSnapshots: this.#loop.waitingForSnapshots,
       receiving: this.#loop.receiving,

@@ -35,6 +35,8 @@ export type NodeStatus = {
   readonly appliedIndex: LogIndex;
   readonly lastIndex: LogIndex;
   readonly damage: readonly Damage[];
+  /** What is in the way of applying anything more: reads that are to be up to date are refused, and commands. */
+  readonly blocked: Damage | undefined;
   /** Undefined: there are no others to mend from. */
   readonly repair: RepairStatus | undefined;
   /** The same. */

@@ -2,7 +2,7 @@
  * `/livez` and `/readyz`: framework-free, because they answer before the log is open, too.
  *
  * Live means that the process should not be restarted; it never depends on a quorum, nor on the disk being read yet.
- * Ready means that requests should be sent here: recovered, a leader seen, little left to apply, neither stopping nor
+ * Ready means that requests should be sent here: recovered, a leader seen, little left to apply and no damage in its way, neither stopping nor
  * drained by an operator.
  */
 import type { NodeStatus } from "../node/node-status.ts";
@@ -49,6 +49,8 @@ export class Health {
       return [check("recovered", false, "the log is being opened"), this.#notDraining()];
     }
     const lag = status.commitIndex - status.appliedIndex;
+    // Where there are no others, nobody serves more than this node does.
+    const blocked = status.repair === undefined ? undefined : status.blocked;
     return [
       check("recovered", status.phase !== "recovering", status.phase),
       check(
@@ -58,7 +60,13 @@ export class Health {
       ),
       check("healthy", status.phase !== "failed", status.phase),
       check("leader", status.hasLeader, status.hasLeader ? `term ${status.term}` : "none is known"),
-      check("applied", lag <= APPLY_LAG_MAX, `${lag} entries behind`),
+      check(
+        "applied",
+        lag <= APPLY_LAG_MAX && blocked === undefined,
+        blocked === undefined
+          ? `${lag} entries behind`
+          : `${lag} entries behind, and not past damage: ${blocked.message}`,
+      ),
       check("not-drained", !status.standsBack.includes("drained"), status.standsBack.join(" ") || "no"),
       this.#notDraining(),
     ];

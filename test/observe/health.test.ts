@@ -5,6 +5,17 @@ import { SERVING } from "./status.ts";
 
 const PROGRESS = { phase: "replay", done: 3, total: 10, rate: 1, etaSeconds: 7 };
 
+const BLOCKED = { kind: "entry", message: "entry 7 is damaged" } as const;
+const REPAIR = {
+  segments: 0,
+  entries: 0,
+  batches: 0,
+  fetchedBytes: 0,
+  underWay: true,
+  damagedSegments: 1,
+  oldestMs: 1,
+};
+
 function health(sources: Partial<HealthSources>): Health {
   return new Health({ status: () => SERVING, progress: () => PROGRESS, draining: () => false, ...sources });
 }
@@ -40,9 +51,15 @@ describe("/readyz", () => {
     ["healthy", { status: () => ({ ...SERVING, phase: "failed" as const }) }],
     ["leader", { status: () => ({ ...SERVING, hasLeader: false }) }],
     ["applied", { status: () => ({ ...SERVING, commitIndex: 50_000 }) }],
+    ["applied", { status: () => ({ ...SERVING, repair: REPAIR, blocked: BLOCKED }) }],
     ["not-draining", { draining: () => true }],
   ])("is not ready without %s", (failing, sources) => {
     expect(ask(health(sources), "/readyz")).toEqual({ status: 503, body: { status: "not-ready", failing: [failing] } });
+  });
+
+  it("is ready though damage is in the way, where nobody else serves more", () => {
+    const alone = { ...SERVING, repair: undefined, blocked: BLOCKED };
+    expect(ask(health({ status: () => alone }), "/readyz").status).toBe(200);
   });
 
   it("shows checks, progress and facts when asked to be verbose", () => {

@@ -14,6 +14,7 @@ export const SERVING: NodeStatus = {
   appliedIndex: 7,
   lastIndex: 7,
   damage: [],
+  blocked: undefined,
   repair: undefined,
   renewal: undefined,
   digests: undefined,
