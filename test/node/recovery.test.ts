@@ -3,6 +3,7 @@
  * new one, whole; and nothing that this node had is lost (I3, I13, R100, R101).
  */
 import { beforeAll, describe, expect, it } from "vitest";
+import { HardStateFile } from "../../log-server/log/hard-state.ts";
 import { LOG_LIMITS } from "../../log-server/log/limits.ts";
 import {
   createIdentity,
@@ -167,6 +168,16 @@ describe("a node that is left alone", () => {
     expect(survey.value.member).toEqual({ node: "n1", disk: "disk-of-n1", host: "h", port: 1 });
     const alone = await surveyRecovery(options, { ...old, founders: undefined });
     expect(alone).toMatchObject({ ok: false, error: { kind: "alone" } });
+  });
+
+  it("is told of a damaged end that the others had not settled, also where nothing is left of it", async () => {
+    const machine = { disk: left.disk.crash({ kind: "all" }), kv: left.kv.crash() };
+    const hardState = await HardStateFile.open(machine.disk, "logs/0/hard-state");
+    if (!hardState.ok) throw new Error(hardState.error.kind);
+    await hardState.value.writeDoubt({ index: 1e6, term: hardState.value.state.term });
+    await hardState.value.close();
+    const survey = await surveyRecovery(optionsFor(machine), old);
+    expect(survey).toMatchObject({ ok: true, value: { damagedEnd: true } });
   });
 
   it("does not start without the others before it is recovered, and does after", async () => {

@@ -17,7 +17,8 @@ type RecoverOptions = { readonly data: string; readonly yes?: true; readonly out
 const NOTE = `
 Only where a majority will never come back: not their machines, not their disks. While one more of them can be started with the
 disk that it had at the end, start it instead; never from a backup, which has forgotten what its node promised since. Stop the node first, and do the same at each survivor, but answer no: the one to recover is
-that whose last entry has the highest term, and of these the highest position.
+that whose last entry has the highest term, and of these the highest position. What is damaged before that, "tidemark verify --data" says,
+and nobody will give it back.
 
 It becomes the only voter of a new cluster. Start it as before, then add the others anew, with empty folders:
 "tidemark cluster add n2=HOST:PORT". The old cluster's nodes cannot talk to it, and its session tokens are refused.`;
@@ -90,7 +91,9 @@ function surveyText(survey: Survey): string {
   const lost = [
     `- What was acknowledged behind position ${lastIndex} is lost. Nobody can know from here whether there was any.`,
     ...(damagedEnd
-      ? ["- Behind it lies damage, perhaps of acknowledged entries: it is set aside and counts as lost."]
+      ? [
+          "- Behind it lies damage, or lay, perhaps of acknowledged entries: they count as lost, and what is there is set aside.",
+        ]
       : []),
     ...(committed < lastIndex
       ? [`- Positions ${committed + 1} to ${lastIndex} count from now on, perhaps though nobody was told so.`]

@@ -32,7 +32,7 @@ export type Survey = {
   readonly lastTerm: Term;
   /** Committed at least, as far as this node had learnt; perhaps more was. */
   readonly committed: LogIndex;
-  /** Behind the last entry lies damage, perhaps of acknowledged entries: it is set aside. */
+  /** Behind the last entry lies damage, or lay, perhaps of acknowledged entries: what is there is set aside. */
   readonly damagedEnd: boolean;
   /** What is damaged elsewhere, in words: nobody can give it back any more. */
   readonly damage: readonly string[];
@@ -64,7 +64,7 @@ export async function surveyRecovery(
     lastIndex: log.lastIndex,
     lastTerm: log.lastTerm,
     committed: Math.max(machine.position, configurations.at(-2)?.index ?? 0),
-    damagedEnd: log.ambiguous !== undefined,
+    damagedEnd: log.ambiguous !== undefined || hardState.state.doubt !== undefined,
     damage: log.damage.map(({ message }) => message),
     member: { node: nodeName, host: "", port: 0, ...member, disk: diskId },
   };
