@@ -99,6 +99,11 @@ export async function openParts(options: OpenNodeOptions): Promise<Result<NodePa
   if (doubt !== undefined) options.observer.event("log-end-ambiguous", doubt);
   if (doubt !== undefined || hardState.value.state.doubt !== undefined) await hardState.value.writeDoubt(doubt);
 
+  // What is applied was durable, and no crash takes it. Who is alone can only say so, and goes on with what there is.
+  const applied = log.imagePosition() ?? 0;
+  if (options.cluster === undefined && applied > log.lastIndex)
+    options.observer.event("log-end-lost", { firstIndex: log.lastIndex + 1, lastIndex: applied });
+
   const restored = await restoreMachine(options, log);
   if (!restored.ok) return restored;
   const { machine, imagePosition, snapshotPosition, bereft } = restored.value;

@@ -26,6 +26,7 @@ const LEVELS: Readonly<Record<string, Level>> = {
   "leader-lost": "warn",
   "log-cut": "warn",
   "log-end-ambiguous": "warn",
+  "log-end-lost": "error",
   "node-failed": "fatal",
   "node-starts-anew": "warn",
   "peer-message-refused": "warn",

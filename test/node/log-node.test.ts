@@ -2,10 +2,13 @@
 import { describe, expect, it } from "vitest";
 import { utf8 } from "../../src/lib/bytes.ts";
 import { NodeError } from "../../log-server/node/node-error.ts";
+import { NO_OBSERVER } from "../../log-server/node/observer.ts";
 import { FEATURE_LEVEL_NEWEST } from "../../log-server/streams/feature-level.ts";
 import { SimDisk } from "../../src/sim/disk.ts";
 import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import { append, asAppended, create, readAll, startSimNode, streamOf } from "./sim-node.ts";
+
+const SECTOR_BYTES = 512;
 
 describe("appending", () => {
   it("assigns dense offsets in log order and reads back what was appended (I7)", async () => {
@@ -119,6 +122,26 @@ describe("restarts", () => {
     await second.node.stop();
     const third = await startSimNode(second);
     expect(third.node.machine.stream("a")?.nextOffset).toBe(200);
+  });
+
+  it("says which entries are lost where the log ends before what was applied", async () => {
+    const first = await startSimNode();
+    await first.node.propose(create("a"));
+    for (let place = 0; place < 20; place += 1) await first.node.propose(append("a", [`record ${place}`]));
+    const lastIndex = first.node.position;
+    await first.node.stop();
+    const { disk } = first;
+    const isUsed = (path: string): boolean => path.endsWith(".log") && disk.bytes(path).some((byte) => byte !== 0);
+    const path = disk.files().findLast(isUsed) as string;
+    const sectors = Math.ceil(disk.bytes(path).findLastIndex((byte) => byte !== 0) / SECTOR_BYTES);
+    for (let sector = Math.floor(sectors / 2); sector < sectors; sector += 1) disk.zeroSector(path, sector);
+    const told: unknown[] = [];
+    const observer = { ...NO_OBSERVER, event: (code: string, detail?: object) => told.push([code, detail]) };
+    const second = await startSimNode({ ...first, observer });
+    const left = await readAll(second.node, "a");
+    expect(left).toEqual(Array.from({ length: left.length }, (_, place) => `record ${place}`));
+    expect(left.length).toBeLessThan(20);
+    expect(told).toContainEqual(["log-end-lost", { firstIndex: lastIndex - 19 + left.length, lastIndex }]);
   });
 
   it("gives a producer's retry its first answer, across a restart (I8)", async () => {
