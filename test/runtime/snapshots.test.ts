@@ -119,17 +119,9 @@ const action = fc.oneof(
       by: fc.nat(1),
       during: fc.array(step, { maxLength: 6 }),
       failsAt: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, 0, 1, 3, 6),
-      deletedAt: fc.constantFrom(
-        undefined,
-        undefined,
-        undefined,
-        undefined,
-        undefined,
-        0,
-        1,
-        3,
-        6,
-        "committed" as const,
+      deletedAt: fc.oneof(
+        { weight: 39, arbitrary: fc.constant(undefined) },
+        { weight: 1, arbitrary: fc.constantFrom(0, 1, 3, 6, "committed" as const) },
       ),
       covered: fc.constantFrom(true, true, true, true, true, false),
     }),
@@ -453,6 +445,49 @@ describe("snapshots", () => {
     };
     await expect(copies[0]?.writer.write(captures[0] as TaskCapture, covered)).rejects.toThrow("cannot be reached");
     expect((await restored(stream)).restored).toBeUndefined();
+  });
+
+  it("whose stream is deleted while they are written are none, and none stands on them", async () => {
+    const { stream, captures, copies } = several();
+    const [first, second] = captures as [TaskCapture, TaskCapture];
+    const deleting = async (): Promise<boolean> => {
+      stream.deleteAll();
+      return true;
+    };
+    expect(await copies[0]?.writer.write(first, deleting)).toEqual({ ok: false, error: "deleted" });
+    expect(stream.values).toEqual([]);
+    // Only the manifest comes later.
+    let pieces = -1;
+    const counting = async (): Promise<boolean> => {
+      pieces = stream.next;
+      return true;
+    };
+    stream.onAppend = () => {
+      if (stream.next === pieces) stream.deleteAll();
+    };
+    expect(await copies[1]?.writer.write(second, counting)).toEqual({ ok: false, error: "deleted" });
+    stream.onAppend = () => undefined;
+    expect((await copies[1]?.writer.write(second, covered))?.ok).toBe(true);
+    expect((await restored(stream)).restored?.manifest.point).toEqual(second.point);
+  });
+
+  it("of which too much was replaced meanwhile leave nothing there, unless one stands before it", async () => {
+    const { stream, captures, copies } = several();
+    const [first, second] = captures as [TaskCapture, TaskCapture];
+    stream.onAppend = () => {
+      if (stream.next === 12) first.rows.close();
+    };
+    expect(await copies[0]?.writer.write(first, covered)).toEqual({ ok: false, error: "lost" });
+    expect([stream.values, stream.first > 12]).toEqual([[], true]);
+    stream.onAppend = () => undefined;
+    expect((await copies[1]?.writer.write(second, covered))?.ok).toBe(true);
+    const [copy] = copies as [Copy];
+    copy.task.settle(first, false);
+    copy.process(91, POINT_MS, { key: 1, field: 0, text: "y", timer: false });
+    const third = copy.capture(2 * POINT_MS) as TaskCapture;
+    stream.onAppend = () => third.rows.close();
+    expect(await copy.writer.write(third, covered)).toEqual({ ok: false, error: "lost" });
+    expect((await restored(stream)).restored?.manifest.point).toEqual(second.point);
   });
 
   it("tell how far a restore has come, and stand rows of any size", async () => {

@@ -1,6 +1,8 @@
 /** Who takes snapshots of a running task and when, what they are worth, and that nothing depends on them (I12). */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { utf8 } from "../../src/lib/bytes.ts";
+import { RowCapture } from "../../src/operators/state/row-capture.ts";
+import { Rows } from "../../src/operators/state/rows.ts";
 import { APP_RUN_DEFAULTS, AppRun } from "../../src/runtime/app-run.ts";
 import type { WorkStatus } from "../../src/runtime/replica-work.ts";
 import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
@@ -246,6 +248,24 @@ describe("snapshots of a running task", () => {
     // As long as it may rest.
     await world.pass(300_000);
     expect([appends, kv.reads]).toEqual([1, reads]);
+  });
+
+  it("of which too much is replaced meanwhile are tried less and less often", async () => {
+    const world = new World(9);
+    const isLost = vi.spyOn(RowCapture.prototype, "lost", "get").mockReturnValue(true);
+    const captured = vi.spyOn(Rows.prototype, "capture");
+    onTestFinished(() => void vi.restoreAllMocks());
+    const run = world.run();
+    const steps = 100;
+    await world.live(steps);
+    const everyTime = (steps * STEP_MS) / EVERY_MS;
+    expect(captured.mock.calls.length).toBeGreaterThan(2);
+    expect(captured.mock.calls.length).toBeLessThan(everyTime / 4);
+    isLost.mockRestore();
+    await world.until(() => workOf(run)?.snapshot !== undefined, 2_000_000);
+    world.append(1);
+    expect(await world.finish(5_000)).toBeUndefined();
+    await run.stop();
   });
 
   it("bring back a disk that was lost", async () => {

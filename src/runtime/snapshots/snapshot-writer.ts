@@ -127,7 +127,8 @@ export class SnapshotWriter {
   async #write(capture: TaskCapture, committed: () => Promise<boolean>): Promise<WrittenSnapshot> {
     const bounds = await this.#stream.bounds();
     const { incarnation } = bounds;
-    const before = this.#distrusted ? undefined : await this.#newest(bounds);
+    const newest = await this.#newest(bounds);
+    const before = this.#distrusted ? undefined : newest;
     if (before !== undefined && compareDigestPoints(capture.point, before.manifest.point) <= 0)
       throw new Failed("overtaken");
     const base =
@@ -166,6 +167,13 @@ export class SnapshotWriter {
       // The one before is kept, too, for the case that this one is damaged.
       await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
       return { ...written, writtenBytes: pieces.writtenBytes };
+    } catch (error) {
+      // What there is of it is of no use. With another before it, it goes with that one, when a next one comes about.
+      if (newest === undefined && error instanceof Failed && error.failure === "lost") {
+        await pieces.drained();
+        await this.#stream.trim(pieces.end);
+      }
+      throw error;
     } finally {
       this.#end = pieces.end;
     }

@@ -78,6 +78,8 @@ type Writing = { readonly capture: TaskCapture; readonly nextCommit: Offset; con
 /** A standby waits up to this part of the time longer, by its id. */
 const SPREAD = 0.25;
 const SPREAD_STEPS = 64n;
+/** An hour between two, mostly. */
+const LOST_DOUBLINGS_MAX = 6;
 
 export class Snapshotter {
   readonly #task: Task;
@@ -94,6 +96,8 @@ export class Snapshotter {
   #newest: number | undefined;
   /** Log time until which it leaves it to another. */
   #notBefore = -Infinity;
+  /** So often in a row more was replaced than is kept while one was written. The next is likely to be the same: it waits twice as long. */
+  #lost = 0;
   #own: Own | undefined;
   #writing: Writing | undefined;
   /** One after the other. */
@@ -233,6 +237,9 @@ export class Snapshotter {
       const done = await this.#writer.write(capture, () => this.#covered(place));
       used = done.ok;
       this.#newest = point.logTime;
+      this.#lost = !done.ok && done.error === "lost" ? this.#lost + 1 : 0;
+      if (this.#lost > 0)
+        this.#notBefore = point.logTime + this.#plan.everyMs * 2 ** Math.min(this.#lost, LOST_DOUBLINGS_MAX);
       if (!done.ok) return "idle";
       const { offset, firstNeeded, incarnation, writtenBytes } = done.value;
       const { records, logTime } = point;
