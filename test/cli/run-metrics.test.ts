@@ -94,6 +94,11 @@ describe("a run's replicas", () => {
     expect(summaryOf([told(1, {})]).restore).toBeUndefined();
   });
 
+  it("that are paused are no more said to run", () => {
+    const summary = summaryOf([told(1, { state: "paused" }), told(2, {})]);
+    expect(summaryText(summary, 18, 1_000)).toMatch(/^1 of 2 replicas running, 1 paused, 18 outputs/);
+  });
+
   it("that are gone are said to have stopped, once, as soon as the log can be told", async () => {
     const appended: unknown[] = [];
     let isThere = true;

@@ -20,6 +20,8 @@ export type RunSummary = {
   readonly replicas: number;
   /** Of them, those that read what comes. */
   readonly running: number;
+  /** Whose commits are refused until the app is resumed. */
+  readonly paused: number;
   /** Undefined: none restores. */
   readonly restore: RestoreStatus | undefined;
   /** Outputs of all tasks that are committed, since their beginning. */
@@ -49,6 +51,7 @@ export function summaryOf(statuses: readonly WorkerStatus[]): RunSummary {
   return {
     replicas: all.length,
     running: all.filter(({ state }) => state === "running").length,
+    paused: all.filter(({ state }) => state === "paused").length,
     restore: restoreOf(statuses),
     outputs: most(({ committed }) => committed.outputs),
     watermarkMs: Number.isFinite(watermark) ? watermark : undefined,
@@ -81,13 +84,15 @@ function worksOf(replicas: readonly ToldStatus[]): WorkStatus[] {
 }
 
 export function summaryText(summary: RunSummary, outputsBefore: number, sinceMs: number): string {
-  const { replicas, running, restore, outputs, watermarkMs, late, skipped, poisoned, committing, disputed } = summary;
+  const { replicas, running, paused, restore, outputs, watermarkMs, late, skipped, poisoned, committing, disputed } =
+    summary;
   const perSecond = Math.max(0, Math.round(((outputs - outputsBefore) * 1_000) / sinceMs));
   const commits = Object.entries(committing)
     .filter(([, tasks]) => tasks > 0)
     .map(([worker, tasks]) => `worker ${worker} commits ${counted(tasks, "task")}`);
   return [
     `${running} of ${counted(replicas, "replica")} running`,
+    ...(paused > 0 ? [`${paused} paused`] : []),
     ...(restore?.snapshotRead === undefined
       ? []
       : [`snapshot read to ${Math.floor(restore.snapshotRead * PERCENT)} %`]),
