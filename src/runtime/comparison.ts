@@ -110,7 +110,7 @@ export class Comparison {
   compare(commit: TaskCommit, place: RecordPlace, chain: bigint | undefined): void {
     const { replica, digests, to } = commit;
     const point = `chain ${to.outputs}`;
-    if (chain !== undefined && compareTaskPlaces(to, this.#config.begun) > 0) this.#disputes.note(point, hex64(chain));
+    if (chain !== undefined && to.outputs > this.#config.begun.outputs) this.#disputes.note(point, hex64(chain));
     const outputs: Statement = { replica, point, value: hex64(commit.chain) };
     if (this.#disputes.differs(outputs)) {
       this.#hear(outputs, "commit");

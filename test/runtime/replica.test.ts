@@ -33,6 +33,16 @@ function copies(skew = 0): Topology {
   return app;
 }
 
+/** Nothing comes of zeros. */
+function increments(skew = 0): Topology {
+  const app = topology("increments");
+  app
+    .stream("in")
+    .flatMap((n) => (n === 0 ? [] : [(n as number) + skew]))
+    .to("out");
+  return app;
+}
+
 /** What differs is in no output. */
 function hiddenSums(skew = 0): Topology {
   const app = topology("sums");
@@ -740,6 +750,29 @@ describe("a replica that differs", () => {
       ["running", false],
       ["running", false],
     ]);
+  });
+});
+
+describe("a replica that is started again and differs in the last output that was committed", () => {
+  it("is one voice about it, also where what is committed next has no output", async () => {
+    const world = worldOf(increments(), { cursorEveryMs: 10 });
+    const good = world.start();
+    const startBad = (): Machine => world.start("skewed", CALM, increments(1).build(), { takeoverMs: 1_000_000 });
+    startBad();
+    append(world, 1);
+    await world.pass(200);
+    expect(workOf(good).disputed).toBe(true);
+    for (let life = 0; life < 2; life += 1) {
+      world.kill("skewed");
+      startBad();
+      await world.pass(100);
+      append(world, 0);
+      await world.pass(500);
+    }
+    expect(statusOf(good).state).toBe("running");
+    append(world, 2);
+    await world.until(() => sums(world).length === 2, 2_000);
+    expect(sums(world)).toEqual([1, 2]);
   });
 });
 

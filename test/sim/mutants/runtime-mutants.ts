@@ -181,7 +181,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     source: "Raft: votes counted by connection, not by member",
     world: "runtime",
     file: "src/runtime/comparison.ts",
-    find: "if (chain !== undefined && compareTaskPlaces(to, this.#config.begun) > 0)",
+    find: "if (chain !== undefined && to.outputs > this.#config.begun.outputs)",
     replace: "if (chain !== undefined)",
   },
   {
