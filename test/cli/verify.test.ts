@@ -303,6 +303,15 @@ describe("verify --data", () => {
     await expectStart(copy, refusal);
   });
 
+  it("misses nothing where a first start was cut short: for want of room, say", async () => {
+    const other = mkdtempSync(join(folder, "begun-"));
+    mkdirSync(join(other, "logs/0/segments"), { recursive: true });
+    copyFileSync(join(data, "node.json"), join(other, "node.json"));
+    writeFileSync(join(other, "logs/0/segments/0000000000000001.log"), Buffer.alloc(SEGMENT_BYTES));
+    expect((await verify("--data", other)).status).toBe(0);
+    await expectStart(other, undefined);
+  });
+
   it("verifies nothing of another version", async () => {
     const copy = copyOf(data);
     writeFileSync(join(copy, "node.json"), JSON.stringify({ format: "tidemark-data", version: 2 }));

@@ -52,15 +52,14 @@ export async function verifyFolder(
       bytes += statSync(file).size;
       onFile(file, bytes);
     };
-    const inLog = filesOf(log, findings);
-    for (const file of inLog) {
+    for (const file of filesOf(log, findings)) {
       count(file);
       const found = await inspected(file);
       findings.push(...found.findings);
       reach.index = Math.max(reach.index, found.reach.index);
       reach.term = Math.max(reach.term, found.reach.term);
     }
-    const small = await checkSmallFiles(path, reach.term, inLog.length > 0);
+    const small = await checkSmallFiles(path, reach);
     small.files.forEach(count);
     const told = new Set(findings.map(({ file }) => file));
     findings.push(...small.findings.filter(({ file }) => !told.has(file)));

@@ -21,6 +21,7 @@ import {
 import { err, ok, type Result } from "../../../src/lib/result.ts";
 import { DiskError, type DiskFile } from "../../../src/ports/disk.ts";
 import { inspectHardState } from "../inspect/hard-state.ts";
+import type { Reach } from "../inspect/report.ts";
 import { A_FOLDER, type FolderFinding } from "./finding.ts";
 
 const IDENTITY_MISSING = "it says whose the folder is: without it the node does not start";
@@ -36,8 +37,8 @@ export type SmallFiles = {
   readonly findings: readonly FolderFinding[];
 };
 
-/** `data`: the node's folder. `lastTerm`: the highest that any of its files names. `hasSegments`: the log was begun. */
-export async function checkSmallFiles(data: string, lastTerm: number, hasSegments: boolean): Promise<SmallFiles> {
+/** `data`: the node's folder. `reach`: how far its log goes, at least; before its first entry nothing has to be there. */
+export async function checkSmallFiles(data: string, reach: Reach): Promise<SmallFiles> {
   const log = join(data, "logs", String(LOG_ID));
   const { newest, distrusted } = new LogLayout(log);
   const hardState = join(log, "hard-state");
@@ -46,9 +47,9 @@ export async function checkSmallFiles(data: string, lastTerm: number, hasSegment
   const whose = identity.ok ? identity.value : undefined;
   const findings = [
     ...(identity.ok ? [] : [identity.error]),
-    ...(await inFile(newest, hasSegments ? NEWEST_MISSING : undefined, (file) => inNewest(log, newest, file))),
-    ...(await inFile(hardState, hasSegments ? HARD_STATE_MISSING : undefined, (file) =>
-      inHardState(hardState, file, whose, lastTerm),
+    ...(await inFile(newest, reach.index > 0 ? NEWEST_MISSING : undefined, (file) => inNewest(log, newest, file))),
+    ...(await inFile(hardState, reach.index > 0 ? HARD_STATE_MISSING : undefined, (file) =>
+      inHardState(hardState, file, whose, reach.term),
     )),
   ];
   if (files.includes(distrusted)) findings.push({ file: distrusted, kind: "damaged", what: DISTRUSTED });
