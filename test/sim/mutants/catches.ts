@@ -8,7 +8,7 @@ import { xxh64 } from "../../../src/record/checksum.ts";
 import { lock } from "../totals.ts";
 import type { HuntReport } from "./hunt.ts";
 import type { Mutant, MutantWorld } from "./mutant.ts";
-import { patched, sourceOf } from "./patch.ts";
+import { patched, patchesOf, sourceOf } from "./patch.ts";
 
 export type Catch = HuntReport & {
   /** Of the patched file. */
@@ -41,7 +41,13 @@ export function addCatches(path: string, more: Partial<Catches>): void {
 }
 
 export function hashOf(mutant: Mutant): string {
-  return xxh64(utf8(patched(mutant, sourceOf(mutant)))).toString(16);
+  return xxh64(
+    utf8(
+      patchesOf(mutant)
+        .map((patch) => patched(patch, sourceOf(patch)))
+        .join(""),
+    ),
+  ).toString(16);
 }
 
 /** For people: a line for each of these mutants. */

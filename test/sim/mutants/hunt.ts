@@ -4,11 +4,11 @@
  * it ends the process; if it does not count, `zoo.ts` starts another behind that seed.
  */
 import type { Mutant, MutantWorld } from "./mutant.ts";
-import { patchOnLoad } from "./patch.ts";
+import { patchesOf, patchOnLoad } from "./patch.ts";
 import { counts, type Verdict, verdictOf } from "./verdict.ts";
 
 export type HuntTask = {
-  readonly mutant: Pick<Mutant, "name" | "file" | "find" | "replace" | "assertion"> | undefined;
+  readonly mutant: Pick<Mutant, "name" | "file" | "find" | "replace" | "without" | "assertion"> | undefined;
   readonly world: MutantWorld;
   /** The seeds before were tried by processes that were cut short. */
   readonly firstSeed: number;
@@ -98,9 +98,9 @@ async function load(world: MutantWorld): Promise<World> {
 type Outcome = Omit<HuntPart, "processorSeconds">;
 
 async function hunt({ mutant, world, firstSeed, seedsMax, processorSecondsMax }: HuntTask): Promise<Outcome> {
-  const patch = mutant && patchOnLoad(mutant);
+  const patch = mutant && patchOnLoad(patchesOf(mutant));
   const run = await load(world);
-  if (patch?.applied() === false) throw new Error(`the world "${world}" does not load the patched file`);
+  if (patch?.applied() === false) throw new Error(`the world "${world}" does not load what is patched`);
   let uncounted = 0;
   let seed = firstSeed;
   /** Undefined if it does not count. */

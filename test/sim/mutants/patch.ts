@@ -4,17 +4,19 @@
  */
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";
-import type { Mutant } from "./mutant.ts";
-
-type Patch = Pick<Mutant, "name" | "file" | "find" | "replace">;
+import type { Mutant, Patch } from "./mutant.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
 
+export function patchesOf({ file, find, replace, without }: Pick<Mutant, keyof Patch | "without">): readonly Patch[] {
+  return [{ file, find, replace }, ...(without === undefined ? [] : [without])];
+}
+
 /** Throws where the patch no longer fits: a mutant of something else proves nothing. */
-export function patched({ name, file, find, replace }: Patch, source: string): string {
+export function patched({ file, find, replace }: Patch, source: string): string {
   const parts = source.split(find);
   if (parts.length !== 2)
-    throw new Error(`the patch of ${name} does not fit: its text is ${parts.length - 1} times in ${file}`);
+    throw new Error(`a patch of ${file} does not fit: its text is ${parts.length - 1} times in it: ${find}`);
   return parts.join(replace);
 }
 
@@ -22,18 +24,20 @@ export function sourceOf({ file }: Pick<Patch, "file">): string {
   return readFileSync(new URL(file, ROOT), "utf8");
 }
 
-/** From now on the file is loaded with the patch in it. `applied` says whether it was loaded. */
-export function patchOnLoad(mutant: Patch): { readonly applied: () => boolean } {
-  const target = new URL(mutant.file, ROOT).href;
-  const source = patched(mutant, sourceOf(mutant));
-  let applied = false;
+/** From now on the files are loaded with the patches in them. `applied` says whether they were. */
+export function patchOnLoad(patches: readonly Patch[]): { readonly applied: () => boolean } {
+  const sources = new Map(
+    patches.map((patch) => [new URL(patch.file, ROOT).href, patched(patch, sourceOf(patch))] as const),
+  );
+  const loadedOnes = new Set<string>();
   registerHooks({
     load: (url, context, next) => {
       const loaded = next(url, context);
-      if (url !== target) return loaded;
-      applied = true;
+      const source = sources.get(url);
+      if (source === undefined) return loaded;
+      loadedOnes.add(url);
       return { ...loaded, source };
     },
   });
-  return { applied: () => applied };
+  return { applied: () => loadedOnes.size === sources.size };
 }

@@ -82,6 +82,11 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/task-state.ts",
     find: "this.#seals.findLast(({ place }) => compareTaskPlaces(place, committed) <= 0)",
     replace: "this.#seals.at(-1)",
+    without: {
+      file: "src/runtime/snapshots/open-task-state.ts",
+      find: "const isAhead = compareTaskPlaces(placeIn(kept), facts.place) > 0;",
+      replace: "const isAhead = false;",
+    },
     quick: true,
   },
   {

@@ -44,9 +44,9 @@ export function verdictOf(thrown: unknown): Verdict {
  * a mere type error, does not count. That another file asserts it counts only for a mutant that says why no checker sees it.
  * Without a mutant all counts.
  */
-export function counts(verdict: Verdict, mutant: Pick<Mutant, "file" | "assertion"> | undefined): boolean {
+export function counts(verdict: Verdict, mutant: Pick<Mutant, "file" | "without" | "assertion"> | undefined): boolean {
   if (mutant === undefined) return true;
-  if (verdict.file === undefined || verdict.file === mutant.file) return false;
+  if ([undefined, mutant.file, mutant.without?.file].includes(verdict.file)) return false;
   return verdict.by === "checker" || mutant.assertion !== undefined;
 }
 

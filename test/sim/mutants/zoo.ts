@@ -28,7 +28,7 @@ import type { HuntPart, HuntReport, HuntTask } from "./hunt.ts";
 import type { Mutant, MutantWorld } from "./mutant.ts";
 import { LIFE_MUTANTS } from "./life-mutants.ts";
 import { NODE_MUTANTS } from "./node-mutants.ts";
-import { patched, sourceOf } from "./patch.ts";
+import { patched, patchesOf, sourceOf } from "./patch.ts";
 import { RAFT_MUTANTS } from "./raft-mutants.ts";
 import { RUNTIME_MUTANTS } from "./runtime-mutants.ts";
 
@@ -89,7 +89,7 @@ export async function runZoo({ quick, only, json, shard, totals, show }: ZooOpti
     (mutant) => (!quick || mutant.quick) && (only === undefined || mutant.name.includes(only)),
   ).filter((_, place) => place % shard.of === shard.part % shard.of);
   if (chosen.length === 0) throw new Error(`no mutant is called "${only}"`);
-  for (const mutant of chosen) patched(mutant, sourceOf(mutant));
+  for (const patch of chosen.flatMap(patchesOf)) patched(patch, sourceOf(patch));
   const before = readCatches(totals);
   if (show) {
     console.log(tableOf(chosen, before));
