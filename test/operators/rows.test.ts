@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { equalBytes, hex } from "../../src/lib/bytes.ts";
 import { Prng } from "../../src/lib/prng.ts";
+import { OPERATOR_LIMITS } from "../../src/operators/limits.ts";
 import { MemoryStore } from "../../src/operators/state/memory-store.ts";
 import { Rows } from "../../src/operators/state/rows.ts";
 import { totalsOf } from "../../src/operators/state/totals.ts";
@@ -138,6 +139,18 @@ describe("rows", () => {
       fc.property(fc.nat(), (seed) => walk(new Prng(seed))),
       { numRuns: 12 },
     );
+  });
+
+  it("say how near a capture is to being lost", () => {
+    const rows = new Rows(new MemoryStore());
+    const half = OPERATOR_LIMITS.captureReplacedBytesMax / 2;
+    for (const n of [1, 2]) rows.put(Uint8Array.of(n), new Uint8Array(half));
+    const capture = rows.capture();
+    expect(capture.spent).toBe(0);
+    rows.delete(Uint8Array.of(1));
+    expect(capture.spent).toBeCloseTo(0.5);
+    rows.delete(Uint8Array.of(2));
+    expect([capture.lost, capture.spent]).toEqual([true, 1]);
   });
 
   it("leave out what is again as it was", () => {

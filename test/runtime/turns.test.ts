@@ -38,12 +38,12 @@ class Loop implements Clock {
 }
 
 /** The part of the time that it worked, over many turns. */
-async function part(loop: Loop, turnMs: number, restRatio = 3): Promise<number> {
+async function part(loop: Loop, turnMs: number, restRatio = 3, hurry = 0): Promise<number> {
   const turns = new Turns(loop, restRatio);
   const begun = loop.monotonic();
   for (let turn = 0; turn < 1_000; turn += 1) {
     loop.work(turnMs);
-    await turns.rest();
+    await turns.rest(hurry);
   }
   return (1_000 * turnMs) / (loop.monotonic() - begun);
 }
@@ -70,6 +70,13 @@ describe("turns", () => {
     const slow = new Loop();
     await part(slow, 500);
     expect(Math.max(...slow.rests)).toBe(restMsMax);
+  });
+
+  it("take more where there is a hurry, in a busy process, too", async () => {
+    expect(await part(new Loop(), 2, 3, 0.9)).toBeCloseTo(1 / 1.3);
+    const busy = new Loop();
+    busy.busyMs = 20;
+    expect(await part(busy, 2, 3, 0.9)).toBeCloseTo((2 * turnsTogetherMax) / (2 * turnsTogetherMax + 20), 1);
   });
 
   it("let others have theirs after each, where that is all that is asked for", async () => {

@@ -31,6 +31,11 @@ export class RowCapture {
     return this.#replaced === undefined;
   }
 
+  /** Of the room for what is replaced: 0 at the beginning, 1 where it is lost. */
+  get spent(): number {
+    return this.lost ? 1 : this.#bytes / OPERATOR_LIMITS.captureReplacedBytesMax;
+  }
+
   /** Rows as they were. Each step must find the capture not lost. */
   range(from: Uint8Array, to: Uint8Array): Iterable<Row> {
     assert(this.#replaced !== undefined, "a capture that is lost is not read");

@@ -49,6 +49,8 @@ export const SNAPSHOT_LIMITS = {
   restMsMax: 16,
   /** Some milliseconds each; then others have theirs. */
   turnsTogetherMax: 8,
+  /** One that would else be lost rests by so much less. */
+  hurryMax: 0.9,
 
   /** Of a manifest: far more than a state that is cut so, and changes so, has. */
   slicesMax: 65_536,

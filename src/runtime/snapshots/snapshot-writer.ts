@@ -14,12 +14,13 @@ import { assert } from "../../lib/assert.ts";
 import { compareBytes } from "../../lib/bytes.ts";
 import { err, ok, type Result } from "../../lib/result.ts";
 import type { TaskCapture } from "../../operators/engine/task.ts";
+import type { RowCapture } from "../../operators/state/row-capture.ts";
 import { ROWS_FROM, ROWS_TO } from "../../operators/state/row-keys.ts";
 import type { Clock } from "../../ports/clock.ts";
 import type { Zstd } from "../../ports/zstd.ts";
 import { compareDigestPoints, type DigestPoint } from "../../record/digest-point.ts";
 import type { Incarnation, Offset } from "../../record/offset.ts";
-import type { SnapshotSizes } from "./limits.ts";
+import { SNAPSHOT_LIMITS, type SnapshotSizes } from "./limits.ts";
 import { encodeManifest, firstNeeded, type Manifest, type PieceRef, type SliceRef } from "./manifest.ts";
 import { endsInManifest, manifestsBack } from "./manifest-search.ts";
 import type { PieceKind } from "./piece.ts";
@@ -212,7 +213,7 @@ export class SnapshotWriter {
       const isFull = piece.bytes >= deltaBytes;
       if (!isFull && turn % rowsPerTurn !== 0) continue;
       if (isFull) await put(pieces, "delta", piece);
-      await work.rest();
+      await work.rest(hurryOf(rows));
       if (rows.lost) throw new Failed("lost");
     }
     if (piece.bytes > 0) await put(pieces, "delta", piece);
@@ -263,9 +264,14 @@ export class SnapshotWriter {
           return joined(base?.slices ?? [], slices, start, ended ? ROWS_TO : from);
         }
       }
-      await work.rest();
+      await work.rest(hurryOf(rows));
     }
   }
+}
+
+/** The more is replaced meanwhile the less it rests, and from the half of what is kept on hardly at all: with all of it, it would be lost. */
+function hurryOf({ spent }: RowCapture): number {
+  return Math.min(SNAPSHOT_LIMITS.hurryMax, 2 * spent);
 }
 
 /** What was gathered. Whoever comes late leaves it to the one that began before. */

@@ -23,19 +23,20 @@ export class Turns {
     this.#since = clock.monotonic();
   }
 
-  /** What was done until now is one turn; it resolves when the next one may begin. */
-  async rest(): Promise<void> {
+  /** What was done until now is one turn; it resolves when the next one may begin. `hurry`: by so much less it rests, from 0 to below 1. */
+  async rest(hurry = 0): Promise<void> {
     const { turnsTogetherMax, restMsMax } = SNAPSHOT_LIMITS;
     const restedFrom = this.#clock.monotonic();
     const worked = restedFrom - this.#since;
+    const ratio = this.#restRatio * (1 - hurry);
     this.#together += 1;
     if (worked < this.#owedMs && this.#together < turnsTogetherMax) return;
     await new Promise<void>((resolve) => {
-      if (this.#restRatio === 0) this.#clock.defer(resolve);
-      else this.#clock.schedule(Math.min(worked * this.#restRatio, restMsMax), resolve);
+      if (ratio === 0) this.#clock.defer(resolve);
+      else this.#clock.schedule(Math.min(worked * ratio, restMsMax), resolve);
     });
     this.#since = this.#clock.monotonic();
-    this.#owedMs = this.#restRatio === 0 ? 0 : (this.#since - restedFrom) / this.#restRatio;
+    this.#owedMs = ratio === 0 ? 0 : (this.#since - restedFrom) / ratio;
     this.#together = 0;
   }
 
