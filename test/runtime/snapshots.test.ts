@@ -84,14 +84,14 @@ class Copy {
   }
 }
 
-/** Two copies at the same place, each captured there, with one stream. */
-function several(): {
+/** Two copies at the same place, each captured there, with one stream. `zstd`: of the first. */
+function several(zstd: Zstd = nodeZstd): {
   readonly stream: MemorySnapshots;
   readonly copies: readonly Copy[];
   readonly captures: readonly TaskCapture[];
 } {
   const stream = new MemorySnapshots();
-  const copies = ["first", "second"].map((replica) => new Copy(stream, replica));
+  const copies = [new Copy(stream, "first", zstd), new Copy(stream, "second")];
   for (const copy of copies)
     for (let n = 1; n <= 90; n += 1) copy.process(n, 1, { key: n, field: 0, text: "x", timer: false });
   return { stream, copies, captures: copies.map((copy) => copy.capture(POINT_MS) as TaskCapture) };
@@ -488,6 +488,47 @@ describe("snapshots", () => {
     stream.onAppend = () => third.rows.close();
     expect(await copy.writer.write(third, covered)).toEqual({ ok: false, error: "lost" });
     expect((await restored(stream)).restored?.manifest.point).toEqual(second.point);
+  });
+
+  it("of which too much was replaced meanwhile take nothing along that another has written among them", async () => {
+    let pieces = 0;
+    const held = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const compressAside: Zstd["compressAside"] = async (bytes) => {
+      pieces += 1;
+      if (pieces > 5) {
+        held.resolve();
+        await released.promise;
+      }
+      return nodeZstd.compress(bytes);
+    };
+    const { stream, captures, copies } = several({ ...nodeZstd, compressAside });
+    const [first, second] = captures as [TaskCapture, TaskCapture];
+    const writing = copies[0]?.writer.write(first, covered);
+    // It stands still, and the other one takes it for abandoned.
+    await held.promise;
+    expect((await copies[1]?.writer.write(second, covered))?.ok).toBe(true);
+    first.rows.close();
+    released.resolve();
+    expect(await writing).toEqual({ ok: false, error: "lost" });
+    expect((await restored(stream)).restored?.manifest).toMatchObject({ replica: "second", point: second.point });
+  });
+
+  it("of which too much was replaced meanwhile take nothing out of a stream that was made anew", async () => {
+    const { stream, captures, copies } = several();
+    const [first, second] = captures as [TaskCapture, TaskCapture];
+    const append = stream.append.bind(stream);
+    stream.append = async (values) => {
+      const offset = await append(values);
+      if (offset < 12) return offset;
+      stream.append = append;
+      stream.deleteAll();
+      expect((await copies[1]?.writer.write(second, covered))?.ok).toBe(true);
+      first.rows.close();
+      return offset;
+    };
+    expect(await copies[0]?.writer.write(first, covered)).toEqual({ ok: false, error: "lost" });
+    expect((await restored(stream)).restored?.manifest).toMatchObject({ replica: "second", point: second.point });
   });
 
   it("tell how far a restore has come, and stand rows of any size", async () => {

@@ -169,15 +169,23 @@ export class SnapshotWriter {
       await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
       return { ...written, writtenBytes: pieces.writtenBytes };
     } catch (error) {
-      // What there is of it is of no use. With another before it, it goes with that one, when a next one comes about.
-      if (newest === undefined && error instanceof Failed && error.failure === "lost") {
-        await pieces.drained();
-        await this.#stream.trim(pieces.end);
-      }
+      // With another before it, what there is of it goes with that one, when a next one comes about.
+      if (newest === undefined && error instanceof Failed && error.failure === "lost")
+        await this.#takeAway(pieces, bounds);
       throw error;
     } finally {
       this.#end = pieces.end;
     }
+  }
+
+  /** Pieces that are of no use, and all before them; unless another has finished a snapshot since there were these `bounds`. */
+  async #takeAway(pieces: PieceQueue, { next, incarnation }: StreamBounds): Promise<void> {
+    await pieces.drained();
+    const now = await this.#stream.bounds();
+    if (now.incarnation !== incarnation) return;
+    const since = { ...now, first: Math.max(now.first, next) };
+    if (pieces.interrupted) for await (const _ of manifestsBack(this.#stream, this.#zstd, since)) return;
+    await this.#stream.trim(pieces.end);
   }
 
   /** Of which nothing was trimmed, whoever made it. */
