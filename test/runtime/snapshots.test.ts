@@ -471,6 +471,38 @@ describe("snapshots", () => {
     expect((await restored(stream)).restored?.manifest.point).toEqual(second.point);
   });
 
+  it("of which it is not known in which stream the manifest stands are nothing for another to stand on", async () => {
+    const stream = new MemorySnapshots();
+    const copy = new Copy(stream);
+    for (let n = 1; n <= 90; n += 1) copy.process(n, 1, { key: n, field: 0, text: "x", timer: false });
+    const take = (round: number): TaskCapture => {
+      copy.process(90 + round, (round - 1) * POINT_MS + 1, { key: 1, field: round, text: "y", timer: false });
+      return copy.capture(round * POINT_MS) as TaskCapture;
+    };
+    const first = take(1);
+    expect((await copy.writer.write(first, covered)).ok).toBe(true);
+    copy.task.settle(first, true);
+    const second = take(2);
+    let isManifest = false;
+    stream.onAppend = () => {
+      if (isManifest) stream.deleteAll();
+    };
+    const bounds = stream.bounds.bind(stream);
+    stream.bounds = () =>
+      stream.incarnation === 1 ? bounds() : Promise.reject(new Error("the log cannot be reached"));
+    const last = async (): Promise<boolean> => {
+      isManifest = true;
+      return true;
+    };
+    await expect(copy.writer.write(second, last)).rejects.toThrow("cannot be reached");
+    stream.onAppend = () => undefined;
+    stream.bounds = bounds;
+    copy.task.settle(second, false);
+    const third = take(3);
+    expect((await copy.writer.write(third, covered)).ok).toBe(true);
+    expect((await restored(stream)).restored?.manifest.point).toEqual(third.point);
+  });
+
   it("of which too much was replaced meanwhile leave nothing there, unless one stands before it", async () => {
     const { stream, captures, copies } = several();
     const [first, second] = captures as [TaskCapture, TaskCapture];

@@ -157,12 +157,13 @@ export class SnapshotWriter {
       if (now.incarnation !== incarnation) throw new Failed("deleted");
       if ((pieces.interrupted || now.next !== pieces.end) && (await this.#isOvertaken(point, now)))
         throw new Failed("overtaken");
+      // Nothing may stand on it before it is known to be in the stream of the pieces that it names, whatever it looks like.
+      this.#distrusted = true;
       await pieces.put("manifest", encodeManifest(manifest));
       const [{ offset, parts }] = (await pieces.drained()) as readonly [PieceRef];
       assert(parts === 1, "I15: a manifest is one record");
-      // Whatever it looks like: the manifest may stand in another stream than the pieces that it names.
-      this.#distrusted = (await this.#stream.bounds()).incarnation !== incarnation;
-      if (this.#distrusted) throw new Failed("deleted");
+      if ((await this.#stream.bounds()).incarnation !== incarnation) throw new Failed("deleted");
+      this.#distrusted = false;
       const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset), incarnation };
       this.#last = written;
       // The one before is kept, too, for the case that this one is damaged.
