@@ -1,10 +1,17 @@
 /** A task's stream of snapshots on a cluster: the runtime's port on top of a stream. It makes the stream where it is missing. */
 import type { Offset } from "../../src/record/offset.ts";
 import type { SnapshotStream, StreamBounds, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
-import { asTidemarkError } from "../error.ts";
+import { asTidemarkError, type TidemarkErrorCode } from "../error.ts";
 import type { ReceivedRecord } from "../reading/received-record.ts";
 import type { RecordStream } from "../reading/record-stream.ts";
 import type { Stream } from "../stream.ts";
+
+/** The stream, or the one that was read, is not there any more; or not so long, for it was made anew. */
+const DELETED: ReadonlySet<TidemarkErrorCode> = new Set<TidemarkErrorCode>([
+  "stream-not-found",
+  "stream-gone",
+  "malformed-offset",
+]);
 
 /** Where the last read ended: the next one mostly goes on there. */
 type Reading = { readonly records: RecordStream; next: ReceivedRecord | undefined };
@@ -34,7 +41,7 @@ export class ClientSnapshots implements SnapshotStream {
       return await this.#part(from, bytes);
     } catch (error) {
       this.#reading = undefined;
-      if (asTidemarkError(error).code !== "stream-not-found") throw error;
+      if (!DELETED.has(asTidemarkError(error).code)) throw error;
       // All snapshots were deleted meanwhile: there is nothing more, as behind the end.
       return { from, values: [] };
     }

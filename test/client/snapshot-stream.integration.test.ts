@@ -72,5 +72,25 @@ describe("snapshots on a node", () => {
     await stream.delete();
     expect(await snapshots.read(0, 100)).toEqual({ from: 0, values: [] });
     expect((await snapshots.bounds()).incarnation).toBeGreaterThan(incarnation);
+    // By now it is there again, and shorter.
+    expect(await snapshots.read(1, 100)).toEqual({ from: 1, values: [] });
+  });
+
+  it("are nothing more to whoever reads on where all were deleted, and there are others already", async () => {
+    const stream = client.stream("apps/anew/snapshots/0.0");
+    const snapshots = new ClientSnapshots(stream);
+    await snapshots.bounds();
+    // So much that a read does not have all of it.
+    for (let n = 0; n < 12; n += 1) await snapshots.append([new Uint8Array(1_000_000).fill(n)]);
+    expect(await snapshots.read(0, 1)).toMatchObject({ from: 0, values: { length: 1 } });
+    await stream.delete();
+    await snapshots.bounds();
+    for (let n = 0; n < 12; n += 1) await snapshots.append([Uint8Array.of(n)]);
+    let next = 1;
+    for (let part = await snapshots.read(next, 1); part.values.length > 0; part = await snapshots.read(next, 1)) {
+      next = part.from + part.values.length;
+      if (next > 20) break;
+    }
+    expect(next).toBeLessThanOrEqual(12);
   });
 });
