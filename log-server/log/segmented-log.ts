@@ -534,7 +534,10 @@ export class SegmentedLog {
     if (position === undefined || digest === undefined || position === 0) return;
     if (position === this.#horizon.index && !this.#snapshotLost) return;
     const { snapshots, tails, batchIndex } = this.#parts;
-    const { term, hash, logTime } = await this.#endAt(position);
+    const end = await this.#endAt(position);
+    // It may be mended: that a snapshot has to wait for it is no reason to give up the log.
+    if (end === undefined) throw new Error(`entry ${position}, of which there is to be a snapshot, is damaged`);
+    const { term, hash, logTime } = end;
     const rows = this.#image.tailRows;
     const tailDigest = asDigest(rows.reduce((sum, [key, value]) => sum + rowHash(key, value), 0n));
     // Before the snapshot: one that is there has its tail.
@@ -759,9 +762,11 @@ export class SegmentedLog {
     this.#sealer.kick();
   }
 
-  /** What the chain has at an entry, in memory or read back. */
-  async #endAt(index: LogIndex): Promise<LogEnd> {
+  /** What the chain has at an entry, in memory or read back; undefined where damage hides it. */
+  async #endAt(index: LogIndex): Promise<LogEnd | undefined> {
     if (index === this.#writer.end.index) return this.#writer.end;
+    // Of a snapshot that is lost: the segment that had its entry may have been dropped on it.
+    if (index === this.#horizon.index) return this.#horizon;
     return this.#entries.endAt(index);
   }
 }

@@ -288,6 +288,49 @@ describe("damage in other places", () => {
     await world.close();
   });
 
+  it("a lost snapshot is written anew, though its entry was dropped on it", async () => {
+    const entries = makeEntries(new Prng(42), 1, 92);
+    const { disk, kv }: Machine = { disk: new SimDisk(), kv: new SimKv() };
+    const world = await LogWorld.open(disk, kv);
+    const { log } = world;
+    for (const entry of entries.slice(0, 90)) await world.append([entry]);
+    await log.roll();
+    await log.settled();
+    await world.saveImage();
+    await log.snapshotImage();
+    // Nobody knows yet whether these are committed.
+    await log.append(entries.slice(90));
+    await log.trim(log.horizon.index, () => false);
+    expect(log.firstIndex).toBe(91);
+    const snapshots = disk.files().filter((name) => name.includes("/snapshots/"));
+    for (const path of snapshots) await disk.remove(path);
+    const unhurried = (): Promise<void> => Promise.resolve();
+    expect(await log.scrubSnapshots(unhurried)).toBe(false);
+    await log.snapshotImage();
+    expect(await log.scrubSnapshots(unhurried)).toBe(true);
+    expect(disk.files().filter((name) => name.includes("/snapshots/"))).toEqual(snapshots);
+    await world.close();
+  });
+
+  it("an entry that is lost is waited for by the snapshot that is to be of it, and the log goes on", async () => {
+    const entries = makeEntries(new Prng(43), 1, 90);
+    const base = await build({ entries, applied: 90, image: 40, clean: true });
+    const sealed = base.disk
+      .files()
+      .filter((name) => name.endsWith(".log") && base.disk.exists(name.replace(".log", ".index")));
+    const outcomes: string[] = [];
+    for (const path of sealed) {
+      const { disk, kv } = restarted(base);
+      await disk.remove(path);
+      const { log } = await LogWorld.open(disk, kv, { applyTo: 40 });
+      outcomes.push(await log.snapshotImage().then(() => "written", String));
+      expect(log.poisoned).toBeUndefined();
+      await log.close();
+    }
+    const waited = outcomes.filter((outcome) => outcome !== "written");
+    expect(waited).toEqual(["Error: entry 40, of which there is to be a snapshot, is damaged"]);
+  });
+
   it("a missing index is rebuilt by applying again", async () => {
     const entries = makeEntries(new Prng(9), 1, 90);
     const base = await build({ entries, applied: 90, image: 90, clean: true });

@@ -3,7 +3,6 @@
  * directory. A damaged batch leaves its entry usable; a damaged head ends a read.
  */
 import { err, ok, type Result } from "../../../src/lib/result.ts";
-import { DiskError } from "../../../src/ports/disk.ts";
 import type { Entry } from "../../../src/wire/entry.ts";
 import type { Extent } from "../rewrite/batch-fetch.ts";
 import type { LogEnd } from "./closing.ts";
@@ -79,8 +78,8 @@ export class EntryReader {
     return frame && { previousHash: frame.head.previousHash, entries: read.value };
   }
 
-  /** What the chain has at an entry: what a snapshot of this position needs to know. */
-  async endAt(index: number): Promise<LogEnd> {
+  /** What the chain has at an entry: what a snapshot of this position needs to know. Undefined where damage hides it. */
+  async endAt(index: number): Promise<LogEnd | undefined> {
     const segment = this.#parts.segments.find(index);
     const known = segment?.kind === "unsealed" ? segment.endAt(index) : segment?.facts.end;
     if (known?.index === index) return known;
@@ -88,9 +87,7 @@ export class EntryReader {
     const extent = segment && hasEntries ? await this.#placeOfEntry(segment, index) : undefined;
     const [frame] = segment && extent ? await this.#parts.files.fetch(segment, [extent]) : [];
     const entry = segment && extent && this.#decode(segment, frame, extent.place, index);
-    if (frame === undefined || entry === undefined) {
-      throw new DiskError("io", this.#parts.files.folder, `entry ${index} is damaged`);
-    }
+    if (frame === undefined || entry === undefined) return undefined;
     const hash = new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getBigUint64(ENTRY_HASH_AT, true);
     return { index, term: entry.term, hash, logTime: entry.logTime };
   }
