@@ -135,6 +135,24 @@ describe("losing a leader", () => {
     );
   });
 
+  it("is no election where it is heard again after a while", async () => {
+    const told: string[] = [];
+    const cluster = await SimCluster.started({
+      note: (line) => told.push(...(/ (n\d leader-.*)/.exec(line)?.slice(1) ?? [])),
+    });
+    const leader = (await cluster.elected()).name;
+    await cluster.agreed();
+    const { term } = cluster.node(leader).status();
+    const [cut] = followers(cluster);
+    told.length = 0;
+    cluster.isolate(cut);
+    await cluster.until(() => !cluster.node(cut).status().hasLeader, "it hears no leader");
+    cluster.network.healAll();
+    await cluster.until(() => cluster.node(cut).status().hasLeader, "it hears one");
+    const facts = JSON.stringify({ leader, term });
+    expect(told).toEqual([`${cut} leader-lost ${facts}`, `${cut} leader-regained ${facts}`]);
+  });
+
   it("is shown by followers soon, though the log is idle behind it (R110)", async () => {
     const cluster = await SimCluster.started();
     const leader = await cluster.elected();

@@ -93,7 +93,7 @@ export class RaftLoop {
   /** The newest term that this node has led, and the index of its no-op. */
   #led: LogPoint = { index: 0, term: 0 };
   #leaderHeardAt: number | undefined;
-  /** Whom the log of events knows as leader, and in which term. */
+  /** Whom the log of events knows as leader, and the newest term of which it knows who led. */
   #leaderTold: { readonly leader: NodeId | undefined; readonly term: Term } = { leader: undefined, term: 0 };
   /** All up to here that a shipment does not bring: for its sake this node is to forget it. */
   #givenUp: LogPoint | undefined;
@@ -467,11 +467,13 @@ export class RaftLoop {
 
   #tellLeader(): void {
     const { leader, term } = this.#raft;
-    const { leader: last, term: lastTerm } = this.#leaderTold;
-    if (leader === last && (term === lastTerm || leader === undefined)) return;
-    this.#leaderTold = { leader, term };
-    if (leader === undefined) this.#parts.observer.event("leader-lost", { leader: last, term: lastTerm });
-    else this.#parts.observer.event("leader-elected", { leader, term });
+    const last = this.#leaderTold;
+    if (leader === last.leader && (term === last.term || leader === undefined)) return;
+    this.#leaderTold = { leader, term: leader === undefined ? last.term : term };
+    const { observer } = this.#parts;
+    if (leader === undefined) observer.event("leader-lost", last);
+    // Who did not hear it for a while hears it again: nobody was elected.
+    else observer.event(term === last.term ? "leader-regained" : "leader-elected", { leader, term });
   }
 
   /** Seen before anything is proposed in a new term: its no-op is the newest entry. */
