@@ -49,8 +49,9 @@ export class Health {
       return [check("recovered", false, "the log is being opened"), this.#notDraining()];
     }
     const lag = status.commitIndex - status.appliedIndex;
-    // Where there are no others, nobody serves more than this node does.
-    const blocked = status.repair === undefined ? undefined : status.blocked;
+    // Who leads nobody is all that there is: no other serves more.
+    const isAlone = status.role === "leader" && status.followers.length === 0;
+    const blocked = isAlone ? undefined : status.blocked;
     return [
       check("recovered", status.phase !== "recovering", status.phase),
       check(

@@ -51,15 +51,18 @@ describe("/readyz", () => {
     ["healthy", { status: () => ({ ...SERVING, phase: "failed" as const }) }],
     ["leader", { status: () => ({ ...SERVING, hasLeader: false }) }],
     ["applied", { status: () => ({ ...SERVING, commitIndex: 50_000 }) }],
-    ["applied", { status: () => ({ ...SERVING, repair: REPAIR, blocked: BLOCKED }) }],
+    ["applied", { status: () => ({ ...SERVING, role: "follower" as const, blocked: BLOCKED }) }],
     ["not-draining", { draining: () => true }],
   ])("is not ready without %s", (failing, sources) => {
     expect(ask(health(sources), "/readyz")).toEqual({ status: 503, body: { status: "not-ready", failing: [failing] } });
   });
 
   it("is ready though damage is in the way, where nobody else serves more", () => {
-    const alone = { ...SERVING, repair: undefined, blocked: BLOCKED };
-    expect(ask(health({ status: () => alone }), "/readyz").status).toBe(200);
+    // The last member of a cluster knows of repair, too.
+    for (const repair of [undefined, REPAIR]) {
+      const alone = { ...SERVING, repair, blocked: BLOCKED };
+      expect(ask(health({ status: () => alone }), "/readyz").status).toBe(200);
+    }
   });
 
   it("shows checks, progress and facts when asked to be verbose", () => {
