@@ -34,7 +34,8 @@ class Node implements ClusterNode {
   constructor(name: string, data: string, args: readonly string[]) {
     this.name = name;
     this.#data = data;
-    this.#args = ["serve", "--id", name, "--data", data, ...args, "--log-level", "warn"];
+    // Nodes are killed here, of which the others warn.
+    this.#args = ["serve", "--id", name, "--data", data, ...args, "--log-level", "error"];
   }
 
   get url(): URL {
