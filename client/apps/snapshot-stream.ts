@@ -1,5 +1,5 @@
 /** A task's stream of snapshots on a cluster: the runtime's port on top of a stream. It makes the stream where it is missing. */
-import type { Offset } from "../../src/record/offset.ts";
+import { formatOffset, type Incarnation, type Offset } from "../../src/record/offset.ts";
 import type { SnapshotStream, StreamBounds, StreamPart } from "../../src/runtime/snapshots/snapshot-stream.ts";
 import { asTidemarkError, type TidemarkErrorCode } from "../error.ts";
 import type { ReceivedRecord } from "../reading/received-record.ts";
@@ -68,12 +68,13 @@ export class ClientSnapshots implements SnapshotStream {
     return offset;
   }
 
-  async trim(before: Offset): Promise<void> {
+  async trim(before: Offset, incarnation: Incarnation): Promise<void> {
     try {
-      await this.#stream.trim(before);
+      await this.#stream.trim(formatOffset(incarnation, before));
     } catch (error) {
+      const { code } = asTidemarkError(error);
       // Input was trimmed on it: it stays until a newer one is verified.
-      if (asTidemarkError(error).code !== "snapshot-needed") throw error;
+      if (code !== "snapshot-needed" && !DELETED.has(code)) throw error;
     }
   }
 

@@ -71,6 +71,7 @@ describe("snapshots on a node", () => {
     expect(await snapshots.bounds()).toEqual({ first: 0, next: 2, incarnation });
     await stream.delete();
     expect(await snapshots.read(0, 100)).toEqual({ from: 0, values: [] });
+    await snapshots.trim(1, incarnation);
     expect((await snapshots.bounds()).incarnation).toBeGreaterThan(incarnation);
     // By now it is there again, and shorter.
     expect(await snapshots.read(1, 100)).toEqual({ from: 1, values: [] });
@@ -79,13 +80,15 @@ describe("snapshots on a node", () => {
   it("are nothing more to whoever reads on where all were deleted, and there are others already", async () => {
     const stream = client.stream("apps/anew/snapshots/0.0");
     const snapshots = new ClientSnapshots(stream);
-    await snapshots.bounds();
+    const { incarnation } = await snapshots.bounds();
     // So much that a read does not have all of it.
     for (let n = 0; n < 12; n += 1) await snapshots.append([new Uint8Array(1_000_000).fill(n)]);
     expect(await snapshots.read(0, 1)).toMatchObject({ from: 0, values: { length: 1 } });
     await stream.delete();
     await snapshots.bounds();
     for (let n = 0; n < 12; n += 1) await snapshots.append([Uint8Array.of(n)]);
+    await snapshots.trim(5, incarnation);
+    expect(await snapshots.bounds()).toMatchObject({ first: 0, next: 12 });
     let next = 1;
     for (let part = await snapshots.read(next, 1); part.values.length > 0; part = await snapshots.read(next, 1)) {
       next = part.from + part.values.length;

@@ -1,6 +1,6 @@
 /** A task, a stream of snapshots in memory that can be harmed, and a clock that does not wait: what tests of snapshots need. */
 import type { Clock } from "../../src/ports/clock.ts";
-import type { Offset } from "../../src/record/offset.ts";
+import type { Incarnation, Offset } from "../../src/record/offset.ts";
 import { hex, utf8 } from "../../src/lib/bytes.ts";
 import { topology } from "../../src/operators/build/topology.ts";
 import type { Stage } from "../../src/operators/engine/graph.ts";
@@ -87,8 +87,8 @@ export class MemorySnapshots implements SnapshotStream {
     return first;
   }
 
-  async trim(before: Offset): Promise<void> {
-    if (before <= this.first) return;
+  async trim(before: Offset, incarnation: Incarnation): Promise<void> {
+    if (before <= this.first || incarnation !== this.incarnation) return;
     this.values.splice(0, before - this.first);
     this.first = before;
   }

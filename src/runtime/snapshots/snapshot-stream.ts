@@ -25,6 +25,6 @@ export interface SnapshotStream {
   read(from: Offset, bytes: number): Promise<StreamPart>;
   /** One behind the other, durable when it resolves: to the first one's offset. Of several calls at once any may be first. */
   append(values: readonly Uint8Array[]): Promise<Offset>;
-  /** What is before the offset goes, unless it must be kept. */
-  trim(before: Offset): Promise<void>;
+  /** What is before the offset goes, unless it must be kept, or what was meant has been deleted. */
+  trim(before: Offset, incarnation: Incarnation): Promise<void>;
 }

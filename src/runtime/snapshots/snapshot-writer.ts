@@ -167,7 +167,7 @@ export class SnapshotWriter {
       const written = { manifest, offset, firstNeeded: firstNeeded(manifest, offset), incarnation };
       this.#last = written;
       // The one before is kept, too, for the case that this one is damaged.
-      await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity));
+      await this.#stream.trim(Math.min(written.firstNeeded, before?.firstNeeded ?? Infinity), incarnation);
       return { ...written, writtenBytes: pieces.writtenBytes };
     } catch (error) {
       // With another before it, what there is of it goes with that one, when a next one comes about.
@@ -182,11 +182,12 @@ export class SnapshotWriter {
   /** Pieces that are of no use, and all before them; unless another has finished a snapshot since there were these `bounds`. */
   async #takeAway(pieces: PieceQueue, { next, incarnation }: StreamBounds): Promise<void> {
     await pieces.drained();
-    const now = await this.#stream.bounds();
-    if (now.incarnation !== incarnation) return;
-    const since = { ...now, first: Math.max(now.first, next) };
-    if (pieces.interrupted) for await (const _ of manifestsBack(this.#stream, this.#zstd, since)) return;
-    await this.#stream.trim(pieces.end);
+    if (pieces.interrupted) {
+      const now = await this.#stream.bounds();
+      const since = { ...now, first: Math.max(now.first, next) };
+      for await (const _ of manifestsBack(this.#stream, this.#zstd, since)) return;
+    }
+    await this.#stream.trim(pieces.end, incarnation);
   }
 
   /** Of which nothing was trimmed, whoever made it. */
