@@ -99,6 +99,12 @@ describe("a topology", () => {
     expect(checkDeterminism(wordCount().build(), records, 10).ok).toBe(true);
   });
 
+  it("may read its dead letters", () => {
+    const app = topology("app");
+    app.stream("apps/app/dead").to("buried");
+    expect(app.build().nodes.map(({ source }) => source?.name)).toContain("apps/app/dead");
+  });
+
   it("shows itself as text", () => {
     expect(wordCount().describe().split("\n")).toEqual([
       "app words, version 1",

@@ -3,7 +3,7 @@ import { compareBytes } from "../../lib/bytes.ts";
 import { encodeKey, type Key } from "../encoding/key-codec.ts";
 import { isTimestamp, TIMESTAMP_MAX_MS } from "../../record/record.ts";
 import { OPERATOR_LIMITS } from "../limits.ts";
-import { ownerOfInternal } from "../../wire/app-streams.ts";
+import { deadLetterStream, ownerOfInternal } from "../../wire/app-streams.ts";
 import { checkStreamName } from "../../wire/stream-name.ts";
 import { type Partitioner, partitionStream } from "../verbs/partitioner.ts";
 import { TopologyError } from "./topology-error.ts";
@@ -27,10 +27,10 @@ export function checkStream(name: string, partitions: number): string {
   throw new TopologyError("bad-name", `no stream can be called "${name}": ${checked.error.message}`);
 }
 
-/** Of one that is an app's input: what is its own it makes and reads by itself. */
+/** Of one that is an app's input: what is its own it makes and reads by itself, but for its dead letters. */
 export function checkInput(app: string, name: string, partitions: number): string {
   checkStream(name, partitions);
-  if (ownerOfInternal(name)?.app !== app) return name;
+  if (ownerOfInternal(name)?.app !== app || name === deadLetterStream(app)) return name;
   throw new TopologyError("bad-name", `"${name}" is this app's own; read it in another app`);
 }
 
