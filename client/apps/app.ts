@@ -2,15 +2,15 @@
  * An app as the log knows it: what is deployed under a name, and how far its tasks are. What runs them is the runtime
  * (`src/runtime`); this looks at them, and tells them to stop, go on, or begin anew.
  */
-import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../../src/record/record-place.ts";
+import { BEFORE_RECORDS, type RecordPlace } from "../../src/record/record-place.ts";
 import type { TaskPlace } from "../../src/record/task-place.ts";
 import type { AppDeleteCommand, AppResetCommand, TaskSpec } from "../../src/wire/app-command.ts";
 import type { AppShape } from "../../src/wire/app-shape.ts";
 import { checkAppName, statusStream } from "../../src/wire/app-streams.ts";
-import { type GoneInput, inputBegins, lostInput, type LostInput } from "../../src/wire/lost-input.ts";
+import { type GoneInput, inputBegins, lostInput, type LostInput, type Restart } from "../../src/wire/lost-input.ts";
 import { checkStreamName } from "../../src/wire/stream-name.ts";
 import type { Zstd } from "../../src/ports/zstd.ts";
-import { toAppDescription, type AppDescription, type AppTaskDescription } from "./app-description.ts";
+import { toAppDescription, type AppDescription } from "./app-description.ts";
 import { appTransactions } from "./app-transactions.ts";
 import { inputEnds } from "./input-ends.ts";
 import type { Connection } from "../connection.ts";
@@ -119,21 +119,21 @@ export class App {
     const { tasks: standing, paused } = await this.describe(options);
     const wanted: readonly ResetTask[] = options.tasks ?? standing.map(({ task }) => ({ task }));
     if (wanted.length === 0) throw new TidemarkError("invalid-argument", "no task is named");
-    const moves = wanted.map(({ task, start = BEFORE_RECORDS }) => {
+    const starts = wanted.map(({ task, start = BEFORE_RECORDS }) => {
       const known = standing.find((other) => other.task === task);
       if (known === undefined) throw new TidemarkError("app-not-found", `the app "${this.name}" has no task "${task}"`);
-      return { task, from: known.place, to: { cursor: start, outputs: 0 } };
+      return { task, start, known };
     });
-    const fromStart = moves.filter(({ to }) => compareRecordPlaces(to.cursor, BEFORE_RECORDS) === 0);
-    const names = new Set(fromStart.map(({ task }) => task));
-    const lost = await this.#lostInput(
-      standing.filter(({ task }) => names.has(task)),
-      options,
-    );
+    const lost = await this.#lostInput(starts, options);
     if (!dryRun) {
-      const tasks = moves.map(({ task, to }) => ({ task, start: to.cursor }));
+      const tasks = starts.map(({ task, start }) => ({ task, start }));
       await this.#transact({ kind: "app-reset", app: this.name, tasks }, deleteStreams, paused, options);
     }
+    const moves = starts.map(({ task, start, known }) => ({
+      task,
+      from: known.place,
+      to: { cursor: start, outputs: 0 },
+    }));
     return { dryRun, tasks: moves, ...lost };
   }
 
@@ -145,8 +145,8 @@ export class App {
     else await this.#transact(command, deleteStreams, false, options);
   }
 
-  async #lostInput(tasks: readonly AppTaskDescription[], call: CallOptions): Promise<LostInput> {
-    const begins = inputBegins(this.name, tasks);
+  async #lostInput(restarts: readonly Restart[], call: CallOptions): Promise<LostInput> {
+    const begins = inputBegins(this.name, restarts);
     const ends = await inputEnds((name) => new Stream(this.#connection, name, this.#zstd), begins.keys(), call);
     return lostInput(begins, (stream) => ends.get(stream)?.firstOffset);
   }

@@ -4,6 +4,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import type { Offset } from "../record/offset.ts";
+import { BEFORE_RECORDS, compareRecordPlaces, type RecordPlace } from "../record/record-place.ts";
 import type { AppName } from "./app-command.ts";
 import type { TaskStanding } from "./app-facts.ts";
 import { ownerOfInternal } from "./app-streams.ts";
@@ -18,12 +19,17 @@ export type LostInput = {
   readonly missing: readonly StreamName[];
 };
 
-/** By input, from which offset on the tasks had to read it. */
+/** By input, from which offset on those that begin before the first record had to read it. */
 export type InputBegins = ReadonlyMap<StreamName, Offset>;
 
-export function inputBegins(app: AppName, tasks: Iterable<Pick<TaskStanding, "inputs" | "begins">>): InputBegins {
+/** A task as it stood, and where it is to begin. */
+export type Restart = { readonly known: Pick<TaskStanding, "inputs" | "begins">; readonly start: RecordPlace };
+
+export function inputBegins(app: AppName, restarts: Iterable<Restart>): InputBegins {
   const least = new Map<StreamName, Offset>();
-  for (const { inputs, begins } of tasks) {
+  for (const { known, start } of restarts) {
+    if (compareRecordPlaces(start, BEFORE_RECORDS) !== 0) continue;
+    const { inputs, begins } = known;
     for (const [place, stream] of inputs.entries()) {
       if (ownerOfInternal(stream)?.app === app) continue;
       const from = begins[place];

@@ -1,10 +1,16 @@
 /** What an app that begins anew does not read again. */
 import { expect, it } from "vitest";
+import { BEFORE_RECORDS } from "../../src/record/record-place.ts";
 import { inputBegins, lostInput } from "../../src/wire/lost-input.ts";
 
 const TASKS = [
-  { inputs: ["lines", "words"], begins: [4, 0] },
-  { inputs: ["lines", "apps/a/by-word/0", "apps/b/by-word/0"], begins: [2, 0, 0] },
+  { start: BEFORE_RECORDS, known: { inputs: ["lines", "words"], begins: [4, 0] } },
+  {
+    start: BEFORE_RECORDS,
+    known: { inputs: ["lines", "apps/a/by-word/0", "apps/b/by-word/0"], begins: [2, 0, 0] },
+  },
+  // It goes on behind a record, and misses nothing before that.
+  { start: { ...BEFORE_RECORDS, position: 5 }, known: { inputs: ["lines", "notes"], begins: [0, 0] } },
 ];
 
 function lost(kept: Readonly<Record<string, number>>): unknown {

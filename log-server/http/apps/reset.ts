@@ -1,7 +1,7 @@
 /** `POST /v1/apps/{app}/reset`: tasks begin anew, and streams go with that; or, as a dry run, would. */
 import type { FastifyInstance } from "fastify";
 import { type Static, Type } from "typebox";
-import { BEFORE_RECORDS, compareRecordPlaces } from "../../../src/record/record-place.ts";
+import { BEFORE_RECORDS } from "../../../src/record/record-place.ts";
 import type { TaskStart } from "../../../src/wire/app-command.ts";
 import type { AppTaskInfo } from "../../../src/wire/app-look-up.ts";
 import type { Command } from "../../../src/wire/command.ts";
@@ -111,12 +111,7 @@ function startsOf({ app, tasks, task: taskOf }: AppView, input: ResetInput): rea
 }
 
 function lostBy({ node }: HttpContext, app: string, starts: readonly Start[]): LostInput {
-  const fromStart = starts.filter(({ start }) => compareRecordPlaces(start, BEFORE_RECORDS) === 0);
-  const begins = inputBegins(
-    app,
-    fromStart.map(({ known }) => known),
-  );
-  return lostInput(begins, (name) => {
+  return lostInput(inputBegins(app, starts), (name) => {
     const stream = node.machine.stream(name);
     return stream?.deleted === false ? stream.firstOffset : undefined;
   });

@@ -1,6 +1,6 @@
 /**
- * One process per folder: one server for its data, one worker for its tasks' state. Node has no `flock`; what it has is SQLite, whose exclusive transaction is a lock of
- * the kernel on the file `lock` (fcntl; LockFileEx on Windows). Such a lock
+ * One process per folder: one server for its data, one worker for its tasks' state. Node has no `flock`; what it has is
+ * SQLite, whose exclusive transaction is a lock of the kernel on the file `lock` (fcntl; LockFileEx on Windows). Such a lock
  *
  * - goes away with its process, however that ends, so nothing stale is ever left and no process id is guessed at;
  * - is given to one of two that ask at the same moment;
