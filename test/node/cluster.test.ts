@@ -25,6 +25,13 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
+/** What its nodes say of their leaders is in `told`. */
+async function tellingCluster(): Promise<{ readonly cluster: SimCluster; readonly told: string[] }> {
+  const told: string[] = [];
+  const note = (line: string): void => void told.push(...(/ (n\d leader-.*)/.exec(line)?.slice(1) ?? []));
+  return { cluster: await SimCluster.started({ note }), told };
+}
+
 function expectSameState(cluster: SimCluster): void {
   const digests = cluster.up.map(({ node }) => node?.machine.digest());
   expect(new Set(digests).size, "I4, I10").toBe(1);
@@ -55,6 +62,29 @@ describe("founding and appending", () => {
     await expect(cluster.barrier("n1")).rejects.toMatchObject({ code: "unavailable" });
     await cluster.settle(Promise.all([alone, cluster.start("n2")]));
     expect(cluster.node("n1").phase).toBe("serving");
+  });
+
+  it("takes a member whose very first start was cut short at any call of its disk (P33)", async () => {
+    let crashes = 0;
+    for (let calls = 1; crashes === calls - 1; calls += 1) {
+      const cluster = new SimCluster({ seed: calls });
+      // It ends with the power, whatever it was at.
+      const first = cluster.start("n1").catch(() => undefined);
+      cluster.killAt("n1", calls);
+      await cluster.settle(Promise.all([cluster.start("n2"), cluster.start("n3")]));
+      await cluster.pass(1_000);
+      if (cluster.member("n1").node === undefined) {
+        crashes += 1;
+        await cluster.settle(cluster.start("n1"));
+      } else cluster.killAt("n1", Number.POSITIVE_INFINITY);
+      await first;
+      await cluster.settle(cluster.propose((await cluster.elected()).name, create("a")));
+      await cluster.agreed();
+      expectSameState(cluster);
+      expect(cluster.up).toHaveLength(3);
+      expect(cluster.failures).toEqual([]);
+    }
+    expect(crashes).toBeGreaterThan(10);
   });
 
   it("answers once a majority has synced, and not before (I5)", async () => {
@@ -112,10 +142,7 @@ describe("founding and appending", () => {
 
 describe("losing a leader", () => {
   it("is told by all who lose it, and so is who comes next, each once", async () => {
-    const told: string[] = [];
-    const cluster = await SimCluster.started({
-      note: (line) => told.push(...(/ (n\d leader-.*)/.exec(line)?.slice(1) ?? [])),
-    });
+    const { cluster, told } = await tellingCluster();
     const first = (await cluster.elected()).name;
     await cluster.agreed();
     const [one, other] = followers(cluster);
@@ -136,10 +163,7 @@ describe("losing a leader", () => {
   });
 
   it("is no election where it is heard again after a while", async () => {
-    const told: string[] = [];
-    const cluster = await SimCluster.started({
-      note: (line) => told.push(...(/ (n\d leader-.*)/.exec(line)?.slice(1) ?? [])),
-    });
+    const { cluster, told } = await tellingCluster();
     const leader = (await cluster.elected()).name;
     await cluster.agreed();
     const { term } = cluster.node(leader).status();

@@ -501,6 +501,16 @@ describe("backpressure", () => {
   });
 });
 
+/** It has committed already when two come that compute otherwise, and right. */
+async function wrongLeader(world: AppWorld): Promise<{ readonly bad: Machine; readonly good: readonly Machine[] }> {
+  const bad = world.start("skewed", CALM, copies(1).build());
+  append(world, 1);
+  await world.pass(300);
+  const good = [world.start(), world.start()];
+  await world.pass(100);
+  return { bad, good };
+}
+
 describe("a replica that differs", () => {
   it("stops, if most are against it, and the others go on", async () => {
     const world = worldOf(copies());
@@ -535,11 +545,7 @@ describe("a replica that differs", () => {
 
   it("stops even if it is the one that commits", async () => {
     const world = worldOf(copies());
-    const bad = world.start("skewed", CALM, copies(1).build());
-    append(world, 1);
-    await world.pass(300);
-    const good = [world.start(), world.start()];
-    await world.pass(100);
+    const { bad, good } = await wrongLeader(world);
     append(world, 2);
     await world.pass(500);
     const { evidence } = (await endOf(bad)) as Extract<ReplicaEnd, { kind: "contradicted" }>;
@@ -557,11 +563,7 @@ describe("a replica that differs", () => {
 
   it("stops even if what the others said of it was lost, and nothing more is committed", async () => {
     const world = worldOf(copies());
-    const bad = world.start("skewed", CALM, copies(1).build());
-    append(world, 1);
-    await world.pass(300);
-    const good = [world.start(), world.start()];
-    await world.pass(100);
+    const { bad, good } = await wrongLeader(world);
     for (const { worker } of good) worker.muted = true;
     append(world, 2);
     await world.pass(2_000);
