@@ -91,7 +91,7 @@ export type NodeLimits = {
   readonly repairEveryMs: number;
   /** What nobody could give is asked for again after this. */
   readonly repairRetryMs: number;
-  /** How often it is looked whether this node can go on; and how long it waits for others to make good what is in its way. */
+  /** How often it is looked whether this node can go on; and how long it waits for those who may make good what is in its way. */
   readonly rebuildEveryMs: number;
   readonly rebuildAfterMs: number;
   /** Damage that nobody makes good has the log shipped anew after this … */

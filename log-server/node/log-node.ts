@@ -164,7 +164,7 @@ export class LogNode {
     this.#calls = parts.cluster && new PeerCalls({ ...parts, link: parts.cluster.link });
     this.#repairs = new Repairs(parts, this.#calls, this.#checkpointer, {
       loop: () => this.#loop,
-      blocked: () => this.#readiness.blocked !== undefined,
+      blocked: () => this.#readiness.blocked,
       failed: (error) => this.#fail("outcome-unknown", error),
       contradicted: (error) => this.#fail("internal", error),
     });

@@ -19,6 +19,7 @@ const LIMITS: Partial<NodeLimits> = {
   digestEveryEntries: 8,
   digestCompareMs: 200,
 };
+const NEVER_MS = 1e9;
 const VALUES = Array.from({ length: 40 }, (_, at) => `value ${at} ${"x".repeat(300)}`);
 
 type Scene = { readonly cluster: SimCluster; readonly name: string; readonly notes: string[] };
@@ -248,32 +249,53 @@ it("serves no state that a majority contradicted, also after a restart, until it
   await expectRebuilt(one);
 });
 
-it("takes what the leader ships where an entry in its way is damaged that nobody has any more", async () => {
-  const one = await scene({ rebuildAfterMs: 20_000, snapshotEveryBytes: 64 * 1024 });
+/**
+ * The node has all entries, and has to apply those behind its snapshot once more, of which one is damaged; the others have newer
+ * snapshots, and no entry before those.
+ */
+async function blockedScene(limits: Partial<NodeLimits>): Promise<Scene> {
+  let stuck: string | undefined;
+  const never = new Promise<void>(() => undefined);
+  const diskOf = ({ name, disk }: Member): Disk =>
+    gated(disk, async (path) => (name === stuck && path.endsWith(".snapshot") ? never : undefined));
+  const one = await scene(limits, { diskOf });
   const { cluster, name } = one;
-  const before = new Set(segments(cluster, name));
-  const leader = cluster.leader?.name as string;
-  const others = cluster.members.filter((one) => one.name !== name);
-  const atOthers = others.map((one) => new Set(segments(cluster, one.name)));
-  await cluster.settle(cluster.propose(leader, create("late")));
-  await appendAll(cluster, "late", [...VALUES, ...VALUES, ...VALUES]);
-  await cluster.agreed();
-  // All behind its snapshot is to be applied again.
-  const member = await loseState(one);
-  for (const path of segments(cluster, name).slice(0, -1))
-    if (!before.has(path)) for (let sector = 2; sector < 8; sector += 1) member.disk.zeroSector(path, sector);
-  const late = others.map((one, at) => segments(cluster, one.name).filter((path) => atOthers[at]?.has(path) === false));
-  await cluster.settle(cluster.propose(leader, { kind: "delete", stream: "late" }));
-  const isThere = (): boolean =>
-    others.some(({ disk }, at) => late[at]?.slice(0, -1).some((path) => disk.exists(path)));
+  stuck = name;
+  const others = cluster.members.filter((member) => member.name !== name);
+  const newest = (member: Member): string => segments(cluster, member.name).at(-1) as string;
+  const damaged = newest(cluster.member(name));
+  const atOthers = others.map(newest);
+  const isThere = (): boolean => others.some(({ disk }, at) => disk.exists(atOthers[at] as string));
   for (let at = 0; isThere(); at += 1) {
     expect(at, "the others have dropped it").toBeLessThan(100);
     await appendAll(cluster, "filler", VALUES.slice(0, 4));
     await cluster.pass(400);
   }
+  await cluster.agreed();
+  const { disk } = await loseState(one);
+  for (let sector = 2; sector < 8; sector += 1) disk.zeroSector(damaged, sector);
+  stuck = undefined;
+  return one;
+}
+
+it("takes what the leader ships where an entry in its way is damaged, as soon as all others have said that they have it no more", async () => {
+  const one = await blockedScene({ rebuildAfterMs: NEVER_MS });
+  const { cluster, name } = one;
   cluster.start(name).catch(() => undefined);
   await expectRebuilt(one);
   expect(told(one, "apply-blocked")).toBeGreaterThan(0);
+});
+
+it("waits for one that may have it, and not for ever", async () => {
+  const one = await blockedScene({ rebuildAfterMs: 40_000 });
+  const { cluster, name } = one;
+  const { name: third } = cluster.up.find((each) => each !== cluster.leader) as Member;
+  cluster.kill(third, { kind: "all" });
+  cluster.start(name).catch(() => undefined);
+  await cluster.until(() => told(one, "apply-blocked") > 0, "it cannot go on");
+  await cluster.pass(30_000);
+  expect(told(one, "rebuilding")).toBe(0);
+  await expectRebuilt(one);
 });
 
 function segments(cluster: SimCluster, name: string): string[] {

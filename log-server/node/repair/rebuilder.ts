@@ -12,8 +12,8 @@ import { Rounds } from "../rounds.ts";
 export interface RebuildOwner {
   /** Undefined: none is known, or it is this node. */
   readonly leader: NodeId | undefined;
-  /** What is in the way of applying anything more. */
-  readonly blocked: boolean;
+  /** Something is in the way of applying anything more; `final`: all others were asked for it, and none has it. Undefined: nothing is. */
+  readonly blocked: "hoped" | "final" | undefined;
   /** Bytes that have come so far. */
   readonly receivedBytes: number;
   /** Begins to ship all that is here. False: not now, or not from here. */
@@ -61,9 +61,10 @@ export class Rebuilder {
     const { clock, limits, observer, bereft } = this.#parts;
     const { blocked, leader, receivedBytes } = this.#owner;
     const now = clock.monotonic();
-    this.#blockedAt = blocked ? (this.#blockedAt ?? now) : undefined;
-    const isHopeless = this.#blockedAt !== undefined && now - this.#blockedAt >= limits.rebuildAfterMs;
-    if ((bereft === undefined && !isHopeless) || leader === undefined) return;
+    this.#blockedAt = blocked === undefined ? undefined : (this.#blockedAt ?? now);
+    // Who does not answer may have it, but is not waited for for ever.
+    const isLate = this.#blockedAt !== undefined && now - this.#blockedAt >= limits.rebuildAfterMs;
+    if ((bereft === undefined && blocked !== "final" && !isLate) || leader === undefined) return;
     if (receivedBytes !== this.#receivedBytes) this.#promisedAt = now;
     this.#receivedBytes = receivedBytes;
     if (this.#promisedAt !== undefined && now - this.#promisedAt < limits.repairRetryMs) return;

@@ -15,7 +15,7 @@ import type { NodeId } from "../../raft/types.ts";
 import type { HiddenError } from "../reading/reader.ts";
 import { DigestExchange } from "./digest-exchange.ts";
 import { type GivenRanges, NOTHING_GIVEN, RangeExchange } from "./range-exchange.ts";
-import { Rebuilder } from "./rebuilder.ts";
+import { type RebuildOwner, Rebuilder } from "./rebuilder.ts";
 import { Renewer, type RenewalOwner } from "./renewer.ts";
 import { Repairer, type RepairStatus } from "./repairer.ts";
 import { Scrub } from "./scrub.ts";
@@ -23,8 +23,8 @@ import { TailSettler } from "./tail-settler.ts";
 
 export interface RepairsOwner {
   loop(): RaftLoop;
-  /** Something is in the way of applying anything more. */
-  blocked(): boolean;
+  /** What is in the way of applying anything more. */
+  blocked(): Damage | undefined;
   /** The disk failed. */
   failed(error: unknown): void;
   /** The state here is not what the log says, and is not served again before it was rebuilt. */
@@ -162,12 +162,16 @@ export class Repairs {
 
   #makeRebuilder(calls: PeerCalls): Rebuilder {
     const owner = this.#owner;
+    const hope = (): RebuildOwner["blocked"] => {
+      const damage = owner.blocked();
+      return damage && (this.#mayBeMended(damage) ? "hoped" : "final");
+    };
     return new Rebuilder(this.#parts, calls, {
       get leader() {
         return owner.loop().role === "leader" ? undefined : owner.loop().leader;
       },
       get blocked() {
-        return owner.blocked();
+        return hope();
       },
       get receivedBytes() {
         return owner.loop().receiving?.receivedBytes ?? 0;
@@ -179,7 +183,7 @@ export class Repairs {
   #makeRenewer(calls: PeerCalls): Renewer {
     const owner = this.#owner;
     const { log, bereft } = this.#parts;
-    const isStill = (): boolean => bereft !== undefined || owner.blocked();
+    const isStill = (): boolean => bereft !== undefined || owner.blocked() !== undefined;
     // A damaged snapshot is made anew here.
     const isOfLog = ({ kind }: Damage): boolean => kind !== "snapshot";
     const damage = (): RenewalOwner["damage"] => {
@@ -211,7 +215,7 @@ export class Repairs {
   }
 
   async #ship(node: NodeId): Promise<boolean> {
-    if (this.#owner.loop().role !== "leader" || this.#owner.blocked()) return false;
+    if (this.#owner.loop().role !== "leader" || this.#owner.blocked() !== undefined) return false;
     if (this.#checkpointer.snapshotPosition === 0) await this.#checkpointer.snapshot();
     return this.#owner.loop().ship(node);
   }
