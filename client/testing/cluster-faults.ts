@@ -24,6 +24,9 @@ export type ClusterFault =
   | { readonly kind: "break-clients"; readonly node: Target }
   | { readonly kind: "silence-clients"; readonly node: Target; readonly forMs: number };
 
+/** On a rough network, of a wrong bit in a message of entries. */
+const DAMAGE_CHANCE = 0.01;
+
 export type ClusterFaultKind = ClusterFault["kind"];
 
 export function drawClusterFault(
@@ -80,6 +83,7 @@ function drawRoughness(prng: Prng): NetworkFaults {
     duplicateChance: prng.pick([0, 0.02, 0.2]),
     reorderChance: prng.pick([0, 0.02, 0.2]),
     reorderMsMax: prng.pick([10, 100, 2_000]),
+    damageChance: DAMAGE_CHANCE,
     bytesPerSecond: prng.pick([100_000_000, 1_000_000, 100_000]),
   };
 }

@@ -184,7 +184,7 @@ export class Peers implements Link, ConnectionOwner {
     for (const connection of [...this.#connections]) connection.close({ kind: "closed", detail });
   }
 
-  send(to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean {
+  send(to: string, lane: Lane, pieces: readonly Uint8Array[], proven = 0): boolean {
     const peer = this.#peers.get(to) ?? this.#leaving.get(to)?.peer;
     if (peer === undefined) return false;
     const connection = peer.current;
@@ -192,7 +192,7 @@ export class Peers implements Link, ConnectionOwner {
       peer.dropped += 1;
       return false;
     }
-    const { accepted, dropped } = connection.queue.push(lane, pieces);
+    const { accepted, dropped } = connection.queue.push(lane, pieces, proven);
     if (lane === "bulk" && !accepted) {
       // Nothing is lost: whoever sends bulk keeps what was refused.
       peer.owesRoom = true;

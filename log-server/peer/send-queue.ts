@@ -5,10 +5,11 @@
  */
 import { assert, unreachable } from "../../src/lib/assert.ts";
 import { type Lane, LINK_LIMITS } from "../../src/ports/link.ts";
-import { beginFrame, FRAME_HEADER_LENGTH, sealFrame } from "./frame.ts";
+import { beginFrame, type Extent, FRAME_HEADER_LENGTH, sealFrame } from "./frame.ts";
 import type { PeerLimits } from "./limits.ts";
 
-type Waiting = { readonly pieces: readonly Uint8Array[]; readonly bytes: number };
+/** Of its bytes the last `proven` prove themselves. */
+type Waiting = { readonly pieces: readonly Uint8Array[]; readonly bytes: number; readonly proven: number };
 
 /** A lane's messages, oldest first, and how far the first has been sent. */
 type LaneQueue = {
@@ -53,7 +54,7 @@ export class SendQueue {
   }
 
   /** How many messages the lane gave up for this one, itself included where it was not accepted. */
-  push(lane: Lane, pieces: readonly Uint8Array[]): Queued {
+  push(lane: Lane, pieces: readonly Uint8Array[], proven = 0): Queued {
     let bytes = 0;
     for (const piece of pieces) bytes += piece.length;
     assert(bytes <= LINK_LIMITS.messageBytesMax[lane], `I15: a message of ${lane} has a bound`);
@@ -63,7 +64,7 @@ export class SendQueue {
       while (!this.#fits(queue, bytes) && this.#dropOldest(queue)) dropped += 1;
     }
     if (!this.#fits(queue, bytes)) return { accepted: false, dropped: dropped + 1 };
-    queue.messages.push({ pieces, bytes });
+    queue.messages.push({ pieces, bytes, proven });
     queue.bytes += bytes;
     return { accepted: true, dropped };
   }
@@ -75,7 +76,8 @@ export class SendQueue {
     const message = queue.messages[0] as Waiting;
     const length = Math.min(message.bytes - queue.sent, this.#limits.framePayloadBytesMax);
     const last = queue.sent + length === message.bytes;
-    const chunks = this.#frameOf(queue.lane, take(queue, message, length), length, !last);
+    const proven = Math.min(length, Math.max(0, queue.sent + length - (message.bytes - message.proven)));
+    const chunks = this.#frameOf(queue.lane, take(queue, message, length), { length, proven }, !last);
     if (last) this.#removeFirst(queue);
     return { lane: queue.lane, chunks, last };
   }
@@ -95,11 +97,11 @@ export class SendQueue {
   }
 
   /** Short parts are copied behind the header, and between each other; a chunk costs more than they do. */
-  #frameOf(lane: Lane, parts: readonly Uint8Array[], length: number, more: boolean): readonly Uint8Array[] {
+  #frameOf(lane: Lane, parts: readonly Uint8Array[], extent: Extent, more: boolean): readonly Uint8Array[] {
     const isCopied = (part: Uint8Array): boolean => part.length < this.#limits.copiedBytesMax;
     let room = 0;
     for (const part of parts) if (isCopied(part)) room += part.length;
-    const copied = beginFrame(lane, length, more, room);
+    const copied = beginFrame(lane, extent, more, room);
     const chunks: Uint8Array[] = [];
     let from = 0;
     let to = FRAME_HEADER_LENGTH;

@@ -14,14 +14,22 @@ const KINDS: readonly (EntryKind | undefined)[] = [undefined, "noop", "commands"
 
 type Head = Omit<Entry, "batches"> & { readonly batches: readonly Omit<BatchRef, "bytes">[] };
 
-/** In pieces, one behind the other: large batches as they are, small ones gathered, for each piece has its price. */
-export function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] {
+export type EncodedEntries = {
+  /** One behind the other: large batches as they are, small ones gathered, for each piece has its price. */
+  readonly pieces: readonly Uint8Array[];
+  /** At their end: bytes of batches. What is before them has the hash of each. */
+  readonly batchBytes: number;
+};
+
+export function encodeEntries(entries: readonly Entry[]): EncodedEntries {
   const heads = new ByteWriter().varint(entries.length);
   let gathered = 0;
+  let batchBytes = 0;
   for (const { kind, term, logTime, head, batches } of entries) {
     heads.u8(KIND_CODES[kind]).varint(term).varint(logTime).blob(head).varint(batches.length);
     for (const { hash, length, span } of batches) {
       heads.u64(hash).u32(length).u32(span);
+      batchBytes += length;
       if (length <= GATHERED_BATCH_BYTES_MAX) gathered += length;
     }
   }
@@ -44,7 +52,7 @@ export function encodeEntries(entries: readonly Entry[]): readonly Uint8Array[] 
     }
   }
   if (to > from) pieces.push(block.subarray(from, to));
-  return pieces;
+  return { pieces, batchBytes };
 }
 
 /** Heads and batches are views of what is read. Undefined where they could not stand behind `prev` in a log of `term`. */

@@ -32,7 +32,7 @@ import { ByteReader } from "../../src/lib/byte-reader.ts";
 import { ByteWriter } from "../../src/lib/byte-writer.ts";
 import { err, ok, type Result } from "../../src/lib/result.ts";
 import { decodeConfiguration, encodeConfiguration } from "./configuration-codec.ts";
-import { encodeEntries, readEntries } from "./entries-codec.ts";
+import { type EncodedEntries, encodeEntries, readEntries } from "./entries-codec.ts";
 import { MESSAGE_LIMITS } from "./limits.ts";
 import type { PeerMessage } from "./message.ts";
 import type { LogPoint } from "./types.ts";
@@ -72,17 +72,13 @@ export type MessageError = "unsupported-version" | "malformed";
  * The message in pieces, to be sent one behind the other. `entries`, if given, are an append's, encoded before: they are the
  * same for whomever it goes to.
  */
-export function encodeMessage(
-  log: number,
-  message: PeerMessage,
-  entries?: readonly Uint8Array[],
-): readonly Uint8Array[] {
+export function encodeMessage(log: number, message: PeerMessage, entries?: EncodedEntries): readonly Uint8Array[] {
   const writer = new ByteWriter();
   writer.u8(VERSION).u8(KIND_CODES[message.kind]).varint(log);
   writer.string(message.from).string(message.to).varint(message.term);
   writeBody(writer, message);
   const head = writer.finish();
-  return message.kind === "append" ? [head, ...(entries ?? encodeEntries(message.entries))] : [head];
+  return message.kind === "append" ? [head, ...(entries ?? encodeEntries(message.entries)).pieces] : [head];
 }
 
 export function decodeMessage(bytes: Uint8Array): Result<DecodedMessage, MessageError> {

@@ -512,9 +512,9 @@ export class SimCluster {
     if (onSend === undefined) return link;
     return {
       listen: (listener) => link.listen(listener),
-      send: (to, lane, pieces) => {
+      send: (to, lane, pieces, proven) => {
         onSend(name, lane, pieces);
-        return link.send(to, lane, pieces);
+        return link.send(to, lane, pieces, proven);
       },
       close: () => link.close(),
     };
@@ -583,7 +583,7 @@ function pausable(link: Link, life: Life): Link {
         unreachable: (peer) => whileRunning(life, () => listener.unreachable(peer)),
         room: (peer) => whileRunning(life, () => listener.room(peer)),
       }),
-    send: (to, lane, pieces) => !life.over && link.send(to, lane, pieces),
+    send: (to, lane, pieces, proven) => !life.over && link.send(to, lane, pieces, proven),
     close: () => link.close(),
   };
 }

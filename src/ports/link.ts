@@ -2,7 +2,7 @@
  * What carries messages between nodes. Implemented by TCP in `log-server/peer` and by `src/sim/network.ts`; one contract
  * suite holds both.
  *
- * A message arrives whole and undamaged or not at all. It may be lost, and between two connections repeated or
+ * A message arrives whole and undamaged or not at all, but for what its sender says proves itself. It may be lost, and between two connections repeated or
  * reordered; Raft and transfers are written for that. What a message means is its lane's business, not the link's.
  */
 
@@ -29,9 +29,10 @@ export interface Link {
   listen(listener: LinkListener): void;
   /**
    * Sends the pieces as one message. They are not copied, so they must never change again. Never an error, and false if it
-   * was dropped at once. The bound of a message is its lane's: `LINK_LIMITS`.
+   * was dropped at once. The bound of a message is its lane's: `LINK_LIMITS`. Its last `proven` bytes, none unless said, have
+   * hashes of their own, which the receiver looks at: on the way they need not be hashed once more, and may arrive damaged.
    */
-  send(to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean;
+  send(to: string, lane: Lane, pieces: readonly Uint8Array[], proven?: number): boolean;
   close(): Promise<void>;
 }
 

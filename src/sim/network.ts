@@ -1,6 +1,6 @@
 /**
- * A network in memory, between nodes that join it by name: messages are delayed, lost, repeated and reordered by a seed,
- * directions are cut, connections reset. What happens depends on nothing but the seed, the clock and the calls.
+ * A network in memory, between nodes that join it by name: messages are delayed, lost, repeated, reordered and, where they prove
+ * themselves, damaged by a seed, directions are cut, connections reset. What happens depends on nothing but the seed, the clock and the calls.
  *
  * A pair is connected while both are here, neither refuses the other, and neither direction has been cut for long, as with
  * TCP: what is under way when the connection ends is lost. Loss, repetition and reordering within a connection are more than
@@ -22,6 +22,8 @@ export type NetworkFaults = {
   readonly reorderChance: number;
   /** How much longer such a one takes at most. */
   readonly reorderMsMax: number;
+  /** Of a wrong bit in what proves itself, of a message that has such. */
+  readonly damageChance: number;
   readonly bytesPerSecond: number;
 };
 
@@ -32,6 +34,7 @@ export const CALM: NetworkFaults = {
   duplicateChance: 0,
   reorderChance: 0,
   reorderMsMax: 0,
+  damageChance: 0,
   bytesPerSecond: 1_000_000_000,
 };
 
@@ -43,6 +46,7 @@ export type NetworkCounts = {
   lost: number;
   duplicated: number;
   reordered: number;
+  damaged: number;
   /** Sent into a direction that was cut. */
   cut: number;
   resets: number;
@@ -113,6 +117,7 @@ export class SimNetwork {
     lost: 0,
     duplicated: 0,
     reordered: 0,
+    damaged: 0,
     cut: 0,
     resets: 0,
     refused: 0,
@@ -229,7 +234,7 @@ export class SimNetwork {
   }
 
   /** For `SimLink`. */
-  carry(link: SimLink, to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean {
+  carry(link: SimLink, to: string, lane: Lane, pieces: readonly Uint8Array[], proven: number): boolean {
     const from = link.node;
     if (this.#nodes.get(from) !== link || !this.#nodes.has(to)) return false;
     const pair = this.#pair(from, to);
@@ -248,6 +253,12 @@ export class SimNetwork {
       this.counts.cut += 1;
       this.counts.lost += 1;
       return true;
+    }
+    const { damageChance } = direction.faults;
+    if (proven > 0 && damageChance > 0 && this.#prng.chance(damageChance)) {
+      this.counts.damaged += 1;
+      const place = bytes.length - 1 - this.#prng.below(proven);
+      bytes[place] = (bytes[place] as number) ^ (1 << this.#prng.below(8));
     }
     this.#post(pair, from, to, lane, bytes, direction);
     if (this.#prng.chance(direction.faults.duplicateChance)) {
@@ -376,8 +387,8 @@ class SimLink implements Link {
     this.listener = listener;
   }
 
-  send(to: string, lane: Lane, pieces: readonly Uint8Array[]): boolean {
-    return this.#network.carry(this, to, lane, pieces);
+  send(to: string, lane: Lane, pieces: readonly Uint8Array[], proven = 0): boolean {
+    return this.#network.carry(this, to, lane, pieces, proven);
   }
 
   close(): Promise<void> {

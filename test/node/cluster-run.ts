@@ -51,6 +51,7 @@ const ROUGH: NetworkFaults = {
   duplicateChance: 0.02,
   reorderChance: 0.02,
   reorderMsMax: 50,
+  damageChance: 0.02,
   bytesPerSecond: 100_000_000,
 };
 

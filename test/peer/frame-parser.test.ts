@@ -1,7 +1,7 @@
 /** Frames survive any cutting of the stream, and nothing damaged is taken for one (N1, N2). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { encodeFrame, FRAME_HEADER_LENGTH, type Frame, sealFrame } from "../../log-server/peer/frame.ts";
+import { beginFrame, encodeFrame, FRAME_HEADER_LENGTH, type Frame, sealFrame } from "../../log-server/peer/frame.ts";
 import { FrameParser } from "../../log-server/peer/frame-parser.ts";
 import { decodeHello, encodeHello, decodeRefusal, encodeRefusal } from "../../log-server/peer/hello.ts";
 import {
@@ -54,18 +54,43 @@ describe("the frame parser", () => {
     }
   });
 
+  it("N1: of a frame that proves itself at its end, a bit is found that is wrong before that, and the rest is left to who takes it", () => {
+    const payload = Buffer.from("a head, and batches");
+    const proven = "batches".length;
+    const frame = beginFrame("entries", { length: payload.length, proven }, false, payload.length);
+    frame.set(payload, FRAME_HEADER_LENGTH);
+    sealFrame(frame, []);
+    const parts = beginFrame("entries", { length: payload.length, proven }, false, 3);
+    parts.set(payload.subarray(0, 3), FRAME_HEADER_LENGTH);
+    sealFrame(parts, [payload.subarray(3, 9), payload.subarray(9)]);
+    expect(parts.subarray(0, FRAME_HEADER_LENGTH), "however it is cut").toEqual(frame.subarray(0, FRAME_HEADER_LENGTH));
+    for (let bit = 0; bit < frame.length * 8; bit += 1) {
+      const copy = Buffer.from(frame);
+      copy[bit >> 3] = (copy[bit >> 3] as number) ^ (1 << (bit & 7));
+      const seen: string[] = [];
+      collect(new FrameParser(PAYLOAD_MAX), copy, seen);
+      expect(seen).toHaveLength(bit < (frame.length - proven) * 8 ? 0 : 1);
+    }
+  });
+
+  it("N1: more cannot prove itself than there is", () => {
+    const frame = beginFrame("entries", { length: 1, proven: 2 }, false, 1);
+    frame[FRAME_HEADER_LENGTH] = 0;
+    expect(collect(new FrameParser(PAYLOAD_MAX), frame, [])).toBe("not-a-frame");
+  });
+
   it("N2: holds no more than a header for a length that is not allowed", () => {
     const header = encodeFrame("bulk", new Uint8Array(0));
     header.writeUInt32LE(0xffff_ffff, 8);
     const parser = new FrameParser(PAYLOAD_MAX);
-    expect(collect(parser, header.subarray(0, 15), [])).toBeUndefined();
-    expect(collect(parser, header.subarray(15), [])).toBe("frame-too-long");
+    expect(collect(parser, header.subarray(0, FRAME_HEADER_LENGTH - 1), [])).toBeUndefined();
+    expect(collect(parser, header.subarray(FRAME_HEADER_LENGTH - 1), [])).toBe("frame-too-long");
     expect(parser.heldBytes).toBeLessThanOrEqual(FRAME_HEADER_LENGTH);
   });
 
   it("passes over kinds of a newer version", () => {
     const frame = encodeFrame("control", Buffer.from("?"));
-    frame[12] = 99;
+    frame[16] = 99;
     sealFrame(frame, []);
     const seen: string[] = [];
     expect(collect(new FrameParser(PAYLOAD_MAX), frame, seen)).toBeUndefined();

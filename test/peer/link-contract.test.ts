@@ -83,12 +83,19 @@ describe.each([
     },
   );
 
-  it("carries messages of any length, empty ones too", async () => {
+  it.each([
+    ["of which nothing proves itself", 0],
+    ["of which the end proves itself", 0.9],
+    ["of which all proves itself", 1],
+  ])("carries messages of any length, empty ones too, %s", async (_what, share) => {
     two = await make();
     const { links, heard, until } = two;
     const prng = new Prng(7);
     const sent = [0, 1, 65_535, 65_536, 65_537, 131_072, 1_000_003].map((length) => prng.bytes(length));
-    for (const bytes of sent) links.a.send("b", "entries", [bytes.subarray(0, 10), bytes.subarray(10)]);
+    for (const bytes of sent) {
+      const proven = Math.floor(bytes.length * share);
+      links.a.send("b", "entries", [bytes.subarray(0, 10), bytes.subarray(10)], proven);
+    }
     await until(() => heard.b.messages.length === sent.length);
     expect(heard.b.messages.map(({ bytes }) => Buffer.from(bytes))).toEqual(sent.map((bytes) => Buffer.from(bytes)));
   });

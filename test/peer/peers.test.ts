@@ -283,7 +283,7 @@ describe("hostile bytes (I15)", () => {
     socket.write(encodeFrame("welcome", new Uint8Array(0)));
     const part = encodeFrame("control", new Uint8Array(16 * 1024));
     // "more", with its hash made anew.
-    part[13] = 1;
+    part[17] = 1;
     sealFrame(part, []);
     for (let count = 0; count < 5; count += 1) socket.write(part);
     await closed;

@@ -1,5 +1,6 @@
 /** The queue of one peer: its bounds (I15), what it gives up, and in which order frames go. */
 import { describe, expect, it } from "vitest";
+import { type FrameHeader, intact, readHeader } from "../../log-server/peer/frame.ts";
 import { FrameParser } from "../../log-server/peer/frame-parser.ts";
 import { PEER_LIMITS } from "../../log-server/peer/limits.ts";
 import { SendQueue } from "../../log-server/peer/send-queue.ts";
@@ -64,6 +65,26 @@ describe("the send queue", () => {
     const queue = new SendQueue({ ...LIMITS, copiedBytesMax: 1 });
     queue.push("entries", [utf8("a"), utf8("bcd")]);
     expect(drain(queue)).toEqual(["e:abcd"]);
+  });
+
+  it("N1: says of each frame how much of it proves itself", () => {
+    const pieces = ["a", "bcdefg", "", "hi", "jklmnopqrstuvwx"].map((each) => utf8(each));
+    const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+    for (let proven = 0; proven <= bytes; proven += 1) {
+      for (const copiedBytesMax of [0, 4, 100]) {
+        const queue = new SendQueue({ ...LIMITS, framePayloadBytesMax: 10, copiedBytesMax });
+        queue.push("entries", pieces, proven);
+        const guarded: number[] = [];
+        for (let next = queue.next(); next !== undefined; next = queue.next()) {
+          const frame = Buffer.concat(next.chunks);
+          const header = readHeader(frame, 0) as FrameHeader;
+          expect(intact(frame, 0, header)).toBe(true);
+          guarded.push(header.length - header.proven);
+        }
+        const all = bytes - proven;
+        expect(guarded).toEqual([0, 10, 20].map((from) => Math.max(0, Math.min(10, all - from))));
+      }
+    }
   });
 
   it("refuses entries beyond messages and beyond bytes, but for one that is alone", () => {

@@ -18,6 +18,7 @@ const ROUGH: NetworkFaults = {
   duplicateChance: 0.05,
   reorderChance: 0.1,
   reorderMsMax: 20,
+  damageChance: 0.1,
   bytesPerSecond: 100_000_000,
 };
 
@@ -107,6 +108,30 @@ describe("the simulated network", () => {
     expect(seen).toHaveLength(counts.delivered);
     expect(seen.some((each, at) => at > 0 && each < (seen[at - 1] as number))).toBe(true);
     expect(new Set(seen).size).toBeLessThan(seen.length);
+  });
+
+  it("rough: of a message no bit is wrong but where it proves itself, and that is counted", () => {
+    const world = new World(ROUGH);
+    const sent = new Uint8Array(20);
+    for (let count = 0; count < 1_000; count += 1) {
+      world.links.get("n1")?.send("n2", "entries", [sent.subarray(0, 5), sent.subarray(5)], 15);
+      world.send("n1", "n2", "x");
+      world.clock.advance(1);
+    }
+    world.clock.advance(1_000);
+    const heard = world.at("n2").messages.filter(({ lane }) => lane === "entries");
+    const wrong = heard.filter(({ bytes }) => bytes.some((byte) => byte !== 0));
+    expect(wrong.length).toBeGreaterThan(50);
+    expect(world.network.counts.damaged).toBeGreaterThan(50);
+    for (const { bytes } of wrong) {
+      expect(bytes.subarray(0, 5)).toEqual(sent.subarray(0, 5));
+      expect(bytes.filter((byte) => byte !== 0)).toHaveLength(1);
+    }
+    expect(new Set(world.at("n2").texts("control"))).toEqual(new Set(["x"]));
+    expect(
+      sent.every((byte) => byte === 0),
+      "what was sent stays as it was",
+    ).toBe(true);
   });
 
   it("the same seed is the same run, another is another", () => {

@@ -6,7 +6,7 @@ import type { Lane, Link } from "../../../src/ports/link.ts";
 import type { Entry } from "../../../src/wire/entry.ts";
 import { batchIsIntact } from "../../log/segments/segment-scan.ts";
 import type { PeerMessage } from "../../raft/message.ts";
-import { encodeEntries } from "../../raft/entries-codec.ts";
+import { type EncodedEntries, encodeEntries } from "../../raft/entries-codec.ts";
 import { decodeMessage, encodeMessage } from "../../raft/message-codec.ts";
 import type { Snapshot } from "../../raft/types.ts";
 import type { NodeObserver } from "../observer.ts";
@@ -35,17 +35,21 @@ export class PeerMessages {
     return this.#refused;
   }
 
-  /** Returns those that were dropped at once. Entries that go to several nodes are encoded once. */
+  /**
+   * Returns those that were dropped at once. Entries that go to several nodes are encoded once; their batches are hashed neither
+   * here nor on the way, for they have their hashes with them, which `receive` looks at.
+   */
   send(messages: readonly PeerMessage[]): readonly PeerMessage[] {
     const { link, logId } = this.#parts;
-    const encoded = new Map<readonly Entry[], readonly Uint8Array[]>();
+    const encoded = new Map<readonly Entry[], EncodedEntries>();
     return messages.filter((message) => {
-      let entries: readonly Uint8Array[] | undefined;
+      let entries: EncodedEntries | undefined;
       if (message.kind === "append" && message.entries.length > 0) {
         entries = encoded.get(message.entries) ?? encodeEntries(message.entries);
         encoded.set(message.entries, entries);
       }
-      return !link.send(message.to, laneOf(message), encodeMessage(logId, message, entries));
+      const pieces = encodeMessage(logId, message, entries);
+      return !link.send(message.to, laneOf(message), pieces, entries?.batchBytes);
     });
   }
 

@@ -187,6 +187,7 @@ export const PROFILES = {
       "network: lost",
       "network: duplicated",
       "network: reordered",
+      "network: damaged",
       "network: cut",
       "network: resets",
       "node failed",

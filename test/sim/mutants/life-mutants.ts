@@ -56,6 +56,14 @@ export const LIFE_MUTANTS: readonly Mutant[] = [
     replace: "const damaged = new Set<number>();\n",
   },
   {
+    name: "a follower keeps entries that were damaged on the way",
+    source: "P32: FAST '17: corruption that spreads to intact replicas",
+    world: "clients",
+    file: "log-server/node/consensus/peer-messages.ts",
+    find: 'if (message.kind === "append" && !isIntact(message.entries)) return this.#refuse(from, "damaged-batch");',
+    replace: "",
+  },
+  {
     name: "nobody waits for what a session has seen",
     source: "P40: etcd #15220; session guarantees, Terry 1994",
     world: "clients",
