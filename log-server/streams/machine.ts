@@ -154,6 +154,12 @@ export class StreamsMachine {
     return this.#view(this.#state.names.get(name));
   }
 
+  /** Of the stream that `stream` shows. Each append asks for it, and a view would be dear. */
+  contentTypeOf(name: StreamName): string | undefined {
+    const stream = this.#state.names.get(name);
+    return stream && this.#isThere(stream) ? stream.contentType : undefined;
+  }
+
   streamById(id: number): StreamView | undefined {
     return this.#view(this.#state.streams.get(id));
   }
@@ -355,10 +361,12 @@ export class StreamsMachine {
   }
 
   #view(stream: Stream | undefined): StreamView | undefined {
-    if (stream === undefined) return undefined;
-    // What no entry has had room to remove is gone all the same.
-    const over = stream.deleted || stream.isDue(this.logTime);
-    return over && !stream.hasForks ? undefined : viewOfStream(stream, this.logTime);
+    return stream && this.#isThere(stream) ? viewOfStream(stream, this.logTime) : undefined;
+  }
+
+  /** What no entry has had room to remove is gone all the same. */
+  #isThere(stream: Stream): boolean {
+    return stream.hasForks || !(stream.deleted || stream.isDue(this.logTime));
   }
 
   #subscriptionView(subscription: Subscription | undefined): SubscriptionView | undefined {

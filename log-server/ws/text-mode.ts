@@ -109,7 +109,7 @@ export class TextMode {
   async #append(id: TextId | undefined, request: AppendRequest): Promise<void> {
     const { node } = this.#desk.context;
     const { stream, records, close, expectedOffset, producer } = request;
-    const contentType = node.machine.stream(stream)?.contentType ?? "";
+    const contentType = node.machine.contentTypeOf(stream) ?? "";
     const batch = records.length === 0 ? undefined : batchOf(records, holdsJson(contentType));
     if (batch !== undefined && batch.length > node.limits.batchBytesMax) {
       const message = `the records make a batch of ${batch.length} bytes; ${node.limits.batchBytesMax} are allowed`;

@@ -14,7 +14,7 @@ import type { AppTaskInfo } from "../../src/wire/app-look-up.ts";
 import type { Applied } from "../../log-server/streams/views.ts";
 import { anyCommand } from "../wire/command-arbitraries.ts";
 import { digestOf, restored, rowTexts } from "./driver.ts";
-import { type RandomEntry, randomEntries, TIGHT, TIGHT_BUT_PROMPT } from "./random-entries.ts";
+import { NAMES, type RandomEntry, randomEntries, TIGHT, TIGHT_BUT_PROMPT } from "./random-entries.ts";
 
 const seeds = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 
@@ -313,6 +313,27 @@ describe("placements", () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe("streams", () => {
+  it("have the content type of their view, as long as there is one", () => {
+    const met = new Set<string>();
+    fc.assert(
+      fc.property(seeds, (seed) => {
+        const machine = new StreamsMachine(TIGHT);
+        for (const entry of randomEntries(seed, 80, TIGHT)) {
+          machine.apply(entry, entry.commands);
+          for (const name of NAMES) {
+            const view = machine.stream(name);
+            expect(machine.contentTypeOf(name)).toBe(view?.contentType);
+            met.add(view === undefined ? "none" : view.deleted ? "deleted, with forks" : "there");
+          }
+        }
+      }),
+      { numRuns: 40 },
+    );
+    expect(met).toEqual(new Set(["none", "there", "deleted, with forks"]));
   });
 });
 

@@ -73,7 +73,8 @@ export const TIGHT: StreamsLimits = {
 /** As tight, but whatever is due is done at once. */
 export const TIGHT_BUT_PROMPT: StreamsLimits = { ...TIGHT, duePerEntryMax: 1_000 };
 
-const NAMES = ["a", "b", "events/a", "events/b", "events/c", "wake"];
+/** Of the streams. */
+export const NAMES = ["a", "b", "events/a", "events/b", "events/c", "wake"];
 /** Those of snapshots come up only where these are tried. */
 const SNAPSHOTS = "apps/x/snapshots/0.0";
 const PATTERNS = ["events/*", "**", "*", "none/*"];

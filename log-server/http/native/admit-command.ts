@@ -140,7 +140,7 @@ function admitAppend(context: HttpContext, command: AppendCommand): AppendComman
     if (!command.close) throw new HttpError("empty-body", "there is no record to append");
     return contentType === undefined ? command : { ...command, contentType };
   }
-  const effective = contentType ?? context.node.machine.stream(command.stream)?.contentType;
+  const effective = contentType ?? context.node.machine.contentTypeOf(command.stream);
   if (effective === undefined) throw new HttpError("stream-not-found", `there is no stream "${command.stream}"`);
   checkRecords(context, command.batch, effective);
   return { ...command, contentType: effective };
@@ -149,7 +149,7 @@ function admitAppend(context: HttpContext, command: AppendCommand): AppendComman
 /** A run is let in whole: whoever sent it can send its appends one by one. */
 function admitRun(context: HttpContext, command: AppendRunCommand): AppendRunCommand {
   checkName(command.stream);
-  const contentType = normalized(command.contentType) ?? context.node.machine.stream(command.stream)?.contentType;
+  const contentType = normalized(command.contentType) ?? context.node.machine.contentTypeOf(command.stream);
   if (contentType === undefined) throw new HttpError("stream-not-found", `there is no stream "${command.stream}"`);
   for (const batch of command.batches) checkRecords(context, batch, contentType);
   return { ...command, contentType };

@@ -119,7 +119,7 @@ function appendOf(
   { append: stream, records = [], close = false, expectedOffset, producer }: Static<typeof Append>,
   created: ReadonlyMap<StreamName, string>,
 ): TransactionOperation {
-  const contentType = created.get(stream) ?? context.node.machine.stream(stream)?.contentType;
+  const contentType = created.get(stream) ?? context.node.machine.contentTypeOf(stream);
   if (contentType === undefined)
     throw new HttpError("stream-not-found", `there is no stream "${stream.toWellFormed()}"`);
   const batch = batchOfJson(context, records, contentType, "record");
