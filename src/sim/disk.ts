@@ -213,6 +213,22 @@ export class SimDisk implements Disk {
     return walk(this.#root, "").sort();
   }
 
+  /** Everything that reads see, in order; a folder has a slash at its end and no bytes. */
+  *tree(): Iterable<readonly [path: string, bytes?: Uint8Array]> {
+    const sorted = (directory: DirectoryNode): [string, Node][] =>
+      [...directory.now].sort(([a], [b]) => (a < b ? -1 : 1));
+    function* walk(directory: DirectoryNode, prefix: string): Iterable<readonly [path: string, bytes?: Uint8Array]> {
+      for (const [name, node] of sorted(directory)) {
+        if (node.kind === "file") yield [prefix + name, node.now.slice(0, node.now.size)];
+        else {
+          yield [`${prefix}${name}/`];
+          yield* walk(node, `${prefix}${name}/`);
+        }
+      }
+    }
+    yield* walk(this.#root, "");
+  }
+
   get usedBytes(): number {
     const used = (node: Node): number =>
       node.kind === "file" ? node.now.size : [...node.now.values()].reduce((total, child) => total + used(child), 0);
