@@ -108,7 +108,7 @@ async function once(topology: Topology, options: SimulateOptions, seed: number):
   }
 }
 
-/** Between two steps it waits for a turn of the real loop. Who makes timers of their own marks them with the clock that they follow. */
+/** Every so many steps it waits for a turn of the real loop. Who makes timers of their own marks them with the clock that they follow. */
 function checkTimers(): void {
   const { setImmediate: turn } = globalThis as { readonly setImmediate?: object };
   if (turn !== undefined && "clock" in turn)

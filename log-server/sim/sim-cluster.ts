@@ -26,6 +26,7 @@ import { type CrashChoice, SimDisk } from "../../src/sim/disk.ts";
 import { SimKv } from "../../src/sim/kv.ts";
 import { type NetworkFaults, SimNetwork } from "../../src/sim/network.ts";
 import type { Command, CommandResult } from "../../src/wire/command.ts";
+import { endOfTurn } from "./turn.ts";
 
 /** Of one process: what it had set or awaited ends with it, and stands still while it is paused. */
 type Life = { over: boolean; paused: boolean; readonly backlog: (() => void)[]; readonly ended: Promise<never> };
@@ -586,11 +587,4 @@ function pausable(link: Link, life: Life): Link {
     send: (to, lane, pieces, proven) => !life.over && link.send(to, lane, pieces, proven),
     close: () => link.close(),
   };
-}
-
-/** All that can happen without time moving has happened: nothing here waits for anything but microtasks. */
-function endOfTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

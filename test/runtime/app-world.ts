@@ -11,6 +11,7 @@ import { openTaskState } from "../../src/runtime/snapshots/open-task-state.ts";
 import { KvStore } from "../../src/runtime/state/kv-store.ts";
 import { SimClock } from "../../src/sim/clock.ts";
 import { SimKv } from "../../src/sim/kv.ts";
+import { endOfTurn } from "../../log-server/sim/turn.ts";
 import { batchAnswer, commitFault, missingOutputs } from "../../client/testing/batch-answer.ts";
 import { snapshotsStream } from "../../src/wire/app-streams.ts";
 import { nodeZstd } from "../record/node-zstd.ts";
@@ -138,7 +139,7 @@ export class AppWorld {
   async until(isSo: () => boolean, withinMs: number): Promise<boolean> {
     const endMs = this.clock.monotonic() + withinMs;
     for (let turns = 0; turns < TURNS_MAX; turns += 1) {
-      await turn();
+      await endOfTurn();
       if (isSo()) return true;
       if ((this.clock.nextDueMs ?? Infinity) > endMs) break;
       this.clock.advanceToNext();
@@ -217,11 +218,4 @@ export class AppWorld {
 
 function shown(_: string, value: unknown): unknown {
   return value instanceof Error ? (value.stack ?? value.message) : value;
-}
-
-/** All that can happen without time. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -12,6 +12,7 @@ import { LOG_LIMITS } from "../../log-server/log/limits.ts";
 import { NODE_LIMITS } from "../../log-server/node/limits.ts";
 import type { LogNode } from "../../log-server/node/log-node.ts";
 import { openNode, type OpenNodeError } from "../../log-server/node/open-node.ts";
+import { endOfTurn } from "../../log-server/sim/turn.ts";
 import { STREAMS_LIMITS } from "../../log-server/streams/limits.ts";
 import { withoutSyncs } from "./flawed-disk.ts";
 
@@ -207,10 +208,3 @@ export class NodeWorld {
 }
 
 const TURNS_MAX = 100_000;
-
-/** All that can happen without time moving has happened: nothing here waits for anything but microtasks. */
-function endOfTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
