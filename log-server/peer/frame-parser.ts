@@ -1,6 +1,6 @@
 /**
  * Cuts what a socket gives into frames. It holds at most one unfinished frame, and allocates for a claimed length only
- * once that length is known to be allowed: a claim of 4 GiB costs the sixteen bytes that made it.
+ * once that length is known to be allowed: a claim of 4 GiB costs the twenty bytes that made it.
  */
 import { assert } from "../../src/lib/assert.ts";
 import { type Frame, FRAME_HEADER_LENGTH, intact, readHeader } from "./frame.ts";

@@ -3,7 +3,7 @@
  *
  *      0  u64  hash     xxh64 of what is behind it, but for what proves itself
  *      8  u32  length   of the payload
- *     12  u32  proven   the last so many bytes of the payload prove themselves: the hash is not of these
+ *     12  u32  proven   the last so many bytes of the payload prove themselves: the hash is not of these; 0 but of entries
  *     16  u8   kind     see below
  *     17  u8   more     1: the message goes on in the lane's next frame
  *     18  u16  0
@@ -93,9 +93,11 @@ export function readHeader(bytes: Buffer, place: number): FrameHeader | undefine
   assert(bytes.length - place >= FRAME_HEADER_LENGTH, "a header is read whole");
   const { length, proven } = extentOf(bytes, place);
   const more = bytes[place + 17] as number;
-  if (proven > length || more > 1 || bytes.readUInt16LE(place + 18) !== 0) return undefined;
-  const hash = bytes.readBigUInt64LE(place);
-  return { hash, length, proven, kind: KINDS.get(bytes[place + 16] as number), more: more === 1 };
+  const kind = KINDS.get(bytes[place + 16] as number);
+  // What is in frames of other kinds nobody looks at once more. Those of a newer version are passed over.
+  const provenMax = kind === undefined || kind === "entries" ? length : 0;
+  if (proven > provenMax || more > 1 || bytes.readUInt16LE(place + 18) !== 0) return undefined;
+  return { hash: bytes.readBigUInt64LE(place), length, proven, kind, more: more === 1 };
 }
 
 /** Whether the frame at `place`, there whole, is what its hash says. */

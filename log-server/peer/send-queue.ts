@@ -58,6 +58,7 @@ export class SendQueue {
     let bytes = 0;
     for (const piece of pieces) bytes += piece.length;
     assert(bytes <= LINK_LIMITS.messageBytesMax[lane], `I15: a message of ${lane} has a bound`);
+    assert(proven === 0 || (lane === "entries" && proven <= bytes), "I13: of entries alone some prove themselves");
     const queue = this.#of(lane);
     let dropped = 0;
     if (lane === "control") {

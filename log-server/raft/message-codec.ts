@@ -1,7 +1,7 @@
 /**
  * Messages between cores as bytes. An append's entries travel as they stand: heads first, then the bytes of all their
- * batches one behind the other, which are not read here. A frame around it has the length and a checksum;
- * batches carry their own hashes besides.
+ * batches one behind the other, which are not read here. A frame around it has the length and a checksum of all but the
+ * batches, which carry their own hashes: whoever takes the message looks at those.
  *
  *     u8 version (1), u8 kind, varint log, text from, text to, varint term, then by kind:
  *

@@ -29,8 +29,9 @@ export interface Link {
   listen(listener: LinkListener): void;
   /**
    * Sends the pieces as one message. They are not copied, so they must never change again. Never an error, and false if it
-   * was dropped at once. The bound of a message is its lane's: `LINK_LIMITS`. Its last `proven` bytes, none unless said, have
-   * hashes of their own, which the receiver looks at: on the way they need not be hashed once more, and may arrive damaged.
+   * was dropped at once. The bound of a message is its lane's: `LINK_LIMITS`. Of `entries` the last `proven` bytes, none
+   * unless said, have hashes of their own, which the receiver looks at: on the way they need not be hashed once more, and may
+   * arrive damaged.
    */
   send(to: string, lane: Lane, pieces: readonly Uint8Array[], proven?: number): boolean;
   close(): Promise<void>;

@@ -1,7 +1,14 @@
 /** Frames survive any cutting of the stream, and nothing damaged is taken for one (N1, N2). */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { beginFrame, encodeFrame, FRAME_HEADER_LENGTH, type Frame, sealFrame } from "../../log-server/peer/frame.ts";
+import {
+  beginFrame,
+  encodeFrame,
+  FRAME_HEADER_LENGTH,
+  type Frame,
+  type FrameKind,
+  sealFrame,
+} from "../../log-server/peer/frame.ts";
 import { FrameParser } from "../../log-server/peer/frame-parser.ts";
 import { decodeHello, encodeHello, decodeRefusal, encodeRefusal } from "../../log-server/peer/hello.ts";
 import {
@@ -77,6 +84,30 @@ describe("the frame parser", () => {
     const frame = beginFrame("entries", { length: 1, proven: 2 }, false, 1);
     frame[FRAME_HEADER_LENGTH] = 0;
     expect(collect(new FrameParser(PAYLOAD_MAX), frame, [])).toBe("not-a-frame");
+  });
+
+  it("N1: only entries prove themselves, and what a newer version knows", () => {
+    const told = (kind: FrameKind, code?: number): unknown => {
+      const frame = beginFrame(kind, { length: 1, proven: 1 }, false, 1);
+      if (code !== undefined) frame[16] = code;
+      sealFrame(frame, []);
+      const seen: string[] = [];
+      return collect(new FrameParser(PAYLOAD_MAX), frame, seen) ?? seen.length;
+    };
+    for (const kind of [
+      "hello",
+      "welcome",
+      "refusal",
+      "ping",
+      "pong",
+      "goodbye",
+      "control",
+      "requests",
+      "bulk",
+    ] as const)
+      expect(told(kind), kind).toBe("not-a-frame");
+    expect(told("entries")).toBe(1);
+    expect(told("entries", 99)).toBe(1);
   });
 
   it("N2: holds no more than a header for a length that is not allowed", () => {

@@ -1,7 +1,7 @@
 /** Peers over real sockets: who talks to whom, what each side is told, and what hostile bytes cost. */
 import net from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
-import { encodeFrame, FRAME_HEADER_LENGTH, sealFrame } from "../../log-server/peer/frame.ts";
+import { beginFrame, encodeFrame, FRAME_HEADER_LENGTH, sealFrame } from "../../log-server/peer/frame.ts";
 import { encodeHello, type Hello } from "../../log-server/peer/hello.ts";
 import { NO_RULES } from "../../log-server/peer/judge-hello.ts";
 import { utf8 } from "../../src/lib/bytes.ts";
@@ -223,6 +223,15 @@ describe("hostile bytes (I15)", () => {
     return one;
   }
 
+  /** One that has agreed with a node. */
+  async function agreed(one: TestPeer): ReturnType<typeof stranger> {
+    const made = await stranger(one);
+    made.socket.write(encodeFrame("hello", hello({})));
+    await new Promise<void>((resolve) => made.socket.once("data", () => resolve()));
+    made.socket.write(encodeFrame("welcome", new Uint8Array(0)));
+    return made;
+  }
+
   it("N2: a frame that claims 4 GiB is closed at its header", async () => {
     const { socket, closed } = await stranger(await alone());
     const header = encodeFrame("hello", hello({})).subarray(0, FRAME_HEADER_LENGTH);
@@ -265,22 +274,35 @@ describe("hostile bytes (I15)", () => {
 
   it("N8: a peer that answers no ping is gone, though its system still takes what is sent", async () => {
     const one = await alone({ ...QUICK, silenceMs: 60 });
-    const { socket, closed } = await stranger(one);
-    socket.write(encodeFrame("hello", hello({})));
-    await new Promise<void>((resolve) => socket.once("data", () => resolve()));
-    socket.write(encodeFrame("welcome", new Uint8Array(0)));
+    const { closed } = await agreed(one);
     await one.heard.until(() => one.heard.reaches("n2"));
     await one.heard.until(() => !one.heard.reaches("n2"));
     await closed;
     expect(one.disconnects[0]).toContain("no ping was answered");
   });
 
+  it("N1: what proves itself is handed on damaged, by a connection that goes on; of what does not, nothing is", async () => {
+    const one = await alone();
+    const { socket, closed } = await agreed(one);
+    const frame = beginFrame("entries", { length: 2, proven: 1 }, false, 2);
+    frame.set(utf8("hb"), FRAME_HEADER_LENGTH);
+    sealFrame(frame, []);
+    socket.write(damaged(frame));
+    socket.write(frame);
+    await one.heard.until(() => one.heard.messages.length === 2);
+    expect(one.heard.texts("entries")).toEqual(["hc", "hb"]);
+    const control = beginFrame("control", { length: 1, proven: 1 }, false, 1);
+    control.set(utf8("x"), FRAME_HEADER_LENGTH);
+    sealFrame(control, []);
+    socket.write(control);
+    await closed;
+    expect(one.disconnects[0]).toContain("not-a-frame");
+    expect(one.heard.messages).toHaveLength(2);
+  });
+
   it("a message that never ends is cut off at its lane's bound", async () => {
     const one = await alone();
-    const { socket, closed } = await stranger(one);
-    socket.write(encodeFrame("hello", hello({})));
-    await new Promise<void>((resolve) => socket.once("data", () => resolve()));
-    socket.write(encodeFrame("welcome", new Uint8Array(0)));
+    const { socket, closed } = await agreed(one);
     const part = encodeFrame("control", new Uint8Array(16 * 1024));
     // "more", with its hash made anew.
     part[17] = 1;
