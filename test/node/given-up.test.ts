@@ -3,7 +3,7 @@
  * lost the same. It goes with the segment that it is in, and stays only as far as somebody still needs what it took (I13).
  */
 import { describe, expect, it } from "vitest";
-import { NODE_LIMITS } from "../../log-server/node/limits.ts";
+import { NODE_LIMITS, type NodeLimits } from "../../log-server/node/limits.ts";
 import { SimCluster } from "../../log-server/sim/sim-cluster.ts";
 import type { Command } from "../../src/wire/command.ts";
 import { append, asAppended, create, readAll } from "./sim-node.ts";
@@ -29,7 +29,10 @@ class World {
   }
 
   /** Three nodes with a stream of which all is kept and one of which nothing is, in turn in the same segments. */
-  static async filled(limits: { readonly mergeSegmentsMin?: number } = {}, nodes = NAMES.length): Promise<World> {
+  static async filled(
+    limits: Partial<Pick<NodeLimits, "mergeSegmentsMin" | "repairBytesMax">> = {},
+    nodes = NAMES.length,
+  ): Promise<World> {
     const full = new Set<string>();
     const cluster = await SimCluster.started({
       nodes,
@@ -72,19 +75,19 @@ class World {
     this.full.clear();
   }
 
-  logs(name: string): readonly string[] {
+  logs(name: string, ending = ".log"): readonly string[] {
     return this.cluster
       .member(name)
       .disk.files()
-      .filter((path) => path.endsWith(".log"))
+      .filter((path) => path.endsWith(ending))
       .toSorted();
   }
 
   /** So many bytes before a value. */
-  harm(name: string, value: string, back: number): void {
+  harm(name: string, value: string, back: number, ending?: ".compacted"): void {
     const { disk } = this.cluster.member(name);
     const isThere = (path: string): boolean => Buffer.from(disk.bytes(path)).includes(value);
-    const path = this.logs(name).find((one) => isThere(one)) as string;
+    const path = this.logs(name, ending).find((one) => isThere(one)) as string;
     disk.flip(path, Buffer.from(disk.bytes(path)).indexOf(value) - back, 2);
   }
 
@@ -185,6 +188,22 @@ describe("damage that nobody can give back as it was", () => {
     expect(await world.verified("n1")).toEqual(["segment"]);
     await world.asked();
     await world.expectWhole(["n1"], KEPT.slice(20));
+  });
+
+  it("is not what others have, though it be more than they give at a time", async () => {
+    const world = await World.filled({ repairBytesMax: 1 });
+    await world.trim();
+    await world.snapshots(...NAMES);
+    await world.cluster.until(() => NAMES.every((name) => world.rewritten(name) > 0), "they have rewritten", 60_000);
+    await world.asked();
+    const harmed = KEPT.slice(3, 12);
+    for (const value of harmed) world.harm("n1", value, BATCH, ".compacted");
+    const rewritten = world.rewritten("n1");
+    expect(await world.verified("n1")).toHaveLength(harmed.length);
+    await world.asked();
+    await world.expectWhole(["n1"]);
+    expect(world.cluster.node("n1").status().repair?.batches).toBe(harmed.length);
+    expect(world.rewritten("n1")).toBe(rewritten);
   });
 
   it("for there are no others: it goes with the stream that it is of", async () => {

@@ -58,7 +58,7 @@ export class Repairer {
   readonly #calls: PeerCalls;
   readonly #owner: RepairOwner;
   readonly #rounds: Rounds;
-  /** Of each segment that could not be mended wholly, when to try again. */
+  /** Of each segment that could not be mended wholly, when to try again: at once, where something of it was given. */
   readonly #nextTry = new Map<number, number>();
   /** When each damaged segment was first seen to be. */
   readonly #damagedAt = new Map<number, number>();
@@ -125,14 +125,16 @@ export class Repairer {
       const report = await log.mend(sequence, this.#sources());
       this.#count(sequence, report);
       const isWhole = report.left === 0 && report.refused === undefined;
+      // Perhaps as much as goes at a time: the rest is asked for before it is believed that nobody has it.
+      const isGiven = report.entries + report.batches > 0;
       const indexed = await this.#reindex(sequence);
       // What is in the way here, such as a lack of room, says nothing of the others.
       const isMissed = indexed === "failed" || (report.left > 0 && report.refused === undefined);
-      if (isMissed && !this.#unheard) this.#givenUp.add(sequence);
+      if (isMissed && !isGiven && !this.#unheard) this.#givenUp.add(sequence);
       else this.#givenUp.delete(sequence);
-      if (indexed === "failed" || !isWhole) this.#nextTry.set(sequence, now + limits.repairRetryMs);
+      if (indexed === "failed" || !isWhole) this.#nextTry.set(sequence, isGiven ? now : now + limits.repairRetryMs);
       // Whole without anything done, it was misread: whoever was refused then is not now.
-      if (!isWhole && report.entries + report.batches === 0 && indexed !== "done") continue;
+      if (!isWhole && !isGiven && indexed !== "done") continue;
       this.#owner.mended(await pendingConfigurations(log, this.#owner.position, limits.replayBytesMax));
     }
     if (damaged.size > 0) this.#lookForDamage();
