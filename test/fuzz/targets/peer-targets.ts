@@ -15,9 +15,14 @@ import {
   encodeRefusal,
   requestHead,
 } from "../../../log-server/node/calls/peer-call-codec.ts";
+import { encodeFrame, FRAME_HEADER_LENGTH, type Frame, readHeader, sealFrame } from "../../../log-server/peer/frame.ts";
+import { FrameParser } from "../../../log-server/peer/frame-parser.ts";
+import { PEER_LIMITS } from "../../../log-server/peer/limits.ts";
+import { SendQueue } from "../../../log-server/peer/send-queue.ts";
 import { type Configuration, configurationOf } from "../../../log-server/raft/configuration.ts";
 import { decodeConfiguration, encodeConfiguration } from "../../../log-server/raft/configuration-codec.ts";
 import type { PeerMessage } from "../../../log-server/raft/message.ts";
+import { encodeEntries } from "../../../log-server/raft/entries-codec.ts";
 import { decodeMessage, encodeMessage } from "../../../log-server/raft/message-codec.ts";
 import { concat } from "../../../src/lib/bytes.ts";
 import { err, ok } from "../../../src/lib/result.ts";
@@ -99,7 +104,61 @@ function encodeCall(message: CallMessage): Uint8Array | undefined {
   }
 }
 
+const PAYLOAD_MAX = 64;
+
+/** Of messages that are whole, and of one of entries, which is cut before and within what proves itself. */
+function frames(): Uint8Array {
+  const queue = new SendQueue({ ...PEER_LIMITS, framePayloadBytesMax: PAYLOAD_MAX });
+  queue.push("control", [BODY]);
+  const encoded = encodeEntries(entries.slice(0, 2));
+  queue.push("entries", encoded.pieces, encoded.batchBytes);
+  const chunks: Uint8Array[] = [encodeFrame("ping", BODY)];
+  for (let next = queue.next(); next !== undefined; next = queue.next()) chunks.push(...next.chunks);
+  return concat(chunks);
+}
+
+/** Makes the hash of each frame good, as far as their lengths lead. */
+function sealedFrames(bytes: Uint8Array): Uint8Array {
+  const sealed = Buffer.from(bytes);
+  for (let place = 0; place + FRAME_HEADER_LENGTH <= sealed.length;) {
+    const header = readHeader(sealed, place);
+    const end = place + FRAME_HEADER_LENGTH + (header?.length ?? 0);
+    if (header === undefined || end > sealed.length) break;
+    sealFrame(sealed.subarray(place, end), []);
+    place = end;
+  }
+  return sealed;
+}
+
+/** Undefined where they break the protocol. */
+function framesIn(...pieces: readonly Uint8Array[]): readonly Frame[] | undefined {
+  const parser = new FrameParser(PAYLOAD_MAX);
+  const found: Frame[] = [];
+  for (const piece of pieces) {
+    const violation = parser.push(Buffer.from(piece), (frame) => {
+      found.push({ ...frame, payload: Buffer.from(frame.payload) });
+      return true;
+    });
+    if (violation !== undefined) return undefined;
+  }
+  return found;
+}
+
 export const PEER_TARGETS: readonly Target[] = [
+  cheap({
+    name: "peer frames",
+    samples: [frames()],
+    seal: sealedFrames,
+    check: (bytes) => {
+      const found = framesIn(bytes);
+      const middle = bytes.length >> 1;
+      const cut = framesIn(bytes.subarray(0, middle), bytes.subarray(middle));
+      demand(isDeepStrictEqual(cut, found), "N1: they are the same however the stream is cut");
+      return found === undefined || found.length === 0 ? "refused" : "accepted";
+    },
+    // Several times the input, and what one frame claims that is not whole.
+    allocationMax: 4 * PAYLOAD_MAX,
+  }),
   cheap({
     name: "peer messages",
     samples: MESSAGES.map((message) => concat(encodeMessage(0, message))),
