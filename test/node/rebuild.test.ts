@@ -298,6 +298,34 @@ it("waits for one that may have it, and not for ever", async () => {
   await expectRebuilt(one);
 });
 
+it("is not rebuilt over and over where the leader ships the same damage", async () => {
+  let stuck: readonly string[] = [];
+  const never = new Promise<void>(() => undefined);
+  const diskOf = ({ name, disk }: Member): Disk =>
+    gated(disk, async (path) => (stuck.includes(name) && path.endsWith(".snapshot") ? never : undefined));
+  const one = await scene({ rebuildAfterMs: 300_000 }, { diskOf });
+  const { cluster, name } = one;
+  // The entry stays behind the leader's snapshot.
+  stuck = cluster.members.map((member) => member.name);
+  const late = Array.from({ length: 8 }, (_, at) => `late ${at} ${"x".repeat(1_200)}`);
+  await appendAll(cluster, "s", late);
+  await cluster.agreed();
+  await loseState(one);
+  for (const { disk } of cluster.members) {
+    const value = late[4] as string;
+    const path = disk.files().find((each) => Buffer.from(disk.bytes(each)).includes(value)) as string;
+    // In the head of its entry.
+    disk.flip(path, Buffer.from(disk.bytes(path)).indexOf(value) - 120, 2);
+  }
+  stuck = stuck.filter((other) => other !== name);
+  cluster.start(name).catch(() => undefined);
+  await cluster.until(() => told(one, "apply-blocked") > 1, "it is in the way again");
+  await cluster.pass(200_000);
+  expect(told(one, "snapshot-installed")).toBe(1);
+  await cluster.pass(200_000);
+  expect(told(one, "snapshot-installed")).toBe(2);
+});
+
 function segments(cluster: SimCluster, name: string): string[] {
   const { disk } = cluster.member(name);
   return disk.files().filter((path) => path.endsWith(".log") && disk.bytes(path).some((byte) => byte > 0));

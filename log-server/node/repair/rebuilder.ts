@@ -23,7 +23,7 @@ export interface RebuildOwner {
 const YES = 1;
 
 export class Rebuilder {
-  readonly #parts: Pick<NodeParts, "clock" | "limits" | "observer" | "bereft">;
+  readonly #parts: Pick<NodeParts, "clock" | "limits" | "observer" | "bereft" | "installed">;
   readonly #calls: PeerCalls;
   readonly #owner: RebuildOwner;
   readonly #rounds: Rounds;
@@ -33,7 +33,7 @@ export class Rebuilder {
   #receivedBytes = 0;
 
   constructor(
-    parts: Pick<NodeParts, "clock" | "limits" | "observer" | "bereft">,
+    parts: Pick<NodeParts, "clock" | "limits" | "observer" | "bereft" | "installed">,
     calls: PeerCalls,
     owner: RebuildOwner,
   ) {
@@ -58,13 +58,15 @@ export class Rebuilder {
   }
 
   async #look(): Promise<void> {
-    const { clock, limits, observer, bereft } = this.#parts;
+    const { clock, limits, observer, bereft, installed } = this.#parts;
     const { blocked, leader, receivedBytes } = this.#owner;
     const now = clock.monotonic();
     this.#blockedAt = blocked === undefined ? undefined : (this.#blockedAt ?? now);
     // Who does not answer may have it, but is not waited for for ever.
     const isLate = this.#blockedAt !== undefined && now - this.#blockedAt >= limits.rebuildAfterMs;
-    if ((bereft === undefined && blocked !== "final" && !isLate) || leader === undefined) return;
+    // What was shipped when this life began may have brought the damage along: it is not shipped over and over.
+    const isFinal = blocked === "final" && !installed;
+    if ((bereft === undefined && !isFinal && !isLate) || leader === undefined) return;
     if (receivedBytes !== this.#receivedBytes) this.#promisedAt = now;
     this.#receivedBytes = receivedBytes;
     if (this.#promisedAt !== undefined && now - this.#promisedAt < limits.repairRetryMs) return;
