@@ -96,6 +96,7 @@ export const RUNTIME_MUTANTS: readonly Mutant[] = [
     file: "src/runtime/replica-work.ts",
     find: "unpoisoned(this.#driver.advance(logTime));",
     replace: "unpoisoned(this.#driver.advance(logTime + 5));",
+    assertion: "the engine stops its replica where log time goes back, with the record that comes next",
   },
   {
     name: "poison is passed over without a dead letter",
