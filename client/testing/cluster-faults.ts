@@ -24,10 +24,10 @@ export type ClusterFault =
   | { readonly kind: "break-clients"; readonly node: Target }
   | { readonly kind: "silence-clients"; readonly node: Target; readonly forMs: number };
 
+export type ClusterFaultKind = ClusterFault["kind"];
+
 /** On a rough network, of a wrong bit in a message of entries. */
 const DAMAGE_CHANCE = 0.01;
-
-export type ClusterFaultKind = ClusterFault["kind"];
 
 export function drawClusterFault(
   prng: Prng,

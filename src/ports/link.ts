@@ -2,8 +2,9 @@
  * What carries messages between nodes. Implemented by TCP in `log-server/peer` and by `src/sim/network.ts`; one contract
  * suite holds both.
  *
- * A message arrives whole and undamaged or not at all, but for what its sender says proves itself. It may be lost, and between two connections repeated or
- * reordered; Raft and transfers are written for that. What a message means is its lane's business, not the link's.
+ * A message arrives whole and undamaged or not at all, but for what its sender says proves itself. It may be lost, and
+ * between two connections repeated or reordered; Raft and transfers are written for that. What a message means is its lane's
+ * business, not the link's.
  */
 
 /**

@@ -206,27 +206,17 @@ export class SimDisk implements Disk {
 
   /** The paths of all files, sorted. */
   files(): string[] {
-    const walk = (directory: DirectoryNode, prefix: string): string[] =>
-      [...directory.now].flatMap(([name, node]) =>
-        node.kind === "file" ? [prefix + name] : walk(node, `${prefix}${name}/`),
-      );
-    return walk(this.#root, "").sort();
+    return Array.from(nodesIn(this.#root, ""))
+      .filter(([, node]) => node.kind === "file")
+      .map(([path]) => path)
+      .sort();
   }
 
-  /** Everything that reads see, in order; a folder has a slash at its end and no bytes. */
-  *tree(): Iterable<readonly [path: string, bytes?: Uint8Array]> {
-    const sorted = (directory: DirectoryNode): [string, Node][] =>
-      [...directory.now].sort(([a], [b]) => (a < b ? -1 : 1));
-    function* walk(directory: DirectoryNode, prefix: string): Iterable<readonly [path: string, bytes?: Uint8Array]> {
-      for (const [name, node] of sorted(directory)) {
-        if (node.kind === "file") yield [prefix + name, node.now.slice(0, node.now.size)];
-        else {
-          yield [`${prefix}${name}/`];
-          yield* walk(node, `${prefix}${name}/`);
-        }
-      }
-    }
-    yield* walk(this.#root, "");
+  /** Everything that reads see, sorted by path; a folder has a slash at its end and no bytes. */
+  tree(): (readonly [path: string, bytes?: Uint8Array])[] {
+    return Array.from(nodesIn(this.#root, ""))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([path, node]) => (node.kind === "file" ? [path, node.now.slice(0, node.now.size)] : [path]));
   }
 
   get usedBytes(): number {
@@ -478,6 +468,15 @@ export class SimDisk implements Disk {
 }
 
 function nothing(): void {}
+
+/** As reads see it, folders before what is in them; a folder's path has a slash at its end. */
+function* nodesIn({ now }: DirectoryNode, prefix: string): Iterable<readonly [path: string, node: Node]> {
+  for (const [name, node] of now) {
+    const path = node.kind === "file" ? prefix + name : `${prefix}${name}/`;
+    yield [path, node];
+    if (node.kind === "directory") yield* nodesIn(node, path);
+  }
+}
 
 function codeOf(fault: DiskFault): DiskErrorCode {
   return fault.effect === "no-space" ? "no-space" : "io";

@@ -115,6 +115,11 @@ async function everySector(
 }
 
 /** Whether a sector of a file holds part of these bytes. */
+/** Its sealed segments: those that have an index. */
+function sealedIn({ disk }: Machine): string[] {
+  return disk.files().filter((name) => name.endsWith(".log") && disk.exists(name.replace(".log", ".index")));
+}
+
 function overlaps(base: Machine, path: string, sector: number, bytes: Uint8Array): boolean {
   const place = Buffer.from(base.disk.bytes(path)).indexOf(bytes);
   return place >= 0 && place < (sector + 1) * SECTOR && place + bytes.length > sector * SECTOR;
@@ -250,9 +255,7 @@ describe("damage in other places", () => {
   it("a missing segment is known to be missing, and the rest is served", async () => {
     const entries = makeEntries(new Prng(8), 1, 90);
     const base = await build({ entries, applied: 90, image: 90, clean: true });
-    const paths = base.disk
-      .files()
-      .filter((name) => name.endsWith(".log") && base.disk.exists(name.replace(".log", ".index")));
+    const paths = sealedIn(base);
     for (const path of paths) {
       const machine = restarted(base);
       await machine.disk.remove(path);
@@ -315,9 +318,7 @@ describe("damage in other places", () => {
   it("an entry that is lost is waited for by the snapshot that is to be of it, and the log goes on", async () => {
     const entries = makeEntries(new Prng(43), 1, 90);
     const base = await build({ entries, applied: 90, image: 40, clean: true });
-    const sealed = base.disk
-      .files()
-      .filter((name) => name.endsWith(".log") && base.disk.exists(name.replace(".log", ".index")));
+    const sealed = sealedIn(base);
     const outcomes: string[] = [];
     for (const path of sealed) {
       const { disk, kv } = restarted(base);
