@@ -114,12 +114,12 @@ async function everySector(
   return cases;
 }
 
-/** Whether a sector of a file holds part of these bytes. */
 /** Its sealed segments: those that have an index. */
 function sealedIn({ disk }: Machine): string[] {
   return disk.files().filter((name) => name.endsWith(".log") && disk.exists(name.replace(".log", ".index")));
 }
 
+/** Whether a sector of a file holds part of these bytes. */
 function overlaps(base: Machine, path: string, sector: number, bytes: Uint8Array): boolean {
   const place = Buffer.from(base.disk.bytes(path)).indexOf(bytes);
   return place >= 0 && place < (sector + 1) * SECTOR && place + bytes.length > sector * SECTOR;

@@ -286,6 +286,17 @@ it("takes what the leader ships where an entry in its way is damaged, as soon as
   expect(told(one, "apply-blocked")).toBeGreaterThan(0);
 });
 
+it("takes it in the end where its disk is full at first", async () => {
+  const one = await blockedScene({ rebuildAfterMs: NEVER_MS });
+  const { cluster, name } = one;
+  const { disk } = cluster.member(name);
+  const path = (one: string): boolean => one.includes("/incoming/");
+  for (let nth = 1; nth <= 3; nth += 1) disk.arm({ operation: "write", effect: "no-space", nth, path });
+  cluster.start(name).catch(() => undefined);
+  await expectRebuilt(one);
+  expect(disk.faultsInjected.get("no-space")).toBe(3);
+});
+
 it("waits for one that may have it, and not for ever", async () => {
   const one = await blockedScene({ rebuildAfterMs: 40_000 });
   const { cluster, name } = one;
